@@ -1,0 +1,194 @@
+"""Serve the API on SQLite and on PostgreSQL, and play the acceptance stories against each.
+
+    .venv/bin/python .ci/play_stories.py PLAYER STORIES [sqlite] [postgresql]
+
+Exits 1 if any story differs on any database; then the server's last lines are printed as well.
+"""
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT))
+
+from tests.postgres import postgres  # noqa: E402  (the checkout is not installed)
+
+ADMIN = "admin@stories.example"
+STARTS_WITHIN = STOPS_WITHIN = 60.0  # seconds
+PLAYS_WITHIN = 900.0
+API = (sys.executable, "-m", "api")
+
+
+@contextmanager
+def sqlite() -> Iterator[str]:
+    """Give the URL of a database file that is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="bn-stories-") as folder:
+        yield f"sqlite+aiosqlite:///{folder}/stories.db"
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Give the URL of a new database and of its owner, who is bound by row security as in use."""
+    name, password = f"stories_{secrets.token_hex(4)}", secrets.token_urlsafe(24)
+    with postgres() as superuser:
+        server = make_url(superuser)
+        execute(
+            server,
+            f"CREATE ROLE {name} LOGIN PASSWORD '{password}'",
+            f"CREATE DATABASE {name} OWNER {name}",
+        )
+        try:
+            owned = server.set(username=name, password=password, database=name)
+            yield owned.render_as_string(hide_password=False)
+        finally:
+            execute(server, f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE {name}")
+
+
+def execute(server: URL, *statements: str) -> None:
+    """Run statements as the superuser, outside any transaction."""
+
+    async def run() -> None:
+        engine = create_async_engine(server, isolation_level="AUTOCOMMIT", hide_parameters=True)
+        async with engine.connect() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+        await engine.dispose()
+
+    try:
+        asyncio.run(run())
+    except DBAPIError as error:  # without the statement: one holds a password
+        raise RuntimeError(str(error.orig)) from None
+
+
+def settings(database_url: str) -> dict[str, str]:
+    """Give an environment with new secrets and none of the caller's own settings."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("BN_")}
+    return inherited | {
+        "BN_DATABASE_URL": database_url,
+        "BN_SECRET_KEY": secrets.token_urlsafe(48),
+        "BN_DATA_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("="),
+        "BN_BOOTSTRAP_PASSWORD": secrets.token_urlsafe(24),
+    }
+
+
+def api(*command: str, env: dict[str, str]) -> str:
+    """Run one command to its end and give what it printed; its errors are shown as they come."""
+    done = subprocess.run(
+        [*API, *command],
+        cwd=CHECKOUT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=STARTS_WITHIN,
+        check=True,
+    )
+    return done.stdout
+
+
+@contextmanager
+def served(env: dict[str, str]) -> Iterator[str]:
+    """Serve on a free port, wait until ready, and stop that one process at the end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile() as log:
+        server = subprocess.Popen(
+            [*API, "serve", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=CHECKOUT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_until_ready(url, server)
+            yield url
+        except Exception:
+            log.seek(0)
+            print(*log.read().decode(errors="replace").splitlines()[-60:], sep="\n", flush=True)
+            raise
+        finally:
+            server.terminate()
+            try:
+                server.wait(STOPS_WITHIN)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Return once /readyz answers 200; raise if the server ends or takes too long."""
+    deadline = time.monotonic() + STARTS_WITHIN
+    while True:
+        answer = "no answer"
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310  (our own server)
+                return
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                answer = f"{refusal.code} {refusal.read()[:300]!r}"
+        except OSError as error:
+            answer = str(error)
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"/readyz: {answer}; the server's exit code: {server.poll()}")
+        time.sleep(0.1)
+
+
+def play(database_url: str, player: Path, stories: Path) -> None:
+    """Migrate, make a clinic, serve, and run the player. Raises when a story differs."""
+    env = settings(database_url)
+    api("migrate", env=env)
+    made = api("bootstrap", "--clinic", "Stories", "--admin", ADMIN, env=env)
+    ids = json.loads(made.splitlines()[-1])
+    if not {"clinic_id", "user_id"} <= ids.keys():
+        raise RuntimeError("bootstrap must end with a JSON object of clinic_id and user_id")
+    with served(env) as url:
+        # Never in an exception's words: the command holds the password.
+        command = [sys.executable, player, "--url", url, "--stories", stories]
+        command += ["--admin", ADMIN, "--password", env["BN_BOOTSTRAP_PASSWORD"]]
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, timeout=PLAYS_WITHIN, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"the stories took more than {PLAYS_WITHIN:.0f} s") from None
+        if done.returncode:
+            raise RuntimeError("not every story is right")
+
+
+def main(player: str, stories: str, *chosen: str) -> int:
+    """Play on each database, also when one fails; give the exit code."""
+    databases = {"sqlite": sqlite, "postgresql": postgresql}
+    failed = 0
+    for name in chosen or databases:
+        print(f"{name}:", flush=True)
+        try:
+            with databases[name]() as database_url:
+                play(database_url, Path(player).resolve(), Path(stories).resolve())
+        except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+            print(f"{name}: {error}", flush=True)
+            failed += 1
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

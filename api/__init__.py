@@ -1,0 +1,1 @@
+"""Boundary Notes: case notes for clinicians who keep the frame of psychotherapy."""

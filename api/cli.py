@@ -1,0 +1,132 @@
+"""The command line: serve, migrate, bootstrap, worker, openapi, demo."""
+
+import asyncio
+import json
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+import uvicorn
+from alembic import command
+from pydantic import ValidationError
+
+from api.db import Database
+from api.demo import run_demo
+from api.founding import found_clinic
+from api.logs import configure_logs
+from api.main import create_app, migrations
+from api.settings import Settings, random_secret
+from api.tokens import Passwords
+from api.worker import work_for_ever
+
+SHORTEST_PASSWORD = 15
+LONGEST_PASSWORD = 128
+
+app = typer.Typer(
+    help="Boundary Notes: case notes for clinicians who keep the frame of psychotherapy.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Serve the API on the configured database."""
+    _settings()
+    uvicorn.run(
+        "api.main:app_from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        # the server's own access log would show query strings: a client's reference may be there
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date."""
+    config = migrations()
+    config.attributes["url"] = _settings().owner_database_url
+    command.upgrade(config, "head")
+    typer.echo("The database is up to date.")
+
+
+@app.command()
+def bootstrap(
+    clinic: Annotated[str, typer.Option(help="The clinic's name.")],
+    admin: Annotated[str, typer.Option(help="The e-mail address of its first admin.")],
+    time_zone: Annotated[str, typer.Option(help="The clinic's IANA time zone.")] = "UTC",
+) -> None:
+    """Found a clinic with its first admin; may run again for another clinic."""
+    settings = _settings()
+    password = os.environ.get("BN_BOOTSTRAP_PASSWORD") or typer.prompt(
+        "Password", hide_input=True, confirmation_prompt=True
+    )
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        _stop(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
+    made = asyncio.run(_bootstrap(settings, clinic, admin.strip().lower(), password, time_zone))
+    typer.echo(json.dumps(made))
+
+
+@app.command()
+def worker() -> None:
+    """Keep flags up to date each minute, beside the server."""
+    settings = _settings()
+    configure_logs()
+    database = Database(settings.owner_database_url)
+    try:
+        asyncio.run(work_for_ever(database))
+    except KeyboardInterrupt:
+        typer.echo("Stopped.")
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    document = create_app(Settings(secret_key=random_secret())).openapi()
+    json.dump(document, sys.stdout, indent=2, sort_keys=True)
+    sys.stdout.write("\n")
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+) -> None:
+    """Try the whole product on a throw-away database with fictional cases."""
+    run_demo(port)
+
+
+async def _bootstrap(
+    settings: Settings, clinic: str, admin: str, password: str, time_zone: str
+) -> dict[str, str]:
+    password_hash = await Passwords(1).hash(password)
+    database = Database(settings.owner_database_url)
+    async with database.transaction() as tx:
+        clinic_id, user_id = await found_clinic(
+            tx, name=clinic, admin_email=admin, password_hash=password_hash, time_zone=time_zone
+        )
+    await database.dispose()
+    return {"clinic_id": str(clinic_id), "user_id": str(user_id)}
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        # never the values: one of them may be a secret
+        _stop("; ".join(problem["msg"] for problem in error.errors(include_input=False)))
+
+
+def _stop(reason: str) -> NoReturn:
+    typer.echo(reason, err=True)
+    raise typer.Exit(2)

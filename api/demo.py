@@ -1,0 +1,5 @@
+"""The demo."""
+
+
+def run_demo(port: int) -> None:
+    """Run."""

@@ -1,0 +1,358 @@
+"""What an incident may say: one class for each kind, together one discriminated union."""
+
+from datetime import date
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, model_validator
+
+from api.domain.values import Day, Input, Text, YesNo, whole
+from api.vocabulary import (
+    AbsenceReason,
+    BoundaryArea,
+    CoerciveMeasure,
+    CollateralLoss,
+    ContactBasis,
+    DisclosureOf,
+    DisclosureResponse,
+    EndingAppliesTo,
+    EndingReason,
+    EndingStage,
+    EndingWay,
+    ExceptionTerm,
+    ExpressedBy,
+    Feeling,
+    FrameDirection,
+    FrameElement,
+    GiftDirection,
+    GiftItem,
+    Interaction,
+    OutcomeTrend,
+    RecordIssue,
+    RecordRequest,
+    ReturnCondition,
+    RiskIndicator,
+    RiskResponse,
+    RoleReversalForm,
+    RoleTiming,
+    SecondRole,
+    SexualConduct,
+    ThirdParty,
+    TouchKind,
+)
+
+MANY = 50
+"""More items than any list of words needs."""
+
+
+class _Details(Input):
+    """What every kind shares: which text is sealed, and which days must not lie ahead."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
+
+    sealed_field: ClassVar[str | None] = None
+    """The one field of this kind that holds a clinician's words, kept encrypted, if any."""
+    past_days: ClassVar[tuple[str, ...]] = ()
+    """The fields that say when something happened."""
+
+
+class ExpressionDetails(_Details):
+    """What was felt or wished: the normal work, never a flag."""
+
+    kind: Literal["expression"]
+    by: ExpressedBy
+    feelings: list[Feeling] = Field(default=[], max_length=MANY)
+
+
+class DisclosureDetails(_Details):
+    """The client told something; how it was met."""
+
+    past_days = ("responded_on",)
+
+    kind: Literal["disclosure"]
+    of: DisclosureOf
+    responses: list[DisclosureResponse] = Field(default=[], max_length=MANY)
+    taken_up: YesNo | None = None
+    responded_on: Day | None = None
+
+
+class CrossingDetails(_Details):
+    """A departure from usual practice that no other kind names."""
+
+    kind: Literal["crossing"]
+    area: BoundaryArea
+
+
+class SecondRoleDetails(_Details):
+    """A role beside that of therapist and client."""
+
+    sealed_field = "precautions"
+
+    kind: Literal["second_role"]
+    role: SecondRole
+    timing: RoleTiming = RoleTiming.unknown
+    interaction: Interaction
+    precautions: Text | None = None
+
+
+class ContactDetails(_Details):
+    """Contact between sessions."""
+
+    kind: Literal["contact"]
+    therapist_participates: YesNo | None = None
+    social_meetings: YesNo | None = None
+    days_per_week: Annotated[int, whole(0, 7)] | None = None
+    weeks: Annotated[int, whole(0, 5_200)] | None = None
+    client_messages_30d: Annotated[int, whole(0, 100_000)] | None = None
+    limits_agreed: YesNo | None = None
+
+
+class ExceptionDetails(_Details):
+    """Special terms for this client. `ends_on` is the first day they no longer hold."""
+
+    kind: Literal["exception"]
+    exception: ExceptionTerm
+    ends_on: Day | None = None
+
+
+class GiftDetails(_Details):
+    """A gift, a favour or money, and which way it went."""
+
+    kind: Literal["gift"]
+    direction: GiftDirection
+    item: GiftItem
+
+
+class TouchDetails(_Details):
+    """Physical contact. `times` not known counts as once."""
+
+    kind: Literal["touch"]
+    touch: TouchKind
+    consent: YesNo | None = None
+    planned_method: YesNo | None = None
+    times: Annotated[int, whole(1, 100_000)] | None = None
+
+
+class SexualConductDetails(_Details):
+    """Sexual or romantic conduct."""
+
+    kind: Literal["sexual_conduct"]
+    conduct: SexualConduct
+
+
+class RoleReversalDetails(_Details):
+    """The client looked after the therapist's needs."""
+
+    kind: Literal["role_reversal"]
+    form: RoleReversalForm
+
+
+class FrameChangeDetails(_Details):
+    """The frame became tighter or looser. `discussed` means before it took effect."""
+
+    kind: Literal["frame_change"]
+    direction: FrameDirection
+    elements: list[FrameElement] = Field(min_length=1, max_length=MANY)
+    discussed: YesNo | None = None
+    notice_days: Annotated[int, whole(0, 3_650)] | None = None
+
+
+class EndingDetails(_Details):
+    """An ending, spoken of or done."""
+
+    sealed_field = "plan"
+
+    kind: Literal["ending"]
+    stage: EndingStage
+    ending: EndingWay | None = None
+    reason: EndingReason = EndingReason.unknown
+    applies_to: EndingAppliesTo = EndingAppliesTo.therapy
+    planned_at_outset: YesNo | None = None
+    abrupt: YesNo | None = None
+    notice_days: Annotated[int, whole(0, 3_650)] | None = None
+    closing_sessions: Annotated[int, whole(0, 1_000)] | None = None
+    needs_ongoing_care: YesNo | None = None
+    referral_offered: YesNo | None = None
+    collateral_loss: list[CollateralLoss] = Field(default=[], max_length=MANY)
+    return_condition: ReturnCondition | None = None
+    plan: Text | None = None
+
+    @model_validator(mode="after")
+    def _an_ending_that_happened_says_how(self) -> "EndingDetails":
+        if self.stage == EndingStage.ended and self.ending is None:
+            raise ValueError("`ending` is needed when the stage is ended.")
+        return self
+
+
+class AbsenceDetails(_Details):
+    """The therapist was or will be away. `days` is the length in days."""
+
+    kind: Literal["absence"]
+    absence: AbsenceReason
+    days: Annotated[int, whole(1, 36_500)]
+    planned: YesNo | None = None
+    return_due_on: Day | None = None
+    returned: YesNo | None = None
+    coverage: YesNo | None = None
+
+
+class RiskDetails(_Details):
+    """A sign of risk to the client or to others, and the answer to it."""
+
+    past_days = ("responded_on",)
+
+    kind: Literal["risk"]
+    indicator: RiskIndicator
+    count: Annotated[int, whole(0, 100_000)] | None = None
+    screened: YesNo | None = None
+    response: RiskResponse | None = None
+    responded_on: Day | None = None
+
+
+class CoerciveMeasureDetails(_Details):
+    """A protective or coercive measure against the client."""
+
+    sealed_field = "stated_reason"
+
+    kind: Literal["coercive_measure"]
+    measures: list[CoerciveMeasure] = Field(min_length=1, max_length=MANY)
+    stated_reason: Text | None = None
+
+
+class RecordConflictDetails(_Details):
+    """The record and what the client was told differ."""
+
+    kind: Literal["record_conflict"]
+    issue: RecordIssue
+
+
+class RecordRequestDetails(_Details):
+    """The client asked for, or about, the record. `requested_on` defaults to `occurred_on`."""
+
+    past_days = ("requested_on", "answered_on")
+
+    kind: Literal["record_request"]
+    request: RecordRequest
+    requested_on: Day | None = None
+    answered_on: Day | None = None
+
+
+class ThirdPartyContactDetails(_Details):
+    """The therapist was in contact with someone else about the client."""
+
+    kind: Literal["third_party_contact"]
+    party: ThirdParty
+    basis: ContactBasis | None = None
+
+
+class HurtfulWordsDetails(_Details):
+    """Words the client reported as hurtful."""
+
+    kind: Literal["hurtful_words"]
+    repeated: YesNo = False
+
+
+class CompetenceGapDetails(_Details):
+    """The work went beyond the therapist's skill or support."""
+
+    kind: Literal["competence_gap"]
+
+
+class ConsentDetails(_Details):
+    """What was explained when therapy began."""
+
+    kind: Literal["consent"]
+    process_explained: YesNo | None = None
+    goals_known: YesNo | None = None
+    questions_refused: YesNo | None = None
+    harm_reported: YesNo | None = None
+
+
+class OutcomeDetails(_Details):
+    """How therapy is going, in months and in the client's view."""
+
+    kind: Literal["outcome"]
+    trend: OutcomeTrend = OutcomeTrend.unknown
+    months: Annotated[int, whole(0, 1_200)] | None = None
+    times_wished_to_stop: Annotated[int, whole(0, 10_000)] | None = None
+    doubt: YesNo | None = None
+
+
+class OversightDetails(_Details):
+    """Whether anyone answers for the therapist's work."""
+
+    kind: Literal["oversight"]
+    available: YesNo | None = None
+
+
+class CotreatmentDetails(_Details):
+    """Several clinicians treat the client."""
+
+    kind: Literal["cotreatment"]
+    coordinated: YesNo | None = None
+
+
+Details = Annotated[
+    ExpressionDetails
+    | DisclosureDetails
+    | CrossingDetails
+    | SecondRoleDetails
+    | ContactDetails
+    | ExceptionDetails
+    | GiftDetails
+    | TouchDetails
+    | SexualConductDetails
+    | RoleReversalDetails
+    | FrameChangeDetails
+    | EndingDetails
+    | AbsenceDetails
+    | RiskDetails
+    | CoerciveMeasureDetails
+    | RecordConflictDetails
+    | RecordRequestDetails
+    | ThirdPartyContactDetails
+    | HurtfulWordsDetails
+    | CompetenceGapDetails
+    | ConsentDetails
+    | OutcomeDetails
+    | OversightDetails
+    | CotreatmentDetails,
+    Field(discriminator="kind"),
+]
+
+DETAILS: TypeAdapter[Details] = TypeAdapter(Details)
+
+IncidentKind = Literal[
+    "expression",
+    "disclosure",
+    "crossing",
+    "second_role",
+    "contact",
+    "exception",
+    "gift",
+    "touch",
+    "sexual_conduct",
+    "role_reversal",
+    "frame_change",
+    "ending",
+    "absence",
+    "risk",
+    "coercive_measure",
+    "record_conflict",
+    "record_request",
+    "third_party_contact",
+    "hurtful_words",
+    "competence_gap",
+    "consent",
+    "outcome",
+    "oversight",
+    "cotreatment",
+]
+
+ABOUT_NOBODY = frozenset({"expression", "risk", "outcome", "record_request"})
+"""Kinds that speak of the client, never of anyone's conduct."""
+
+
+def days_that_happened(details: Details) -> list[tuple[str, date]]:
+    """Give the days in these details that must not lie ahead, with their field names."""
+    named = ((name, getattr(details, name)) for name in details.past_days)
+    return [(name, day) for name, day in named if day is not None]

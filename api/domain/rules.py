@@ -1,0 +1,62 @@
+"""Evaluates a case: facts and an instant in; findings, and when to ask again, out."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from api.domain.facts import Facts, Moment
+from api.domain.findings import Finding, finding
+from api.domain.prompts import PROMPTS
+from api.domain.rulebook import RULES
+from api.vocabulary import RuleName, severity_rank
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What holds at one instant, and the next instant at which time alone may change it."""
+
+    findings: tuple[Finding, ...]
+    next_change: datetime | None
+
+
+def evaluate(facts: Facts, now: datetime) -> Evaluation:
+    """Run every rule and prompt over the facts of one case, as of `now`.
+
+    What only restricted records raise or worsen comes back as findings of their own, marked
+    `restricted`. Those are for supervisors: a prompt is never restricted, because the clinician
+    it is meant for could not see it.
+    """
+    at = Moment(now, facts.zone)
+    open_facts = facts.unrestricted()
+    found = _run(open_facts, at) + [
+        hit
+        for name, prompt in PROMPTS.items()
+        if (hit := finding(name, prompt(open_facts, at))) is not None
+    ]
+    if open_facts != facts:
+        known = {plain.rule: plain for plain in found}
+        found += [
+            replace(full, restricted=True)
+            for full in _run(facts, at)
+            if _adds_to(full, known.get(full.rule))
+        ]
+    return Evaluation(tuple(found), at.next_change)
+
+
+def _run(facts: Facts, at: Moment) -> list[Finding]:
+    return [
+        hit for name, rule in RULES.items() if (hit := finding(name, rule(facts, at))) is not None
+    ]
+
+
+def _adds_to(full: Finding, plain: Finding | None) -> bool:
+    """Tell whether restricted records raise this finding, worsen it, or bring new evidence."""
+    return (
+        plain is None
+        or severity_rank(full.severity) > severity_rank(plain.severity)
+        or not full.evidence <= plain.evidence
+    )
+
+
+def is_rule(name: str) -> bool:
+    """Tell a rule from a prompt and from a flag raised by hand."""
+    return name in RuleName.__members__

@@ -1,0 +1,82 @@
+"""The numbers the rules compare with, one set for each clinic."""
+
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from api.domain.values import Input, whole
+
+_Days = Annotated[int, whole(1, 3_650)]
+_Times = Annotated[int, whole(1, 1_000)]
+
+
+class Thresholds(Input):
+    """A clinic's thresholds. The defaults are the rulebook's; few have a published source."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    unexamined_days: _Days = Field(
+        default=30, description="Days before a promise counts as unexamined."
+    )
+    overdue_grace_days: _Days = Field(
+        default=7, description="Days of grace after a promise was due."
+    )
+    contact_days_per_week: Annotated[int, whole(1, 7)] = Field(
+        default=3, description="Days a week from which contact is frequent."
+    )
+    contact_weeks: _Times = Field(
+        default=4, description="Weeks from which frequent contact is lasting."
+    )
+    client_messages: _Times = Field(
+        default=10, description="Client messages in 30 days from which limits are worth agreeing."
+    )
+    exceptions: _Times = Field(
+        default=2, description="Running exceptions without a written reason."
+    )
+    touch_times: _Times = Field(default=3, description="Touches in all.")
+    tightening_notice_days: _Days = Field(
+        default=14, description="Days of notice before a tighter frame."
+    )
+    tightening_elements: _Times = Field(
+        default=2, description="Elements that make a tightening weighty."
+    )
+    drift_departures: _Times = Field(default=4, description="Departures that make a drift.")
+    drift_days: _Days = Field(default=90, description="Days within which departures are counted.")
+    disclosure_window_days: _Days = Field(
+        default=30,
+        description="Days after a disclosure in which a withdrawal counts as the answer to it.",
+    )
+    ending_notice_days: _Days = Field(default=30, description="Days of notice before an ending.")
+    closing_sessions: _Times = Field(default=3, description="Closing sessions before an ending.")
+    rupture_days: _Days = Field(
+        default=30, description="Days after a rupture in which leaving is linked."
+    )
+    absence_days: _Days = Field(
+        default=14, description="Days of absence from which cover is needed."
+    )
+    absence_with_safety_days: _Days = Field(
+        default=7, description="The same while the client's safety is in question."
+    )
+    absence_grace_days: _Days = Field(
+        default=7, description="Days of grace after a return was due."
+    )
+    risk_recent_days: _Days = Field(default=30, description="Days in which a risk is recent.")
+    risk_past_days: _Days = Field(default=90, description="Days in which a risk is past.")
+    risk_distant_days: _Days = Field(default=365, description="Days after which a risk is history.")
+    screen_days: _Days = Field(default=7, description="Days in which to ask about ambiguous words.")
+    outcome_months: _Times = Field(default=3, description="Months without benefit.")
+    wished_to_stop: _Times = Field(default=2, description="Times the client wished to stop.")
+    oversight_days: _Days = Field(default=14, description="Days a grave flag may wait for a look.")
+    record_access_days: _Days = Field(
+        default=30, description="Days to answer an access (45 CFR 164.524) or release request."
+    )
+    record_amendment_days: _Days = Field(
+        default=60,
+        description="Days to answer an amendment or accounting request (45 CFR 164.526, .528).",
+    )
+
+    @model_validator(mode="after")
+    def _risk_grows_older_in_order(self) -> Self:
+        if not self.risk_recent_days <= self.risk_past_days <= self.risk_distant_days:
+            raise ValueError("The three ages of a risk stand in rising order.")
+        return self

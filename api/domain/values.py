@@ -1,0 +1,106 @@
+"""The plain values that records are made of: days, texts, counts, and the two kinds of schema."""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+EARLIEST_DAY = date(1900, 1, 1)
+LATEST_DAY = date(2199, 12, 31)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+class Input(BaseModel):
+    """What a caller sends: nothing unknown is let in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Output(BaseModel):
+    """What a caller gets: every field is always there."""
+
+    model_config = ConfigDict(
+        from_attributes=True, json_schema_serialization_defaults_required=True
+    )
+
+
+def absent() -> Any:
+    """Mark a field of a PATCH that may be left out, but may not be null."""
+    return Field(default_factory=lambda: None)
+
+
+def _written_as_a_day(value: object) -> object:
+    """Refuse numbers and date-times, which a lenient parser would read as days."""
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise ValueError("A date is written YYYY-MM-DD.")
+    if not isinstance(value, str | date) or isinstance(value, datetime):
+        raise ValueError("A date is written YYYY-MM-DD.")
+    return value
+
+
+def _within_living_memory(value: date) -> date:
+    if not EARLIEST_DAY <= value <= LATEST_DAY:
+        raise ValueError(f"A date lies between {EARLIEST_DAY} and {LATEST_DAY}.")
+    return value
+
+
+def _with_an_offset(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("A time carries its offset, as in 2026-03-02T09:00:00Z.")
+    if not EARLIEST_DAY <= value.date() <= LATEST_DAY:
+        raise ValueError(f"A time lies between {EARLIEST_DAY} and {LATEST_DAY}.")
+    return value.astimezone(UTC)
+
+
+def _written_as_a_time(value: object) -> object:
+    if not isinstance(value, str | datetime) or (isinstance(value, str) and value.isdigit()):
+        raise ValueError("A time is written as in 2026-03-02T09:00:00Z.")
+    return value
+
+
+def _without_nul(value: str) -> str:
+    """PostgreSQL cannot store NUL, and no clinician ever types one."""
+    if "\x00" in value:
+        raise ValueError("A text may not contain a NUL character.")
+    return value
+
+
+Day = Annotated[
+    date,
+    BeforeValidator(_written_as_a_day),
+    AfterValidator(_within_living_memory),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-03-02"]}),
+]
+"""A calendar day, `YYYY-MM-DD`."""
+
+Instant = Annotated[datetime, BeforeValidator(_written_as_a_time), AfterValidator(_with_an_offset)]
+"""A point in time with its offset (RFC 3339)."""
+
+YesNo = StrictBool
+"""True or false, and nothing that merely looks like it."""
+
+_trimmed = StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)
+Text = Annotated[str, _trimmed, AfterValidator(_without_nul)]
+"""A clinician's words: not blank, at most 20,000 characters."""
+
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_without_nul),
+]
+"""A single short line, such as a name: at most 200 characters."""
+
+
+def whole(least: int, most: int) -> Any:
+    """Describe a whole number between two bounds; `true` is not a number here."""
+    return Field(strict=True, ge=least, le=most)

@@ -1,0 +1,302 @@
+"""The refusals, and the one place where they become problem documents (RFC 9457)."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from api.domain.values import Output
+
+PROBLEM = "application/problem+json"
+TYPE = "urn:boundary-notes:"
+
+log = structlog.get_logger("api")
+
+
+class FieldError(Output):
+    """One field that could not be accepted; it never repeats what was sent."""
+
+    pointer: str
+    message: str
+
+
+class Problem(Output):
+    """A refusal, in words a clinician can read."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldError] | None = None
+
+
+class Refusal(Exception):
+    """A request that is not carried out. `detail` is a sentence a clinician can read."""
+
+    status = 400
+    code = "bad-request"
+    title = "Bad request"
+
+    def __init__(self, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = headers or {}
+        self.errors: list[FieldError] | None = None
+
+
+class Unauthorized(Refusal):
+    """Nobody is signed in with this token, whatever the reason: one body for all."""
+
+    status, code, title = 401, "unauthorized", "Not signed in"
+
+    def __init__(self, detail: str = "This token is not known or no longer valid.") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(Refusal):
+    """The caller may know of this, but may not do it."""
+
+    status, code, title = 403, "forbidden", "Not allowed"
+
+
+class NotFound(Refusal):
+    """There is no such record, or none that the caller may know of: the same body."""
+
+    status, code, title = 404, "not-found", "Not found"
+
+    def __init__(self, detail: str = "There is no such record here.") -> None:
+        super().__init__(detail)
+
+
+class Conflict(Refusal):
+    """The record's present state does not allow it."""
+
+    status, code, title = 409, "conflict", "Conflict"
+
+
+class Stale(Refusal):
+    """Somebody changed the record since the caller read it."""
+
+    status, code, title = 412, "stale", "Changed meanwhile"
+
+    def __init__(self) -> None:
+        super().__init__("This record was changed since you read it. Read it again first.")
+
+
+class UnsupportedMediaType(Refusal):
+    """The body is not of a kind this operation reads."""
+
+    status, code, title = 415, "unsupported-media-type", "Unsupported media type"
+
+
+class Invalid(Refusal):
+    """A field does not make sense. `pointer` names it, as in `/details/kind`."""
+
+    status, code, title = 422, "invalid", "Invalid request"
+
+    def __init__(self, pointer: str, message: str) -> None:
+        super().__init__("Some of what was sent cannot be accepted.")
+        self.errors = [FieldError(pointer=pointer, message=message)]
+
+
+class PreconditionRequired(Refusal):
+    """A change without saying which version is changed."""
+
+    status, code, title = 428, "precondition-required", "Precondition required"
+
+    def __init__(self) -> None:
+        super().__init__("Send If-Match with the ETag of the version you read.")
+
+
+class Unavailable(Refusal):
+    """The database cannot answer just now; nothing was kept."""
+
+    status, code, title = 503, "unavailable", "Unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The records cannot be reached just now. Nothing was kept; try again.")
+        self.headers = {"Retry-After": "2"}
+
+
+_BY_STATUS = {
+    400: ("bad-request", "Bad request", "This request cannot be read."),
+    404: ("not-found", "Not found", "There is no such path here."),
+    405: ("method-not-allowed", "Method not allowed", "This path does not answer that method."),
+    413: ("too-large", "Too large", "A request body is at most 256 KiB."),
+}
+
+
+Witness = Callable[[Request, "Refusal"], Awaitable[None]]
+"""Somebody who writes a refusal down."""
+
+
+def add_error_handlers(app: FastAPI, witness: Witness) -> None:
+    """Answer every failure with a problem document that repeats nothing of the request."""
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)  # noqa: S101 - the handler is registered for this class
+        try:
+            await witness(request, error)
+        except SQLAlchemyError:
+            # what cannot be written down is not answered either
+            return _refuse(request, Unavailable())
+        return _refuse(request, error)
+
+    app.add_exception_handler(Refusal, refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(SQLAlchemyError, _database_failed)
+    app.add_exception_handler(ResponseValidationError, _failed)
+    app.add_exception_handler(Exception, _failed)
+
+
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    *,
+    errors: list[FieldError] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Build a problem document."""
+    body: dict[str, Any] = {
+        "type": TYPE + code,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "request_id": getattr(request.state, "request_id", ""),
+    }
+    if errors is not None:
+        body["errors"] = [error.model_dump() for error in errors]
+    return JSONResponse(body, status, headers, media_type=PROBLEM)
+
+
+def _refuse(request: Request, error: Refusal) -> Response:
+    return problem(
+        request,
+        error.status,
+        error.code,
+        error.title,
+        error.detail,
+        errors=error.errors,
+        headers=error.headers,
+    )
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    code, title, detail = _BY_STATUS.get(
+        error.status_code, ("refused", "Refused", "This request was refused.")
+    )
+    headers = dict(error.headers or {})
+    return problem(request, error.status_code, code, title, detail, headers=headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+    return problem(
+        request,
+        Invalid.status,
+        Invalid.code,
+        Invalid.title,
+        "Some of what was sent cannot be accepted.",
+        errors=[_field_error(each, error.body) for each in error.errors()],
+    )
+
+
+async def _database_failed(request: Request, error: Exception) -> Response:
+    # a timeout or a lost connection may pass; anything else is ours to mend
+    if isinstance(error, PoolTimeout) or (
+        isinstance(error, DBAPIError) and (error.connection_invalidated or _is_busy(error))
+    ):
+        log.warning("database_unavailable", kind=type(error).__name__)
+        return _refuse(request, Unavailable())
+    return await _failed(request, error)
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    said = f"{type(error.orig).__name__} {error.orig}"
+    return any(sign in said for sign in ("database is locked", "LockNotAvailable", "QueryCanceled"))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    # the type only: a message may carry a client's words
+    log.error("request_failed", kind=type(error).__name__)
+    return problem(
+        request, 500, "internal", "Something went wrong", "This was our mistake. Nothing was kept."
+    )
+
+
+_MESSAGES = {
+    "missing": "This field is needed.",
+    "extra_forbidden": "A field here is not known.",
+    "json_invalid": "This is not JSON.",
+    "enum": "This is not one of the known words.",
+    "literal_error": "This is not one of the known words.",
+    "union_tag_invalid": "This is not one of the known words.",
+    "union_tag_not_found": "This field is needed.",
+    "bool_type": "This must be true or false.",
+    "bool_parsing": "This must be true or false.",
+    "int_type": "This must be a whole number.",
+    "int_parsing": "This must be a whole number.",
+    "int_from_float": "This must be a whole number.",
+    "float_type": "This must be a number.",
+    "finite_number": "This must be a finite number.",
+    "string_type": "This must be a text.",
+    "string_too_short": "This must not be blank.",
+    "string_too_long": "This text is too long.",
+    "list_type": "This must be a list.",
+    "too_short": "This list needs at least one item.",
+    "too_long": "This list has too many items.",
+    "uuid_parsing": "This must be an id.",
+    "uuid_type": "This must be an id.",
+    "date_from_datetime_parsing": "This must be a date, YYYY-MM-DD.",
+    "date_parsing": "This must be a date, YYYY-MM-DD.",
+    "date_type": "This must be a date, YYYY-MM-DD.",
+    "greater_than_equal": "This number is too small.",
+    "less_than_equal": "This number is too large.",
+    "model_attributes_type": "This must be an object.",
+    "dict_type": "This must be an object.",
+}
+
+
+def _field_error(error: dict[str, Any], body: Any) -> FieldError:
+    kind = error["type"]
+    if kind == "value_error":
+        # our own validators' sentences, which never quote the value
+        message = str(error["ctx"]["error"])
+    else:
+        message = _MESSAGES.get(kind, "This cannot be accepted.")
+    where, *path = error["loc"]
+    if kind == "json_invalid":
+        return FieldError(pointer="", message=message)
+    if kind == "extra_forbidden":
+        path = path[:-1]
+    if where == "body":
+        path = _path_in(body, path, ends_missing=kind in {"missing", "union_tag_not_found"})
+        return FieldError(pointer="".join(f"/{step}" for step in path), message=message)
+    return FieldError(pointer="/".join(("", str(where), *map(str, path))), message=message)
+
+
+def _path_in(body: Any, path: Sequence[Any], *, ends_missing: bool) -> list[Any]:
+    """Keep the steps that lead through the body; a union's tag is a step of the schema only."""
+    steps: list[Any] = []
+    here = body
+    for index, step in enumerate(path):
+        try:
+            here = here[step]
+        except (KeyError, IndexError, TypeError):
+            if ends_missing and index == len(path) - 1:
+                steps.append(step)
+            continue
+        steps.append(step)
+    return steps

@@ -1,0 +1,366 @@
+"""Keeps a case's flags true: gather its facts, ask the rules, move its flags."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement
+from sqlmodel import col, select
+
+from api.db import Transaction
+from api.domain.details import DETAILS
+from api.domain.facts import ConsultationFact, Facts, FlagFact, IncidentFact, PromiseFact
+from api.domain.findings import Finding
+from api.domain.lifecycles import due_by, is_unresolved
+from api.domain.rulebook import RULEBOOK_VERSION
+from api.domain.rules import evaluate
+from api.domain.thresholds import Thresholds
+from api.journal import Happening, record
+from api.models import Case, Clinic, Consultation, Flag, Incident, Promise
+from api.vocabulary import (
+    Audience,
+    FlagStatus,
+    IncidentStatus,
+    Severity,
+    severity_rank,
+)
+
+MANUAL = "manual"
+"""The `rule` of a flag that a person raised by hand; no rule ever touches it."""
+
+BATCH = 100
+_MOST_ROUNDS = 5
+
+
+@dataclass(slots=True)
+class _CaseFile:
+    """A case with its facts and its flags, all that a run of the rules needs."""
+
+    case: Case
+    facts: Facts
+    flags: list[Flag]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of the rules: as of when, and by whose write (None: time alone)."""
+
+    at: datetime
+    actor_id: UUID | None
+
+    @property
+    def by_write(self) -> bool:
+        return self.actor_id is not None
+
+
+async def reconcile_flags(tx: Transaction, case: Case, *, actor_id: UUID) -> list[Flag]:
+    """Run the rules after a write to a case, and give the flags it opened or worsened.
+
+    The caller holds the lock on the case, and the case was caught up before the write.
+    """
+    await tx.flush()
+    file = await _open_file(tx, case)
+    return _settle(tx, file, _Run(tx.now, actor_id))
+
+
+async def catch_up(tx: Transaction, case: Case) -> None:
+    """Replay, one instant after the other, what time alone has changed on a locked case.
+
+    Each step runs as of its own instant, so the flags are the same whoever looks, and whenever.
+    """
+    if not _is_due(case, tx.now):
+        return
+    file = await _open_file(tx, case)
+    while case.recheck_at is not None and case.recheck_at <= tx.now:
+        step = case.recheck_at
+        _settle(tx, file, _Run(step, None))
+        if case.recheck_at is not None and case.recheck_at <= step:
+            raise RuntimeError("time did not move on")
+    await tx.flush()
+
+
+async def catch_up_due(tx: Transaction, scope: ColumnElement[bool]) -> None:
+    """Catch up every case in `scope` that is due, in batches, until none is."""
+    while await catch_up_batch(tx, scope):
+        pass
+
+
+async def catch_up_batch(
+    tx: Transaction, scope: ColumnElement[bool], *, skip_locked: bool = False
+) -> int:
+    """Catch up some of the cases in `scope` that are due; count them."""
+    due = (
+        select(Case)
+        .where(col(Case.clinic_id) == tx.clinic.id, col(Case.recheck_at) <= tx.now, scope)
+        .order_by(col(Case.recheck_at), col(Case.id))
+        .limit(BATCH)
+        .with_for_update(of=Case, skip_locked=skip_locked)
+        .execution_options(populate_existing=True)
+    )
+    cases = (await tx.exec(due)).all()
+    for case in cases:
+        await catch_up(tx, case)
+    return len(cases)
+
+
+def _is_due(case: Case, now: datetime) -> bool:
+    return case.recheck_at is not None and case.recheck_at <= now
+
+
+def _settle(tx: Transaction, file: _CaseFile, run: _Run) -> list[Flag]:
+    """Evaluate and move flags until nothing moves: a flag may itself be a fact for a rule."""
+    raised: dict[UUID, Flag] = {}
+    for _ in range(_MOST_ROUNDS):
+        waiting = tuple(_flag_fact(flag) for flag in file.flags if is_unresolved(flag.status))
+        evaluation = evaluate(replace(file.facts, flags=waiting), run.at)
+        moved, worse = _move_flags(tx, file, evaluation.findings, run)
+        raised |= {flag.id: flag for flag in worse}
+        if not moved:
+            break
+    file.case.recheck_at = None if file.case.voided_at else evaluation.next_change
+    return list(raised.values())
+
+
+def _move_flags(
+    tx: Transaction, file: _CaseFile, findings: Sequence[Finding], run: _Run
+) -> tuple[bool, list[Flag]]:
+    """Let the flags follow the findings; tell whether any moved, and which got worse."""
+    unresolved = {
+        (flag.rule, flag.restricted): flag
+        for flag in file.flags
+        if is_unresolved(flag.status) and flag.rule != MANUAL
+    }
+    resolved: dict[tuple[str, bool], Flag] = {}
+    for flag in file.flags:
+        if flag.status == FlagStatus.resolved:
+            resolved[flag.rule, flag.restricted] = _later(
+                resolved.get((flag.rule, flag.restricted)), flag
+            )
+    moved, worse = False, []
+    for found in findings:
+        key = (str(found.rule), found.restricted)
+        if key in unresolved:
+            flag = unresolved.pop(key)
+            happening = _follow(flag, found, run)
+        elif _was_resolved(found, resolved.get(key)):
+            continue
+        else:
+            flag = _new_flag(tx, file.case, found, run)
+            file.flags.append(flag)
+            happening = Happening.flag_opened
+        if happening is not None:
+            moved = True
+            _tell(tx, flag, happening, run)
+            if happening in {Happening.flag_opened, Happening.flag_escalated}:
+                worse.append(flag)
+    for flag in unresolved.values():
+        if (happening := _let_go(flag)) is not None:
+            moved = True
+            _tell(tx, flag, happening, run)
+    return moved, worse
+
+
+def _follow(flag: Flag, found: Finding, run: _Run) -> Happening | None:
+    """Bring an unresolved flag in line with its finding; say what happened, if anything."""
+    change = severity_rank(found.severity) - severity_rank(flag.severity)
+    evidence = _evidence(found)
+    happening = None
+    if (flag.because, flag.evidence) != (found.because, evidence):
+        flag.because, flag.evidence = found.because, evidence
+        happening = Happening.flag_updated
+    if not flag.condition_holds:
+        flag.condition_holds = True
+        happening = Happening.flag_revived
+    if change > 0:
+        flag.severity = found.severity
+        flag.due_at = _sooner(flag.due_at, due_by(found.severity, run.at))
+        flag.status, flag.acknowledged_at = FlagStatus.open, None
+        happening = Happening.flag_escalated
+    # time alone never makes light of what nobody has looked at
+    elif change < 0 and (run.by_write or flag.status == FlagStatus.acknowledged):
+        flag.severity = found.severity
+        happening = Happening.flag_eased
+    return happening
+
+
+def _let_go(flag: Flag) -> Happening | None:
+    """A finding is gone: a prompt withdraws itself, a flag waits for a person."""
+    if flag.audience == Audience.clinician:
+        flag.status, flag.condition_holds = FlagStatus.withdrawn, False
+        return Happening.flag_withdrawn
+    if flag.condition_holds:
+        flag.condition_holds = False
+        return Happening.flag_lapsed
+    return None
+
+
+def _was_resolved(found: Finding, last: Flag | None) -> bool:
+    """Tell whether a person has already settled this very finding."""
+    return (
+        last is not None
+        and severity_rank(found.severity) <= severity_rank(last.severity)
+        and all(item in last.evidence for item in _evidence(found))
+    )
+
+
+def _new_flag(tx: Transaction, case: Case, found: Finding, run: _Run) -> Flag:
+    flag = Flag(
+        clinic_id=tx.clinic.id,
+        created_at=tx.now,
+        updated_at=tx.now,
+        version=0,
+        case_id=case.id,
+        rule=str(found.rule),
+        title=found.rule.definition,
+        severity=found.severity,
+        audience=Audience.clinician if found.severity == Severity.info else Audience.supervisor,
+        because=found.because,
+        evidence=_evidence(found),
+        restricted=found.restricted,
+        effective_at=run.at,
+        due_at=due_by(found.severity, run.at),
+        rule_version=RULEBOOK_VERSION,
+    )
+    tx.add(flag)
+    return flag
+
+
+def _tell(tx: Transaction, flag: Flag, happening: Happening, run: _Run) -> None:
+    flag.version += 1
+    flag.updated_at = tx.now
+    record_flag(tx, flag, happening, actor_id=run.actor_id)
+
+
+def record_flag(
+    tx: Transaction, flag: Flag, happening: Happening, *, actor_id: UUID | None
+) -> None:
+    """Journal what happened to a flag, hidden from whom the flag is hidden."""
+    record(
+        tx,
+        happening,
+        actor_id=actor_id,
+        record_type="flag",
+        record_ids=[flag.id],
+        case_id=flag.case_id,
+        restricted=flag.restricted,
+        prompt=flag.audience == Audience.clinician,
+    )
+
+
+def _evidence(found: Finding) -> list[dict[str, str]]:
+    return [{"type": kind, "id": str(row_id)} for kind, row_id in sorted(found.evidence)]
+
+
+def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:
+    known = [instant for instant in (one, other) if instant is not None]
+    return min(known, default=None)
+
+
+def _later(one: Flag | None, other: Flag) -> Flag:
+    if one is None or one.resolved_at is None or other.resolved_at is None:
+        return other
+    return max(one, other, key=lambda flag: (flag.resolved_at, flag.id))
+
+
+def _flag_fact(flag: Flag) -> FlagFact:
+    return FlagFact(flag.id, flag.severity, flag.status, flag.effective_at, flag.restricted)
+
+
+async def _open_file(tx: Transaction, case: Case) -> _CaseFile:
+    voided = case.voided_at is not None
+    # read anew under the case's lock: they may have changed since the request began
+    clinic = select(col(Clinic.time_zone), col(Clinic.thresholds)).where(Clinic.id == tx.clinic.id)
+    time_zone, thresholds = (await tx.exec(clinic)).one()
+    return _CaseFile(
+        case,
+        Facts(
+            case_status=case.status,
+            zone=ZoneInfo(time_zone),
+            thresholds=Thresholds(**thresholds),
+            incidents=() if voided else await _incidents(tx, case),
+            promises=() if voided else await _promises(tx, case),
+            consultations=() if voided else await _consultations(tx, case),
+        ),
+        list(
+            await tx.exec(
+                select(Flag).where(
+                    col(Flag.clinic_id) == tx.clinic.id,
+                    col(Flag.case_id) == case.id,
+                    col(Flag.status) != FlagStatus.withdrawn,
+                )
+            )
+        ),
+    )
+
+
+async def _incidents(tx: Transaction, case: Case) -> tuple[IncidentFact, ...]:
+    rows = await tx.exec(
+        sa.select(
+            col(Incident.id),
+            col(Incident.occurred_on),
+            col(Incident.date_precision),
+            col(Incident.initiator),
+            col(Incident.reported_by),
+            col(Incident.client_impact),
+            col(Incident.rationale).is_not(None),
+            col(Incident.sealed_detail).is_not(None),
+            col(Incident.status),
+            col(Incident.determination),
+            col(Incident.restricted),
+            col(Incident.details),
+        ).where(
+            col(Incident.clinic_id) == tx.clinic.id,
+            col(Incident.case_id) == case.id,
+            col(Incident.voided_at).is_(None),
+        )
+    )
+    return tuple(_incident_fact(*row) for row in rows)
+
+
+def _incident_fact(*row: Any) -> IncidentFact:
+    known, (status, determination, restricted, details) = row[:8], row[8:]
+    standing_review = determination if status == IncidentStatus.reviewed else None
+    rest = (standing_review, restricted, DETAILS.validate_python(details))
+    return IncidentFact(*(known + rest))
+
+
+async def _promises(tx: Transaction, case: Case) -> tuple[PromiseFact, ...]:
+    rows = await tx.exec(
+        sa.select(
+            col(Promise.id),
+            col(Promise.kind),
+            col(Promise.scope),
+            col(Promise.keepable),
+            col(Promise.significance),
+            col(Promise.state),
+            col(Promise.made_on),
+            col(Promise.due_on),
+            col(Promise.open_ended),
+            col(Promise.discussed_with_client),
+            col(Promise.client_impact),
+            col(Promise.reported_by),
+        ).where(
+            col(Promise.clinic_id) == tx.clinic.id,
+            col(Promise.case_id) == case.id,
+            col(Promise.voided_at).is_(None),
+        )
+    )
+    return tuple(PromiseFact(*row) for row in rows)
+
+
+async def _consultations(tx: Transaction, case: Case) -> tuple[ConsultationFact, ...]:
+    rows = await tx.exec(
+        sa.select(
+            col(Consultation.kind),
+            col(Consultation.status),
+            col(Consultation.requested_at),
+            col(Consultation.completed_at),
+            col(Consultation.response),
+            col(Consultation.incident_ids),
+        ).where(col(Consultation.clinic_id) == tx.clinic.id, col(Consultation.case_id) == case.id)
+    )
+    return tuple(ConsultationFact(*(*row[:-1], frozenset(map(UUID, row[-1])))) for row in rows)

@@ -1,0 +1,38 @@
+"""Founds a clinic with its first admin."""
+
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from api.db import ClinicContext, Transaction
+from api.journal import Happening, record
+from api.models import Clinic, User
+from api.vocabulary import Role
+
+
+async def found_clinic(
+    tx: Transaction, *, name: str, admin_email: str, password_hash: str, time_zone: str = "UTC"
+) -> tuple[UUID, UUID]:
+    """Make a clinic and its admin; give the ids of both."""
+    clinic = Clinic(name=name, time_zone=time_zone, created_at=tx.now, updated_at=tx.now)
+    tx.add(clinic)
+    # the admin's row points at the clinic's
+    await tx.flush()
+    tx.enter(ClinicContext(clinic.id, ZoneInfo(time_zone)))
+    admin = User(
+        clinic_id=clinic.id,
+        name="Admin",
+        email=admin_email,
+        role=Role.admin,
+        password_hash=password_hash,
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+    tx.add(admin)
+    record(
+        tx,
+        Happening.clinic_founded,
+        actor_id=None,
+        record_type="clinic",
+        record_ids=[clinic.id, admin.id],
+    )
+    return clinic.id, admin.id

@@ -1,0 +1,139 @@
+"""How a request is read: strict JSON, known parameters, the right media type."""
+
+import json
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from api.errors import UnsupportedMediaType
+
+DEEPEST = 16
+"""Levels of nesting that a body may have."""
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class _StrictRequest(Request):
+    """A request whose JSON holds only what JSON and both databases can hold."""
+
+    async def json(self) -> Any:
+        """Parse the body. Raises a validation error for anything that is not plain JSON."""
+        if not hasattr(self, "_json"):
+            self._json = _parse(await self.body())
+        return self._json
+
+
+class StrictRoute(APIRoute):
+    """A route that refuses unknown query parameters and bodies that are not strict JSON."""
+
+    def get_route_handler(self) -> Handler:
+        """Wrap the ordinary handler with the checks that come before it."""
+        handle = super().get_route_handler()
+        known = _query_names(self.dependant)
+        takes_json = self.body_field is not None and not _is_form(self.dependant)
+
+        async def strictly(request: Request) -> Response:
+            _refuse_unknown_parameters(request, known)
+            if takes_json:
+                _refuse_other_media(request)
+            return await handle(_StrictRequest(request.scope, request.receive))
+
+        return strictly
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        value = json.loads(body, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise not_json() from error
+    _refuse_what_cannot_be_kept(value)
+    return value
+
+
+def not_json() -> RequestValidationError:
+    """Refuse a body without repeating any of it."""
+    return RequestValidationError([{"type": "json_invalid", "loc": ("body", 0), "input": None}])
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return members
+
+
+def _refuse_constant(_name: str) -> None:
+    raise ValueError("not a number of JSON")
+
+
+def _refuse_what_cannot_be_kept(value: Any) -> None:
+    """Walk a parsed body without recursion: depth, infinite numbers, half characters, NUL."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        if not level:
+            return
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below.extend(item.keys())
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+            elif isinstance(item, str):
+                _refuse_half_characters(item)
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise not_json()
+        level = below
+    raise not_json()
+
+
+def _refuse_half_characters(text: str) -> None:
+    if "\x00" in text or (not text.isprintable() and _has_surrogate(text)):
+        raise not_json()
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _refuse_unknown_parameters(request: Request, known: frozenset[str]) -> None:
+    query = request.query_params
+    if any(name not in known for name in query):
+        raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query", "?")}])
+    if len(query.multi_items()) != len(query):
+        raise RequestValidationError([{"type": "repeated", "loc": ("query",)}])
+    if any("\x00" in value for value in query.values()):
+        raise RequestValidationError([{"type": "string_type", "loc": ("query",)}])
+
+
+def _refuse_other_media(request: Request) -> None:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise UnsupportedMediaType("Send JSON, with Content-Type: application/json.")
+
+
+def _query_names(dependant: Dependant) -> frozenset[str]:
+    names: set[str] = set()
+    for field in dependant.query_params:
+        schema = field.field_info.annotation
+        members = getattr(schema, "model_fields", None)
+        if members is None:
+            names.add(field.alias)
+        else:
+            names.update(info.alias or name for name, info in members.items())
+    for inner in dependant.dependencies:
+        names |= _query_names(inner)
+    return frozenset(names)
+
+
+def _is_form(dependant: Dependant) -> bool:
+    return any(type(field.field_info).__name__ == "Form" for field in dependant.body_params)

@@ -1,0 +1,90 @@
+"""The only writer of journal entries."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from uuid import UUID
+
+from api.db import Transaction
+from api.models import JournalEntry
+
+
+class Happening(StrEnum):
+    """What an entry says happened."""
+
+    signed_in = "session.signed_in"
+    signed_out = "session.signed_out"
+    refused = "request.refused"
+    clinic_founded = "clinic.founded"
+    clinic_changed = "clinic.changed"
+    thresholds_changed = "thresholds.changed"
+    user_created = "user.created"
+    user_changed = "user.changed"
+    password_changed = "user.password_changed"  # noqa: S105 - the name of a happening
+    supervision_began = "supervision.created"
+    supervision_changed = "supervision.changed"
+    supervision_ended = "supervision.ended"
+    case_opened = "case.opened"
+    case_changed = "case.changed"
+    case_transferred = "case.transferred"
+    case_voided = "case.voided"
+    incident_reported = "incident.reported"
+    incident_changed = "incident.changed"
+    incident_reviewed = "incident.reviewed"
+    incident_voided = "incident.voided"
+    promise_recorded = "promise.recorded"
+    promise_changed = "promise.changed"
+    promise_voided = "promise.voided"
+    consultation_drafted = "consultation.drafted"
+    consultation_changed = "consultation.changed"
+    consultation_requested = "consultation.requested"
+    consultation_accepted = "consultation.accepted"
+    consultation_declined = "consultation.declined"
+    consultation_started = "consultation.started"
+    consultation_completed = "consultation.completed"
+    consultation_cancelled = "consultation.cancelled"
+    consultation_answered = "consultation.answered"
+    flag_opened = "flag.opened"
+    flag_raised = "flag.raised"
+    flag_escalated = "flag.escalated"
+    flag_eased = "flag.eased"
+    flag_lapsed = "flag.lapsed"
+    flag_revived = "flag.revived"
+    flag_updated = "flag.updated"
+    flag_withdrawn = "flag.withdrawn"
+    flag_acknowledged = "flag.acknowledged"
+    flag_resolved = "flag.resolved"
+    flag_reopened = "flag.reopened"
+
+
+def record(
+    tx: Transaction,
+    happening: Happening,
+    *,
+    actor_id: UUID | None,
+    record_type: str | None = None,
+    record_ids: Iterable[UUID] = (),
+    case_id: UUID | None = None,
+    changed: Iterable[str] = (),
+    restricted: bool = False,
+    prompt: bool = False,
+) -> None:
+    """Append one entry to the journal, in the transaction of what it tells of.
+
+    `actor_id` is None for what time brought about. `changed` names fields, never their values.
+    `restricted` and `prompt` say of whom the entry is hidden, as its record is.
+    """
+    tx.add(
+        JournalEntry(
+            clinic_id=tx.clinic.id,
+            at=tx.now,
+            actor_id=actor_id,
+            happening=happening,
+            case_id=case_id,
+            record_type=record_type,
+            record_ids=[str(record_id) for record_id in record_ids],
+            changed=sorted(changed),
+            restricted=restricted,
+            prompt=prompt,
+            request_id=tx.request_id,
+        )
+    )

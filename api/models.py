@@ -1,0 +1,410 @@
+"""Every table, on one page.
+
+Each key begins with `clinic_id`, so that no row can point into another clinic and every table can
+be spread over machines by clinic. Without `relationship()`, SQLAlchemy does not order inserts of
+different tables by their foreign keys: flush the parent before its children.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import Enum
+from typing import Any, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Dialect, ForeignKeyConstraint, Index
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+from uuid_utils.compat import uuid7
+
+from api.crypto import SealedText
+from api.vocabulary import (
+    AdviceResponse,
+    Audience,
+    CaseStatus,
+    Classification,
+    ClientImpact,
+    ConsultationKind,
+    ConsultationOutcome,
+    ConsultationStatus,
+    ConsultationUrgency,
+    DatePrecision,
+    Determination,
+    FlagStatus,
+    IncidentStatus,
+    Initiator,
+    Phase,
+    PromiseKeepable,
+    PromiseKind,
+    PromiseMadeBy,
+    PromiseScope,
+    PromiseSource,
+    PromiseState,
+    Repair,
+    ReportedBy,
+    Role,
+    Setting,
+    Severity,
+    Significance,
+    VoidReason,
+)
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+E = TypeVar("E", bound=Enum)
+
+
+class Spelled(TypeDecorator[E]):
+    """A word of the vocabulary, stored as it is spelled (never as a native enum type)."""
+
+    impl = sa.String(40)
+    cache_ok = True
+
+    def __init__(self, words: type[E]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: E | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Give the spelling."""
+        return None if value is None else str(self.words(value))
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> E | None:  # noqa: ARG002
+        """Give the word."""
+        return None if value is None else self.words(value)
+
+
+JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+
+
+def _word(words: type[Enum], **options: Any) -> Any:
+    return Field(sa_type=Spelled(words), **options)
+
+
+def _sealed() -> Any:
+    return Field(default=None, sa_type=SealedText)
+
+
+def _json(factory: type[list[Any]] | type[dict[str, Any]]) -> Any:
+    return Field(default_factory=factory, sa_type=JSON)
+
+
+def _text(length: int) -> Any:
+    return Field(sa_type=sa.String(length))
+
+
+class Versioned(SQLModel):
+    """A row that counts its changes."""
+
+    created_at: datetime
+    updated_at: datetime
+    version: int = 1
+
+    def change(self, changes: Mapping[str, Any], now: datetime) -> None:
+        """Change fields, and count one version up."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self.updated_at = now
+        self.version += 1
+
+
+class Clinic(Versioned, table=True):
+    """A clinic: its name, its time zone, and the thresholds it set itself."""
+
+    __tablename__ = "clinics"
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    name: str = _text(200)
+    time_zone: str = Field(default="UTC", max_length=64)
+    thresholds: dict[str, int] = _json(dict)
+
+
+class Record(Versioned):
+    """What every row of a clinic has."""
+
+    clinic_id: UUID = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    recorded_by_id: UUID | None = None
+
+
+def _in_clinic() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["clinic_id"], ["clinics.id"])
+
+
+def _points_at(column: str, table: str) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["clinic_id", column], [f"{table}.clinic_id", f"{table}.id"])
+
+
+class User(Record, table=True):
+    """A person of a clinic. `email` is kept in lower case."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        _in_clinic(),
+        sa.UniqueConstraint("clinic_id", "email"),
+        Index(None, "email"),
+    )
+
+    name: str = _text(200)
+    email: str = _text(254)
+    role: Role = _word(Role)
+    is_active: bool = True
+    password_hash: str = _text(200)
+
+
+class SignIn(Record, table=True):
+    """A session: what an access token stands for, read on each request."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (_points_at("user_id", "users"), Index(None, "clinic_id", "user_id"))
+
+    user_id: UUID
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+
+class Supervision(Record, table=True):
+    """A supervisor answers for a clinician's work from `starts_on` to the day before `ends_on`."""
+
+    __tablename__ = "supervisions"
+    __table_args__ = (
+        _points_at("supervisor_id", "users"),
+        _points_at("clinician_id", "users"),
+        Index(None, "clinic_id", "supervisor_id", "clinician_id"),
+        Index(None, "clinic_id", "clinician_id"),
+    )
+
+    supervisor_id: UUID
+    clinician_id: UUID
+    starts_on: date
+    ends_on: date | None = None
+
+
+class Voidable(Record):
+    """A record that is voided, never deleted."""
+
+    voided_at: datetime | None = None
+    void_reason: VoidReason | None = _word(VoidReason, default=None)
+
+
+class Case(Voidable, table=True):
+    """A client's therapy with one clinician. `recheck_at`: when time alone may move its flags."""
+
+    __tablename__ = "cases"
+    __table_args__ = (
+        _points_at("clinician_id", "users"),
+        Index(None, "clinic_id", "clinician_id", "id"),
+        Index(None, "clinic_id", "updated_at"),
+        Index(
+            "ix_cases_clinic_id_recheck_at",
+            "clinic_id",
+            "recheck_at",
+            postgresql_where=sa.text("recheck_at IS NOT NULL"),
+            sqlite_where=sa.text("recheck_at IS NOT NULL"),
+        ),
+        # a case whose start is not known counts as starting on one and the same unknown day
+        Index(
+            "uq_cases_clinic_id_client_ref_started_on",
+            "clinic_id",
+            "client_ref",
+            sa.text("coalesce(started_on, '0001-01-01')"),
+            unique=True,
+            postgresql_where=sa.text("voided_at IS NULL"),
+            sqlite_where=sa.text("voided_at IS NULL"),
+        ),
+    )
+
+    client_ref: str = Field(sa_type=SealedText)
+    clinician_id: UUID
+    status: CaseStatus = _word(CaseStatus)
+    setting: Setting | None = _word(Setting, default=None)
+    started_on: date | None = None
+    ended_on: date | None = None
+    phase: Phase = _word(Phase)
+    attachment_roles: list[str] = _json(list)
+    sessions_per_week: float | None = None
+    agreed_sessions: int | None = None
+    is_minor: bool | None = None
+    transfer_reason: str | None = _sealed()
+    recheck_at: datetime | None = None
+
+
+class Incident(Voidable, table=True):
+    """One dated thing that touches the frame.
+
+    `details` holds everything but the kind's one sealed text, which is in `sealed_detail`.
+    """
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        _points_at("case_id", "cases"),
+        _points_at("about_user_id", "users"),
+        Index(None, "clinic_id", "case_id", "id"),
+        Index(None, "clinic_id", "about_user_id", "case_id"),
+        Index(None, "clinic_id", "updated_at"),
+    )
+
+    case_id: UUID
+    kind: str = _text(40)
+    occurred_on: date
+    date_precision: DatePrecision = _word(DatePrecision)
+    initiator: Initiator = _word(Initiator)
+    reported_by: ReportedBy = _word(ReportedBy)
+    classification: Classification = _word(Classification)
+    client_impact: ClientImpact = _word(ClientImpact)
+    rationale: str | None = _sealed()
+    narrative: str | None = _sealed()
+    discussed_with_client: bool | None = None
+    repair: Repair = _word(Repair)
+    about_user_id: UUID | None = None
+    restricted: bool = False
+    details: dict[str, Any] = _json(dict)
+    sealed_detail: str | None = _sealed()
+    status: IncidentStatus = _word(IncidentStatus, default=IncidentStatus.reported)
+    determination: Determination | None = _word(Determination, default=None)
+    review_note: str | None = _sealed()
+    reviewed_by_id: UUID | None = None
+    reviewed_at: datetime | None = None
+
+
+class Promise(Voidable, table=True):
+    """A promise made to a client, and what became of it."""
+
+    __tablename__ = "promises"
+    __table_args__ = (
+        _points_at("case_id", "cases"),
+        Index(None, "clinic_id", "case_id", "id"),
+        Index(None, "clinic_id", "updated_at"),
+    )
+
+    case_id: UUID
+    wording: str = Field(sa_type=SealedText)
+    made_by: PromiseMadeBy = _word(PromiseMadeBy)
+    source: PromiseSource = _word(PromiseSource)
+    kind: PromiseKind = _word(PromiseKind)
+    scope: PromiseScope = _word(PromiseScope)
+    keepable: PromiseKeepable = _word(PromiseKeepable)
+    significance: Significance = _word(Significance)
+    made_on: date
+    due_on: date | None = None
+    open_ended: bool = False
+    discussed_with_client: bool | None = None
+    discussed_on: date | None = None
+    state: PromiseState = _word(PromiseState)
+    client_impact: ClientImpact = _word(ClientImpact)
+    reported_by: ReportedBy = _word(ReportedBy)
+
+
+class Consultation(Record, table=True):
+    """A request to another clinician for a view of the work."""
+
+    __tablename__ = "consultations"
+    __table_args__ = (
+        _points_at("case_id", "cases"),
+        _points_at("consultant_id", "users"),
+        Index(None, "clinic_id", "case_id", "id"),
+        Index(None, "clinic_id", "consultant_id"),
+        Index(None, "clinic_id", "updated_at"),
+    )
+
+    case_id: UUID
+    kind: ConsultationKind = _word(ConsultationKind)
+    urgency: ConsultationUrgency = _word(ConsultationUrgency)
+    question: str = Field(sa_type=SealedText)
+    summary: str | None = _sealed()
+    released: bool = False
+    incident_ids: list[str] = _json(list)
+    promise_ids: list[str] = _json(list)
+    consultant_id: UUID | None = None
+    status: ConsultationStatus = _word(ConsultationStatus)
+    requested_at: datetime | None = None
+    due_at: datetime | None = None
+    accepted_at: datetime | None = None
+    completed_at: datetime | None = None
+    reason: str | None = _sealed()
+    outcome: ConsultationOutcome | None = _word(ConsultationOutcome, default=None)
+    advice: str | None = _sealed()
+    response: AdviceResponse | None = _word(AdviceResponse, default=None)
+    response_reason: str | None = _sealed()
+
+
+_UNRESOLVED = "status IN ('open', 'acknowledged')"
+
+
+class Flag(Record, table=True):
+    """A rule, or a person, asks somebody to look at a case."""
+
+    __tablename__ = "flags"
+    __table_args__ = (
+        _points_at("case_id", "cases"),
+        _points_at("assigned_to_id", "users"),
+        Index(None, "clinic_id", "case_id", "id"),
+        Index(
+            "ix_flags_unresolved",
+            "clinic_id",
+            "case_id",
+            postgresql_where=sa.text(_UNRESOLVED),
+            sqlite_where=sa.text(_UNRESOLVED),
+        ),
+        Index(
+            "uq_flags_one_unresolved",
+            "clinic_id",
+            "case_id",
+            "rule",
+            "restricted",
+            unique=True,
+            postgresql_where=sa.text(f"{_UNRESOLVED} AND rule <> 'manual'"),
+            sqlite_where=sa.text(f"{_UNRESOLVED} AND rule <> 'manual'"),
+        ),
+        Index(None, "clinic_id", "updated_at"),
+    )
+
+    case_id: UUID
+    rule: str = _text(40)
+    title: str = _text(200)
+    severity: Severity = _word(Severity)
+    audience: Audience = _word(Audience)
+    because: str = Field(sa_type=sa.Text)
+    evidence: list[dict[str, str]] = _json(list)
+    restricted: bool = False
+    effective_at: datetime
+    due_at: datetime | None = None
+    status: FlagStatus = _word(FlagStatus, default=FlagStatus.open)
+    condition_holds: bool = True
+    assigned_to_id: UUID | None = None
+    acknowledged_at: datetime | None = None
+    determination: Determination | None = _word(Determination, default=None)
+    resolution_note: str | None = _sealed()
+    resolved_by_id: UUID | None = None
+    resolved_at: datetime | None = None
+    reopen_reason: str | None = _sealed()
+    rule_version: int
+
+
+class JournalEntry(SQLModel, table=True):
+    """Something happened: who, what, which rows, when; never any content. Only ever appended."""
+
+    __tablename__ = "journal_entries"
+    __table_args__ = (
+        _in_clinic(),
+        Index(None, "clinic_id", "case_id", "id"),
+    )
+
+    clinic_id: UUID = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    at: datetime
+    actor_id: UUID | None = None
+    happening: str = _text(60)
+    case_id: UUID | None = None
+    record_type: str | None = Field(default=None, max_length=40)
+    record_ids: list[str] = _json(list)
+    changed: list[str] = _json(list)
+    restricted: bool = False
+    prompt: bool = False
+    request_id: str | None = Field(default=None, max_length=64)

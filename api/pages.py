@@ -1,0 +1,101 @@
+"""Cursor lists: a page, and a sealed bookmark for the next one."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Request
+from pydantic import Field
+
+from api.db import Transaction
+from api.domain.values import Input, Output
+from api.errors import Invalid
+
+Item = TypeVar("Item")
+_SEAL = 16
+
+
+class Page(Output, Generic[Item]):
+    """One page of a list; `next` is the cursor of the following page, null at the end."""
+
+    items: list[Item]
+    next: str | None
+
+
+class PageQuery(Input):
+    """How much of a list, and from where."""
+
+    limit: Annotated[int, Field(ge=1, le=100, description="Items on a page.")] = 50
+    cursor: Annotated[
+        str | None, Field(max_length=1024, description="`next` of the page before.")
+    ] = None
+
+
+class Bookmarks:
+    """Writes and reads cursors: the sort key of a page's last row, bound to list and filters."""
+
+    def __init__(self, secret: str) -> None:
+        self._key = hashlib.sha256(b"cursor:" + secret.encode()).digest()
+
+    def write(self, listing: str, query: PageQuery, key: Sequence[Any]) -> str:
+        """Seal a sort key."""
+        payload = json.dumps([_plain(part) for part in key]).encode()
+        seal = self._seal(listing, query, payload)
+        return base64.urlsafe_b64encode(seal + payload).rstrip(b"=").decode()
+
+    def read(self, listing: str, query: PageQuery) -> list[Any] | None:
+        """Open the query's cursor; None at the beginning. Raises 422 for any other cursor."""
+        if query.cursor is None:
+            return None
+        try:
+            text = query.cursor.encode("ascii")
+            opened = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+        except (UnicodeEncodeError, binascii.Error) as error:
+            raise _not_a_cursor() from error
+        seal, payload = opened[:_SEAL], opened[_SEAL:]
+        if not hmac.compare_digest(seal, self._seal(listing, query, payload)):
+            raise _not_a_cursor()
+        key: list[Any] = json.loads(payload)
+        return key
+
+    def _seal(self, listing: str, query: PageQuery, payload: bytes) -> bytes:
+        filters = query.model_dump_json(exclude={"cursor", "limit"}, exclude_none=True)
+        bound = b"\0".join((listing.encode(), filters.encode(), payload))
+        return hmac.new(self._key, bound, hashlib.sha256).digest()[:_SEAL]
+
+
+async def newest_first(
+    tx: Transaction, marks: "Bookmarks", listing: str, query: PageQuery, statement: Any, model: Any
+) -> tuple[list[Any], str | None]:
+    """Run a list statement that selects `model`, newest first; give a page and its cursor."""
+    statement = statement.order_by(model.id.desc()).limit(query.limit + 1)
+    if (last := marks.read(listing, query)) is not None:
+        statement = statement.where(model.id < UUID(last[0]))
+    rows = list((await tx.exec(statement)).all())
+    page = rows[: query.limit]
+    more = len(rows) > query.limit
+    return page, marks.write(listing, query, [page[-1].id]) if more else None
+
+
+def _bookmarks(request: Request) -> Bookmarks:
+    marks: Bookmarks = request.app.state.bookmarks
+    return marks
+
+
+Marks = Annotated[Bookmarks, Depends(_bookmarks)]
+
+
+def _plain(part: Any) -> Any:
+    if isinstance(part, UUID):
+        return str(part)
+    return part.isoformat() if isinstance(part, datetime) else part
+
+
+def _not_a_cursor() -> Invalid:
+    return Invalid("/query/cursor", "This is not a cursor of this list.")

@@ -1,0 +1,1 @@
+"""One door for each noun: its schemas, its endpoints and its SQL."""

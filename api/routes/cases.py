@@ -1,0 +1,354 @@
+"""Cases: open, read, change, hand over, void; and what happened on one, in order."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field
+from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+
+from api.access import (
+    IfMatch,
+    Me,
+    OpenCase,
+    case_for,
+    check_version,
+    etag,
+    may_on_cases,
+    supervised_clinicians,
+    visible_cases,
+)
+from api.db import Transaction, Tx
+from api.domain.permissions import TREATING, Action, Actor, Standing, why_not_rewrite
+from api.domain.values import Day, Input, Instant, Line, Output, Text, YesNo, absent, whole
+from api.errors import Conflict, Forbidden, Invalid
+from api.flagging import catch_up_due, reconcile_flags
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import Case, Incident, JournalEntry, User
+from api.pages import Marks, Page, PageQuery, newest_first
+from api.sense import in_order, not_ahead
+from api.views import CaseRead, FlagRead, flags_raised, read_cases
+from api.vocabulary import (
+    AttachmentRole,
+    CaseStatus,
+    Phase,
+    Setting,
+    VoidReason,
+)
+
+router = APIRouter(prefix="/v1/cases", tags=["cases"], route_class=StrictRoute)
+
+SessionsPerWeek = Annotated[float, Field(strict=True, ge=0, le=50, allow_inf_nan=False)]
+AttachmentRoles = Annotated[list[AttachmentRole], Field(max_length=50)]
+AgreedSessions = Annotated[int, whole(1, 100_000)]
+
+
+class CaseCreate(Input):
+    """A new case. `client_ref` is the clinic's own pseudonym for the client, never a name."""
+
+    client_ref: Line
+    clinician_id: UUID | None = Field(default=None, description="Default: yourself.")
+    status: CaseStatus = CaseStatus.active
+    setting: Setting | None = None
+    started_on: Day | None = None
+    ended_on: Day | None = None
+    phase: Phase = Phase.unknown
+    attachment_roles: AttachmentRoles = []
+    sessions_per_week: SessionsPerWeek | None = None
+    agreed_sessions: AgreedSessions | None = None
+    is_minor: YesNo | None = None
+
+
+class CasePatch(Input):
+    """A change to a case. Its clinician changes by transfer only."""
+
+    client_ref: Line = absent()
+    status: CaseStatus = absent()
+    setting: Setting | None = None
+    started_on: Day | None = None
+    ended_on: Day | None = None
+    phase: Phase = absent()
+    attachment_roles: AttachmentRoles = absent()
+    sessions_per_week: SessionsPerWeek | None = None
+    agreed_sessions: AgreedSessions | None = None
+    is_minor: YesNo | None = None
+
+
+class CaseTransfer(Input):
+    """To whom a case is handed over, and why."""
+
+    clinician_id: UUID
+    reason: Text
+
+
+class CaseWritten(CaseRead):
+    """A case after a write, with the flags the write opened or worsened."""
+
+    flags_raised: list[FlagRead]
+
+
+class CaseQuery(PageQuery):
+    """Which cases."""
+
+    status: CaseStatus | None = None
+    clinician_id: UUID | None = None
+    client_ref: Annotated[str | None, Field(max_length=200)] = None
+    from_: Day | None = Field(default=None, alias="from", description="Started on or after.")
+    to: Day | None = Field(default=None, description="Started on or before.")
+    updated_since: Instant | None = None
+
+
+class TimelineItem(Output):
+    """Something that happened on a case. `actor_id` is null for what time brought about."""
+
+    id: UUID
+    at: datetime
+    actor_id: UUID | None
+    happening: str
+    record_type: str | None
+    record_ids: list[UUID]
+    changed: list[str]
+
+
+@router.get("")
+async def list_cases(
+    query: Annotated[CaseQuery, Query()],
+    me: Annotated[Actor, Depends(may_on_cases(Action.case_list))],
+    marks: Marks,
+    tx: Tx,
+) -> Page[CaseRead]:
+    """List the cases you may see, newest first."""
+    statement = select(Case).where(
+        visible_cases(tx, me), col(Case.voided_at).is_(None), *_filters(query)
+    )
+    cases, following = await newest_first(tx, marks, "cases", query, statement, Case)
+    if any(case.recheck_at is not None and case.recheck_at <= tx.now for case in cases):
+        await catch_up_due(tx, col(Case.id).in_([case.id for case in cases]))
+    return Page(items=await read_cases(tx, me, cases), next=following)
+
+
+@router.post("", status_code=201)
+async def open_case(
+    body: CaseCreate,
+    me: Annotated[Actor, Depends(may_on_cases(Action.case_open))],
+    tx: Tx,
+    response: Response,
+) -> CaseWritten:
+    """Open a case: your own, or as a supervisor one for a clinician you answer for."""
+    clinician_id = body.clinician_id or me.id
+    await _may_open_for(tx, me, clinician_id)
+    _make_sense(tx, body.started_on, body.ended_on)
+    case = Case(
+        **body.model_dump(exclude={"clinician_id"}),
+        clinic_id=tx.clinic.id,
+        clinician_id=clinician_id,
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+    tx.add(case)
+    await _flush_unique(tx)
+    _record(tx, Happening.case_opened, me, case)
+    response.headers["Location"] = f"/v1/cases/{case.id}"
+    found = OpenCase(case, Standing(own=clinician_id == me.id, linked=clinician_id != me.id))
+    return await _written(tx, me, found, response)
+
+
+@router.get("/{case_id}")
+async def read_case(
+    found: Annotated[OpenCase, Depends(case_for(Action.case_read))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> CaseRead:
+    """Read one case."""
+    response.headers["ETag"] = etag(found.row.version)
+    return (await read_cases(tx, me, [found.row]))[0]
+
+
+@router.patch("/{case_id}")
+async def change_case(
+    body: CasePatch,
+    found: Annotated[OpenCase, Depends(case_for(Action.case_change))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+    if_match: IfMatch = None,
+) -> CaseWritten:
+    """Change a case."""
+    case = found.row
+    check_version(case.version, if_match)
+    changes = body.model_dump(include=body.model_fields_set)
+    _make_sense(
+        tx, changes.get("started_on", case.started_on), changes.get("ended_on", case.ended_on)
+    )
+    case.change(changes, tx.now)
+    await _flush_unique(tx)
+    _record(tx, Happening.case_changed, me, case, changed=changes)
+    return await _written(tx, me, found, response)
+
+
+@router.delete("/{case_id}", status_code=204)
+async def void_case(
+    found: Annotated[OpenCase, Depends(case_for(Action.case_void))],
+    me: Me,
+    tx: Tx,
+    reason: VoidReason = VoidReason.entered_in_error,
+    if_match: IfMatch = None,
+) -> None:
+    """Void a case: it leaves the lists and the rules, and is kept for ever.
+
+    Flags that nobody has resolved stay in the queue until a person resolves them.
+    """
+    case = found.row
+    reviewed = await _was_reviewed(tx, case)
+    if refusal := why_not_rewrite(me, found.standing, case.recorded_by_id, reviewed=reviewed):
+        raise Forbidden(refusal)
+    check_version(case.version, if_match)
+    case.change({"voided_at": tx.now, "void_reason": reason}, tx.now)
+    _record(tx, Happening.case_voided, me, case)
+    await reconcile_flags(tx, case, actor_id=me.id)
+
+
+@router.post("/{case_id}/transfer")
+async def transfer_case(
+    body: CaseTransfer,
+    found: Annotated[OpenCase, Depends(case_for(Action.case_transfer))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> CaseWritten:
+    """Hand a case over to another clinician. For a linked supervisor."""
+    case = found.row
+    if body.clinician_id == case.clinician_id:
+        raise Conflict("This clinician already has the case.")
+    await _refuse_who_cannot_treat(tx, body.clinician_id)
+    case.change({"clinician_id": body.clinician_id, "transfer_reason": body.reason}, tx.now)
+    _record(tx, Happening.case_transferred, me, case, changed=["clinician_id"])
+    # the answer shows the case as the one who handed it over saw it a moment ago
+    return await _written(tx, me, found, response)
+
+
+@router.get("/{case_id}/timeline")
+async def read_timeline(
+    query: Annotated[PageQuery, Query()],
+    found: Annotated[OpenCase, Depends(case_for(Action.timeline_read))],
+    me: Me,
+    marks: Marks,
+    tx: Tx,
+) -> Page[TimelineItem]:
+    """Read what happened on a case, newest first, from the journal."""
+    statement = select(JournalEntry).where(
+        JournalEntry.clinic_id == tx.clinic.id,
+        JournalEntry.case_id == found.row.id,
+        _told_to(me, found.standing),
+    )
+    listing = f"timeline/{found.row.id}"
+    entries, following = await newest_first(tx, marks, listing, query, statement, JournalEntry)
+    return Page(items=[TimelineItem.model_validate(entry) for entry in entries], next=following)
+
+
+def _filters(query: CaseQuery) -> Iterator[ColumnElement[bool]]:
+    if query.status is not None:
+        yield col(Case.status) == query.status
+    if query.clinician_id is not None:
+        yield col(Case.clinician_id) == query.clinician_id
+    if query.client_ref is not None:
+        yield col(Case.client_ref) == query.client_ref
+    if query.from_ is not None:
+        yield col(Case.started_on) >= query.from_
+    if query.to is not None:
+        yield col(Case.started_on) <= query.to
+    if query.updated_since is not None:
+        yield col(Case.updated_at) >= query.updated_since
+
+
+async def _may_open_for(tx: Transaction, me: Actor, clinician_id: UUID) -> None:
+    if clinician_id == me.id:
+        if me.role not in TREATING:
+            raise Forbidden("Your role does not treat clients.")
+        return
+    linked = await tx.exec(supervised_clinicians(tx, me))
+    if clinician_id not in linked.all():
+        raise Forbidden("You may open a case for yourself, or for a clinician you supervise.")
+    await _refuse_who_cannot_treat(tx, clinician_id)
+
+
+async def _refuse_who_cannot_treat(tx: Transaction, user_id: UUID) -> None:
+    """Raise 422 unless the id is that of somebody of this clinic who treats clients."""
+    found = await tx.exec(
+        select(col(User.id)).where(
+            User.clinic_id == tx.clinic.id,
+            User.id == user_id,
+            col(User.is_active).is_(True),
+            col(User.role).in_(TREATING),
+        )
+    )
+    if found.first() is None:
+        raise Invalid("/clinician_id", "This is not a clinician of this clinic.")
+
+
+def _make_sense(tx: Transaction, started_on: date | None, ended_on: date | None) -> None:
+    not_ahead(tx, "/started_on", started_on)
+    not_ahead(tx, "/ended_on", ended_on)
+    in_order("/ended_on", started_on, ended_on)
+
+
+async def _was_reviewed(tx: Transaction, case: Case) -> bool:
+    """Tell whether an incident that the case's clinician may know of was reviewed."""
+    reviewed = await tx.exec(
+        select(col(Incident.id))
+        .where(
+            Incident.clinic_id == tx.clinic.id,
+            Incident.case_id == case.id,
+            col(Incident.restricted).is_(False),
+            col(Incident.reviewed_at).is_not(None),
+        )
+        .limit(1)
+    )
+    return reviewed.first() is not None
+
+
+async def _flush_unique(tx: Transaction) -> None:
+    try:
+        await tx.flush()
+    except IntegrityError as error:
+        raise Conflict("There is already a case with this reference and this start.") from error
+
+
+def _told_to(me: Actor, standing: Standing) -> ColumnElement[bool]:
+    """Hide an entry from whom its record is hidden."""
+    if not standing.own:
+        return col(JournalEntry.prompt).is_(False)
+    own_report = and_(
+        col(JournalEntry.actor_id) == me.id, col(JournalEntry.record_type) == "incident"
+    )
+    return or_(col(JournalEntry.restricted).is_(False), own_report)
+
+
+def _record(
+    tx: Transaction, happening: Happening, me: Actor, case: Case, changed: Iterable[str] = ()
+) -> None:
+    record(
+        tx,
+        happening,
+        actor_id=me.id,
+        record_type="case",
+        record_ids=[case.id],
+        case_id=case.id,
+        changed=changed,
+    )
+
+
+async def _written(tx: Transaction, me: Actor, found: OpenCase, response: Response) -> CaseWritten:
+    """Run the rules after a write, and show the case with what they raised."""
+    raised = await reconcile_flags(tx, found.row, actor_id=me.id)
+    await tx.flush()
+    response.headers["ETag"] = etag(found.row.version)
+    (shown,) = await read_cases(tx, me, [found.row])
+    return CaseWritten(**dict(shown), flags_raised=flags_raised(raised, found.standing))

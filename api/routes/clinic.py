@@ -1,0 +1,168 @@
+"""The clinic's own settings, its rules and their thresholds, and every word it uses."""
+
+from collections.abc import Iterable
+from inspect import getdoc
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import AfterValidator, StringConstraints
+from sqlmodel import col, select, update
+
+from api.access import IfMatch, check_version, etag, may
+from api.db import Transaction, Tx
+from api.domain.permissions import Action, Actor
+from api.domain.prompts import PROMPTS
+from api.domain.rulebook import RULEBOOK_VERSION, RULES
+from api.domain.thresholds import Thresholds
+from api.domain.values import Input, Line, Output, absent
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import Case, Clinic
+from api.pages import Page
+from api.views import ClinicRead
+from api.vocabulary import Audience, served_vocabulary
+
+router = APIRouter(prefix="/v1", tags=["clinic"], route_class=StrictRoute)
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("This is not a time zone of the IANA database.")
+    return name
+
+
+TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_zone)]
+
+
+class ClinicPatch(Input):
+    """A change to the clinic. A new time zone moves every midnight."""
+
+    name: Line = absent()
+    time_zone: TimeZone = absent()
+
+
+class RuleRead(Output):
+    """A rule or prompt: its neutral title, whom it speaks to, and what it asks."""
+
+    rule: str
+    title: str
+    audience: Audience
+    asks: str
+    version: int
+
+
+@router.get("/clinic")
+async def read_clinic(
+    me: Annotated[Actor, Depends(may(Action.clinic_read))],  # noqa: ARG001 - the guard
+    tx: Tx,
+    response: Response,
+) -> ClinicRead:
+    """Read the clinic's settings."""
+    clinic = await _load(tx)
+    response.headers["ETag"] = etag(clinic.version)
+    return ClinicRead.model_validate(clinic)
+
+
+@router.patch("/clinic")
+async def change_clinic(
+    body: ClinicPatch,
+    me: Annotated[Actor, Depends(may(Action.clinic_change))],
+    tx: Tx,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ClinicRead:
+    """Change the clinic's name or time zone. For admins."""
+    clinic = await _load(tx, lock=True)
+    check_version(clinic.version, if_match)
+    changes = body.model_dump(include=body.model_fields_set)
+    if changes:
+        clinic.change(changes, tx.now)
+        _record(tx, Happening.clinic_changed, me, changes)
+    if "time_zone" in changes:
+        await _ask_every_rule_again(tx)
+    response.headers["ETag"] = etag(clinic.version)
+    return ClinicRead.model_validate(clinic)
+
+
+@router.get("/rules")
+async def list_rules(
+    me: Annotated[Actor, Depends(may(Action.rules_read))],  # noqa: ARG001 - the guard
+) -> Page[RuleRead]:
+    """List every rule and prompt."""
+    shown = [
+        RuleRead(
+            rule=name,
+            title=name.definition,
+            audience=audience,
+            asks=getdoc(rule) or "",
+            version=RULEBOOK_VERSION,
+        )
+        for book, audience in ((RULES, Audience.supervisor), (PROMPTS, Audience.clinician))
+        for name, rule in book.items()
+    ]
+    return Page(items=shown, next=None)
+
+
+@router.get("/rules/thresholds")
+async def read_thresholds(
+    me: Annotated[Actor, Depends(may(Action.thresholds_read))],  # noqa: ARG001 - the guard
+    tx: Tx,
+) -> Thresholds:
+    """Read the numbers the rules compare with."""
+    return Thresholds(**(await _load(tx)).thresholds)
+
+
+@router.put("/rules/thresholds")
+async def set_thresholds(
+    body: Thresholds, me: Annotated[Actor, Depends(may(Action.thresholds_change))], tx: Tx
+) -> Thresholds:
+    """Set the clinic's thresholds; what is left out goes back to its default. For admins."""
+    clinic = await _load(tx, lock=True)
+    own = body.model_dump(exclude_defaults=True)
+    changed = {
+        name
+        for name in own.keys() | clinic.thresholds.keys()
+        if own.get(name) != clinic.thresholds.get(name)
+    }
+    if changed:
+        clinic.change({"thresholds": own}, tx.now)
+        _record(tx, Happening.thresholds_changed, me, changed)
+        await _ask_every_rule_again(tx)
+    return body
+
+
+@router.get("/vocabulary")
+async def read_vocabulary(
+    me: Annotated[Actor, Depends(may(Action.vocabulary_read))],  # noqa: ARG001 - the guard
+) -> dict[str, dict[str, str]]:
+    """Read every word the records use, with its definition."""
+    return served_vocabulary()
+
+
+async def _load(tx: Transaction, *, lock: bool = False) -> Clinic:
+    statement = select(Clinic).where(Clinic.id == tx.clinic.id)
+    if lock:
+        statement = statement.with_for_update()
+    clinic: Clinic = (await tx.exec(statement)).one()
+    return clinic
+
+
+async def _ask_every_rule_again(tx: Transaction) -> None:
+    """Make every case due: whoever reads its flags next runs its rules first."""
+    await tx.exec(
+        update(Case)
+        .where(col(Case.clinic_id) == tx.clinic.id, col(Case.voided_at).is_(None))
+        .values(recheck_at=tx.now)
+    )
+
+
+def _record(tx: Transaction, happening: Happening, me: Actor, changed: Iterable[str]) -> None:
+    record(
+        tx,
+        happening,
+        actor_id=me.id,
+        record_type="clinic",
+        record_ids=[tx.clinic.id],
+        changed=changed,
+    )

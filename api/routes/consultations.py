@@ -1,0 +1,501 @@
+"""Consultation requests: asking another clinician, and their whole life cycle."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field
+from sqlalchemy import ColumnElement, and_
+from sqlmodel import col, select
+
+from api.access import (
+    IfMatch,
+    Me,
+    OpenCase,
+    OpenRecord,
+    case_for,
+    check_version,
+    consultation_for,
+    etag,
+    may_on_cases,
+    visible_cases,
+    visible_incidents,
+)
+from api.db import Transaction, Tx
+from api.domain.lifecycles import ANSWER_WITHIN, EDITABLE_CONSULTATION, may_move
+from api.domain.permissions import Action, Actor
+from api.domain.values import Input, Instant, Text, YesNo, absent
+from api.errors import Conflict, Forbidden, Invalid
+from api.flagging import reconcile_flags
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import Case, Consultation, Incident, Promise, User
+from api.pages import Marks, Page, PageQuery, newest_first
+from api.views import FlagRead, RecordRead, flags_raised
+from api.vocabulary import (
+    AdviceResponse,
+    ConsultationKind,
+    ConsultationOutcome,
+    ConsultationStatus,
+    ConsultationUrgency,
+    Role,
+)
+
+router = APIRouter(prefix="/v1", tags=["consultations"], route_class=StrictRoute)
+
+Found = OpenRecord[Consultation]
+LinkedIds = Annotated[list[UUID], Field(max_length=200)]
+
+
+class ConsultationCreate(Input):
+    """A question to another clinician. It is a draft until it is requested."""
+
+    kind: ConsultationKind
+    urgency: ConsultationUrgency
+    question: Text
+    summary: Text | None = Field(
+        default=None, description="What a consultant outside the case may read; name nobody."
+    )
+    released: YesNo = Field(
+        default=False, description="Set after checking that question and summary name nobody."
+    )
+    incident_ids: LinkedIds = []
+    promise_ids: LinkedIds = []
+    consultant_id: UUID | None = Field(
+        default=None, description="None: a linked supervisor or any consultant may accept."
+    )
+
+
+class ConsultationPatch(Input):
+    """A change to a request that nobody has accepted yet."""
+
+    kind: ConsultationKind = absent()
+    urgency: ConsultationUrgency = absent()
+    question: Text = absent()
+    summary: Text | None = None
+    released: YesNo = absent()
+    incident_ids: LinkedIds = absent()
+    promise_ids: LinkedIds = absent()
+    consultant_id: UUID | None = None
+
+
+class Nothing(Input):
+    """An empty object: the move needs nothing more."""
+
+
+class Reason(Input):
+    """Why."""
+
+    reason: Text
+
+
+class Advice(Input):
+    """What the consultant advises."""
+
+    outcome: ConsultationOutcome
+    advice: Text
+
+
+class AdviceAnswer(Input):
+    """What the requester makes of the advice. Not following it needs a reason."""
+
+    response: AdviceResponse
+    reason: Text | None = None
+
+
+class ConsultationRead(RecordRead):
+    """A request for another clinician's view."""
+
+    case_id: UUID
+    kind: ConsultationKind
+    urgency: ConsultationUrgency
+    question: str
+    summary: str | None
+    released: bool
+    incident_ids: list[UUID]
+    promise_ids: list[UUID]
+    consultant_id: UUID | None
+    status: ConsultationStatus
+    requested_at: datetime | None
+    due_at: datetime | None
+    accepted_at: datetime | None
+    completed_at: datetime | None
+    reason: str | None
+    outcome: ConsultationOutcome | None
+    advice: str | None
+    response: AdviceResponse | None
+    response_reason: str | None
+
+
+class ConsultationWritten(ConsultationRead):
+    """A consultation after a write, with the flags the write opened or worsened."""
+
+    flags_raised: list[FlagRead]
+
+
+class ConsultationQuery(PageQuery):
+    """Which consultations."""
+
+    status: ConsultationStatus | None = None
+    kind: ConsultationKind | None = None
+    from_: Instant | None = Field(default=None, alias="from", description="Requested from.")
+    to: Instant | None = Field(default=None, description="Requested until.")
+    updated_since: Instant | None = None
+
+
+class ConsultationAcrossQuery(ConsultationQuery):
+    """Which consultations, across cases."""
+
+    clinician_id: UUID | None = None
+    consultant_id: UUID | None = None
+
+
+@router.get("/cases/{case_id}/consultations")
+async def list_consultations_of_case(
+    query: Annotated[ConsultationQuery, Query()],
+    found: Annotated[OpenCase, Depends(case_for(Action.consultation_list))],
+    marks: Marks,
+    tx: Tx,
+) -> Page[ConsultationRead]:
+    """List the consultations of a case, newest first."""
+    wanted = [col(Consultation.case_id) == found.row.id, *_filters(query)]
+    return await _list(tx, marks, f"consultations/{found.row.id}", query, wanted)
+
+
+@router.get("/consultations")
+async def list_consultations(
+    query: Annotated[ConsultationAcrossQuery, Query()],
+    me: Annotated[Actor, Depends(may_on_cases(Action.consultation_list))],
+    marks: Marks,
+    tx: Tx,
+) -> Page[ConsultationRead]:
+    """List consultations across the cases you may see, newest first."""
+    wanted = [visible_cases(tx, me), *_filters(query)]
+    if query.clinician_id is not None:
+        wanted.append(col(Case.clinician_id) == query.clinician_id)
+    if query.consultant_id is not None:
+        wanted.append(col(Consultation.consultant_id) == query.consultant_id)
+    return await _list(tx, marks, "consultations", query, wanted)
+
+
+@router.post("/cases/{case_id}/consultations", status_code=201)
+async def draft_consultation(
+    body: ConsultationCreate,
+    found: Annotated[OpenCase, Depends(case_for(Action.consultation_draft))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> ConsultationWritten:
+    """Draft a consultation request on your case."""
+    await _refuse_unknown_links(tx, me, found.row, body.incident_ids, body.promise_ids)
+    await _refuse_who_cannot_answer(tx, body.consultant_id, me)
+    consultation = Consultation(
+        **_stored(body),
+        clinic_id=tx.clinic.id,
+        case_id=found.row.id,
+        status=ConsultationStatus.draft,
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+    tx.add(consultation)
+    response.headers["Location"] = f"/v1/consultations/{consultation.id}"
+    opened = OpenRecord(consultation, found.row, found.standing)
+    return await _written(tx, me, opened, response, Happening.consultation_drafted)
+
+
+@router.get("/consultations/{consultation_id}")
+async def read_consultation(
+    found: Annotated[Found, Depends(consultation_for(Action.consultation_read))],
+    response: Response,
+) -> ConsultationRead:
+    """Read one consultation."""
+    response.headers["ETag"] = etag(found.row.version)
+    return ConsultationRead.model_validate(found.row)
+
+
+@router.patch("/consultations/{consultation_id}")
+async def change_consultation(
+    body: ConsultationPatch,
+    found: Annotated[Found, Depends(consultation_for(Action.consultation_change))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ConsultationWritten:
+    """Change a request that nobody has accepted yet."""
+    consultation = found.row
+    _for_the_requester(me, consultation)
+    check_version(consultation.version, if_match)
+    if consultation.status not in EDITABLE_CONSULTATION:
+        raise Conflict("This request was accepted or ended; it is no longer changed.")
+    changes = _stored(body)
+    await _refuse_unknown_links(
+        tx,
+        me,
+        found.case,
+        map(UUID, changes.get("incident_ids", ())),
+        map(UUID, changes.get("promise_ids", ())),
+    )
+    await _refuse_who_cannot_answer(tx, changes.get("consultant_id"), me)
+    if consultation.requested_at is not None and "urgency" in changes:
+        changes["due_at"] = consultation.requested_at + ANSWER_WITHIN[changes["urgency"]]
+    consultation.change(changes, tx.now)
+    return await _written(
+        tx, me, found, response, Happening.consultation_changed, body.model_fields_set
+    )
+
+
+@router.post("/consultations/{consultation_id}/request")
+async def request_consultation(
+    found: Annotated[Found, Depends(consultation_for(Action.consultation_request))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+    body: Nothing | None = None,  # noqa: ARG001 - an empty object is welcome
+) -> ConsultationWritten:
+    """Send a draft, or send a declined request again."""
+    _for_the_requester(me, found.row)
+    changes = {"requested_at": tx.now, "due_at": tx.now + ANSWER_WITHIN[found.row.urgency]}
+    _move(tx, found.row, ConsultationStatus.requested, changes)
+    return await _written(tx, me, found, response, Happening.consultation_requested)
+
+
+@router.post("/consultations/{consultation_id}/accept")
+async def accept_consultation(
+    found: Annotated[Found, Depends(consultation_for(Action.consultation_accept))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+    body: Nothing | None = None,  # noqa: ARG001 - as above
+) -> ConsultationWritten:
+    """Agree to answer a request."""
+    _for_another_clinician(me, found.row)
+    changes = {"consultant_id": me.id, "accepted_at": tx.now}
+    _move(tx, found.row, ConsultationStatus.accepted, changes)
+    return await _written(tx, me, found, response, Happening.consultation_accepted)
+
+
+@router.post("/consultations/{consultation_id}/decline")
+async def decline_consultation(
+    body: Reason,
+    found: Annotated[Found, Depends(consultation_for(Action.consultation_decline))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> ConsultationWritten:
+    """Say no to a request, with a reason. It may be requested again."""
+    _for_another_clinician(me, found.row)
+    _move(tx, found.row, ConsultationStatus.declined, {"reason": body.reason})
+    return await _written(tx, me, found, response, Happening.consultation_declined)
+
+
+@router.post("/consultations/{consultation_id}/start")
+async def start_consultation(
+    found: Annotated[Found, Depends(consultation_for(Action.consultation_start))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+    body: Nothing | None = None,  # noqa: ARG001 - as above
+) -> ConsultationWritten:
+    """Say that the first contact was made."""
+    _for_its_consultant(me, found.row)
+    _move(tx, found.row, ConsultationStatus.in_progress, {})
+    return await _written(tx, me, found, response, Happening.consultation_started)
+
+
+@router.post("/consultations/{consultation_id}/complete")
+async def complete_consultation(
+    body: Advice,
+    found: Annotated[Found, Depends(consultation_for(Action.consultation_complete))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> ConsultationWritten:
+    """Give the advice, and end the consultation."""
+    _for_its_consultant(me, found.row)
+    changes = {"outcome": body.outcome, "advice": body.advice, "completed_at": tx.now}
+    _move(tx, found.row, ConsultationStatus.completed, changes)
+    return await _written(tx, me, found, response, Happening.consultation_completed)
+
+
+@router.post("/consultations/{consultation_id}/cancel")
+async def cancel_consultation(
+    body: Reason,
+    found: Annotated[Found, Depends(consultation_for(Action.consultation_cancel))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> ConsultationWritten:
+    """Withdraw an unfinished request, with a reason."""
+    _for_the_requester(me, found.row)
+    _move(tx, found.row, ConsultationStatus.cancelled, {"reason": body.reason})
+    return await _written(tx, me, found, response, Happening.consultation_cancelled)
+
+
+@router.post("/consultations/{consultation_id}/respond")
+async def respond_to_advice(
+    body: AdviceAnswer,
+    found: Annotated[Found, Depends(consultation_for(Action.consultation_respond))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> ConsultationWritten:
+    """Say whether the advice was followed. Not following it needs a reason."""
+    _for_the_requester(me, found.row)
+    if found.row.status != ConsultationStatus.completed:
+        raise Conflict("There is no advice yet to respond to.")
+    if body.response == AdviceResponse.not_followed and body.reason is None:
+        raise Invalid("/reason", "Say why the advice is not followed.")
+    found.row.change({"response": body.response, "response_reason": body.reason}, tx.now)
+    return await _written(tx, me, found, response, Happening.consultation_answered)
+
+
+def _filters(query: ConsultationQuery) -> Iterator[ColumnElement[bool]]:
+    yield col(Case.voided_at).is_(None)
+    if query.status is not None:
+        yield col(Consultation.status) == query.status
+    if query.kind is not None:
+        yield col(Consultation.kind) == query.kind
+    if query.from_ is not None:
+        yield col(Consultation.requested_at) >= query.from_
+    if query.to is not None:
+        yield col(Consultation.requested_at) <= query.to
+    if query.updated_since is not None:
+        yield col(Consultation.updated_at) >= query.updated_since
+
+
+async def _list(
+    tx: Transaction,
+    marks: Marks,
+    listing: str,
+    query: ConsultationQuery,
+    wanted: Iterable[ColumnElement[bool]],
+) -> Page[ConsultationRead]:
+    on_case = and_(
+        col(Case.clinic_id) == Consultation.clinic_id, col(Case.id) == Consultation.case_id
+    )
+    statement = (
+        select(Consultation)
+        .join(Case, on_case)
+        .where(col(Consultation.clinic_id) == tx.clinic.id, *wanted)
+    )
+    rows, following = await newest_first(tx, marks, listing, query, statement, Consultation)
+    return Page(items=[ConsultationRead.model_validate(row) for row in rows], next=following)
+
+
+def _stored(body: ConsultationCreate | ConsultationPatch) -> dict[str, Any]:
+    given = body.model_dump(
+        include=None if isinstance(body, ConsultationCreate) else body.model_fields_set
+    )
+    for name in ("incident_ids", "promise_ids"):
+        if name in given:
+            given[name] = sorted({str(row_id) for row_id in given[name]})
+    return given
+
+
+async def _refuse_unknown_links(
+    tx: Transaction,
+    me: Actor,
+    case: Case,
+    incident_ids: Iterable[UUID],
+    promise_ids: Iterable[UUID],
+) -> None:
+    """Raise 422 for a linked record that is not on this case, or that the caller cannot see."""
+    for pointer, model, ids in (
+        ("/incident_ids", Incident, set(incident_ids)),
+        ("/promise_ids", Promise, set(promise_ids)),
+    ):
+        if not ids:
+            continue
+        statement = (
+            select(col(model.id))
+            .join(Case, and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id))
+            .where(
+                col(model.clinic_id) == tx.clinic.id,
+                col(model.case_id) == case.id,
+                col(model.id).in_(ids),
+                col(model.voided_at).is_(None),
+            )
+        )
+        if model is Incident:
+            statement = statement.where(visible_incidents(me))
+        if set((await tx.exec(statement)).all()) != ids:
+            raise Invalid(pointer, "These are not all records of this case.")
+
+
+async def _refuse_who_cannot_answer(tx: Transaction, consultant_id: UUID | None, me: Actor) -> None:
+    """Raise 422 unless the id is that of another person of this clinic who may be consulted."""
+    if consultant_id is None:
+        return
+    known = await tx.exec(
+        select(col(User.id)).where(
+            User.clinic_id == tx.clinic.id,
+            User.id == consultant_id,
+            User.id != me.id,
+            col(User.is_active).is_(True),
+            col(User.role).in_([Role.supervisor, Role.consultant]),
+        )
+    )
+    if known.first() is None:
+        raise Invalid("/consultant_id", "This is not somebody who can be consulted here.")
+
+
+def _for_the_requester(me: Actor, consultation: Consultation) -> None:
+    if consultation.recorded_by_id != me.id:
+        raise Forbidden("This is for the one who asked.")
+
+
+def _for_another_clinician(me: Actor, consultation: Consultation) -> None:
+    if consultation.recorded_by_id == me.id:
+        raise Forbidden("Nobody answers what they asked themselves.")
+    if consultation.consultant_id not in {None, me.id}:
+        raise Forbidden("Somebody else was asked.")
+
+
+def _for_its_consultant(me: Actor, consultation: Consultation) -> None:
+    _for_another_clinician(me, consultation)
+    if consultation.consultant_id is None:
+        raise Conflict("Accept the request first.")
+
+
+def _move(
+    tx: Transaction,
+    consultation: Consultation,
+    to: ConsultationStatus,
+    changes: dict[str, Any],
+) -> None:
+    if not may_move(consultation.status, to):
+        raise Conflict(
+            f"A consultation that is {consultation.status.replace('_', ' ')} "
+            f"cannot become {to.replace('_', ' ')}."
+        )
+    consultation.change({**changes, "status": to}, tx.now)
+
+
+async def _written(
+    tx: Transaction,
+    me: Actor,
+    found: Found,
+    response: Response,
+    happening: Happening,
+    changed: Iterable[str] = (),
+) -> ConsultationWritten:
+    """Journal a write, run the rules, and show the consultation with what they raised."""
+    consultation = found.row
+    record(
+        tx,
+        happening,
+        actor_id=me.id,
+        record_type="consultation",
+        record_ids=[consultation.id],
+        case_id=consultation.case_id,
+        changed=changed,
+    )
+    raised = await reconcile_flags(tx, found.case, actor_id=me.id)
+    response.headers["ETag"] = etag(consultation.version)
+    return ConsultationWritten.model_validate(
+        {**consultation.model_dump(), "flags_raised": flags_raised(raised, found.standing)}
+    )

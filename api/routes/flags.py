@@ -1,0 +1,320 @@
+"""Flags: read them, raise one by hand, and look at them: acknowledge, resolve, reopen."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field
+from sqlalchemy import ColumnElement, and_
+from sqlmodel import col, select
+
+from api.access import (
+    Me,
+    OpenCase,
+    OpenRecord,
+    case_for,
+    etag,
+    flag_for,
+    may_on_cases,
+    sees_case,
+    visible_cases,
+    visible_flags,
+)
+from api.db import Transaction, Tx
+from api.domain.lifecycles import due_by, is_unresolved
+from api.domain.permissions import Action, Actor, why_not_resolve
+from api.domain.rulebook import RULEBOOK_VERSION
+from api.domain.values import Input, Instant, Line, Text, YesNo
+from api.errors import Conflict, Forbidden, Invalid
+from api.flagging import MANUAL, catch_up_due, reconcile_flags, record_flag
+from api.intake import StrictRoute
+from api.journal import Happening
+from api.models import Case, Flag, User
+from api.pages import Marks, Page, PageQuery, newest_first
+from api.views import FlagRead, FlagRule, show_flag
+from api.vocabulary import (
+    SEVERITY_ORDER,
+    UNRESOLVED,
+    Audience,
+    Determination,
+    FlagStatus,
+    Severity,
+    severity_rank,
+)
+
+router = APIRouter(prefix="/v1", tags=["flags"], route_class=StrictRoute)
+
+Found = OpenRecord[Flag]
+
+
+class FlagCreate(Input):
+    """A flag raised by hand. Rules never touch it."""
+
+    severity: Literal["low", "moderate", "high", "critical"]
+    title: Line
+    because: Text
+    restricted: YesNo = Field(default=False, description="True hides it from the case's clinician.")
+
+
+class FlagAcknowledgement(Input):
+    """Who looks at the flag."""
+
+    assigned_to_id: UUID | None = Field(default=None, description="Default: yourself.")
+
+
+class FlagResolution(Input):
+    """What a look at the flag has shown."""
+
+    determination: Determination
+    resolution_note: Text
+
+
+class FlagReopening(Input):
+    """Why a resolved flag asks for a look again."""
+
+    reason: Text
+
+
+class FlagQuery(PageQuery):
+    """Which flags."""
+
+    status: FlagStatus | None = None
+    rule: FlagRule | None = None
+    min_severity: Severity | None = None
+    audience: Audience | None = None
+    overdue: bool | None = None
+    condition_holds: bool | None = None
+    assigned_to_id: UUID | None = None
+    from_: Instant | None = Field(default=None, alias="from", description="In effect from.")
+    to: Instant | None = Field(default=None, description="In effect until.")
+    updated_since: Instant | None = None
+
+
+class FlagAcrossQuery(FlagQuery):
+    """Which flags, across cases."""
+
+    clinician_id: UUID | None = None
+
+
+@router.get("/cases/{case_id}/flags")
+async def list_flags_of_case(
+    query: Annotated[FlagQuery, Query()],
+    found: Annotated[OpenCase, Depends(case_for(Action.flag_list))],
+    me: Me,
+    marks: Marks,
+    tx: Tx,
+) -> Page[FlagRead]:
+    """List the flags of a case that you may see, newest first."""
+    wanted = [col(Flag.case_id) == found.row.id, *_filters(tx, query)]
+    return await _list(tx, me, marks, f"flags/{found.row.id}", query, wanted)
+
+
+@router.get("/flags")
+async def list_flags(
+    query: Annotated[FlagAcrossQuery, Query()],
+    me: Annotated[Actor, Depends(may_on_cases(Action.flag_list))],
+    marks: Marks,
+    tx: Tx,
+) -> Page[FlagRead]:
+    """List the flags that you may see across cases, newest first."""
+    await catch_up_due(tx, visible_cases(tx, me))
+    wanted = [visible_cases(tx, me), *_filters(tx, query)]
+    if query.clinician_id is not None:
+        wanted.append(col(Case.clinician_id) == query.clinician_id)
+    return await _list(tx, me, marks, "flags", query, wanted)
+
+
+@router.post("/cases/{case_id}/flags", status_code=201)
+async def raise_flag(
+    body: FlagCreate,
+    found: Annotated[OpenCase, Depends(case_for(Action.flag_raise))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> FlagRead:
+    """Raise a flag by hand. For a linked supervisor."""
+    severity = Severity[body.severity]
+    flag = Flag(
+        clinic_id=tx.clinic.id,
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+        case_id=found.row.id,
+        rule=MANUAL,
+        title=body.title,
+        severity=severity,
+        audience=Audience.supervisor,
+        because=body.because,
+        restricted=body.restricted,
+        effective_at=tx.now,
+        due_at=due_by(severity, tx.now),
+        rule_version=RULEBOOK_VERSION,
+    )
+    tx.add(flag)
+    response.headers["Location"] = f"/v1/flags/{flag.id}"
+    opened = OpenRecord(flag, found.row, found.standing)
+    return await _written(tx, me, opened, response, Happening.flag_raised)
+
+
+@router.get("/flags/{flag_id}")
+async def read_flag(
+    found: Annotated[Found, Depends(flag_for(Action.flag_read))], response: Response
+) -> FlagRead:
+    """Read one flag."""
+    response.headers["ETag"] = etag(found.row.version)
+    return show_flag(found.row)
+
+
+@router.post("/flags/{flag_id}/acknowledge")
+async def acknowledge_flag(
+    found: Annotated[Found, Depends(flag_for(Action.flag_acknowledge))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+    body: FlagAcknowledgement | None = None,
+) -> FlagRead:
+    """Say who is looking: yourself, or another supervisor who sees the case."""
+    _unresolved(found.row)
+    assigned_to_id = (body and body.assigned_to_id) or me.id
+    if assigned_to_id != me.id:
+        await _refuse_who_cannot_look(tx, assigned_to_id, found.case)
+    found.row.change(
+        {
+            "status": FlagStatus.acknowledged,
+            "assigned_to_id": assigned_to_id,
+            "acknowledged_at": tx.now,
+        },
+        tx.now,
+    )
+    return await _written(tx, me, found, response, Happening.flag_acknowledged)
+
+
+@router.post("/flags/{flag_id}/resolve")
+async def resolve_flag(
+    body: FlagResolution,
+    found: Annotated[Found, Depends(flag_for(Action.flag_resolve))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> FlagRead:
+    """Close a flag with a determination and a reason. Supervisors; clinicians their prompts."""
+    if refusal := why_not_resolve(found.standing, found.row.severity):
+        raise Forbidden(refusal)
+    _unresolved(found.row)
+    found.row.change(
+        {
+            "status": FlagStatus.resolved,
+            "determination": body.determination,
+            "resolution_note": body.resolution_note,
+            "resolved_by_id": me.id,
+            "resolved_at": tx.now,
+        },
+        tx.now,
+    )
+    return await _written(tx, me, found, response, Happening.flag_resolved)
+
+
+@router.post("/flags/{flag_id}/reopen")
+async def reopen_flag(
+    body: FlagReopening,
+    found: Annotated[Found, Depends(flag_for(Action.flag_reopen))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> FlagRead:
+    """Ask for a look at a resolved flag again; its time to be looked at begins anew."""
+    flag = found.row
+    if flag.status != FlagStatus.resolved:
+        raise Conflict("Only a resolved flag can be reopened.")
+    if await _has_newer(tx, flag):
+        raise Conflict("A newer flag of this rule is unresolved on the case; look at that one.")
+    flag.change(
+        {
+            "status": FlagStatus.open,
+            "reopen_reason": body.reason,
+            "due_at": due_by(flag.severity, tx.now),
+            "acknowledged_at": None,
+        },
+        tx.now,
+    )
+    return await _written(tx, me, found, response, Happening.flag_reopened)
+
+
+def _filters(tx: Transaction, query: FlagQuery) -> Iterator[ColumnElement[bool]]:
+    if query.status is not None:
+        yield col(Flag.status) == query.status
+    if query.rule is not None:
+        yield col(Flag.rule) == query.rule
+    if query.min_severity is not None:
+        yield col(Flag.severity).in_(SEVERITY_ORDER[severity_rank(query.min_severity) :])
+    if query.audience is not None:
+        yield col(Flag.audience) == query.audience
+    if query.overdue is not None:
+        overdue = and_(col(Flag.status).in_(UNRESOLVED), col(Flag.due_at) < tx.now)
+        yield overdue if query.overdue else ~overdue
+    if query.condition_holds is not None:
+        yield col(Flag.condition_holds).is_(query.condition_holds)
+    if query.assigned_to_id is not None:
+        yield col(Flag.assigned_to_id) == query.assigned_to_id
+    if query.from_ is not None:
+        yield col(Flag.effective_at) >= query.from_
+    if query.to is not None:
+        yield col(Flag.effective_at) <= query.to
+    if query.updated_since is not None:
+        yield col(Flag.updated_at) >= query.updated_since
+
+
+async def _list(
+    tx: Transaction,
+    me: Actor,
+    marks: Marks,
+    listing: str,
+    query: FlagQuery,
+    wanted: Iterable[ColumnElement[bool]],
+) -> Page[FlagRead]:
+    on_case = and_(col(Case.clinic_id) == Flag.clinic_id, col(Case.id) == Flag.case_id)
+    statement = (
+        select(Flag)
+        .join(Case, on_case)
+        .where(col(Flag.clinic_id) == tx.clinic.id, visible_flags(me), *wanted)
+    )
+    flags, following = await newest_first(tx, marks, listing, query, statement, Flag)
+    return Page(items=[show_flag(flag) for flag in flags], next=following)
+
+
+async def _refuse_who_cannot_look(tx: Transaction, user_id: UUID, case: Case) -> None:
+    found = await tx.exec(select(User).where(User.clinic_id == tx.clinic.id, User.id == user_id))
+    user = found.first()
+    if user is None or not await sees_case(tx, user, case):
+        raise Invalid("/assigned_to_id", "This is not a supervisor who sees the case.")
+
+
+async def _has_newer(tx: Transaction, flag: Flag) -> bool:
+    if flag.rule == MANUAL:
+        return False
+    newer = await tx.exec(
+        select(col(Flag.id)).where(
+            Flag.clinic_id == flag.clinic_id,
+            Flag.case_id == flag.case_id,
+            Flag.rule == flag.rule,
+            Flag.restricted == flag.restricted,
+            col(Flag.status).in_(UNRESOLVED),
+        )
+    )
+    return newer.first() is not None
+
+
+def _unresolved(flag: Flag) -> None:
+    if not is_unresolved(flag.status):
+        raise Conflict("This flag is already closed.")
+
+
+async def _written(
+    tx: Transaction, me: Actor, found: Found, response: Response, happening: Happening
+) -> FlagRead:
+    """Journal a move, run the rules, and show the flag."""
+    record_flag(tx, found.row, happening, actor_id=me.id)
+    await reconcile_flags(tx, found.case, actor_id=me.id)
+    response.headers["ETag"] = etag(found.row.version)
+    return show_flag(found.row)

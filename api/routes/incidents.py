@@ -1,0 +1,432 @@
+"""Incidents: report, read, change, review, void."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field
+from sqlalchemy import ColumnElement, and_
+from sqlmodel import col, select
+
+from api.access import (
+    IfMatch,
+    Me,
+    OpenCase,
+    OpenRecord,
+    case_for,
+    check_version,
+    etag,
+    incident_for,
+    may_on_cases,
+    visible_cases,
+    visible_incidents,
+)
+from api.db import Transaction, Tx
+from api.domain.details import (
+    ABOUT_NOBODY,
+    DETAILS,
+    AbsenceDetails,
+    Details,
+    IncidentKind,
+    RecordRequestDetails,
+    days_that_happened,
+)
+from api.domain.permissions import Action, Actor, why_not_rewrite
+from api.domain.values import Day, Input, Instant, Text, YesNo, absent
+from api.errors import Forbidden, Invalid
+from api.flagging import reconcile_flags
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import Case, Incident, User
+from api.pages import Marks, Page, PageQuery, newest_first
+from api.sense import in_order, not_ahead
+from api.views import FlagRead, RecordRead, flags_raised
+from api.vocabulary import (
+    Classification,
+    ClientImpact,
+    DatePrecision,
+    Determination,
+    IncidentStatus,
+    Initiator,
+    Repair,
+    ReportedBy,
+    VoidReason,
+)
+
+router = APIRouter(prefix="/v1", tags=["incidents"], route_class=StrictRoute)
+
+_ABOUT_THE_CLINICIAN = frozenset({Initiator.therapist, Initiator.mutual, Initiator.disputed})
+
+
+class IncidentCreate(Input):
+    """Something that touched the frame, as somebody told it."""
+
+    occurred_on: Day
+    date_precision: DatePrecision = DatePrecision.day
+    initiator: Initiator
+    reported_by: ReportedBy = Field(description="Whose account this is.")
+    classification: Classification = Classification.unclassified
+    client_impact: ClientImpact = ClientImpact.unknown
+    rationale: Text | None = Field(default=None, description="Why it was done.")
+    narrative: Text | None = None
+    discussed_with_client: YesNo | None = None
+    repair: Repair = Repair.unknown
+    about_user_id: UUID | None = Field(
+        default=None,
+        description="Whose conduct it is about. Default: the case's clinician where the initiator "
+        "is therapist, mutual or disputed and the kind speaks of conduct; else nobody.",
+    )
+    restricted: YesNo | None = Field(
+        default=None,
+        description="True hides it from the case's clinician, who cannot set it. Default: true "
+        "when somebody else records an incident about that clinician.",
+    )
+    details: Details
+
+
+class IncidentPatch(Input):
+    """A change to an incident. `details` is replaced as a whole and keeps its kind."""
+
+    occurred_on: Day = absent()
+    date_precision: DatePrecision = absent()
+    initiator: Initiator = absent()
+    reported_by: ReportedBy = absent()
+    classification: Classification = absent()
+    client_impact: ClientImpact = absent()
+    rationale: Text | None = None
+    narrative: Text | None = None
+    discussed_with_client: YesNo | None = None
+    repair: Repair = absent()
+    restricted: YesNo = absent()
+    details: Details = absent()
+
+
+class IncidentReview(Input):
+    """A supervisor's determination of an incident."""
+
+    determination: Determination
+    review_note: Text
+
+
+class IncidentRead(RecordRead):
+    """An incident. Its determination counts for rules while its status is reviewed."""
+
+    case_id: UUID
+    occurred_on: date
+    date_precision: DatePrecision
+    initiator: Initiator
+    reported_by: ReportedBy
+    classification: Classification
+    client_impact: ClientImpact
+    rationale: str | None
+    narrative: str | None
+    discussed_with_client: bool | None
+    repair: Repair
+    about_user_id: UUID | None
+    restricted: bool
+    details: Details
+    status: IncidentStatus
+    determination: Determination | None
+    review_note: str | None
+    reviewed_by_id: UUID | None
+    reviewed_at: datetime | None
+    voided_at: datetime | None
+    void_reason: VoidReason | None
+
+
+class IncidentWritten(IncidentRead):
+    """An incident after a write, with the flags the write opened or worsened."""
+
+    flags_raised: list[FlagRead]
+
+
+class IncidentQuery(PageQuery):
+    """Which incidents."""
+
+    status: IncidentStatus | None = None
+    kind: IncidentKind | None = None
+    from_: Day | None = Field(default=None, alias="from", description="Occurred on or after.")
+    to: Day | None = Field(default=None, description="Occurred on or before.")
+    updated_since: Instant | None = None
+
+
+class IncidentAcrossQuery(IncidentQuery):
+    """Which incidents, across cases."""
+
+    clinician_id: UUID | None = None
+
+
+@router.get("/cases/{case_id}/incidents")
+async def list_incidents_of_case(
+    query: Annotated[IncidentQuery, Query()],
+    found: Annotated[OpenCase, Depends(case_for(Action.incident_list))],
+    me: Me,
+    marks: Marks,
+    tx: Tx,
+) -> Page[IncidentRead]:
+    """List the incidents of a case, newest first."""
+    wanted = [col(Incident.case_id) == found.row.id, *_filters(query)]
+    return await _list(tx, me, marks, f"incidents/{found.row.id}", query, wanted)
+
+
+@router.get("/incidents")
+async def list_incidents(
+    query: Annotated[IncidentAcrossQuery, Query()],
+    me: Annotated[Actor, Depends(may_on_cases(Action.incident_list))],
+    marks: Marks,
+    tx: Tx,
+) -> Page[IncidentRead]:
+    """List incidents across the cases you may see, newest first."""
+    wanted = [visible_cases(tx, me), *_filters(query)]
+    if query.clinician_id is not None:
+        wanted.append(col(Case.clinician_id) == query.clinician_id)
+    return await _list(tx, me, marks, "incidents", query, wanted)
+
+
+@router.post("/cases/{case_id}/incidents", status_code=201)
+async def report_incident(
+    body: IncidentCreate,
+    found: Annotated[OpenCase, Depends(case_for(Action.incident_report))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> IncidentWritten:
+    """Report an incident on a case; the rules look at it at once."""
+    _make_sense(tx, body.occurred_on, body.details)
+    about = await _about(tx, found.row, body)
+    incident = Incident(
+        **body.model_dump(exclude={"details", "about_user_id", "restricted"}),
+        **_stored(_with_defaults(body.details, body.occurred_on)),
+        clinic_id=tx.clinic.id,
+        case_id=found.row.id,
+        kind=body.details.kind,
+        about_user_id=about,
+        restricted=_restricted(found, body.restricted, about),
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+    tx.add(incident)
+    _record(tx, Happening.incident_reported, me, incident)
+    response.headers["Location"] = f"/v1/incidents/{incident.id}"
+    return await _written(tx, me, OpenRecord(incident, found.row, found.standing), response)
+
+
+@router.get("/incidents/{incident_id}")
+async def read_incident(
+    found: Annotated[OpenRecord[Incident], Depends(incident_for(Action.incident_read))],
+    response: Response,
+) -> IncidentRead:
+    """Read one incident."""
+    response.headers["ETag"] = etag(found.row.version)
+    return _shown(found.row)
+
+
+@router.patch("/incidents/{incident_id}")
+async def change_incident(
+    body: IncidentPatch,
+    found: Annotated[OpenRecord[Incident], Depends(incident_for(Action.incident_change))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+    if_match: IfMatch = None,
+) -> IncidentWritten:
+    """Change an incident. A changed incident waits for a review again."""
+    incident = found.row
+    _may_rewrite(me, found)
+    check_version(incident.version, if_match)
+    changes = body.model_dump(include=body.model_fields_set - {"details"})
+    if found.standing.own and changes.get("restricted", incident.restricted) != incident.restricted:
+        raise Forbidden("A case's own clinician does not decide what is restricted.")
+    occurred_on = changes.get("occurred_on", incident.occurred_on)
+    details = body.details if "details" in body.model_fields_set else _details(incident)
+    if details.kind != incident.kind:
+        raise Invalid("/details/kind", "An incident keeps its kind; void it and report another.")
+    _make_sense(tx, occurred_on, details)
+    named = body.model_fields_set
+    if "details" in named:
+        changes |= _stored(_with_defaults(details, occurred_on))
+    if changes:
+        incident.change({**changes, "status": IncidentStatus.reported}, tx.now)
+        _record(tx, Happening.incident_changed, me, incident, changed=named)
+    return await _written(tx, me, found, response)
+
+
+@router.delete("/incidents/{incident_id}", status_code=204)
+async def void_incident(
+    found: Annotated[OpenRecord[Incident], Depends(incident_for(Action.incident_void))],
+    me: Me,
+    tx: Tx,
+    reason: VoidReason = VoidReason.entered_in_error,
+    if_match: IfMatch = None,
+) -> None:
+    """Void an incident: it leaves the lists and the rules, and is kept for ever."""
+    incident = found.row
+    _may_rewrite(me, found)
+    check_version(incident.version, if_match)
+    incident.change(
+        {"voided_at": tx.now, "void_reason": reason, "status": IncidentStatus.voided}, tx.now
+    )
+    _record(tx, Happening.incident_voided, me, incident)
+    await reconcile_flags(tx, found.case, actor_id=me.id)
+
+
+@router.post("/incidents/{incident_id}/review")
+async def review_incident(
+    body: IncidentReview,
+    found: Annotated[OpenRecord[Incident], Depends(incident_for(Action.incident_review))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> IncidentWritten:
+    """Give a determination. It may be given again; the latest counts."""
+    incident = found.row
+    incident.change(
+        {
+            "status": IncidentStatus.reviewed,
+            "determination": body.determination,
+            "review_note": body.review_note,
+            "reviewed_by_id": me.id,
+            "reviewed_at": tx.now,
+        },
+        tx.now,
+    )
+    _record(tx, Happening.incident_reviewed, me, incident)
+    return await _written(tx, me, found, response)
+
+
+def _filters(query: IncidentQuery) -> Iterator[ColumnElement[bool]]:
+    # a voided incident shows only to those who ask for the voided ones
+    if query.status == IncidentStatus.voided:
+        yield col(Incident.voided_at).is_not(None)
+    else:
+        yield col(Incident.voided_at).is_(None)
+        yield col(Case.voided_at).is_(None)
+    if query.status is not None:
+        yield col(Incident.status) == query.status
+    if query.kind is not None:
+        yield col(Incident.kind) == query.kind
+    if query.from_ is not None:
+        yield col(Incident.occurred_on) >= query.from_
+    if query.to is not None:
+        yield col(Incident.occurred_on) <= query.to
+    if query.updated_since is not None:
+        yield col(Incident.updated_at) >= query.updated_since
+
+
+async def _list(
+    tx: Transaction,
+    me: Actor,
+    marks: Marks,
+    listing: str,
+    query: IncidentQuery,
+    wanted: Iterable[ColumnElement[bool]],
+) -> Page[IncidentRead]:
+    on_case = and_(col(Case.clinic_id) == Incident.clinic_id, col(Case.id) == Incident.case_id)
+    statement = (
+        select(Incident)
+        .join(Case, on_case)
+        .where(col(Incident.clinic_id) == tx.clinic.id, visible_incidents(me), *wanted)
+    )
+    incidents, following = await newest_first(tx, marks, listing, query, statement, Incident)
+    return Page(items=[_shown(incident) for incident in incidents], next=following)
+
+
+def _make_sense(tx: Transaction, occurred_on: date, details: Details) -> None:
+    if not isinstance(details, AbsenceDetails):
+        not_ahead(tx, "/occurred_on", occurred_on)
+    for name, day in days_that_happened(details):
+        not_ahead(tx, f"/details/{name}", day)
+    in_order("/details/responded_on", occurred_on, getattr(details, "responded_on", None))
+
+
+async def _about(tx: Transaction, case: Case, body: IncidentCreate) -> UUID | None:
+    """Say whose conduct an incident is about."""
+    if body.about_user_id is not None:
+        known = await tx.exec(
+            select(col(User.id)).where(
+                User.clinic_id == tx.clinic.id, User.id == body.about_user_id
+            )
+        )
+        if known.first() is None:
+            raise Invalid("/about_user_id", "This is not a person of this clinic.")
+        return body.about_user_id
+    about_conduct = body.initiator in _ABOUT_THE_CLINICIAN and body.details.kind not in ABOUT_NOBODY
+    return case.clinician_id if about_conduct else None
+
+
+def _restricted(found: OpenCase, asked: bool | None, about: UUID | None) -> bool:  # noqa: FBT001
+    """Say whether a new incident is hidden from the case's clinician."""
+    if found.standing.own:
+        if asked:
+            raise Forbidden("A case's own clinician does not decide what is restricted.")
+        return False
+    return about == found.row.clinician_id if asked is None else asked
+
+
+def _with_defaults(details: Details, occurred_on: date) -> Details:
+    if isinstance(details, RecordRequestDetails) and details.requested_on is None:
+        return details.model_copy(update={"requested_on": occurred_on})
+    return details
+
+
+def _stored(details: Details) -> dict[str, Any]:
+    """Part details into what rules read and the one text that is sealed."""
+    sealed = details.sealed_field
+    return {
+        "details": details.model_dump(mode="json", exclude={sealed} if sealed else None),
+        "sealed_detail": getattr(details, sealed) if sealed else None,
+    }
+
+
+def _details(incident: Incident) -> Details:
+    details = DETAILS.validate_python(incident.details)
+    if details.sealed_field is None:
+        return details
+    return details.model_copy(update={details.sealed_field: incident.sealed_detail})
+
+
+def _may_rewrite(me: Actor, found: OpenRecord[Incident]) -> None:
+    reviewed = found.row.reviewed_at is not None
+    if refusal := why_not_rewrite(me, found.standing, found.row.recorded_by_id, reviewed=reviewed):
+        raise Forbidden(refusal)
+
+
+def _record(
+    tx: Transaction,
+    happening: Happening,
+    me: Actor,
+    incident: Incident,
+    changed: Iterable[str] = (),
+) -> None:
+    record(
+        tx,
+        happening,
+        actor_id=me.id,
+        record_type="incident",
+        record_ids=[incident.id],
+        case_id=incident.case_id,
+        changed=changed,
+        restricted=incident.restricted,
+    )
+
+
+def _shown(incident: Incident) -> IncidentRead:
+    return IncidentRead.model_validate(_fields(incident))
+
+
+def _fields(incident: Incident) -> Mapping[str, Any]:
+    return {**incident.model_dump(exclude={"details"}), "details": _details(incident)}
+
+
+async def _written(
+    tx: Transaction, me: Actor, found: OpenRecord[Incident], response: Response
+) -> IncidentWritten:
+    """Run the rules after a write, and show the incident with what they raised."""
+    raised = await reconcile_flags(tx, found.case, actor_id=me.id)
+    response.headers["ETag"] = etag(found.row.version)
+    return IncidentWritten.model_validate(
+        {**_fields(found.row), "flags_raised": flags_raised(raised, found.standing)}
+    )

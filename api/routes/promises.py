@@ -1,0 +1,304 @@
+"""The promise ledger: what was promised to a client, and what became of it."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field
+from sqlalchemy import ColumnElement, and_
+from sqlmodel import col, select
+
+from api.access import (
+    IfMatch,
+    Me,
+    OpenCase,
+    OpenRecord,
+    case_for,
+    check_version,
+    etag,
+    may_on_cases,
+    promise_for,
+    visible_cases,
+)
+from api.db import Transaction, Tx
+from api.domain.permissions import Action, Actor, why_not_rewrite
+from api.domain.values import Day, Input, Instant, Text, YesNo, absent
+from api.errors import Forbidden
+from api.flagging import reconcile_flags
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import Case, Promise
+from api.pages import Marks, Page, PageQuery, newest_first
+from api.sense import not_ahead
+from api.views import FlagRead, RecordRead, flags_raised
+from api.vocabulary import (
+    ClientImpact,
+    PromiseKeepable,
+    PromiseKind,
+    PromiseMadeBy,
+    PromiseScope,
+    PromiseSource,
+    PromiseState,
+    ReportedBy,
+    Significance,
+    VoidReason,
+)
+
+router = APIRouter(prefix="/v1", tags=["promises"], route_class=StrictRoute)
+
+ALWAYS_THE_CLINICIANS = frozenset({"state", "discussed_with_client", "discussed_on"})
+"""What a case's clinician may change on any promise, whoever recorded it."""
+
+
+class PromiseCreate(Input):
+    """A promise made to the client, as somebody told it."""
+
+    wording: Text
+    made_by: PromiseMadeBy
+    source: PromiseSource
+    kind: PromiseKind
+    scope: PromiseScope
+    keepable: PromiseKeepable = PromiseKeepable.unknown
+    significance: Significance
+    made_on: Day
+    due_on: Day | None = None
+    open_ended: YesNo = False
+    discussed_with_client: YesNo | None = None
+    discussed_on: Day | None = None
+    state: PromiseState = PromiseState.open
+    client_impact: ClientImpact = ClientImpact.unknown
+    reported_by: ReportedBy = Field(description="Whose account this is.")
+
+
+class PromisePatch(Input):
+    """A change to a promise. Its state changes here, too."""
+
+    wording: Text = absent()
+    made_by: PromiseMadeBy = absent()
+    source: PromiseSource = absent()
+    kind: PromiseKind = absent()
+    scope: PromiseScope = absent()
+    keepable: PromiseKeepable = absent()
+    significance: Significance = absent()
+    made_on: Day = absent()
+    due_on: Day | None = None
+    open_ended: YesNo = absent()
+    discussed_with_client: YesNo | None = None
+    discussed_on: Day | None = None
+    state: PromiseState = absent()
+    client_impact: ClientImpact = absent()
+    reported_by: ReportedBy = absent()
+
+
+class PromiseRead(RecordRead):
+    """A promise in the ledger."""
+
+    case_id: UUID
+    wording: str
+    made_by: PromiseMadeBy
+    source: PromiseSource
+    kind: PromiseKind
+    scope: PromiseScope
+    keepable: PromiseKeepable
+    significance: Significance
+    made_on: date
+    due_on: date | None
+    open_ended: bool
+    discussed_with_client: bool | None
+    discussed_on: date | None
+    state: PromiseState
+    client_impact: ClientImpact
+    reported_by: ReportedBy
+    voided_at: datetime | None
+    void_reason: VoidReason | None
+
+
+class PromiseWritten(PromiseRead):
+    """A promise after a write, with the flags the write opened or worsened."""
+
+    flags_raised: list[FlagRead]
+
+
+class PromiseQuery(PageQuery):
+    """Which promises."""
+
+    state: PromiseState | None = None
+    kind: PromiseKind | None = None
+    from_: Day | None = Field(default=None, alias="from", description="Made on or after.")
+    to: Day | None = Field(default=None, description="Made on or before.")
+    updated_since: Instant | None = None
+
+
+class PromiseAcrossQuery(PromiseQuery):
+    """Which promises, across cases."""
+
+    clinician_id: UUID | None = None
+
+
+@router.get("/cases/{case_id}/promises")
+async def list_promises_of_case(
+    query: Annotated[PromiseQuery, Query()],
+    found: Annotated[OpenCase, Depends(case_for(Action.promise_list))],
+    marks: Marks,
+    tx: Tx,
+) -> Page[PromiseRead]:
+    """List the promises of a case, newest first."""
+    wanted = [col(Promise.case_id) == found.row.id, *_filters(query)]
+    return await _list(tx, marks, f"promises/{found.row.id}", query, wanted)
+
+
+@router.get("/promises")
+async def list_promises(
+    query: Annotated[PromiseAcrossQuery, Query()],
+    me: Annotated[Actor, Depends(may_on_cases(Action.promise_list))],
+    marks: Marks,
+    tx: Tx,
+) -> Page[PromiseRead]:
+    """List promises across the cases you may see, newest first."""
+    wanted = [visible_cases(tx, me), *_filters(query)]
+    if query.clinician_id is not None:
+        wanted.append(col(Case.clinician_id) == query.clinician_id)
+    return await _list(tx, marks, "promises", query, wanted)
+
+
+@router.post("/cases/{case_id}/promises", status_code=201)
+async def record_promise(
+    body: PromiseCreate,
+    found: Annotated[OpenCase, Depends(case_for(Action.promise_record))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> PromiseWritten:
+    """Record a promise on a case; the rules look at it at once."""
+    _make_sense(tx, body.made_on, body.discussed_on)
+    promise = Promise(
+        **body.model_dump(),
+        clinic_id=tx.clinic.id,
+        case_id=found.row.id,
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+    tx.add(promise)
+    _record(tx, Happening.promise_recorded, me, promise)
+    response.headers["Location"] = f"/v1/promises/{promise.id}"
+    return await _written(tx, me, OpenRecord(promise, found.row, found.standing), response)
+
+
+@router.get("/promises/{promise_id}")
+async def read_promise(
+    found: Annotated[OpenRecord[Promise], Depends(promise_for(Action.promise_read))],
+    response: Response,
+) -> PromiseRead:
+    """Read one promise."""
+    response.headers["ETag"] = etag(found.row.version)
+    return PromiseRead.model_validate(found.row)
+
+
+@router.patch("/promises/{promise_id}")
+async def change_promise(
+    body: PromisePatch,
+    found: Annotated[OpenRecord[Promise], Depends(promise_for(Action.promise_change))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+    if_match: IfMatch = None,
+) -> PromiseWritten:
+    """Change a promise, or settle its state."""
+    promise = found.row
+    if not body.model_fields_set <= ALWAYS_THE_CLINICIANS:
+        _may_rewrite(me, found)
+    check_version(promise.version, if_match)
+    changes = body.model_dump(include=body.model_fields_set)
+    _make_sense(
+        tx,
+        changes.get("made_on", promise.made_on),
+        changes.get("discussed_on", promise.discussed_on),
+    )
+    if changes:
+        promise.change(changes, tx.now)
+        _record(tx, Happening.promise_changed, me, promise, changed=changes)
+    return await _written(tx, me, found, response)
+
+
+@router.delete("/promises/{promise_id}", status_code=204)
+async def void_promise(
+    found: Annotated[OpenRecord[Promise], Depends(promise_for(Action.promise_void))],
+    me: Me,
+    tx: Tx,
+    reason: VoidReason = VoidReason.entered_in_error,
+    if_match: IfMatch = None,
+) -> None:
+    """Void a promise: it leaves the lists and the rules, and is kept for ever."""
+    _may_rewrite(me, found)
+    check_version(found.row.version, if_match)
+    found.row.change({"voided_at": tx.now, "void_reason": reason}, tx.now)
+    _record(tx, Happening.promise_voided, me, found.row)
+    await reconcile_flags(tx, found.case, actor_id=me.id)
+
+
+def _filters(query: PromiseQuery) -> Iterator[ColumnElement[bool]]:
+    yield col(Promise.voided_at).is_(None)
+    yield col(Case.voided_at).is_(None)
+    if query.state is not None:
+        yield col(Promise.state) == query.state
+    if query.kind is not None:
+        yield col(Promise.kind) == query.kind
+    if query.from_ is not None:
+        yield col(Promise.made_on) >= query.from_
+    if query.to is not None:
+        yield col(Promise.made_on) <= query.to
+    if query.updated_since is not None:
+        yield col(Promise.updated_at) >= query.updated_since
+
+
+async def _list(
+    tx: Transaction,
+    marks: Marks,
+    listing: str,
+    query: PromiseQuery,
+    wanted: Iterable[ColumnElement[bool]],
+) -> Page[PromiseRead]:
+    on_case = and_(col(Case.clinic_id) == Promise.clinic_id, col(Case.id) == Promise.case_id)
+    statement = (
+        select(Promise).join(Case, on_case).where(col(Promise.clinic_id) == tx.clinic.id, *wanted)
+    )
+    promises, following = await newest_first(tx, marks, listing, query, statement, Promise)
+    return Page(items=[PromiseRead.model_validate(each) for each in promises], next=following)
+
+
+def _make_sense(tx: Transaction, made_on: date, discussed_on: date | None) -> None:
+    not_ahead(tx, "/made_on", made_on)
+    not_ahead(tx, "/discussed_on", discussed_on)
+
+
+def _may_rewrite(me: Actor, found: OpenRecord[Promise]) -> None:
+    if refusal := why_not_rewrite(me, found.standing, found.row.recorded_by_id, reviewed=False):
+        raise Forbidden(refusal)
+
+
+def _record(
+    tx: Transaction, happening: Happening, me: Actor, promise: Promise, changed: Iterable[str] = ()
+) -> None:
+    record(
+        tx,
+        happening,
+        actor_id=me.id,
+        record_type="promise",
+        record_ids=[promise.id],
+        case_id=promise.case_id,
+        changed=changed,
+    )
+
+
+async def _written(
+    tx: Transaction, me: Actor, found: OpenRecord[Promise], response: Response
+) -> PromiseWritten:
+    """Run the rules after a write, and show the promise with what they raised."""
+    raised = await reconcile_flags(tx, found.case, actor_id=me.id)
+    response.headers["ETag"] = etag(found.row.version)
+    return PromiseWritten.model_validate(
+        {**found.row.model_dump(), "flags_raised": flags_raised(raised, found.standing)}
+    )

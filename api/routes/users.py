@@ -1,0 +1,257 @@
+"""The users of a clinic, and what each may know and change of themselves."""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select, update
+
+from api.access import IfMatch, check_version, etag, may, refuse_role
+from api.db import Transaction, Tx
+from api.domain.permissions import Action, Actor
+from api.domain.values import Input, Instant, Line, YesNo, absent
+from api.errors import Conflict, Forbidden, NotFound
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import Clinic, SignIn, User
+from api.pages import Marks, Page, PageQuery, newest_first
+from api.tokens import Passwords
+from api.views import ClinicRead, RecordRead, SupervisionRead, supervisions_of
+from api.vocabulary import Role
+
+router = APIRouter(prefix="/v1", tags=["people"], route_class=StrictRoute)
+
+_ADDRESS = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
+
+
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("This is not an e-mail address.")
+    return value
+
+
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, min_length=3, max_length=254),
+    AfterValidator(_address),
+]
+Password = Annotated[SecretStr, Field(min_length=15, max_length=128)]
+"""15 to 128 characters; no rules of composition (NIST SP 800-63B-4)."""
+
+PersonRole = Literal["clinician", "supervisor", "consultant", "privacy_officer", "admin"]
+
+
+class UserCreate(Input):
+    """A new user, who can sign in at once with the password given here."""
+
+    name: Line
+    email: Email
+    role: PersonRole
+    password: Password
+
+
+class UserPatch(Input):
+    """A change to a user. Nobody changes their own role."""
+
+    name: Line = absent()
+    email: Email = absent()
+    role: PersonRole = absent()
+    is_active: YesNo = absent()
+
+
+class UserRead(RecordRead):
+    """A person of the clinic."""
+
+    name: str
+    email: str
+    role: Role
+    is_active: bool
+
+
+class UserQuery(PageQuery):
+    """Which users."""
+
+    role: Role | None = None
+    is_active: bool | None = None
+    updated_since: Instant | None = None
+
+
+class MeRead(UserRead):
+    """Yourself: your clinic and your supervision links."""
+
+    clinic: ClinicRead
+    supervisions: list[SupervisionRead]
+
+
+class MePatch(Input):
+    """A new password; the one you have is asked for."""
+
+    current_password: Annotated[SecretStr, Field(max_length=1024)]
+    password: Password
+
+
+@router.get("/me")
+async def read_me(
+    me: Annotated[Actor, Depends(may(Action.me_read))], tx: Tx, response: Response
+) -> MeRead:
+    """Read your own user, clinic and links."""
+    user = await _load(tx, me.id)
+    response.headers["ETag"] = etag(user.version)
+    clinic = (await tx.exec(select(Clinic).where(Clinic.id == tx.clinic.id))).one()
+    return MeRead.model_validate(
+        {
+            **user.model_dump(),
+            "clinic": ClinicRead.model_validate(clinic),
+            "supervisions": await supervisions_of(tx, me.id),
+        }
+    )
+
+
+@router.patch("/me")
+async def change_my_password(
+    body: MePatch,
+    me: Annotated[Actor, Depends(may(Action.me_change))],
+    tx: Tx,
+    request: Request,
+    response: Response,
+    if_match: IfMatch = None,
+) -> UserRead:
+    """Change your password. Your other sessions end."""
+    passwords: Passwords = request.app.state.passwords
+    user = await _load(tx, me.id, lock=True)
+    check_version(user.version, if_match)
+    if not await passwords.check(body.current_password.get_secret_value(), user.password_hash):
+        raise Forbidden("The current password does not match.")
+    password_hash = await passwords.hash(body.password.get_secret_value())
+    user.change({"password_hash": password_hash}, tx.now)
+    await _end_sessions(tx, me.id, but=me.session_id)
+    _record(tx, Happening.password_changed, me, user)
+    response.headers["ETag"] = etag(user.version)
+    return UserRead.model_validate(user)
+
+
+@router.get("/users")
+async def list_users(
+    query: Annotated[UserQuery, Query()],
+    me: Annotated[Actor, Depends(may(Action.user_list))],  # noqa: ARG001 - the guard
+    marks: Marks,
+    tx: Tx,
+) -> Page[UserRead]:
+    """List the users of the clinic, newest first. For admins and privacy officers."""
+    statement = select(User).where(User.clinic_id == tx.clinic.id)
+    if query.role is not None:
+        statement = statement.where(User.role == query.role)
+    if query.is_active is not None:
+        statement = statement.where(col(User.is_active).is_(query.is_active))
+    if query.updated_since is not None:
+        statement = statement.where(User.updated_at >= query.updated_since)
+    users, following = await newest_first(tx, marks, "users", query, statement, User)
+    return Page(items=[UserRead.model_validate(user) for user in users], next=following)
+
+
+@router.post("/users", status_code=201)
+async def create_user(
+    body: UserCreate,
+    me: Annotated[Actor, Depends(may(Action.user_create))],
+    tx: Tx,
+    request: Request,
+    response: Response,
+) -> UserRead:
+    """Create a user, usable at once. For admins."""
+    passwords: Passwords = request.app.state.passwords
+    user = User(
+        clinic_id=tx.clinic.id,
+        name=body.name,
+        email=body.email,
+        role=Role[body.role],
+        password_hash=await passwords.hash(body.password.get_secret_value()),
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+    tx.add(user)
+    await _flush_unique(tx)
+    _record(tx, Happening.user_created, me, user)
+    response.headers["Location"] = f"/v1/users/{user.id}"
+    response.headers["ETag"] = etag(user.version)
+    return UserRead.model_validate(user)
+
+
+@router.get("/users/{user_id}")
+async def read_user(
+    user_id: UUID,
+    me: Annotated[Actor, Depends(may(Action.user_read))],
+    tx: Tx,
+    response: Response,
+) -> UserRead:
+    """Read a user: yourself, or anyone for admins and privacy officers."""
+    if user_id != me.id:
+        refuse_role(me, Action.user_list)
+    user = await _load(tx, user_id)
+    response.headers["ETag"] = etag(user.version)
+    return UserRead.model_validate(user)
+
+
+@router.patch("/users/{user_id}")
+async def change_user(
+    user_id: UUID,
+    body: UserPatch,
+    me: Annotated[Actor, Depends(may(Action.user_change))],
+    tx: Tx,
+    response: Response,
+    if_match: IfMatch = None,
+) -> UserRead:
+    """Change a user's name, address or role, or let them in no more. For admins."""
+    user = await _load(tx, user_id, lock=True)
+    check_version(user.version, if_match)
+    changes = body.model_dump(include=body.model_fields_set)
+    if user.id == me.id and not changes.keys().isdisjoint({"role", "is_active"}):
+        raise Forbidden("Nobody changes their own role, or shuts themselves out.")
+    if "role" in changes:
+        changes["role"] = Role[changes["role"]]
+    if changes:
+        user.change(changes, tx.now)
+        await _flush_unique(tx)
+        _record(tx, Happening.user_changed, me, user, changed=changes)
+    if not user.is_active:
+        await _end_sessions(tx, user.id)
+    response.headers["ETag"] = etag(user.version)
+    return UserRead.model_validate(user)
+
+
+async def _load(tx: Transaction, user_id: UUID, *, lock: bool = False) -> User:
+    statement = select(User).where(User.clinic_id == tx.clinic.id, User.id == user_id)
+    if lock:
+        statement = statement.with_for_update()
+    user: User | None = (await tx.exec(statement)).first()
+    if user is None:
+        raise NotFound
+    return user
+
+
+async def _end_sessions(tx: Transaction, user_id: UUID, but: UUID | None = None) -> None:
+    statement = update(SignIn).where(
+        col(SignIn.clinic_id) == tx.clinic.id,
+        col(SignIn.user_id) == user_id,
+        col(SignIn.revoked_at).is_(None),
+    )
+    if but is not None:
+        statement = statement.where(col(SignIn.id) != but)
+    await tx.exec(statement.values(revoked_at=tx.now))
+
+
+async def _flush_unique(tx: Transaction) -> None:
+    try:
+        await tx.flush()
+    except IntegrityError as error:
+        raise Conflict("This address is already known in the clinic.") from error
+
+
+def _record(
+    tx: Transaction, happening: Happening, me: Actor, user: User, changed: Iterable[str] = ()
+) -> None:
+    record(tx, happening, actor_id=me.id, record_type="user", record_ids=[user.id], changed=changed)

