@@ -28,18 +28,21 @@ async def work_for_ever(database: Database) -> None:
 
 
 async def work_once(database: Database) -> int:
-    """Catch up every due case of every clinic, a batch a transaction; count the cases."""
+    """Catch up every due case of every clinic; count the cases."""
     async with database.transaction() as tx:
         clinics = (await tx.exec(select(col(Clinic.id), col(Clinic.time_zone)))).all()
+    return sum([await work_for(database, ClinicContext(i, ZoneInfo(zone))) for i, zone in clinics])
+
+
+async def work_for(database: Database, clinic: ClinicContext) -> int:
+    """Catch up every due case of one clinic, a batch a transaction; count the cases."""
     total = 0
-    for clinic_id, time_zone in clinics:
-        clinic = ClinicContext(clinic_id, ZoneInfo(time_zone))
-        while caught_up := await _catch_up_one_batch(database, clinic):
-            total += caught_up
+    while caught_up := await _work_on_a_batch(database, clinic):
+        total += caught_up
     return total
 
 
-async def _catch_up_one_batch(database: Database, clinic: ClinicContext) -> int:
+async def _work_on_a_batch(database: Database, clinic: ClinicContext) -> int:
     async with database.transaction() as tx:
         tx.enter(clinic)
         return await catch_up_batch(tx, true(), skip_locked=True)

@@ -1,0 +1,141 @@
+"""The floors of the house, and a guard at every door."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from api.domain.permissions import Action
+from api.main import create_app
+from api.settings import Settings, random_secret
+
+API = Path(__file__).parent.parent / "api"
+
+FLOORS = (
+    {"vocabulary"},
+    {"crypto", "settings", "logs"},
+    {"domain.values"},
+    {"domain.details", "domain.thresholds", "domain.permissions", "domain.lifecycles"},
+    {"domain.facts"},
+    {"domain.findings"},
+    {"domain.rulebook"},
+    {"domain.prompts"},
+    {"domain.rules"},
+    {"models", "errors", "tokens"},
+    {"db"},
+    {"journal", "sense", "pages", "intake"},
+    {"flagging", "founding"},
+    {"access", "worker"},
+    {"views"},
+    {"routes"},
+    {"main"},
+    {"demo_cases"},
+    {"demo"},
+    {"cli"},
+    {"__main__"},
+)
+"""From the ground up; a room imports from lower floors only."""
+
+OPEN_DOORS = {"/v1/auth/token", "/healthz", "/readyz"}
+"""What is answered to somebody who is not signed in."""
+
+
+def rooms() -> Iterator[tuple[str, Path]]:
+    """Give every room, as a name below `api`, with its file."""
+    for path in sorted(API.rglob("*.py")):
+        parts = path.relative_to(API).with_suffix("").parts
+        if parts[-1] != "__init__":
+            yield ".".join(parts), path
+
+
+def floor_of(room: str) -> int:
+    """Give a room's floor; every room must have one."""
+    for height, floor in enumerate(FLOORS):
+        if room in floor or room.partition(".")[0] in floor:
+            return height
+    raise AssertionError(f"{room} stands on no floor")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Give the rooms a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module in {"api", "api.routes", "api.domain"}:
+                below = node.module.removeprefix("api").lstrip(".")
+                yield from (f"{below}.{name.name}".lstrip(".") for name in node.names)
+            elif node.module.startswith("api."):
+                yield node.module.removeprefix("api.")
+
+
+def test_every_room_imports_from_lower_floors_only() -> None:
+    for room, path in rooms():
+        for imported in imports_of(path):
+            assert floor_of(imported) < floor_of(room), f"{room} imports {imported}"
+
+
+def test_no_door_opens_onto_another_and_none_commits_or_asks_for_a_role() -> None:
+    for room, path in rooms():
+        if room.startswith("routes."):
+            text = path.read_text()
+            assert not any(name.startswith("routes") for name in imports_of(path)), room
+            assert ".commit(" not in text, room
+            assert "if me.role ==" not in text, room
+
+
+def test_the_domain_knows_no_session_no_web_and_no_clock() -> None:
+    forbidden = ("sqlalchemy", "sqlmodel", "fastapi", "api.db", "datetime.now", "random")
+    for room, path in rooms():
+        if room.startswith("domain.") or room == "vocabulary":
+            assert not [word for word in forbidden if word in path.read_text()], room
+
+
+def test_only_the_journal_writes_entries_and_only_tokens_knows_jose() -> None:
+    for room, path in rooms():
+        text = path.read_text()
+        assert ("JournalEntry(" in text) == (room in {"journal", "models"}), room
+        assert ("from jose" in text) == (room == "tokens"), room
+
+
+def guards_of(dependant: Dependant) -> Iterator[Action]:
+    """Give the actions that the guards of an operation ask for."""
+    action = getattr(dependant.call, "action", None)
+    if isinstance(action, Action):
+        yield action
+    for inner in dependant.dependencies:
+        yield from guards_of(inner)
+
+
+def unguarded(routes: list[tuple[str, str, Dependant]]) -> list[str]:
+    """Name the operations that let somebody in without asking what they want to do."""
+    return [
+        f"{method} {path}"
+        for method, path, dependant in routes
+        if path not in OPEN_DOORS and len(set(guards_of(dependant))) != 1
+    ]
+
+
+def operations() -> list[tuple[str, str, Dependant]]:
+    """Give every operation of the API with what it depends on."""
+    app = create_app(Settings(secret_key=random_secret()))
+    found = []
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                found.append(
+                    (method, context.path or route.path, context.dependant or route.dependant)
+                )
+    return found
+
+
+def test_every_operation_has_exactly_one_guard() -> None:
+    found = operations()
+    assert len(found) > 50
+    assert unguarded(found) == []
+
+
+def test_an_operation_without_a_guard_is_found() -> None:
+    bare = Dependant(call=lambda: None, path="/v1/open-to-all")
+    assert unguarded([("GET", "/v1/open-to-all", bare)]) == ["GET /v1/open-to-all"]

@@ -1,0 +1,99 @@
+"""Many at once: nothing is doubled, and nothing is lost."""
+
+import asyncio
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from api.models import Incident, JournalEntry
+from tests.world import World, incident, made, promise
+
+AT_ONCE = 50
+
+
+async def test_fifty_reports_at_once_leave_one_flag_a_rule_and_every_record(world: World) -> None:
+    case = await world.clinician.case()
+    path = f"/v1/cases/{case['id']}/incidents"
+    bodies = [
+        incident("hurtful_words", world) if number % 2 else incident("crossing", world, area="time")
+        for number in range(AT_ONCE)
+    ]
+    answers = await asyncio.gather(*(world.clinician.post(path, body) for body in bodies))
+    reported = {made(answer)["id"] for answer in answers}
+    assert len(reported) == AT_ONCE
+    flags = await world.supervisor.flag_list(case)
+    assert {flag["rule"]: flag["severity"] for flag in flags} == {
+        "hurtful_words": "high",
+        "crossing_undocumented": "low",
+        "frame_drift": "moderate",
+    }
+    assert len(flags) == 3, "one unresolved flag for each rule"
+    evidence = {item["id"] for flag in flags for item in flag["evidence"]}
+    assert evidence == reported
+    assert await _count_entries(world, reported) == AT_ONCE
+
+
+async def test_writers_and_readers_at_once_agree_on_what_time_changed(world: World) -> None:
+    case = await world.clinician.case()
+    for day in range(10):
+        made(
+            await world.clinician.post(
+                f"/v1/cases/{case['id']}/promises", promise(world, due_on=world.day(day))
+            )
+        )
+    world.clock.forward(days=30)
+    reads = [world.supervisor.get("/v1/flagged-cases") for _ in range(10)]
+    writes = [
+        world.clinician.post(
+            f"/v1/cases/{case['id']}/incidents", incident("crossing", world, area="time")
+        )
+        for _ in range(10)
+    ]
+    answers = await asyncio.gather(*reads, *writes)
+    assert {answer.status_code for answer in answers} == {200, 201}
+    overdue = [
+        flag for flag in await world.supervisor.flag_list(case) if flag["rule"] == "promise_broken"
+    ]
+    assert len(overdue) == 1
+    assert len(overdue[0]["evidence"]) == 10
+
+
+async def test_of_many_changes_to_one_version_exactly_one_succeeds(world: World) -> None:
+    case = await world.clinician.case()
+    report = await world.clinician.incident(case, "hurtful_words")
+    path = f"/v1/incidents/{report['id']}"
+    answers = await asyncio.gather(
+        *(
+            world.clinician.patch(path, {"narrative": f"telling {number}"}, version=1)
+            for number in range(20)
+        )
+    )
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200] + [412] * 19
+    async with world.database.transaction() as tx:
+        found = await tx.exec(
+            select(col(Incident.version)).where(
+                col(Incident.kind) == "hurtful_words", col(Incident.case_id) == UUID(case["id"])
+            )
+        )
+        assert found.one() == 2
+
+
+async def test_fifty_cases_opened_at_once_with_one_reference_become_one(world: World) -> None:
+    body = {"client_ref": f"one-{world.clinician.id}", "started_on": world.day(-10)}
+    answers = await asyncio.gather(
+        *(world.clinician.post("/v1/cases", body) for _ in range(AT_ONCE))
+    )
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [201] + [409] * (AT_ONCE - 1)
+
+
+async def _count_entries(world: World, ids: set[str]) -> int:
+    async with world.database.transaction() as tx:
+        entries = await tx.exec(
+            select(col(JournalEntry.record_ids)).where(
+                col(JournalEntry.happening) == "incident.reported",
+                col(JournalEntry.actor_id) == world.clinician.id,
+            )
+        )
+        return sum(1 for row in entries if set(row) <= ids)
