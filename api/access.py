@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Header, Request
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy import ColumnElement, and_, exists, false, literal, or_
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from api.db import ClinicContext, Database, Transaction, Tx
@@ -438,9 +439,11 @@ def _link_of(tx: Transaction, me: Actor) -> tuple[ColumnElement[bool], ...]:
 
 def _conflicted(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     """Say in SQL whether an incident that stands on a case is about this person's conduct."""
+    # an alias of its own: the statement around it may be about incidents, too
+    about = aliased(Incident)
     return exists().where(
-        col(Incident.clinic_id) == tx.clinic.id,
-        col(Incident.case_id) == Case.id,
-        col(Incident.about_user_id) == me.id,
-        col(Incident.voided_at).is_(None),
+        col(about.clinic_id) == tx.clinic.id,
+        col(about.case_id) == Case.id,
+        col(about.about_user_id) == me.id,
+        col(about.voided_at).is_(None),
     )

@@ -7,7 +7,7 @@ from api.domain.facts import Facts, Moment
 from api.domain.findings import Finding, finding
 from api.domain.prompts import PROMPTS
 from api.domain.rulebook import RULES
-from api.vocabulary import RuleName, severity_rank
+from api.vocabulary import severity_rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,3 @@ def _adds_to(full: Finding, plain: Finding | None) -> bool:
         or severity_rank(full.severity) > severity_rank(plain.severity)
         or not full.evidence <= plain.evidence
     )
-
-
-def is_rule(name: str) -> bool:
-    """Tell a rule from a prompt and from a flag raised by hand."""
-    return name in RuleName.__members__
