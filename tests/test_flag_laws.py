@@ -1,0 +1,195 @@
+"""The laws by which flags live, tried on made-up cases of every shape."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.db import ClinicContext, Transaction
+from api.domain.facts import Facts
+from api.domain.rules import evaluate
+from api.flagging import _CaseFile, _Run, _settle
+from api.models import Case, Flag
+from api.vocabulary import CaseStatus, FlagStatus, Phase, severity_rank
+from tests.domain.builders import NOW
+from tests.domain.strategies import cases
+
+LAW = settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+SOMEBODY = UUID(int=7)
+UNRESOLVED = {FlagStatus.open, FlagStatus.acknowledged}
+
+
+class Pad:
+    """Takes what a session would take, and keeps it in a list."""
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+
+    def add(self, row: Any) -> None:
+        self.rows.append(row)
+
+
+class Desk:
+    """One case on a supervisor's desk: its rules run, its flags live, without a database."""
+
+    def __init__(self, facts: Facts) -> None:
+        clinic = uuid4()
+        self.now = NOW
+        self.tx = Transaction(cast("Any", Pad()), NOW)
+        self.tx.enter(ClinicContext(clinic, ZoneInfo("UTC")))
+        case = Case(
+            clinic_id=clinic,
+            client_ref="made up",
+            clinician_id=SOMEBODY,
+            status=CaseStatus.active,
+            phase=Phase.unknown,
+            created_at=NOW,
+            updated_at=NOW,
+        )
+        self.file = _CaseFile(case, replace(facts, flags=()), [])
+
+    def write(self, facts: Facts | None = None) -> list[Flag]:
+        """Run the rules as after a write; give what was opened or got worse."""
+        if facts is not None:
+            self.file.facts = replace(facts, flags=())
+        return _settle(self.tx, self.file, _Run(self.now, SOMEBODY))
+
+    def wait(self) -> datetime | None:
+        """Go to the next instant at which time may change an answer, and run the rules."""
+        instant = self.file.case.recheck_at
+        if instant is not None:
+            self.now = self.tx.now = instant
+            _settle(self.tx, self.file, _Run(instant, None))
+        return instant
+
+    def resolve(self, flags: list[Flag]) -> None:
+        """Let a person resolve flags."""
+        for flag in flags:
+            flag.status, flag.resolved_at = FlagStatus.resolved, self.now
+
+    @property
+    def unresolved(self) -> list[Flag]:
+        """The flags that wait."""
+        return [flag for flag in self.file.flags if flag.status in UNRESOLVED]
+
+    def pictures(self) -> list[tuple[Any, ...]]:
+        """Give everything the flags say, to compare."""
+        return [
+            (f.id, f.severity, f.because, f.evidence, f.status, f.condition_holds, f.due_at)
+            for f in self.file.flags
+        ]
+
+
+@LAW
+@given(cases())
+def test_the_same_facts_twice_raise_nothing_new(facts: Facts) -> None:
+    desk = Desk(facts)
+    desk.write()
+    before = desk.pictures()
+    assert desk.write() == []
+    assert desk.pictures() == before
+
+
+@LAW
+@given(cases(), st.data())
+def test_what_was_resolved_stays_so_while_the_facts_stay(facts: Facts, data: st.DataObject) -> None:
+    desk = Desk(facts)
+    desk.write()
+    waiting = desk.unresolved
+    settled = data.draw(st.lists(st.sampled_from(waiting), unique_by=id)) if waiting else []
+    desk.resolve(settled)
+    opened = desk.write()
+    keys = {(flag.rule, flag.restricted) for flag in settled}
+    assert not [flag for flag in opened if (flag.rule, flag.restricted) in keys]
+
+
+@LAW
+@given(cases(), st.data())
+def test_a_resolved_flag_returns_just_on_new_evidence_or_higher_severity(
+    facts: Facts, data: st.DataObject
+) -> None:
+    fewer = replace(
+        facts,
+        incidents=tuple(i for i in facts.incidents if data.draw(st.booleans())),
+        promises=tuple(p for p in facts.promises if data.draw(st.booleans())),
+    )
+    desk = Desk(fewer)
+    desk.write()
+    last = {(flag.rule, flag.restricted): flag for flag in desk.unresolved}
+    desk.resolve(list(last.values()))
+    desk.write(facts)
+    there = {(flag.rule, flag.restricted) for flag in desk.unresolved}
+    for found in evaluate(replace(facts, flags=()), desk.now).findings:
+        key = (str(found.rule), found.restricted)
+        if key not in last:
+            continue
+        known = {(item["type"], UUID(item["id"])) for item in last[key].evidence}
+        graver = severity_rank(found.severity) > severity_rank(last[key].severity)
+        assert (key in there) == (graver or not found.evidence <= known)
+
+
+@LAW
+@given(cases(), st.data())
+def test_time_alone_never_lowers_what_nobody_has_acknowledged(
+    facts: Facts, data: st.DataObject
+) -> None:
+    desk = Desk(facts)
+    desk.write()
+    for flag in desk.unresolved:
+        if data.draw(st.booleans()):
+            flag.status, flag.acknowledged_at = FlagStatus.acknowledged, desk.now
+    for _ in range(12):
+        before = {flag.id: severity_rank(flag.severity) for flag in _unlooked_at(desk)}
+        if desk.wait() is None:
+            return
+        for flag in desk.unresolved:
+            if flag.id in before:
+                assert severity_rank(flag.severity) >= before[flag.id]
+
+
+@LAW
+@given(cases(), st.integers(1, 12))
+def test_there_is_never_more_than_one_unresolved_flag_a_rule(facts: Facts, steps: int) -> None:
+    desk = Desk(facts)
+    desk.write()
+    for _ in range(steps):
+        desk.wait()
+        many = Counter((flag.rule, flag.restricted) for flag in desk.unresolved)
+        assert all(count == 1 for count in many.values())
+
+
+@LAW
+@given(cases(), st.integers(0, 400))
+def test_a_long_wait_ends_where_many_short_ones_do(facts: Facts, days: int) -> None:
+    """Who looks, and when, changes nothing: each step runs as of its own instant."""
+    until = NOW + timedelta(days=days)
+    often, once = Desk(facts), Desk(facts)
+    for desk in (often, once):
+        desk.write()
+        while desk.file.case.recheck_at is not None and desk.file.case.recheck_at <= until:
+            desk.wait()
+            if desk is often:
+                # a look between two steps finds nothing to do
+                assert desk.file.case.recheck_at is None or desk.file.case.recheck_at > desk.now
+                _settle(desk.tx, desk.file, _Run(desk.now, None))
+    assert _told(often) == _told(once)
+
+
+def _unlooked_at(desk: Desk) -> list[Flag]:
+    return [flag for flag in desk.file.flags if flag.status == FlagStatus.open]
+
+
+def _told(desk: Desk) -> set[tuple[Any, ...]]:
+    return {
+        (f.rule, f.restricted, f.severity, f.status, f.condition_holds, f.effective_at, f.due_at)
+        for f in desk.file.flags
+    }
