@@ -1,10 +1,13 @@
 """The command line: serve, migrate, bootstrap, worker, openapi, demo."""
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Coroutine
+from typing import Annotated, Any, NoReturn
 
 import typer
 import uvicorn
@@ -83,11 +86,7 @@ def worker() -> None:
     """Keep flags up to date each minute, beside the server."""
     settings = _settings()
     configure_logs()
-    database = Database(settings.owner_database_url)
-    try:
-        asyncio.run(work_for_ever(database))
-    except KeyboardInterrupt:
-        typer.echo("Stopped.")
+    asyncio.run(_until_stopped(work_for_ever(Database(settings.database_url))))
 
 
 @app.command()
@@ -104,6 +103,15 @@ def demo(
 ) -> None:
     """Try the whole product on a throw-away database with fictional cases."""
     run_demo(port)
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Work until SIGTERM or Ctrl-C; what is under way is rolled back, and done by the next one."""
+    task = asyncio.ensure_future(work)
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 async def _bootstrap(

@@ -144,7 +144,7 @@ def add_error_handlers(app: FastAPI, witness: Witness) -> None:
         assert isinstance(error, Refusal)  # noqa: S101 - the handler is registered for this class
         try:
             await witness(request, error)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, OSError):
             # what cannot be written down is not answered either
             return _refuse(request, Unavailable())
         return _refuse(request, error)
@@ -153,6 +153,7 @@ def add_error_handlers(app: FastAPI, witness: Witness) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(SQLAlchemyError, _database_failed)
+    app.add_exception_handler(OSError, _database_failed)
     app.add_exception_handler(ResponseValidationError, _failed)
     app.add_exception_handler(Exception, _failed)
 
@@ -215,7 +216,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _database_failed(request: Request, error: Exception) -> Response:
     # a timeout or a lost connection may pass; anything else is ours to mend
-    if isinstance(error, PoolTimeout) or (
+    if isinstance(error, PoolTimeout | OSError) or (
         isinstance(error, DBAPIError) and (error.connection_invalidated or _is_busy(error))
     ):
         log.warning("database_unavailable", kind=type(error).__name__)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from fastapi import APIRouter, Request
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.db import Database
 from api.domain.values import Output
@@ -28,9 +29,13 @@ async def is_alive() -> Health:
 async def is_ready(request: Request) -> Health:
     """Tell that the database answers and has the tables this program expects; else 503."""
     database: Database = request.app.state.database
-    async with database.transaction() as tx:
-        found = (await tx.session.connection()).exec_driver_sql
-        revision = (await found("SELECT version_num FROM alembic_version")).scalar()
+    try:
+        async with database.transaction() as tx:
+            connection = await tx.session.connection()
+            found = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+            revision = found.scalar()
+    except (SQLAlchemyError, OSError) as error:
+        raise Unavailable from error
     if revision != request.app.state.migration_head:
         raise Unavailable
     return Health(status="ok")

@@ -1,0 +1,160 @@
+"""The command line, as somebody who runs a clinic's server uses it."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PASSWORD = "a password only for this test"
+READY_WITHIN = 20
+
+
+def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m api …` with these settings and nobody to ask."""
+    return subprocess.run(
+        [sys.executable, "-m", "api", *arguments],
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def environment(settings: dict[str, str]) -> dict[str, str]:
+    """Give the surrounding environment with no settings but these."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BN_")}
+    return inherited | {f"BN_{name.upper()}": value for name, value in settings.items()}
+
+
+@contextmanager
+def serving(settings: dict[str, str], *more: str, until: str = "/readyz") -> Iterator[str]:
+    """Serve on a free port until the block ends; give the address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "api", "serve", "--port", str(port), *more]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as server:
+        try:
+            yield _once_answering(f"http://127.0.0.1:{port}", until)
+        finally:
+            server.terminate()
+            server.communicate(timeout=READY_WITHIN)
+
+
+def _once_answering(url: str, path: str) -> str:
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}{path}", timeout=2).status_code == 200:
+                return url
+        except httpx.TransportError:
+            # not listening yet
+            time.sleep(0.1)
+    raise AssertionError("the server did not become ready")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, str]:
+    """Settings of a small clinic's server."""
+    return {
+        "database_url": f"sqlite+aiosqlite:///{tmp_path / 'clinic.db'}",
+        "secret_key": secrets.token_urlsafe(48),
+        "bootstrap_password": PASSWORD,
+    }
+
+
+@pytest.mark.parametrize("secret", ["", "short", "a" * 64])
+@pytest.mark.parametrize("command", ["serve", "migrate", "worker"])
+def test_a_missing_or_weak_secret_refuses_to_start(command: str, secret: str) -> None:
+    refused = run(command, secret_key=secret)
+    assert refused.returncode == 2
+    assert "BN_SECRET_KEY" in refused.stderr
+    assert not secret or secret not in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_clinic_is_set_up_served_stopped_and_served_again(settings: dict[str, str]) -> None:
+    assert run("migrate", **settings).returncode == 0
+    founded = run(
+        "bootstrap", "--clinic", "Harbour", "--admin", "Admin@Harbour.example", **settings
+    )
+    ids = json.loads(founded.stdout.splitlines()[-1])
+    assert {UUID(ids["clinic_id"]), UUID(ids["user_id"])}
+    with serving(settings) as url:
+        person = {"name": "Ada", "email": "ada@harbour.example", "role": "clinician"}
+        body = {**person, "password": PASSWORD}
+        made = httpx.post(f"{url}/v1/users", json=body, headers=_bearer(url, "admin"))
+        assert made.status_code == 201
+    with serving(settings, "--workers", "2") as url:
+        me = httpx.get(f"{url}/v1/me", headers=_bearer(url, "ada"))
+        assert me.json()["name"] == "Ada"
+        assert "server" not in me.headers
+
+
+def _bearer(url: str, who: str) -> dict[str, str]:
+    form = {"grant_type": "password", "username": f"{who}@harbour.example", "password": PASSWORD}
+    token = httpx.post(f"{url}/v1/auth/token", data=form).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_a_second_clinic_may_be_founded_and_a_short_password_may_not(
+    settings: dict[str, str],
+) -> None:
+    run("migrate", **settings)
+    for clinic in ("Harbour", "Hill"):
+        founded = run("bootstrap", "--clinic", clinic, "--admin", "admin@x.example", **settings)
+        assert founded.returncode == 0
+    short = run(
+        "bootstrap",
+        "--clinic",
+        "C",
+        "--admin",
+        "a@x.example",
+        **settings | {"bootstrap_password": "short"},
+    )
+    assert short.returncode == 2
+    assert "short" not in short.stdout
+
+
+def test_a_server_before_its_migration_is_alive_but_not_ready(settings: dict[str, str]) -> None:
+    with serving(settings, until="/healthz") as url:
+        not_ready = httpx.get(f"{url}/readyz")
+        assert not_ready.status_code == 503
+        assert not_ready.headers["content-type"] == "application/problem+json"
+
+
+def test_the_worker_works_and_stops_when_told(settings: dict[str, str]) -> None:
+    run("migrate", **settings)
+    command = [sys.executable, "-m", "api", "worker"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(settings), stdout=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stdout is not None
+        assert json.loads(worker.stdout.readline())["event"] == "worked"
+        worker.terminate()
+        worker.communicate(timeout=READY_WITHIN)
+        assert worker.returncode == 0
+
+
+def test_the_openapi_document_is_printed_without_any_setting() -> None:
+    printed = run("openapi")
+    document = json.loads(printed.stdout)
+    assert document["info"]["title"] == "Boundary Notes"
+    details = document["components"]["schemas"]["IncidentCreate"]["properties"]["details"]
+    assert len(details["oneOf"]) == len(details["discriminator"]["mapping"]) == 24
