@@ -361,8 +361,15 @@ async def journal_refusal(request: Request, refusal: Refusal) -> None:
             Happening.refused,
             actor_id=actor.id,
             record_type=getattr(request.state, "action", None),
-            record_ids=[value for value in request.path_params.values() if isinstance(value, UUID)],
+            record_ids=_asked_for(request),
         )
+
+
+def _asked_for(request: Request) -> list[UUID]:
+    try:
+        return [UUID(value) for value in request.path_params.values()]
+    except ValueError:
+        return []
 
 
 async def _refuse_without_a_case(tx: Transaction, me: Actor, action: Action) -> None:

@@ -18,6 +18,7 @@ Clock = Callable[[], datetime]
 STATEMENT_TIMEOUT = 5_000
 LOCK_TIMEOUT = 2_000
 SQLITE_BUSY_TIMEOUT = 5_000
+CONNECT_TIMEOUT = 2
 
 
 def utc_now() -> datetime:
@@ -105,7 +106,9 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
     if url.startswith("sqlite"):
         # One writer at a time is SQLite's rule. One connection makes the requests of a process
         # wait their turn in order, instead of polling for the lock.
-        engine = create_async_engine(url, hide_parameters=True, pool_size=1, max_overflow=0)
+        engine = create_async_engine(
+            url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=5
+        )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_immediately)
         return engine
@@ -122,7 +125,8 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=False,
-        connect_args={"server_settings": settings},
+        pool_timeout=CONNECT_TIMEOUT,
+        connect_args={"server_settings": settings, "timeout": CONNECT_TIMEOUT},
     )
 
 

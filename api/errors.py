@@ -1,13 +1,13 @@
 """The refusals, and the one place where they become problem documents (RFC 9457)."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -151,11 +151,10 @@ def add_error_handlers(app: FastAPI, witness: Witness) -> None:
 
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, refuse_http)
     app.add_exception_handler(SQLAlchemyError, _database_failed)
     app.add_exception_handler(OSError, _database_failed)
-    app.add_exception_handler(ResponseValidationError, _failed)
-    app.add_exception_handler(Exception, _failed)
+    app.add_exception_handler(ResponseValidationError, failed)
 
 
 def problem(
@@ -193,7 +192,8 @@ def _refuse(request: Request, error: Refusal) -> Response:
     )
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def refuse_http(request: Request, error: Exception) -> Response:
+    """Answer a refusal of the framework's own: an unknown path, too large a body."""
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     code, title, detail = _BY_STATUS.get(
         error.status_code, ("refused", "Refused", "This request was refused.")
@@ -210,26 +210,22 @@ async def _invalid(request: Request, error: Exception) -> Response:
         Invalid.code,
         Invalid.title,
         "Some of what was sent cannot be accepted.",
-        errors=[_field_error(each, error.body) for each in error.errors()],
+        errors=[_field_error(each) for each in error.errors()],
     )
 
 
 async def _database_failed(request: Request, error: Exception) -> Response:
     # a timeout or a lost connection may pass; anything else is ours to mend
     if isinstance(error, PoolTimeout | OSError) or (
-        isinstance(error, DBAPIError) and (error.connection_invalidated or _is_busy(error))
+        isinstance(error, DBAPIError) and not isinstance(error, IntegrityError | DataError)
     ):
         log.warning("database_unavailable", kind=type(error).__name__)
         return _refuse(request, Unavailable())
-    return await _failed(request, error)
+    return await failed(request, error)
 
 
-def _is_busy(error: DBAPIError) -> bool:
-    said = f"{type(error.orig).__name__} {error.orig}"
-    return any(sign in said for sign in ("database is locked", "LockNotAvailable", "QueryCanceled"))
-
-
-async def _failed(request: Request, error: Exception) -> Response:
+async def failed(request: Request, error: Exception) -> Response:
+    """Answer a mistake of ours, and log no more of it than its type."""
     # the type only: a message may carry a client's words
     log.error("request_failed", kind=type(error).__name__)
     return problem(
@@ -270,7 +266,10 @@ _MESSAGES = {
 }
 
 
-def _field_error(error: dict[str, Any], body: Any) -> FieldError:
+_TAGS = {"union_tag_not_found", "union_tag_invalid"}
+
+
+def _field_error(error: dict[str, Any]) -> FieldError:
     kind = error["type"]
     if kind == "value_error":
         # our own validators' sentences, which never quote the value
@@ -282,22 +281,18 @@ def _field_error(error: dict[str, Any], body: Any) -> FieldError:
         return FieldError(pointer="", message=message)
     if kind == "extra_forbidden":
         path = path[:-1]
+    if kind in _TAGS:
+        path.append("kind")
     if where == "body":
-        path = _path_in(body, path, ends_missing=kind in {"missing", "union_tag_not_found"})
-        return FieldError(pointer="".join(f"/{step}" for step in path), message=message)
-    return FieldError(pointer="/".join(("", str(where), *map(str, path))), message=message)
+        return FieldError(
+            pointer="".join(f"/{step}" for step in _without_tag(path)), message=message
+        )
+    # what follows a parameter's name are names of the program's own types
+    return FieldError(pointer="/".join(("", str(where), *map(str, path[:1]))), message=message)
 
 
-def _path_in(body: Any, path: Sequence[Any], *, ends_missing: bool) -> list[Any]:
-    """Keep the steps that lead through the body; a union's tag is a step of the schema only."""
-    steps: list[Any] = []
-    here = body
-    for index, step in enumerate(path):
-        try:
-            here = here[step]
-        except (KeyError, IndexError, TypeError):
-            if ends_missing and index == len(path) - 1:
-                steps.append(step)
-            continue
-        steps.append(step)
-    return steps
+def _without_tag(path: list[Any]) -> list[Any]:
+    """Leave out the union's tag, which is a step of the schema only: `/details/gift/item`."""
+    if len(path) > 1 and path[0] == "details" and path[1:] != ["kind"]:
+        return [path[0], *path[2:]]
+    return path

@@ -11,12 +11,14 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from api.access import journal_refusal
 from api.db import Clock, Database, utc_now
-from api.errors import Problem, add_error_handlers
+from api.errors import Problem, add_error_handlers, failed, refuse_http
 from api.logs import configure_logs
 from api.pages import Bookmarks
 from api.routes import (
@@ -63,7 +65,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         version="0.1.0",
         description=DESCRIPTION,
         lifespan=lifespan,
-        max_body_size=LARGEST_BODY,
+        redirect_slashes=False,
         responses={"4XX": {"model": Problem, "description": "A problem document (RFC 9457)."}},
         # logs of the framework would carry the text of exceptions: clients' words
         telemetry={"logs": False, "tracing": False, "metrics": False},
@@ -145,8 +147,33 @@ class _Envelope:
                 message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
+        received, started = 0, False
+
+        async def receive_bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > LARGEST_BODY:
+                raise HTTPException(413)
+            return message
+
+        async def count_and_send(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send_with_headers(message)
+
+        request = Request(scope)
         try:
-            await self.app(scope, receive, send_with_headers)
+            if int(request.headers.get("content-length", 0)) > LARGEST_BODY:
+                answer = await refuse_http(request, HTTPException(413))
+                await answer(scope, receive, count_and_send)
+            else:
+                await self.app(scope, receive_bounded, count_and_send)
+        except Exception as error:  # let out, its text would be in the server's log
+            if started:
+                log.error("answer_cut_off", kind=type(error).__name__)
+            else:
+                await (await failed(request, error))(scope, receive, count_and_send)
         finally:
             log.info(
                 "request",

@@ -61,6 +61,8 @@ class Bookmarks:
         seal, payload = opened[:_SEAL], opened[_SEAL:]
         if not hmac.compare_digest(seal, self._seal(listing, query, payload)):
             raise _not_a_cursor()
+        if base64.urlsafe_b64encode(opened).rstrip(b"=") != text:
+            raise _not_a_cursor()
         key: list[Any] = json.loads(payload)
         return key
 
@@ -74,6 +76,7 @@ async def newest_first(
     tx: Transaction, marks: "Bookmarks", listing: str, query: PageQuery, statement: Any, model: Any
 ) -> tuple[list[Any], str | None]:
     """Run a list statement that selects `model`, newest first; give a page and its cursor."""
+    listing = f"{tx.clinic.id}/{listing}"
     statement = statement.order_by(model.id.desc()).limit(query.limit + 1)
     if (last := marks.read(listing, query)) is not None:
         statement = statement.where(model.id < UUID(last[0]))

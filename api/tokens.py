@@ -82,6 +82,10 @@ class AccessTokens:
                 issuer=ISSUER,
                 options=_OPTIONS,
             )
+            # one spelling only: no claim twice, no list of audiences
+            spelled = json.dumps(payload, separators=(",", ":")).encode()
+            if _canonical(token.split(".")[1]) != spelled:
+                raise InvalidToken
             return self._check_claims(payload, now)
         except Exception as error:
             # python-jose lets RecursionError, AttributeError and others out: one refusal for all
@@ -106,7 +110,12 @@ class AccessTokens:
             raise InvalidToken
         if expires - issued > longest:
             raise InvalidToken
-        return Claims(UUID(payload["cid"]), UUID(payload["sub"]), UUID(payload["sid"]))
+        if payload["aud"] != AUDIENCE or not payload["jti"]:
+            raise InvalidToken
+        ids = [UUID(payload[name]) for name in ("cid", "sub", "sid")]
+        if [str(each) for each in ids] != [payload[name] for name in ("cid", "sub", "sid")]:
+            raise InvalidToken
+        return Claims(*ids)
 
 
 def _three_parts(token: str) -> list[str]:

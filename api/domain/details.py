@@ -3,7 +3,8 @@
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from api.domain.values import Day, Input, Text, YesNo, whole
 from api.vocabulary import (
@@ -179,7 +180,9 @@ class EndingDetails(_Details):
     @model_validator(mode="after")
     def _an_ending_that_happened_says_how(self) -> "EndingDetails":
         if self.stage == EndingStage.ended and self.ending is None:
-            raise ValueError("`ending` is needed when the stage is ended.")
+            raise ValidationError.from_exception_data(
+                "ending", [InitErrorDetails(type="missing", loc=("ending",), input=None)]
+            )
         return self
 
 

@@ -17,6 +17,7 @@ from pydantic import (
 
 EARLIEST_DAY = date(1900, 1, 1)
 LATEST_DAY = date(2199, 12, 31)
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -63,7 +64,7 @@ def _with_an_offset(value: datetime) -> datetime:
 
 
 def _written_as_a_time(value: object) -> object:
-    if not isinstance(value, str | datetime) or (isinstance(value, str) and value.isdigit()):
+    if not isinstance(value, str | datetime) or (isinstance(value, str) and not _TIME.match(value)):
         raise ValueError("A time is written as in 2026-03-02T09:00:00Z.")
     return value
 

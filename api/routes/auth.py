@@ -20,6 +20,11 @@ from api.tokens import AccessTokens, Claims, Passwords
 
 router = APIRouter(prefix="/v1/auth", tags=["sign-in"], route_class=StrictRoute)
 
+_NO_MATCH = (
+    "Address and password do not match. Where one address is known in several clinics, "
+    "send the clinic's id as well."
+)
+
 
 class TokenForm(Input):
     """How to sign in. `clinic` is needed where one address is known in several clinics."""
@@ -54,11 +59,21 @@ async def sign_in(form: Annotated[TokenForm, Form()], request: Request) -> Acces
         form.password.get_secret_value(), None if user is None else user.password_hash
     )
     if user is None or not matches:
-        raise Unauthorized(
-            "Address and password do not match. Where one address is known in several clinics, "
-            "send the clinic's id as well."
-        )
+        raise Unauthorized(_NO_MATCH)
     async with database.transaction(request.state.request_id) as tx:
+        # while it was checked, the password may have changed, or the user been shut out
+        known = await tx.exec(
+            select(col(User.id))
+            .where(
+                User.clinic_id == user.clinic_id,
+                User.id == user.id,
+                User.password_hash == user.password_hash,
+                col(User.is_active).is_(True),
+            )
+            .with_for_update(read=True)
+        )
+        if known.first() is None:
+            raise Unauthorized(_NO_MATCH)
         return await _open_session(tx, request.app.state.tokens, user)
 
 

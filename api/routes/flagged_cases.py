@@ -82,11 +82,12 @@ async def read_queue(
     )
     if query.clinician_id is not None:
         statement = statement.where(col(Case.clinician_id) == query.clinician_id)
-    if (last := marks.read("queue", query)) is not None:
+    listing = f"{tx.clinic.id}/queue"
+    if (last := marks.read(listing, query)) is not None:
         statement = statement.having(_after(*last))
     rows = (await tx.exec(statement)).all()
     page = rows[: query.limit]
-    following = marks.write("queue", query, _key(page[-1])) if len(rows) > query.limit else None
+    following = marks.write(listing, query, _key(page[-1])) if len(rows) > query.limit else None
     return Page(items=await _items(tx, [row[0] for row in page]), next=following)
 
 

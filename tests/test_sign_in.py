@@ -1,0 +1,413 @@
+"""Signing in and out: one answer to every failure, and every change acts at once."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from httpx import Response
+from pwdlib.hashers.argon2 import Argon2Hasher
+from pydantic import BaseModel, ValidationError
+from sqlmodel import select
+
+from api.models import JournalEntry, User
+from api.routes.users import MePatch, UserCreate
+from api.tokens import Passwords
+from tests.test_bad_input import CANARY, refused, tolerant
+from tests.world import PASSWORD, Person, World, ok
+
+NEW = "another long and fictional password"
+
+
+class Checks:
+    """Counts the Argon2 verifications, whoever asks for them."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def since(self) -> int:
+        """Give how many there were since this was last asked."""
+        done, self.done = self.done, 0
+        return done
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> Checks:
+    """A spy on every verification of a password."""
+    counted, verify = Checks(), Argon2Hasher.verify
+
+    def spy(hasher: Argon2Hasher, *arguments: Any, **named: Any) -> bool:
+        counted.done += 1
+        return verify(hasher, *arguments, **named)
+
+    monkeypatch.setattr(Argon2Hasher, "verify", spy)
+    return counted
+
+
+async def sign_in(world: World, email: str, password: str = PASSWORD, **more: Any) -> Response:
+    form = {"grant_type": "password", "username": email, "password": password, **more}
+    return await world.http.post("/v1/auth/token", data=form)
+
+
+async def me_with(world: World, token: str) -> Response:
+    return await world.http.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+
+
+async def session_of(world: World, person: Person) -> str:
+    token: str = ok(await sign_in(world, person.email))["access_token"]
+    return token
+
+
+def same_body(response: Response) -> str:
+    """Give a refusal without what differs from request to request."""
+    return json.dumps({**response.json(), "request_id": ""}, sort_keys=True)
+
+
+async def add_user(world: World, person: Person, email: str, **fields: Any) -> None:
+    """Give another clinic or person an address."""
+    async with world.database.transaction() as tx:
+        user = (await tx.exec(select(User).where(User.id == person.id))).one()
+        for name, value in {"email": email, **fields}.items():
+            setattr(user, name, value)
+        tx.add(user)
+
+
+async def test_address_and_password_give_a_token_for_ten_minutes(world: World) -> None:
+    for person in world.here.values():
+        answer = await sign_in(world, person.email)
+        token = ok(answer)
+        assert token.keys() >= {"access_token", "token_type", "expires_in"}
+        assert (token["token_type"], token["expires_in"]) == ("bearer", 600)
+        assert answer.headers["cache-control"] == "no-store"
+        me = ok(await me_with(world, token["access_token"]))
+        assert (me["id"], me["role"], me["email"]) == (str(person.id), person.role, person.email)
+
+
+async def test_case_and_spaces_around_an_address_do_not_matter(world: World) -> None:
+    email = world.clinician.email
+    for spelling in (email.upper(), f"  {email} ", email.title(), f"\t{email}\n"):
+        ok(await sign_in(world, spelling))
+    for password in (PASSWORD.upper(), f" {PASSWORD}", f"{PASSWORD} ", PASSWORD[:-1], ""):
+        refused(await sign_in(world, email, password), 401, 422)
+
+
+async def test_every_failure_to_sign_in_gives_the_same_answer_for_the_same_work(
+    world: World, checks: Checks
+) -> None:
+    tolerant(world)
+    email = world.clinician.email
+    shared, inactive = f"{uuid4().hex}@clinic.example", world.here["consultant"].email
+    await add_user(world, world.colleague, shared)
+    await add_user(world, world.there["colleague"], shared)
+    await add_user(world, world.here["consultant"], inactive, is_active=False)
+    checks.since()
+    answers: dict[str, set[str]] = {}
+    for why, username, password, more in (
+        ("unknown user", f"{CANARY}@clinic.example", PASSWORD, {}),
+        ("no address at all", CANARY, PASSWORD, {}),
+        ("wrong password", email, f"{CANARY} and some more", {}),
+        ("long wrong password", email, CANARY * 80, {}),
+        ("half characters replaced", email, "\ufffd" * 20, {}),
+        ("inactive user", inactive, PASSWORD, {}),
+        ("inactive user, wrong password", inactive, CANARY, {}),
+        ("address in two clinics", shared, PASSWORD, {}),
+        ("address in two clinics, wrong password", shared, CANARY, {}),
+        ("unknown clinic", shared, PASSWORD, {"clinic": str(uuid4())}),
+        ("another clinic", email, PASSWORD, {"clinic": str(world.there["clinician"].clinic_id)}),
+        ("wildcards", "%", PASSWORD, {}),
+        ("SQL", "' OR 1=1 --", PASSWORD, {}),
+    ):
+        answer = await sign_in(world, username, password, **more)
+        refused(answer, 401, why=why)
+        assert answer.headers["www-authenticate"] == "Bearer", why
+        assert checks.since() == 1, why
+        answers.setdefault(same_body(answer), set()).add(why)
+    assert len(answers) == 1, answers
+    ok(await sign_in(world, email))
+    assert checks.since() == 1
+
+
+async def test_an_address_in_two_clinics_signs_in_with_the_clinics_id(world: World) -> None:
+    shared = f"{uuid4().hex}@clinic.example"
+    both = (world.colleague, world.there["colleague"])
+    for person in both:
+        await add_user(world, person, shared)
+    for person in both:
+        token = ok(await sign_in(world, shared, clinic=str(person.clinic_id)))["access_token"]
+        assert ok(await me_with(world, token))["id"] == str(person.id)
+    # once it is known in one clinic only, the address is enough
+    await add_user(world, both[1], shared, is_active=False)
+    token = ok(await sign_in(world, shared))["access_token"]
+    assert ok(await me_with(world, token))["id"] == str(both[0].id)
+
+
+def hostile_forms(email: str) -> Iterator[tuple[str, bytes, str]]:
+    """Write forms that are none: what, the body, its type."""
+    form = "application/x-www-form-urlencoded"
+    good = f"grant_type=password&username={email}&password={PASSWORD}".replace(" ", "+").encode()
+    yield "nothing", b"", form
+    yield "NUL in the address", good.replace(b"&password", b"%00&password"), form
+    yield "NUL before the address", good.replace(b"username=", b"username=%00"), form
+    yield "NUL in a name", good + b"&%00=1", form
+    yield "an unknown field", good + b"&" + CANARY.encode() + b"=1", form
+    yield "an unknown grant", good.replace(b"=password", b"=" + CANARY.encode(), 1), form
+    yield "a clinic that is no id", good + b"&clinic=" + CANARY.encode(), form
+    yield "a NUL as clinic", good + b"&clinic=%00", form
+    yield "no password", good.rpartition(b"&")[0], form
+    yield "too long an address", good.replace(b"username=", b"username=" + b"a" * 300), form
+    yield "too long a password", good + CANARY.encode() * 200, form
+    yield "very many fields", good + b"".join(b"&a%d=1" % n for n in range(2_000)), form
+    yield "JSON", json.dumps({"grant_type": CANARY}).encode(), "application/json"
+    yield "JSON called a form", json.dumps({"grant_type": CANARY}).encode(), form
+    yield "a text", good, "text/plain"
+    yield "no boundary", b"x", "multipart/form-data"
+    yield "no part", b"x", "multipart/form-data; boundary=B"
+    for charset in ("unicode_escape", "utf-7", "utf-16", "rot13", CANARY):
+        parts = [
+            b'--B\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name, value)
+            for name, value in (
+                (b"grant_type", b"password"),
+                (b"username", b"\\ud800+2AA-\\x00"),
+                (b"password", b"\\ud800+2AA-\\x00"),
+            )
+        ]
+        media = f"multipart/form-data; boundary=B; charset={charset}"
+        yield charset, b"".join(parts) + b"--B--\r\n", media
+    file = b'--B\r\nContent-Disposition: form-data; name="password"; filename="x"\r\n\r\ny\r\n--B--'
+    yield "a file", file, "multipart/form-data; boundary=B"
+    yield "too much", good + b"&scope=" + b"x" * 300_000, form
+
+
+async def test_a_form_that_is_none_is_refused_and_not_repeated(world: World) -> None:
+    tolerant(world)
+    for what, content, media in hostile_forms(world.clinician.email):
+        answer = await world.http.post(
+            "/v1/auth/token", content=content, headers={"Content-Type": media}
+        )
+        refused(answer, 400, 401, 413, 415, 422, why=what)
+
+
+async def test_a_field_of_the_form_is_given_once(world: World) -> None:
+    # RFC 6749, 3.2: parameters must not be included more than once
+    tolerant(world)
+    form = {"grant_type": "password", "username": world.clinician.email, "password": PASSWORD}
+    for name, value in form.items():
+        answer = await world.http.post("/v1/auth/token", data={**form, name: [value, value]})
+        refused(answer, 400, 422, why=name)
+
+
+async def change(by: Person, token: str, current: str, new: str) -> Response:
+    headers = {"Authorization": f"Bearer {token}"}
+    shown = await by.world.http.get("/v1/me", headers=headers)
+    headers["If-Match"] = shown.headers["etag"]
+    body = {"current_password": current, "password": new}
+    return await by.world.http.patch("/v1/me", json=body, headers=headers)
+
+
+async def test_a_new_password_ends_the_other_sessions_and_the_old_password(world: World) -> None:
+    me = tolerant(world).clinician
+    others = [await session_of(world, me) for _ in range(2)]
+    bystander = await session_of(world, world.colleague)
+    mine = await session_of(world, me)
+    answer = await change(me, mine, PASSWORD, NEW)
+    shown = ok(answer)
+    assert not {"password", "password_hash", "current_password"} & shown.keys()
+    assert NEW not in answer.text
+    for ended in others:
+        refused(await me_with(world, ended), 401)
+    ok(await me_with(world, mine))
+    ok(await me_with(world, bystander))
+    refused(await sign_in(world, me.email, PASSWORD), 401)
+    ok(await sign_in(world, me.email, NEW))
+
+
+async def test_the_current_password_is_asked_for(world: World, checks: Checks) -> None:
+    me = tolerant(world).clinician
+    mine, other = await session_of(world, me), await session_of(world, me)
+    for wrong in (CANARY, "", PASSWORD.upper(), f"{PASSWORD} ", NEW):
+        checks.since()
+        answer = await change(me, mine, wrong, f"{CANARY} but long enough")
+        refused(answer, 403, why=wrong)
+        assert checks.since() == 1
+    ok(await me_with(world, other))
+    ok(await sign_in(world, me.email, PASSWORD))
+
+
+@pytest.mark.parametrize(
+    ("password", "status"),
+    [
+        ("a" * 14, 422),
+        ("a" * 15, 200),
+        ("a" * 128, 200),
+        ("a" * 129, 422),
+        ("é" * 15, 200),
+        ("é" * 14, 422),
+        ("💥" * 128, 200),
+        ("💥" * 129, 422),
+        (" " * 20, 200),
+        ("a" * 14 + "\x00", 422),
+        ("", 422),
+    ],
+)
+def test_a_password_has_15_to_128_characters(password: str, status: int) -> None:
+    bodies: list[tuple[type[BaseModel], dict[str, str]]] = [
+        (MePatch, {"current_password": PASSWORD, "password": password}),
+        (UserCreate, {"name": "x", "email": "a@b", "role": "admin", "password": password}),
+    ]
+    for model, body in bodies:
+        try:
+            model.model_validate(body)
+        except ValidationError:
+            assert status == 422
+        else:
+            assert status == 200 or "\x00" in password  # refused when the JSON is read
+
+
+async def test_the_bounds_of_a_password_hold_over_http(world: World) -> None:
+    me = tolerant(world).clinician
+    mine, current = await session_of(world, me), PASSWORD
+    for length, status in ((14, 422), (15, 200), (129, 422), (128, 200)):
+        new = "é" * length
+        answer = await change(me, mine, current, new)
+        assert answer.status_code == status, length
+        if status == 200:
+            current = new
+            ok(await sign_in(world, me.email, new))
+        else:
+            refused(answer, 422)
+            assert [error["pointer"] for error in answer.json()["errors"]] == ["/password"]
+    answer = await change(me, mine, current, "a" * 20 + "\x00")
+    refused(answer, 400, 422)
+
+
+async def test_a_user_made_by_an_admin_can_sign_in_at_once(world: World) -> None:
+    email = f"New.{uuid4().hex}@Clinic.example"
+    body = {"name": "New", "email": email, "role": "clinician", "password": NEW}
+    answer = await world.admin.post("/v1/users", body)
+    assert answer.status_code == 201
+    assert NEW not in answer.text
+    assert "argon2" not in answer.text
+    ok(await sign_in(world, email.upper(), NEW))
+
+
+async def test_what_an_admin_changes_acts_on_the_very_next_request(world: World) -> None:
+    me, admin = tolerant(world).clinician, world.admin
+    token = await session_of(world, me)
+    path = f"/v1/users/{me.id}"
+    sent = {"Authorization": f"Bearer {token}"}
+    assert (await world.http.get("/v1/cases", headers=sent)).status_code == 200
+    ok(await admin.patch(path, {"role": "privacy_officer"}))
+    refused(await world.http.get("/v1/cases", headers=sent), 403)
+    assert (await world.http.get("/v1/users", headers=sent)).status_code == 200
+    ok(await admin.patch(path, {"role": "clinician"}))
+    refused(await world.http.get("/v1/users", headers=sent), 403)
+    ok(await admin.patch(path, {"is_active": False}))
+    refused(await me_with(world, token), 401)
+    refused(await sign_in(world, me.email), 401)
+    # a session that ended stays ended
+    ok(await admin.patch(path, {"is_active": True}))
+    refused(await me_with(world, token), 401)
+    ok(await me_with(world, await session_of(world, me)))
+
+
+async def test_signing_out_ends_this_session_at_once_and_no_other(world: World) -> None:
+    me = tolerant(world).clinician
+    mine, other = await session_of(world, me), await session_of(world, me)
+    answer = await world.http.post("/v1/auth/revoke", headers={"Authorization": f"Bearer {mine}"})
+    assert (answer.status_code, answer.content) == (204, b"")
+    refused(await me_with(world, mine), 401)
+    again = await world.http.post("/v1/auth/revoke", headers={"Authorization": f"Bearer {mine}"})
+    refused(again, 401)
+    ok(await me_with(world, other))
+
+
+async def test_an_access_token_ends_after_ten_minutes(world: World) -> None:
+    token = await session_of(tolerant(world), world.clinician)
+    world.clock.forward(minutes=9, seconds=59)
+    ok(await me_with(world, token))
+    world.clock.forward(seconds=1)
+    refused(await me_with(world, token), 401)
+    world.clock.forward(days=400)
+    refused(await me_with(world, token), 401)
+
+
+async def test_a_password_changed_while_the_old_one_is_checked_wins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = tolerant(world).clinician
+    mine, check = await session_of(world, me), Passwords.check
+    meanwhile: list[int] = []
+
+    async def slowly(self: Passwords, password: str, password_hash: str | None) -> bool:
+        matches = await check(self, password, password_hash)
+        if not meanwhile:
+            meanwhile.append(1)
+            meanwhile[0] = (await change(me, mine, PASSWORD, NEW)).status_code
+        return matches
+
+    monkeypatch.setattr(Passwords, "check", slowly)
+    answer = await sign_in(world, me.email, PASSWORD)
+    assert meanwhile == [200]
+    if answer.status_code == 200:
+        refused(await me_with(world, answer.json()["access_token"]), 401)
+    else:
+        refused(answer, 401)
+
+
+async def test_a_user_shut_out_while_signing_in_stays_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me, check = tolerant(world).clinician, Passwords.check
+
+    async def slowly(self: Passwords, password: str, password_hash: str | None) -> bool:
+        ok(await world.admin.patch(f"/v1/users/{me.id}", {"is_active": False}))
+        return await check(self, password, password_hash)
+
+    monkeypatch.setattr(Passwords, "check", slowly)
+    answer = await sign_in(world, me.email, PASSWORD)
+    if answer.status_code == 200:
+        refused(await me_with(world, answer.json()["access_token"]), 401)
+
+
+async def test_no_password_and_no_token_is_ever_logged_or_journalled(
+    world: World, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.WARNING, "httpx")  # the test's own client
+    me, admin = tolerant(world).clinician, world.admin
+    token = await session_of(world, me)
+    wrong = f"{CANARY} wrong password"
+    refused(await sign_in(world, me.email, wrong), 401)
+    refused(await sign_in(world, f"{CANARY}@clinic.example"), 401)
+    refused(await change(me, token, wrong, NEW), 403)
+    ok(await change(me, token, PASSWORD, NEW))
+    email = f"{uuid4().hex}@clinic.example"
+    body = {"name": "New", "email": email, "role": "admin", "password": f"{NEW} of another"}
+    assert (await admin.post("/v1/users", body)).status_code == 201
+    assert (await admin.post("/v1/users", body)).status_code == 409
+    refused(await me_with(world, f"{token[:-2]}{CANARY}"), 401)
+    refused(await world.http.get(f"/v1/me?token={token}"), 422)
+    refused(await world.http.get(f"/v1/{CANARY}/{token}"), 404)
+    spoken = capfd.readouterr()
+    logged = spoken.out + spoken.err + caplog.text
+    assert "/v1/auth/token" in logged  # something is logged, and captured here
+    async with world.database.transaction() as tx:
+        entries = (await (await tx.session.connection()).execute(sa.select(JournalEntry))).all()
+        users = (await tx.exec(select(User.password_hash))).all()
+    journal = str(entries)
+    assert "user.password_changed" in journal
+    for secret in (
+        PASSWORD,
+        NEW,
+        CANARY,
+        token,
+        token.split(".")[2],
+        token.split(".")[1],
+        "$argon2",
+    ):
+        assert secret not in logged
+        assert secret not in journal
+    assert all(stored.startswith("$argon2id$") for stored in users)

@@ -1,0 +1,424 @@
+"""Access tokens: only what we signed, as we spelled it, while it holds; all else is one 401."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jose import jws
+
+from api.tokens import AccessTokens, Claims, InvalidToken
+from tests.test_bad_input import refused, tolerant
+from tests.world import SETTINGS_SECRET, World, ok
+
+NOW = datetime(2026, 3, 2, 12, 0, 0, 500_000, tzinfo=UTC)
+SECRET = SETTINGS_SECRET.get_secret_value()
+LIFETIME = timedelta(minutes=10)
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+CLAIMS = Claims(uuid4(), uuid4(), uuid4())
+TOKENS = AccessTokens(SECRET, LIFETIME)
+
+
+def written(value: Any) -> str:
+    """Write a part of a token."""
+    raw = value if isinstance(value, bytes) else json.dumps(value, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def opened(part: str) -> dict[str, Any]:
+    """Read a part of a token."""
+    content: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return content
+
+
+def signed(header: Any, payload: Any, secret: str = SECRET, algorithm: str = "HS256") -> str:
+    """Sign a token of any content with the library's own signature."""
+    body = f"{written(header)}.{written(payload)}"
+    key = jws.jwk.construct(secret, algorithm)
+    return f"{body}.{written(key.sign(body.encode()))}"
+
+
+def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+    header, payload, signature = token.split(".")
+    return opened(header), opened(payload), signature
+
+
+def one_character_away(token: str) -> Iterator[str]:
+    """Change, drop, double or insert each character."""
+    for place, character in enumerate(token):
+        before, after = token[:place], token[place + 1 :]
+        number = ALPHABET.find(character)
+        if number >= 0:
+            for bit in range(6):
+                yield before + ALPHABET[number ^ (1 << bit)] + after
+        if character.swapcase() != character:
+            yield before + character.swapcase() + after
+        yield before + after
+        yield before + character * 2 + after
+        yield from (before + odd + character + after for odd in ("=", ".", " ", "\n", "+", "é"))
+    yield from (token + odd for odd in ("=", "==", ".", ".x", "A", "\x00", "é", "\u0661", "💥"))
+
+
+def spelled_otherwise(token: str) -> Iterator[str]:
+    """Write the same bytes, or the same parts, in another way."""
+    header, payload, signature = token.split(".")
+    for part, others in ((header, (payload, signature)), (payload, (header, signature))):
+        padded = part + "=" * (-len(part) % 4)
+        for spelling in (padded, part + "=", part + "====", part + "\n", " " + part, "=" + part):
+            if spelling != part:
+                yield ".".join(
+                    [spelling, *others] if part == header else [others[0], spelling, others[1]]
+                )
+    # the bits of the last character that a decoder drops
+    for last in ALPHABET:
+        if last != signature[-1]:
+            yield f"{header}.{payload}.{signature[:-1]}{last}"
+    standard = token.replace("-", "+").replace("_", "/")
+    yield from (other for other in (standard,) if other != token)
+    yield from (f"{header}.{payload}", f"{header}.{payload}.", f"..{signature}", "..", "...", "")
+    yield from (
+        f".{payload}.{signature}",
+        f"{header}..{signature}",
+        f"{payload}.{header}.{signature}",
+    )
+    yield from (
+        f"{token}.{signature}",
+        f"{header}.{payload}.{signature}.",
+        f".{token}",
+        f"{token}..",
+    )
+    yield from (f"Bearer {token}", f"{token} {token}", token[::-1], token.upper(), token.lower())
+    yield from (f'"{token}"', f"'{token}'", f"{token},{token}", f"{token};{token}", f"%20{token}")
+
+
+def otherwise_signed(token: str) -> Iterator[str]:
+    """Sign with another algorithm, another key, or with none."""
+    header, payload, signature = parts_of(token)
+    for algorithm in (
+        "none",
+        "None",
+        "NONE",
+        "nOnE",
+        "",
+        "HS384",
+        "HS512",
+        "RS256",
+        "ES256",
+        "hs256",
+    ):
+        other = {**header, "alg": algorithm}
+        yield f"{written(other)}.{written(payload)}."
+        yield f"{written(other)}.{written(payload)}.{signature}"
+        yield signed(other, payload)
+    for algorithm in ("HS384", "HS512"):
+        yield signed({**header, "alg": algorithm}, payload, algorithm=algorithm)
+        yield signed(header, payload, algorithm=algorithm)
+    for secret in ("", " ", "secret", SECRET[:-1], SECRET + " ", SECRET.swapcase(), header["kid"]):
+        yield signed(header, payload, secret)
+    private = rsa.generate_private_key(65_537, 2048)
+    pem = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    yield signed({**header, "alg": "RS256"}, payload, pem, "RS256")
+    yield signed(header, payload, pem, "RS256")
+
+
+def otherwise_headed(token: str) -> Iterator[str]:
+    """Sign with the right key under another header."""
+    header, payload, _ = parts_of(token)
+    extras: list[dict[str, Any]] = [
+        {"crit": ["exp"]},
+        {"crit": []},
+        {"jku": "https://keys.example/jwks.json"},
+        {"jwk": {"kty": "oct", "k": written(SECRET.encode())}},
+        {"x5u": "https://keys.example/x5u"},
+        {"x5c": ["MIIB"]},
+        {"b64": False},
+        {"zip": "DEF"},
+        {"cty": "JWT"},
+        {"enc": "A128GCM"},
+        {"": ""},
+        {"kid": "other"},
+        {"kid": ""},
+        {"kid": None},
+        {"kid": [header["kid"]]},
+        {"kid": "../../dev/null"},
+        {"kid": header["kid"].upper() + "x"},
+        {"kid": "' OR 1=1 --"},
+        {"typ": "JWT"},
+        {"typ": "AT+JWT"},
+        {"typ": "application/at+jwt"},
+        {"typ": None},
+        {"typ": ["at+jwt"]},
+        {"alg": None},
+        {"alg": ["HS256"]},
+        {"alg": {"HS256": 1}},
+        {"alg": True},
+    ]
+    for extra in extras:
+        yield signed({**header, **extra}, payload)
+    for name in header:
+        yield signed({key: value for key, value in header.items() if key != name}, payload)
+    others: list[Any] = [{}, [], None, 1, "HS256", [header], True]
+    for other in others:
+        yield signed(other, payload)
+    for raw in (
+        b"",
+        b"{",
+        b"\xff",
+        b"{}{}",
+        b"[" * 2_900,
+        b'{"a":' * 500,
+        json.dumps(header).encode("utf-16"),
+    ):
+        yield signed(raw, payload)
+
+
+WRONG: dict[str, list[Any]] = {
+    "iss": [
+        "",
+        "other",
+        None,
+        1,
+        True,
+        ["boundary-notes"],
+        {},
+        "Boundary-Notes",
+        "boundary-notes ",
+    ],
+    "aud": [
+        "",
+        "other",
+        None,
+        1,
+        [],
+        {},
+        ["other"],
+        "boundary-notes-api ",
+    ],
+    "sub": ["", "x", None, 1, True, [], {}, [str(CLAIMS.user_id)], "0" * 5],
+    "sid": ["", "x", None, 1, True, [], {}, [str(CLAIMS.session_id)], "' OR 1=1 --"],
+    "cid": ["", "x", None, 1, True, [], {}, [str(CLAIMS.clinic_id)], "\x00" * 16],
+    "jti": [None, 1, True, [], {}],
+}
+DAY = 86_400
+
+
+def wrong_times(issued: int) -> Iterator[dict[str, Any]]:
+    """Give times that do not hold, or that are no times."""
+    no_times: list[Any] = [None, "", str(issued), True, False, [], {}, issued + 0.5, 1e308]
+    for name in ("iat", "nbf", "exp"):
+        yield from ({name: value} for value in [*no_times, float(issued)])
+    for ahead in (1, 60, DAY, 3650 * DAY, 10**12, 10**30, 10**400):
+        yield {"iat": issued + ahead}
+        yield {"nbf": issued + ahead}
+        yield {"iat": issued + ahead, "nbf": issued + ahead, "exp": issued + ahead + 600}
+        yield {"exp": issued + 600 + ahead}
+        yield {"iat": issued - ahead}
+    for ago in (0, 1, 601, DAY, 10**10, 10**400):
+        yield {"exp": issued - ago}
+        yield {"iat": issued - ago - 600, "nbf": issued - ago - 600, "exp": issued - ago}
+    yield {"iat": 0, "nbf": 0, "exp": 2**31}
+    yield {"iat": -1, "nbf": -1, "exp": 2**63}
+
+
+def otherwise_claimed(token: str) -> Iterator[str]:
+    """Sign other claims with the right key under the right header."""
+    header, payload, _ = parts_of(token)
+    for name in payload:
+        yield signed(header, {key: value for key, value in payload.items() if key != name})
+        yield signed(header, {name: payload[name]})
+    for name, values in WRONG.items():
+        for value in values:
+            yield signed(header, {**payload, name: value})
+    for times in wrong_times(payload["iat"]):
+        yield signed(header, {**payload, **times})
+    for extra in ("role", "scope", "admin", "azp", "", "client_id", "Sub"):
+        yield signed(header, {**payload, extra: "admin"})
+    others: list[Any] = [{}, [], None, 1, "x", [payload], True]
+    for other in others:
+        yield signed(header, other)
+    whole = json.dumps(payload, separators=(",", ":")).encode()
+    for raw in (
+        b"",
+        b"{",
+        b"\xff",
+        whole[:-1],
+        whole + b"x",
+        whole.replace(b"{", b'{"iat": Infinity, ', 1).replace(b'"iat":1', b'"tai":1'),
+        b"[" * 2_500,
+        b'{"a":' * 400,
+        whole.decode().encode("utf-16"),
+        whole[:-1] + b', "x": "' + b"y" * 4_000 + b'"}',
+    ):
+        yield signed(header, raw)
+    yield signed(header, payload) + "A" * 1_000_000
+
+
+def every_mutant(token: str) -> Iterator[str]:
+    for family in (
+        one_character_away,
+        spelled_otherwise,
+        otherwise_signed,
+        otherwise_headed,
+        otherwise_claimed,
+    ):
+        yield from family(token)
+
+
+def test_a_token_of_ours_says_whose_session_it_is_for_ten_minutes() -> None:
+    token = TOKENS.issue(CLAIMS, NOW)
+    assert TOKENS.read(token, NOW) == CLAIMS
+    assert TOKENS.read(token, NOW + LIFETIME - timedelta(seconds=1)) == CLAIMS
+    for away in (
+        LIFETIME,
+        LIFETIME + timedelta(seconds=1),
+        timedelta(days=9),
+        timedelta(seconds=-1),
+    ):
+        with pytest.raises(InvalidToken):
+            TOKENS.read(token, NOW + away)
+
+
+def test_what_is_signed_here_is_what_the_mutants_differ_from() -> None:
+    header, payload, _ = parts_of(TOKENS.issue(CLAIMS, NOW))
+    assert TOKENS.read(signed(header, payload), NOW) == CLAIMS
+
+
+def test_a_token_holds_ids_and_times_and_nothing_else() -> None:
+    header, payload, _ = parts_of(TOKENS.issue(CLAIMS, NOW))
+    assert header.keys() == {"alg", "kid", "typ"}
+    assert payload.keys() == {"iss", "aud", "sub", "sid", "cid", "jti", "iat", "nbf", "exp"}
+    assert payload["exp"] - payload["iat"] == 600
+    assert len({parts_of(TOKENS.issue(CLAIMS, NOW))[1]["jti"] for _ in range(20)}) == 20
+
+
+def test_no_mutant_of_a_token_is_accepted_and_each_is_refused_alike() -> None:
+    token = TOKENS.issue(CLAIMS, NOW)
+    mutants = [mutant for mutant in every_mutant(token) if mutant != token]
+    assert len(mutants) > 5_000
+    # any other exception would end this test
+    accepted = [mutant for mutant in mutants if _reads(mutant)]
+    assert [parts_of(mutant)[:2] for mutant in accepted] == []
+
+
+def _reads(token: str) -> bool:
+    try:
+        TOKENS.read(token, NOW)
+    except InvalidToken:
+        return False
+    return True
+
+
+def test_the_content_of_a_token_has_one_spelling() -> None:
+    header, payload, _ = parts_of(TOKENS.issue(CLAIMS, NOW))
+    user = CLAIMS.user_id
+    others: list[dict[str, Any]] = [
+        *({"aud": value} for value in (["boundary-notes-api"], ["boundary-notes-api", "other"])),
+        *({"sub": value} for value in (user.hex, str(user).upper(), user.urn, f"{{{user}}}")),
+        {"sub": "\u0661" * 32},
+        {"jti": ""},
+    ]
+    mutants = [signed(header, {**payload, **other}) for other in others]
+    twice = json.dumps(payload, separators=(",", ":")).encode().replace(b"{", b'{"exp":1,', 1)
+    accepted = [opened(each.split(".")[1]) for each in mutants if _reads(each)]
+    assert accepted == []
+    assert not _reads(signed(header, twice)), "a claim was given twice"
+
+
+def test_a_token_of_another_deployment_is_refused() -> None:
+    theirs = AccessTokens(SECRET[::-1], LIFETIME)
+    with pytest.raises(InvalidToken):
+        TOKENS.read(theirs.issue(CLAIMS, NOW), NOW)
+    with pytest.raises(InvalidToken):
+        theirs.read(TOKENS.issue(CLAIMS, NOW), NOW)
+
+
+def test_a_token_that_lives_longer_than_this_deployment_allows_is_refused() -> None:
+    longer = AccessTokens(SECRET, LIFETIME + timedelta(seconds=1))
+    with pytest.raises(InvalidToken):
+        TOKENS.read(longer.issue(CLAIMS, NOW), NOW)
+
+
+async def test_every_bad_token_gets_the_same_401(world: World) -> None:
+    person = tolerant(world).clinician
+    token = await world.token_of(person)
+    answers = set()
+    headers: list[dict[str, Any]] = [
+        {"Authorization": f"Bearer {mutant}".encode()}
+        for number, mutant in enumerate(every_mutant(token))
+        if mutant != token and number % 67 == 0
+    ]
+    headers += [
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer "},
+        {"Authorization": f"Basic {token}"},
+        {"Authorization": token},
+        {"Authorization": f"Token {token}"},
+        {"Authorization": f"Bearer Bearer {token}"},
+        {"Authorization": b"Bearer \xff\xfe"},
+        {"Authorization": f"Bearer {'A' * 100_000}"},
+        {"Cookie": f"access_token={token}"},
+        {"X-Authorization": f"Bearer {token}"},
+    ]
+    for sent in headers:
+        answer = await world.http.get("/v1/me", headers=sent)
+        document = refused(answer, 401, why=sent)
+        assert answer.headers["www-authenticate"] == "Bearer", sent
+        assert token not in answer.text
+        document.pop("request_id")
+        answers.add(json.dumps(document, sort_keys=True))
+    assert len(headers) > 60
+    assert len(answers) == 1
+    refused(await world.http.get(f"/v1/me?access_token={token}"), 401, 422)
+    ok(await world.http.get("/v1/me", headers={"Authorization": f"Bearer {token}"}))
+
+
+async def test_a_token_for_somebody_elses_session_or_clinic_is_refused(world: World) -> None:
+    me, other, foreign = tolerant(world).clinician, world.colleague, world.there["clinician"]
+    for person in (me, other, foreign):
+        await world.token_of(person)
+    tokens: AccessTokens = world.app.state.tokens
+    assert me.session_id
+    assert other.session_id
+    assert foreign.session_id
+    for claims in (
+        Claims(me.clinic_id, other.id, me.session_id),
+        Claims(me.clinic_id, me.id, other.session_id),
+        Claims(foreign.clinic_id, me.id, me.session_id),
+        Claims(me.clinic_id, foreign.id, foreign.session_id),
+        Claims(me.clinic_id, me.id, uuid4()),
+        Claims(uuid4(), me.id, me.session_id),
+    ):
+        token = tokens.issue(claims, world.clock.now)
+        answer = await world.http.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+        refused(answer, 401, why=claims)
+
+
+async def test_a_token_is_refused_once_ten_minutes_have_passed(world: World) -> None:
+    token = await world.token_of(tolerant(world).clinician)
+    sent = {"Authorization": f"Bearer {token}"}
+    world.clock.forward(minutes=9, seconds=59)
+    ok(await world.http.get("/v1/me", headers=sent))
+    world.clock.forward(seconds=1)
+    refused(await world.http.get("/v1/me", headers=sent), 401)
+
+
+def test_python_jose_signs_with_cryptography_and_ecdsa_is_never_imported() -> None:
+    program = (
+        "import sys, api.main, jose.backends as b;"
+        "assert 'ecdsa' not in sys.modules, 'ecdsa was imported';"
+        "assert b.HMACKey.__module__ == b.ECKey.__module__ == 'jose.backends.cryptography_backend'"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
