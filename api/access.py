@@ -1,15 +1,18 @@
 """Who is asking, which row, and may they: the guard that every operation passes."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 from fastapi import Depends, Header, Request
 from fastapi.security import OAuth2PasswordBearer
-from sqlalchemy import ColumnElement, and_, exists, false, literal, or_
+from sqlalchemy import ColumnElement, and_, bindparam, exists, false, literal, or_
 from sqlalchemy.orm import aliased
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 
 from api.db import ClinicContext, Database, Transaction, Tx
 from api.domain.permissions import (
@@ -35,17 +38,15 @@ from api.flagging import catch_up
 from api.journal import Happening, record
 from api.models import (
     Case,
-    Clinic,
     Consultation,
     Flag,
     Incident,
     Promise,
-    SignIn,
     Supervision,
     User,
 )
 from api.tokens import InvalidToken
-from api.vocabulary import Audience, Role
+from api.vocabulary import UNRESOLVED, Audience, Role, Severity
 
 bearer = OAuth2PasswordBearer(
     tokenUrl="/v1/auth/token",
@@ -60,6 +61,30 @@ IfMatch = Annotated[
 
 Child = TypeVar("Child", Incident, Promise, Consultation, Flag)
 
+# Statements that every request runs are built once: building one costs more than running it.
+_session, _user, _clinic = (
+    SQLModel.metadata.tables[name].c for name in ("sessions", "users", "clinics")
+)
+_WHO_IS_SIGNED_IN = (
+    sa.select(_user.role, _clinic.time_zone)
+    .select_from(
+        SQLModel.metadata.tables["sessions"]
+        .join(
+            SQLModel.metadata.tables["users"],
+            and_(_user.clinic_id == _session.clinic_id, _user.id == _session.user_id),
+        )
+        .join(SQLModel.metadata.tables["clinics"], _clinic.id == _user.clinic_id)
+    )
+    .where(
+        _session.clinic_id == bindparam("clinic"),
+        _session.id == bindparam("session"),
+        _session.user_id == bindparam("user"),
+        _session.revoked_at.is_(None),
+        _session.expires_at > bindparam("now"),
+        _user.is_active.is_(True),
+    )
+)
+
 
 async def _signed_in(
     request: Request, tx: Tx, token: Annotated[str | None, Depends(bearer)]
@@ -71,27 +96,18 @@ async def _signed_in(
         claims = request.app.state.tokens.read(token, tx.now)
     except InvalidToken as error:
         raise Unauthorized from error
-    known = (
-        await tx.exec(
-            select(col(User.role), col(Clinic.time_zone))
-            .join(
-                SignIn,
-                and_(col(SignIn.clinic_id) == User.clinic_id, col(SignIn.user_id) == User.id),
-            )
-            .join(Clinic, col(Clinic.id) == User.clinic_id)
-            .where(
-                SignIn.clinic_id == claims.clinic_id,
-                SignIn.id == claims.session_id,
-                SignIn.user_id == claims.user_id,
-                col(SignIn.revoked_at).is_(None),
-                SignIn.expires_at > tx.now,
-                col(User.is_active).is_(True),
-            )
-        )
-    ).first()
-    if known is None:
+    known = await tx.exec(
+        _WHO_IS_SIGNED_IN,
+        params={
+            "clinic": claims.clinic_id,
+            "session": claims.session_id,
+            "user": claims.user_id,
+            "now": tx.now,
+        },
+    )
+    if (found := known.first()) is None:
         raise Unauthorized
-    role, time_zone = known
+    role, time_zone = found
     tx.enter(ClinicContext(claims.clinic_id, ZoneInfo(time_zone)))
     actor = Actor(claims.user_id, role, claims.session_id)
     request.state.signed_in = (tx.clinic, actor)
@@ -125,12 +141,22 @@ class may_on_cases(may):  # noqa: N801 - as above
         return me
 
 
+class WaitingFlag(NamedTuple):
+    """The little that a case shows of an unresolved flag."""
+
+    severity: Severity
+    due_at: datetime | None
+    audience: Audience
+    restricted: bool
+
+
 @dataclass(frozen=True, slots=True)
 class OpenCase:
-    """A case that the actor sees, and how they stand to it."""
+    """A case that the actor sees, how they stand to it, and, where it is read, what waits on it."""
 
     row: Case
     standing: Standing
+    waiting: tuple[WaitingFlag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,24 +183,24 @@ class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.cas
         _allow(self.action, found.standing)
         if _writes(request):
             _refuse_voided(found.row)
+            await catch_up(tx, found.row)
         elif _is_due(found.row, tx):
-            found = await self._load(tx, me, case_id, lock=True) or found
-        await catch_up(tx, found.row)
+            await tx.begin_writing()
+            due = await self._load(tx, me, case_id, lock=True) or found
+            await catch_up(tx, due.row)
+            found = await self._load(tx, me, case_id, lock=False) or found
         return found
 
     async def _load(
         self, tx: Transaction, me: Actor, case_id: UUID, *, lock: bool
     ) -> OpenCase | None:
-        statement = select(Case, *_standing_columns(tx, me)).where(
-            Case.clinic_id == tx.clinic.id, Case.id == case_id
-        )
-        if lock:
-            statement = statement.with_for_update(of=Case).execution_options(populate_existing=True)
-        found = (await tx.exec(statement)).first()
-        if found is None:
+        statement = _one_case(me.role == Role.supervisor, lock)
+        rows = (await tx.exec(statement, params=_asking(tx, me, case_id))).all()
+        if not rows:
             return None
-        case, linked, conflicted = found
-        return OpenCase(case, _standing(me, case, linked, conflicted))
+        case, linked, conflicted, *_ = rows[0]
+        waiting = tuple(WaitingFlag(*row[3:]) for row in rows if row[3:] and row[3])
+        return OpenCase(case, _standing(me, case, linked, conflicted), waiting)
 
 
 class record_for(Generic[Child]):  # noqa: N801 - as above
@@ -198,6 +224,7 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
         if lock:
             _refuse_voided_record(found)
         elif _is_due(found.case, tx):
+            await tx.begin_writing()
             found = await self._load(tx, me, record_id, lock=True) or found
         await catch_up(tx, found.case)
         return found
@@ -205,18 +232,8 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
     async def _load(
         self, tx: Transaction, me: Actor, record_id: UUID, *, lock: bool
     ) -> OpenRecord[Child] | None:
-        model = self.model
-        statement = (
-            select(model, Case, *_standing_columns(tx, me))
-            .join(Case, and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id))
-            .where(model.clinic_id == tx.clinic.id, model.id == record_id)
-        )
-        if lock:
-            # both rows: a waiting reader would otherwise go on with the record as it was before
-            statement = statement.with_for_update(of=[Case, model]).execution_options(
-                populate_existing=True
-            )
-        found = (await tx.exec(statement)).first()
+        statement = _one_record(self.model, me.role == Role.supervisor, lock)
+        found = (await tx.exec(statement, params=_asking(tx, me, record_id))).first()
         if found is None:
             return None
         row, case, linked, conflicted = found
@@ -274,7 +291,9 @@ class flag_for(record_for[Flag]):  # noqa: N801 - as above
 
 def supervised_clinicians(tx: Transaction, me: Actor) -> Any:
     """Select the ids of the clinicians the actor answers for today."""
-    return select(col(Supervision.clinician_id)).where(*_link_of(tx, me))
+    return select(col(Supervision.clinician_id)).where(
+        *_links(tx.clinic.id, me.id, tx.today, supervises=me.role == Role.supervisor)
+    )
 
 
 def visible_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
@@ -289,7 +308,7 @@ def supervised_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
         col(Case.clinic_id) == tx.clinic.id,
         col(Case.clinician_id) != me.id,
         col(Case.clinician_id).in_(supervised_clinicians(tx, me)),
-        ~_conflicted(tx, me),
+        ~_conflicted(tx.clinic.id, me.id),
     )
 
 
@@ -426,31 +445,79 @@ def _standing(me: Actor, case: Case, linked: bool, conflicted: bool) -> Standing
     )
 
 
-def _standing_columns(tx: Transaction, me: Actor) -> tuple[Any, Any]:
-    if me.role != Role.supervisor:
+def _asking(tx: Transaction, me: Actor, row_id: UUID) -> dict[str, Any]:
+    """Fill the placeholders of `_one_case` and `_one_record`."""
+    return {"clinic": tx.clinic.id, "row": row_id, "me": me.id, "today": tx.today}
+
+
+@cache
+def _one_case(supervises: bool, lock: bool) -> Any:  # noqa: FBT001 - they are the cache's key
+    statement = select(Case, *_standing_columns(supervises)).where(
+        col(Case.clinic_id) == bindparam("clinic"), col(Case.id) == bindparam("row")
+    )
+    if lock:
+        return _locked(statement, Case)
+    unresolved = and_(
+        col(Flag.clinic_id) == Case.clinic_id,
+        col(Flag.case_id) == Case.id,
+        col(Flag.status).in_(UNRESOLVED),
+    )
+    shown = (col(Flag.severity), col(Flag.due_at), col(Flag.audience), col(Flag.restricted))
+    return statement.outerjoin(Flag, unresolved).add_columns(*shown)
+
+
+@cache
+def _one_record(model: Any, supervises: bool, lock: bool) -> Any:  # noqa: FBT001 - as above
+    statement = (
+        select(model, Case, *_standing_columns(supervises))
+        .join(Case, and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id))
+        .where(model.clinic_id == bindparam("clinic"), model.id == bindparam("row"))
+    )
+    # both rows: a waiting reader would otherwise go on with the record as it was before
+    return _locked(statement, Case, model) if lock else statement
+
+
+def _placeholder(name: str) -> Any:
+    return bindparam(name)
+
+
+def _locked(statement: Any, *models: Any) -> Any:
+    return statement.with_for_update(of=models).execution_options(populate_existing=True)
+
+
+def _standing_columns(supervises: bool) -> tuple[Any, Any]:  # noqa: FBT001 - as above
+    """Ask in SQL how somebody stands to a case: linked to its clinician, and conflicted."""
+    if not supervises:
         return literal(False), literal(False)  # noqa: FBT003
-    linked = exists().where(*_link_of(tx, me), col(Supervision.clinician_id) == Case.clinician_id)
-    return linked, _conflicted(tx, me)
+    clinic, me, today = map(_placeholder, ("clinic", "me", "today"))
+    links = _links(clinic, me, today, supervises=True)
+    linked = exists().where(*links, col(Supervision.clinician_id) == Case.clinician_id)
+    return linked, _conflicted(clinic, me)
 
 
-def _link_of(tx: Transaction, me: Actor) -> tuple[ColumnElement[bool], ...]:
-    if me.role != Role.supervisor:
+def _links(
+    clinic: Any, me: Any, today: Any, *, supervises: bool
+) -> tuple[ColumnElement[bool], ...]:
+    """Say in SQL which supervision links give somebody sight today; values or placeholders."""
+    if not supervises:
         return (false(),)
     return (
-        col(Supervision.clinic_id) == tx.clinic.id,
-        col(Supervision.supervisor_id) == me.id,
-        col(Supervision.starts_on) <= tx.today,
-        or_(col(Supervision.ends_on).is_(None), col(Supervision.ends_on) > tx.today),
+        col(Supervision.clinic_id) == clinic,
+        col(Supervision.supervisor_id) == me,
+        col(Supervision.starts_on) <= today,
+        or_(col(Supervision.ends_on).is_(None), col(Supervision.ends_on) > today),
     )
 
 
-def _conflicted(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+# an alias of its own: the statement around it may be about incidents, too
+_About = aliased(Incident)
+
+
+def _conflicted(clinic: Any, me: Any) -> ColumnElement[bool]:
     """Say in SQL whether an incident that stands on a case is about this person's conduct."""
-    # an alias of its own: the statement around it may be about incidents, too
-    about = aliased(Incident)
     return exists().where(
-        col(about.clinic_id) == tx.clinic.id,
-        col(about.case_id) == Case.id,
-        col(about.about_user_id) == me.id,
-        col(about.voided_at).is_(None),
+        col(_About.clinic_id) == clinic,
+        col(_About.case_id) == Case.id,
+        col(_About.about_user_id) == me,
+        col(_About.voided_at).is_(None),
     )

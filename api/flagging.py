@@ -80,11 +80,18 @@ async def catch_up(tx: Transaction, case: Case) -> None:
         _settle(tx, file, _Run(step, None))
         if case.recheck_at is not None and case.recheck_at <= step:
             raise RuntimeError("time did not move on")
-    await tx.flush()
+    # what is read next in this request must show it, the timeline too
+    await tx.finish()
 
 
 async def catch_up_due(tx: Transaction, scope: ColumnElement[bool]) -> None:
     """Catch up every case in `scope` that is due, in batches, until none is."""
+    due = select(col(Case.id)).where(
+        col(Case.clinic_id) == tx.clinic.id, col(Case.recheck_at) <= tx.now, scope
+    )
+    if (await tx.exec(due.limit(1))).first() is None:
+        return
+    await tx.begin_writing()
     while await catch_up_batch(tx, scope):
         pass
 
@@ -270,55 +277,89 @@ def _flag_fact(flag: Flag) -> FlagFact:
     return FlagFact(flag.id, flag.severity, flag.status, flag.effective_at, flag.restricted)
 
 
+_CLINIC: Any = sa.bindparam("clinic")
+_CASE: Any = sa.bindparam("case")
+
+# Built once: every write runs them, and building a statement costs more than running it.
+_CLINIC_AND_CONSULTATIONS = (
+    sa.select(
+        col(Clinic.time_zone),
+        col(Clinic.thresholds),
+        col(Consultation.kind),
+        col(Consultation.status),
+        col(Consultation.requested_at),
+        col(Consultation.completed_at),
+        col(Consultation.response),
+        col(Consultation.incident_ids),
+    )
+    .select_from(Clinic)
+    .outerjoin(
+        Consultation,
+        sa.and_(col(Consultation.clinic_id) == Clinic.id, col(Consultation.case_id) == _CASE),
+    )
+    .where(col(Clinic.id) == _CLINIC)
+)
+_INCIDENTS = sa.select(
+    col(Incident.id),
+    col(Incident.occurred_on),
+    col(Incident.date_precision),
+    col(Incident.initiator),
+    col(Incident.reported_by),
+    col(Incident.client_impact),
+    col(Incident.rationale).is_not(None),
+    col(Incident.sealed_detail).is_not(None),
+    col(Incident.status),
+    col(Incident.determination),
+    col(Incident.restricted),
+    col(Incident.details),
+).where(
+    col(Incident.clinic_id) == _CLINIC,
+    col(Incident.case_id) == _CASE,
+    col(Incident.voided_at).is_(None),
+)
+_PROMISES = sa.select(
+    col(Promise.id),
+    col(Promise.kind),
+    col(Promise.scope),
+    col(Promise.keepable),
+    col(Promise.significance),
+    col(Promise.state),
+    col(Promise.made_on),
+    col(Promise.due_on),
+    col(Promise.open_ended),
+    col(Promise.discussed_with_client),
+    col(Promise.client_impact),
+    col(Promise.reported_by),
+).where(
+    col(Promise.clinic_id) == _CLINIC,
+    col(Promise.case_id) == _CASE,
+    col(Promise.voided_at).is_(None),
+)
+_FLAGS = select(Flag).where(
+    col(Flag.clinic_id) == _CLINIC,
+    col(Flag.case_id) == _CASE,
+    col(Flag.status) != FlagStatus.withdrawn,
+)
+
+
 async def _open_file(tx: Transaction, case: Case) -> _CaseFile:
-    voided = case.voided_at is not None
-    # read anew under the case's lock: they may have changed since the request began
-    clinic = select(col(Clinic.time_zone), col(Clinic.thresholds)).where(Clinic.id == tx.clinic.id)
-    time_zone, thresholds = (await tx.exec(clinic)).one()
-    return _CaseFile(
-        case,
-        Facts(
-            case_status=case.status,
-            zone=ZoneInfo(time_zone),
-            thresholds=Thresholds(**thresholds),
-            incidents=() if voided else await _incidents(tx, case),
-            promises=() if voided else await _promises(tx, case),
-            consultations=() if voided else await _consultations(tx, case),
-        ),
-        list(
-            await tx.exec(
-                select(Flag).where(
-                    col(Flag.clinic_id) == tx.clinic.id,
-                    col(Flag.case_id) == case.id,
-                    col(Flag.status) != FlagStatus.withdrawn,
-                )
-            )
-        ),
-    )
-
-
-async def _incidents(tx: Transaction, case: Case) -> tuple[IncidentFact, ...]:
-    rows = await tx.exec(
-        sa.select(
-            col(Incident.id),
-            col(Incident.occurred_on),
-            col(Incident.date_precision),
-            col(Incident.initiator),
-            col(Incident.reported_by),
-            col(Incident.client_impact),
-            col(Incident.rationale).is_not(None),
-            col(Incident.sealed_detail).is_not(None),
-            col(Incident.status),
-            col(Incident.determination),
-            col(Incident.restricted),
-            col(Incident.details),
-        ).where(
-            col(Incident.clinic_id) == tx.clinic.id,
-            col(Incident.case_id) == case.id,
-            col(Incident.voided_at).is_(None),
+    here = {"clinic": tx.clinic.id, "case": case.id}
+    # the thresholds anew, under the case's lock: they may have changed since the request began
+    rows = (await tx.exec(_CLINIC_AND_CONSULTATIONS, params=here)).all()
+    time_zone, thresholds = rows[0][:2]
+    facts = Facts(case.status, ZoneInfo(time_zone), Thresholds(**thresholds))
+    if case.voided_at is None:
+        incidents = await tx.exec(_INCIDENTS, params=here)
+        promises = await tx.exec(_PROMISES, params=here)
+        facts = replace(
+            facts,
+            incidents=tuple(_incident_fact(*row) for row in incidents),
+            promises=tuple(PromiseFact(*row) for row in promises),
+            consultations=tuple(
+                _consultation_fact(*consulted) for _, _, *consulted in rows if consulted[0]
+            ),
         )
-    )
-    return tuple(_incident_fact(*row) for row in rows)
+    return _CaseFile(case, facts, list(await tx.exec(_FLAGS, params=here)))
 
 
 def _incident_fact(*row: Any) -> IncidentFact:
@@ -328,39 +369,6 @@ def _incident_fact(*row: Any) -> IncidentFact:
     return IncidentFact(*(known + rest))
 
 
-async def _promises(tx: Transaction, case: Case) -> tuple[PromiseFact, ...]:
-    rows = await tx.exec(
-        sa.select(
-            col(Promise.id),
-            col(Promise.kind),
-            col(Promise.scope),
-            col(Promise.keepable),
-            col(Promise.significance),
-            col(Promise.state),
-            col(Promise.made_on),
-            col(Promise.due_on),
-            col(Promise.open_ended),
-            col(Promise.discussed_with_client),
-            col(Promise.client_impact),
-            col(Promise.reported_by),
-        ).where(
-            col(Promise.clinic_id) == tx.clinic.id,
-            col(Promise.case_id) == case.id,
-            col(Promise.voided_at).is_(None),
-        )
-    )
-    return tuple(PromiseFact(*row) for row in rows)
-
-
-async def _consultations(tx: Transaction, case: Case) -> tuple[ConsultationFact, ...]:
-    rows = await tx.exec(
-        sa.select(
-            col(Consultation.kind),
-            col(Consultation.status),
-            col(Consultation.requested_at),
-            col(Consultation.completed_at),
-            col(Consultation.response),
-            col(Consultation.incident_ids),
-        ).where(col(Consultation.clinic_id) == tx.clinic.id, col(Consultation.case_id) == case.id)
-    )
-    return tuple(ConsultationFact(*(*row[:-1], frozenset(map(UUID, row[-1])))) for row in rows)
+def _consultation_fact(*row: Any) -> ConsultationFact:
+    fields = (*row[:-1], frozenset(map(UUID, row[-1])))
+    return ConsultationFact(*fields)

@@ -2,7 +2,12 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import SQLModel
+from uuid_utils.compat import uuid7
 
 from api.db import Transaction
 from api.models import JournalEntry
@@ -73,18 +78,26 @@ def record(
     `actor_id` is None for what time brought about. `changed` names fields, never their values.
     `restricted` and `prompt` say of whom the entry is hidden, as its record is.
     """
-    tx.add(
-        JournalEntry(
-            clinic_id=tx.clinic.id,
-            at=tx.now,
-            actor_id=actor_id,
-            happening=happening,
-            case_id=case_id,
-            record_type=record_type,
-            record_ids=[str(record_id) for record_id in record_ids],
-            changed=sorted(changed),
-            restricted=restricted,
-            prompt=prompt,
-            request_id=tx.request_id,
-        )
-    )
+    entry = {
+        "clinic_id": tx.clinic.id,
+        "id": uuid7(),
+        "at": tx.now,
+        "actor_id": actor_id,
+        "happening": str(happening),
+        "case_id": case_id,
+        "record_type": record_type,
+        "record_ids": [str(record_id) for record_id in record_ids],
+        "changed": sorted(changed),
+        "restricted": restricted,
+        "prompt": prompt,
+        "request_id": tx.request_id,
+    }
+    tx.write_last(_append, entry)
+
+
+_INSERT = sa.insert(SQLModel.metadata.tables[JournalEntry.__tablename__])
+
+
+async def _append(tx: Transaction, entries: list[dict[str, Any]]) -> None:
+    connection = await tx.session.connection()
+    await connection.execute(_INSERT, entries)

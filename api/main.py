@@ -1,24 +1,20 @@
 """Builds the application; nothing imports this room."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from time import perf_counter
 
-import structlog
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uuid_utils.compat import uuid7
 
 from api.access import journal_refusal
 from api.db import Clock, Database, utc_now
-from api.errors import Problem, add_error_handlers, failed, refuse_http
+from api.envelope import Envelope
+from api.errors import Problem, add_error_handlers
 from api.logs import configure_logs
 from api.pages import Bookmarks
 from api.routes import (
@@ -37,9 +33,6 @@ from api.routes import (
 from api.settings import Settings
 from api.tokens import AccessTokens, Passwords
 
-log = structlog.get_logger("access")
-
-LARGEST_BODY = 256 * 1024
 ROOT = Path(__file__).resolve().parent.parent
 
 DESCRIPTION = """
@@ -57,6 +50,9 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # what was loaded so far stays for ever: the collector need not walk it again and again
+        gc.collect()
+        gc.freeze()
         yield
         await app.state.database.dispose()
 
@@ -77,7 +73,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     app.state.bookmarks = Bookmarks(secret)
     app.state.migration_head = migration_head()
     add_error_handlers(app, journal_refusal)
-    app.add_middleware(_Envelope)
+    app.add_middleware(Envelope)
     for door in (
         auth,
         users,
@@ -112,74 +108,3 @@ def migration_head() -> str:
     """Give the revision this program expects the database to be at."""
     head = ScriptDirectory.from_config(migrations()).get_current_head()
     return head or ""
-
-
-class _Envelope:
-    """Gives each request an id, and each answer the headers that keep it private."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request_id = str(uuid7())
-        scope.setdefault("state", {})["request_id"] = request_id
-        headers = [
-            (b"x-request-id", request_id.encode()),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
-        ]
-        if not scope["path"].startswith(("/docs", "/redoc", "/static-offline-docs")):
-            headers.append(
-                (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-            )
-
-        status = 500
-        began = perf_counter()
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *headers]
-            await send(message)
-
-        received, started = 0, False
-
-        async def receive_bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > LARGEST_BODY:
-                raise HTTPException(413)
-            return message
-
-        async def count_and_send(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send_with_headers(message)
-
-        request = Request(scope)
-        try:
-            if int(request.headers.get("content-length", 0)) > LARGEST_BODY:
-                answer = await refuse_http(request, HTTPException(413))
-                await answer(scope, receive, count_and_send)
-            else:
-                await self.app(scope, receive_bounded, count_and_send)
-        except Exception as error:  # let out, its text would be in the server's log
-            if started:
-                log.error("answer_cut_off", kind=type(error).__name__)
-            else:
-                await (await failed(request, error))(scope, receive, count_and_send)
-        finally:
-            log.info(
-                "request",
-                request_id=request_id,
-                method=scope["method"],
-                route=getattr(scope.get("route"), "path", None),
-                status=status,
-                milliseconds=round((perf_counter() - began) * 1000, 1),
-            )

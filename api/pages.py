@@ -86,7 +86,7 @@ async def newest_first(
     return page, marks.write(listing, query, [page[-1].id]) if more else None
 
 
-def _bookmarks(request: Request) -> Bookmarks:
+async def _bookmarks(request: Request) -> Bookmarks:
     marks: Bookmarks = request.app.state.bookmarks
     return marks
 

@@ -7,6 +7,7 @@ import hmac
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -51,6 +52,8 @@ class AccessTokens:
         self.lifetime = lifetime
         self._kid = hmac.new(secret.encode(), b"key id", hashlib.sha256).hexdigest()[:16]
         self._key = jwk.construct(secret, ALGORITHM)
+        # a client sends one token many times: its signature is checked once, its times each time
+        self._verified = lru_cache(maxsize=1_024)(self._verify)
 
     def issue(self, claims: Claims, now: datetime) -> str:
         """Sign an access token that holds from `now` for the lifetime."""
@@ -73,23 +76,27 @@ class AccessTokens:
     def read(self, token: str, now: datetime) -> Claims:
         """Check a token in full. Raises InvalidToken, whatever is wrong with it."""
         try:
-            self._check_shape(token)
-            payload = jwt.decode(
-                token,
-                self._key,
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                options=_OPTIONS,
-            )
-            # one spelling only: no claim twice, no list of audiences
-            spelled = json.dumps(payload, separators=(",", ":")).encode()
-            if _canonical(token.split(".")[1]) != spelled:
-                raise InvalidToken
-            return self._check_claims(payload, now)
+            return self._check_claims(self._verified(token), now)
         except Exception as error:
             # python-jose lets RecursionError, AttributeError and others out: one refusal for all
             raise InvalidToken from error
+
+    def _verify(self, token: str) -> dict[str, Any]:
+        """Check everything about a token that time does not change; give its payload."""
+        self._check_shape(token)
+        payload: dict[str, Any] = jwt.decode(
+            token,
+            self._key,
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            issuer=ISSUER,
+            options=_OPTIONS,
+        )
+        # one spelling only: no claim twice, no list of audiences
+        spelled = json.dumps(payload, separators=(",", ":")).encode()
+        if _canonical(token.split(".")[1]) != spelled:
+            raise InvalidToken
+        return payload
 
     def _check_shape(self, token: str) -> None:
         if not token.isascii() or len(token) > LONGEST:

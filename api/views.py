@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import or_
 from sqlmodel import col, select
 
+from api.access import WaitingFlag
 from api.db import Transaction
 from api.domain.permissions import Actor, Standing, may_see_flag
 from api.domain.values import Output
@@ -107,15 +108,26 @@ class CaseRead(RecordRead):
     flags: FlagSummary
 
 
-def summary_of(flags: Iterable[tuple[Severity, datetime | None]]) -> FlagSummary:
+def summary_of(flags: Sequence[WaitingFlag]) -> FlagSummary:
     """Sum up unresolved flags: how many, how severe, and which is due first."""
-    known = list(flags)
-    due = [due_at for _, due_at in known if due_at is not None]
     return FlagSummary(
-        open=len(known),
-        top_severity=max((severity for severity, _ in known), key=severity_rank, default=None),
-        next_due_at=min(due, default=None),
+        open=len(flags),
+        top_severity=max((flag.severity for flag in flags), key=severity_rank, default=None),
+        next_due_at=min((flag.due_at for flag in flags if flag.due_at), default=None),
     )
+
+
+_WAITING = sa.select(
+    col(Flag.case_id),
+    col(Flag.severity),
+    col(Flag.due_at),
+    col(Flag.audience),
+    col(Flag.restricted),
+).where(
+    col(Flag.clinic_id) == sa.bindparam("clinic"),
+    col(Flag.case_id).in_(sa.bindparam("cases", expanding=True)),
+    col(Flag.status).in_(UNRESOLVED),
+)
 
 
 async def read_cases(tx: Transaction, me: Actor, cases: Sequence[Case]) -> list[CaseRead]:
@@ -123,30 +135,25 @@ async def read_cases(tx: Transaction, me: Actor, cases: Sequence[Case]) -> list[
     if not cases:
         return []
     rows = await tx.exec(
-        sa.select(
-            col(Flag.case_id),
-            col(Flag.severity),
-            col(Flag.due_at),
-            col(Flag.audience),
-            col(Flag.restricted),
-        ).where(
-            col(Flag.clinic_id) == tx.clinic.id,
-            col(Flag.case_id).in_([case.id for case in cases]),
-            col(Flag.status).in_(UNRESOLVED),
-        )
+        _WAITING, params={"clinic": tx.clinic.id, "cases": [case.id for case in cases]}
     )
-    owners = {case.id: case.clinician_id for case in cases}
-    seen: dict[UUID, list[tuple[Severity, datetime | None]]] = {case.id: [] for case in cases}
-    for case_id, severity, due_at, audience, restricted in rows:
-        standing = Standing(own=owners[case_id] == me.id)
-        if may_see_flag(standing, audience, restricted=restricted):
-            seen[case_id].append((severity, due_at))
-    return [show_case(case, summary_of(seen[case.id])) for case in cases]
+    waiting: dict[UUID, list[WaitingFlag]] = {case.id: [] for case in cases}
+    for case_id, *flag in rows:
+        waiting[case_id].append(WaitingFlag(*flag))
+    return [
+        show_case(case, Standing(own=case.clinician_id == me.id), waiting[case.id])
+        for case in cases
+    ]
 
 
-def show_case(case: Case, flags: FlagSummary) -> CaseRead:
-    """Show one case with its flags summed up."""
-    return CaseRead.model_validate({**case.model_dump(), "flags": flags})
+def show_case(case: Case, standing: Standing, waiting: Iterable[WaitingFlag]) -> CaseRead:
+    """Show one case, with those of its unresolved flags summed up that this reader may see."""
+    seen = [
+        flag
+        for flag in waiting
+        if may_see_flag(standing, flag.audience, restricted=flag.restricted)
+    ]
+    return CaseRead.model_validate({**case.__dict__, "flags": summary_of(seen)})
 
 
 def show_flag(flag: Flag) -> FlagRead:

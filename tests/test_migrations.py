@@ -63,10 +63,12 @@ class Migrated:
 
     async def _run(self, do: Any) -> None:
         engine = create_async_engine(self.url)
-        async with engine.connect() as connection:
-            await connection.run_sync(_with_connection, do)
-            await connection.commit()
-        await engine.dispose()
+        try:
+            async with engine.connect() as connection:
+                await connection.run_sync(_with_connection, do)
+                await connection.commit()
+        finally:
+            await engine.dispose()
 
 
 def _with_connection(connection: Connection, do: Any) -> None:

@@ -124,6 +124,11 @@ def listed(words: Iterable[Word]) -> str:
     return ", ".join(spoken(word) for word in sorted(set(words)))
 
 
+def counted(*counts: tuple[int | None, str]) -> list[str]:
+    """Write the numbers that are known, each with what it counts."""
+    return [f"{number} {unit}" for number, unit in counts if number is not None]
+
+
 def _account(reported_by: ReportedBy, *, disputed: bool) -> str:
     whose = _ACCOUNTS[reported_by]
     return f"Accounts differ: b{whose[1:]}" if disputed else whose

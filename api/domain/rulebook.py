@@ -47,6 +47,7 @@ from api.domain.facts import (
 from api.domain.findings import (
     Hit,
     Rule,
+    counted,
     flag_hit,
     graver_in_crisis,
     incident_hit,
@@ -227,9 +228,14 @@ def contact_out_of_frame(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask about contact outside sessions in which the therapist takes part. Gutheil & Gabbard."""
     for incident, contact in facts.of(ContactDetails):
         if is_out_of_frame(contact, facts.thresholds):
-            what = "meetings outside sessions" if contact.social_meetings else "frequent contact"
-            said = f"{what} with the therapist taking part are recorded {{when}}"
+            said = f"{_contact(contact)} with the therapist taking part, recorded {{when}}"
             yield incident_hit(incident, at, MODERATE, said)
+
+
+def _contact(contact: ContactDetails) -> str:
+    counts = counted((contact.days_per_week, "days a week"), (contact.weeks, "weeks"))
+    what = "meetings outside sessions" if contact.social_meetings else "frequent contact"
+    return f"{what} ({', '.join(counts)})" if counts else what
 
 
 def special_exceptions(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -448,8 +454,15 @@ def ending_unprepared(facts: Facts, at: Moment) -> Iterator[Hit]:
             severity = graver_in_crisis(HIGH, incident.client_impact)
             if incident.determination == Determination.real_danger:
                 severity = MODERATE
-            said = "the ending {when} was not planned at the outset and came with little time"
+            said = f"the ending {{when}} was not planned at the outset ({_time_left(ending)})"
             yield incident_hit(incident, at, severity, said)
+
+
+def _time_left(ending: EndingDetails) -> str:
+    counts = counted(
+        (ending.notice_days, "days of notice"), (ending.closing_sessions, "closing sessions")
+    )
+    return ", ".join((["abrupt"] if ending.abrupt else []) + counts)
 
 
 def left_after_rupture(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -514,7 +527,9 @@ def absence_uncovered(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask about an absence without cover or return. APA 3.12, 10.09; NASW 1.15; ACA A.12."""
     endangered = any(client_safety(facts, at))
     thresholds = facts.thresholds
-    least = thresholds.absence_with_safety_days if endangered else thresholds.absence_days
+    # a risk may shorten the time without cover, and never lengthens it
+    shorter = min(thresholds.absence_days, thresholds.absence_with_safety_days)
+    least = shorter if endangered else thresholds.absence_days
     for incident, absence in facts.of(AbsenceDetails):
         due = absence.return_due_on
         if (
@@ -615,9 +630,12 @@ def outcome_unreviewed(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask whether an outcome was looked at together. APA 10.10(a); NASW 1.17."""
     for incident, outcome in facts.of(OutcomeDetails):
         if is_unreviewed_outcome(incident, outcome, facts, at):
-            months = f", {outcome.months} months" if outcome.months is not None else ""
-            said = f"the outcome recorded {{when}} ({spoken(outcome.trend)}{months})"
-            yield incident_hit(incident, at, MODERATE, f"{said} was not yet looked at together")
+            counts = counted(
+                (outcome.months, "months"), (outcome.times_wished_to_stop, "times wished to stop")
+            )
+            how = ", ".join([spoken(outcome.trend), *counts])
+            said = f"the outcome recorded {{when}} ({how}) was not yet looked at together"
+            yield incident_hit(incident, at, MODERATE, said)
 
 
 def consent_gap(facts: Facts, at: Moment) -> Iterator[Hit]:

@@ -32,7 +32,7 @@ from api.journal import Happening, record
 from api.models import Case, Incident, JournalEntry, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import in_order, not_ahead
-from api.views import CaseRead, FlagRead, flags_raised, read_cases
+from api.views import CaseRead, FlagRead, flags_raised, read_cases, show_case
 from api.vocabulary import (
     AttachmentRole,
     CaseStatus,
@@ -162,13 +162,11 @@ async def open_case(
 @router.get("/{case_id}")
 async def read_case(
     found: Annotated[OpenCase, Depends(case_for(Action.case_read))],
-    me: Me,
-    tx: Tx,
     response: Response,
 ) -> CaseRead:
     """Read one case."""
     response.headers["ETag"] = etag(found.row.version)
-    return (await read_cases(tx, me, [found.row]))[0]
+    return show_case(found.row, found.standing, found.waiting)
 
 
 @router.patch("/{case_id}")
@@ -187,9 +185,10 @@ async def change_case(
     _make_sense(
         tx, changes.get("started_on", case.started_on), changes.get("ended_on", case.ended_on)
     )
-    case.change(changes, tx.now)
-    await _flush_unique(tx)
-    _record(tx, Happening.case_changed, me, case, changed=changes)
+    if changes:
+        case.change(changes, tx.now)
+        await _flush_unique(tx)
+        _record(tx, Happening.case_changed, me, case, changed=changes)
     return await _written(tx, me, found, response)
 
 

@@ -1,7 +1,7 @@
 """Consultation requests: asking another clinician, and their whole life cycle."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,13 +20,15 @@ from api.access import (
     consultation_for,
     etag,
     may_on_cases,
+    sees_case,
     visible_cases,
     visible_incidents,
 )
 from api.db import Transaction, Tx
+from api.domain.facts import midnight
 from api.domain.lifecycles import ANSWER_WITHIN, EDITABLE_CONSULTATION, may_move
 from api.domain.permissions import Action, Actor
-from api.domain.values import Input, Instant, Text, YesNo, absent
+from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.errors import Conflict, Forbidden, Invalid
 from api.flagging import reconcile_flags
 from api.intake import StrictRoute
@@ -140,8 +142,8 @@ class ConsultationQuery(PageQuery):
 
     status: ConsultationStatus | None = None
     kind: ConsultationKind | None = None
-    from_: Instant | None = Field(default=None, alias="from", description="Requested from.")
-    to: Instant | None = Field(default=None, description="Requested until.")
+    from_: Day | None = Field(default=None, alias="from", description="Requested on or after.")
+    to: Day | None = Field(default=None, description="Requested on or before.")
     updated_since: Instant | None = None
 
 
@@ -160,7 +162,7 @@ async def list_consultations_of_case(
     tx: Tx,
 ) -> Page[ConsultationRead]:
     """List the consultations of a case, newest first."""
-    wanted = [col(Consultation.case_id) == found.row.id, *_filters(query)]
+    wanted = [col(Consultation.case_id) == found.row.id, *_filters(tx, query)]
     return await _list(tx, marks, f"consultations/{found.row.id}", query, wanted)
 
 
@@ -172,7 +174,7 @@ async def list_consultations(
     tx: Tx,
 ) -> Page[ConsultationRead]:
     """List consultations across the cases you may see, newest first."""
-    wanted = [visible_cases(tx, me), *_filters(query)]
+    wanted = [visible_cases(tx, me), *_filters(tx, query)]
     if query.clinician_id is not None:
         wanted.append(col(Case.clinician_id) == query.clinician_id)
     if query.consultant_id is not None:
@@ -190,7 +192,7 @@ async def draft_consultation(
 ) -> ConsultationWritten:
     """Draft a consultation request on your case."""
     await _refuse_unknown_links(tx, me, found.row, body.incident_ids, body.promise_ids)
-    await _refuse_who_cannot_answer(tx, body.consultant_id, me)
+    await _refuse_who_cannot_answer(tx, body.consultant_id, found.row)
     consultation = Consultation(
         **_stored(body),
         clinic_id=tx.clinic.id,
@@ -227,7 +229,6 @@ async def change_consultation(
 ) -> ConsultationWritten:
     """Change a request that nobody has accepted yet."""
     consultation = found.row
-    _for_the_requester(me, consultation)
     check_version(consultation.version, if_match)
     if consultation.status not in EDITABLE_CONSULTATION:
         raise Conflict("This request was accepted or ended; it is no longer changed.")
@@ -239,10 +240,11 @@ async def change_consultation(
         map(UUID, changes.get("incident_ids", ())),
         map(UUID, changes.get("promise_ids", ())),
     )
-    await _refuse_who_cannot_answer(tx, changes.get("consultant_id"), me)
+    await _refuse_who_cannot_answer(tx, changes.get("consultant_id"), found.case)
     if consultation.requested_at is not None and "urgency" in changes:
         changes["due_at"] = consultation.requested_at + ANSWER_WITHIN[changes["urgency"]]
-    consultation.change(changes, tx.now)
+    if changes:
+        consultation.change(changes, tx.now)
     return await _written(
         tx, me, found, response, Happening.consultation_changed, body.model_fields_set
     )
@@ -257,7 +259,6 @@ async def request_consultation(
     body: Nothing | None = None,  # noqa: ARG001 - an empty object is welcome
 ) -> ConsultationWritten:
     """Send a draft, or send a declined request again."""
-    _for_the_requester(me, found.row)
     changes = {"requested_at": tx.now, "due_at": tx.now + ANSWER_WITHIN[found.row.urgency]}
     _move(tx, found.row, ConsultationStatus.requested, changes)
     return await _written(tx, me, found, response, Happening.consultation_requested)
@@ -330,7 +331,6 @@ async def cancel_consultation(
     response: Response,
 ) -> ConsultationWritten:
     """Withdraw an unfinished request, with a reason."""
-    _for_the_requester(me, found.row)
     _move(tx, found.row, ConsultationStatus.cancelled, {"reason": body.reason})
     return await _written(tx, me, found, response, Happening.consultation_cancelled)
 
@@ -344,7 +344,6 @@ async def respond_to_advice(
     response: Response,
 ) -> ConsultationWritten:
     """Say whether the advice was followed. Not following it needs a reason."""
-    _for_the_requester(me, found.row)
     if found.row.status != ConsultationStatus.completed:
         raise Conflict("There is no advice yet to respond to.")
     if body.response == AdviceResponse.not_followed and body.reason is None:
@@ -353,16 +352,17 @@ async def respond_to_advice(
     return await _written(tx, me, found, response, Happening.consultation_answered)
 
 
-def _filters(query: ConsultationQuery) -> Iterator[ColumnElement[bool]]:
+def _filters(tx: Transaction, query: ConsultationQuery) -> Iterator[ColumnElement[bool]]:
     yield col(Case.voided_at).is_(None)
     if query.status is not None:
         yield col(Consultation.status) == query.status
     if query.kind is not None:
         yield col(Consultation.kind) == query.kind
     if query.from_ is not None:
-        yield col(Consultation.requested_at) >= query.from_
+        yield col(Consultation.requested_at) >= midnight(query.from_, tx.clinic.zone)
     if query.to is not None:
-        yield col(Consultation.requested_at) <= query.to
+        end = midnight(query.to + timedelta(days=1), tx.clinic.zone)
+        yield col(Consultation.requested_at) < end
     if query.updated_since is not None:
         yield col(Consultation.updated_at) >= query.updated_since
 
@@ -426,26 +426,20 @@ async def _refuse_unknown_links(
             raise Invalid(pointer, "These are not all records of this case.")
 
 
-async def _refuse_who_cannot_answer(tx: Transaction, consultant_id: UUID | None, me: Actor) -> None:
-    """Raise 422 unless the id is that of another person of this clinic who may be consulted."""
+async def _refuse_who_cannot_answer(
+    tx: Transaction, consultant_id: UUID | None, case: Case
+) -> None:
+    """Raise 422 unless this is a consultant, or a supervisor who sees the case."""
     if consultant_id is None:
         return
     known = await tx.exec(
-        select(col(User.id)).where(
-            User.clinic_id == tx.clinic.id,
-            User.id == consultant_id,
-            User.id != me.id,
-            col(User.is_active).is_(True),
-            col(User.role).in_([Role.supervisor, Role.consultant]),
+        select(User).where(
+            User.clinic_id == tx.clinic.id, User.id == consultant_id, col(User.is_active).is_(True)
         )
     )
-    if known.first() is None:
+    user = known.first()
+    if user is None or not (user.role == Role.consultant or await sees_case(tx, user, case)):
         raise Invalid("/consultant_id", "This is not somebody who can be consulted here.")
-
-
-def _for_the_requester(me: Actor, consultation: Consultation) -> None:
-    if consultation.recorded_by_id != me.id:
-        raise Forbidden("This is for the one who asked.")
 
 
 def _for_another_clinician(me: Actor, consultation: Consultation) -> None:

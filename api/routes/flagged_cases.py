@@ -10,15 +10,15 @@ from fastapi import APIRouter, Depends, Query
 from sqlalchemy import ColumnElement, and_, case, func, or_
 from sqlmodel import col, select
 
-from api.access import may, supervised_cases
+from api.access import WaitingFlag, may, supervised_cases
 from api.db import Transaction, Tx
-from api.domain.permissions import Action, Actor
+from api.domain.permissions import Action, Actor, Standing
 from api.domain.values import Output
 from api.flagging import catch_up_due
 from api.intake import StrictRoute
 from api.models import Case, Flag
 from api.pages import Marks, Page, PageQuery
-from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flag, summary_of
+from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flag
 from api.vocabulary import (
     SEVERITY_ORDER,
     UNRESOLVED,
@@ -149,12 +149,13 @@ async def _items(tx: Transaction, case_ids: list[UUID]) -> list[FlaggedCase]:
 
 def _item(row: Case, flags: list[Flag]) -> FlaggedCase:
     ordered = sorted(flags, key=lambda flag: (-severity_rank(flag.severity), flag.due_at, flag.id))
-    summary = summary_of((flag.severity, flag.due_at) for flag in ordered)
+    waiting = [WaitingFlag(f.severity, f.due_at, f.audience, f.restricted) for f in ordered]
+    shown = show_case(row, Standing(linked=True), waiting)
     return FlaggedCase.model_validate(
         {
-            "case": show_case(row, summary),
+            "case": shown,
             "flags": [show_flag(flag) for flag in ordered],
-            "top_severity": summary.top_severity,
-            "next_due_at": summary.next_due_at,
+            "top_severity": shown.flags.top_severity,
+            "next_due_at": shown.flags.next_due_at,
         }
     )

@@ -1,6 +1,7 @@
 """Flags: read them, raise one by hand, and look at them: acknowledge, resolve, reopen."""
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -22,10 +23,11 @@ from api.access import (
     visible_flags,
 )
 from api.db import Transaction, Tx
+from api.domain.facts import midnight
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.permissions import Action, Actor, why_not_resolve
 from api.domain.rulebook import RULEBOOK_VERSION
-from api.domain.values import Input, Instant, Line, Text, YesNo
+from api.domain.values import Day, Input, Instant, Line, Text, YesNo
 from api.errors import Conflict, Forbidden, Invalid
 from api.flagging import MANUAL, catch_up_due, reconcile_flags, record_flag
 from api.intake import StrictRoute
@@ -86,8 +88,8 @@ class FlagQuery(PageQuery):
     overdue: bool | None = None
     condition_holds: bool | None = None
     assigned_to_id: UUID | None = None
-    from_: Instant | None = Field(default=None, alias="from", description="In effect from.")
-    to: Instant | None = Field(default=None, description="In effect until.")
+    from_: Day | None = Field(default=None, alias="from", description="In effect on or after.")
+    to: Day | None = Field(default=None, description="In effect on or before.")
     updated_since: Instant | None = None
 
 
@@ -251,16 +253,18 @@ def _filters(tx: Transaction, query: FlagQuery) -> Iterator[ColumnElement[bool]]
     if query.audience is not None:
         yield col(Flag.audience) == query.audience
     if query.overdue is not None:
-        overdue = and_(col(Flag.status).in_(UNRESOLVED), col(Flag.due_at) < tx.now)
+        # a prompt is due at no time, so it is never overdue
+        due = col(Flag.due_at)
+        overdue = and_(col(Flag.status).in_(UNRESOLVED), due.is_not(None), due < tx.now)
         yield overdue if query.overdue else ~overdue
     if query.condition_holds is not None:
         yield col(Flag.condition_holds).is_(query.condition_holds)
     if query.assigned_to_id is not None:
         yield col(Flag.assigned_to_id) == query.assigned_to_id
     if query.from_ is not None:
-        yield col(Flag.effective_at) >= query.from_
+        yield col(Flag.effective_at) >= midnight(query.from_, tx.clinic.zone)
     if query.to is not None:
-        yield col(Flag.effective_at) <= query.to
+        yield col(Flag.effective_at) < midnight(query.to + timedelta(days=1), tx.clinic.zone)
     if query.updated_since is not None:
         yield col(Flag.updated_at) >= query.updated_since
 

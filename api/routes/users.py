@@ -10,9 +10,9 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
-from api.access import IfMatch, check_version, etag, may, refuse_role
+from api.access import IfMatch, check_version, etag, may
 from api.db import Transaction, Tx
-from api.domain.permissions import Action, Actor
+from api.domain.permissions import Action, Actor, role_may_ever
 from api.domain.values import Input, Instant, Line, YesNo, absent
 from api.errors import Conflict, Forbidden, NotFound
 from api.intake import StrictRoute
@@ -189,8 +189,8 @@ async def read_user(
     response: Response,
 ) -> UserRead:
     """Read a user: yourself, or anyone for admins and privacy officers."""
-    if user_id != me.id:
-        refuse_role(me, Action.user_list)
+    if user_id != me.id and not role_may_ever(me.role, Action.user_list):
+        raise NotFound
     user = await _load(tx, user_id)
     response.headers["ETag"] = etag(user.version)
     return UserRead.model_validate(user)

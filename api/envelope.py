@@ -1,0 +1,106 @@
+"""What surrounds every request: an id, a bound on its body, private headers, a line in the log."""
+
+from time import perf_counter
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uuid_utils.compat import uuid7
+
+from api.errors import failed, refuse_http
+
+LARGEST_BODY = 256 * 1024
+
+_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+# the documentation pages run their own scripts, and load nothing from elsewhere
+_POLICY_OF_PAGES = (
+    b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
+)
+_PAGES = ("/docs", "/redoc", "/static-offline-docs")
+
+log = structlog.get_logger("access")
+
+
+class Envelope:
+    """The outermost room: nothing gets in too large, and nothing gets out but an answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send)
+        try:
+            if exchange.announces_too_much():
+                await exchange.refuse_as_too_large()
+            else:
+                await self.app(scope, exchange.receive, exchange.send)
+        except Exception as error:  # let out, its text would be in the server's log
+            await exchange.fail(error)
+        finally:
+            exchange.write_down()
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.request_id = str(uuid7())
+        scope.setdefault("state", {})["request_id"] = self.request_id
+        self._scope, self._receive, self._send = scope, receive, send
+        self._began = perf_counter()
+        self._received = 0
+        self._status: int | None = None
+
+    def announces_too_much(self) -> bool:
+        length = Request(self._scope).headers.get("content-length", "0")
+        return length.isdecimal() and int(length) > LARGEST_BODY
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        if self._received > LARGEST_BODY:
+            raise HTTPException(413)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._headers()]
+        await self._send(message)
+
+    async def refuse_as_too_large(self) -> None:
+        answer = await refuse_http(Request(self._scope), HTTPException(413))
+        await answer(self._scope, self._receive, self.send)
+
+    async def fail(self, error: Exception) -> None:
+        if self._status is not None:
+            log.error("answer_cut_off", kind=type(error).__name__)
+            return
+        answer = await failed(Request(self._scope), error)
+        await answer(self._scope, self._receive, self.send)
+
+    def write_down(self) -> None:
+        log.info(
+            "request",
+            request_id=self.request_id,
+            method=self._scope["method"],
+            route=getattr(self._scope.get("route"), "path", None),
+            status=self._status or 500,
+            milliseconds=round((perf_counter() - self._began) * 1000, 1),
+        )
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        shows_a_page = self._scope["path"].startswith(_PAGES)
+        return [
+            (b"x-request-id", self.request_id.encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"content-security-policy", _POLICY_OF_PAGES if shows_a_page else _POLICY),
+        ]

@@ -1,0 +1,221 @@
+"""Fills a database with fictional clinics, by COPY."""
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from sqlmodel import SQLModel
+from uuid_utils.compat import uuid7
+
+from api.models import Case, Clinic, Flag, Incident, Promise, SignIn, Supervision, User
+from api.tokens import Claims
+from api.vocabulary import Audience, Role, Severity
+
+CLINICIANS = 10
+FLAGGED = 200
+NOW = datetime.now(UTC).replace(microsecond=0)
+WORDS = "Fictional words of the length that such a note has. " * 6
+
+_SEVERITIES = (Severity.low, Severity.moderate, Severity.high, Severity.critical)
+_RULES = ("hurtful_words", "physical_contact", "ending_unprepared")
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Somebody who is signed in, and the cases that are theirs."""
+
+    claims: Claims
+    cases: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """A clinic that was filled: who may read what."""
+
+    supervisor: Worker
+    clinicians: tuple[Worker, ...]
+
+
+async def open_connection(url: str) -> Any:
+    """Connect by asyncpg to an SQLAlchemy URL."""
+    parts = urlsplit(url.replace("+asyncpg", ""))
+    options = parse_qs(parts.query)
+    if host := options.get("host"):
+        return await asyncpg.connect(
+            host=host[0], user=parts.username, database=parts.path.lstrip("/")
+        )
+    return await asyncpg.connect(parts.geturl())
+
+
+async def seed_clinic(connection: Any, *, cases: int, flagged: int) -> Seeded:
+    """Write one clinic; its one supervisor answers for all its clinicians."""
+    clinic = Clinic(name="Fictional Clinic", created_at=NOW, updated_at=NOW)
+    await _copy(connection, Clinic, [clinic.model_dump()])
+    people = [_person(clinic.id, number) for number in range(CLINICIANS + 1)]
+    await _copy(connection, User, (person.model_dump() for person in people))
+    sessions = [
+        SignIn(**_made(clinic.id), user_id=person.id, expires_at=NOW + timedelta(days=1))
+        for person in people
+    ]
+    await _copy(connection, SignIn, (session.model_dump() for session in sessions))
+    supervisor, *clinicians = people
+    links = (_link(clinic.id, supervisor.id, clinician.id) for clinician in clinicians)
+    await _copy(connection, Supervision, (link.model_dump() for link in links))
+    owners = [clinicians[number % CLINICIANS].id for number in range(cases)]
+    ids = [uuid7() for _ in owners]
+    await _copy(connection, Case, _cases(clinic.id, ids, owners))
+    await _copy(connection, Incident, _incidents(clinic.id, ids, owners))
+    await _copy(connection, Promise, _promises(clinic.id, ids))
+    chosen = random.Random(5).sample(ids, flagged)
+    await _copy(connection, Flag, _flags(clinic.id, chosen))
+    workers = [
+        Worker(
+            Claims(clinic.id, person.id, session.id),
+            tuple(ids[number - 1 :: CLINICIANS]) if number else (),
+        )
+        for number, (person, session) in enumerate(zip(people, sessions, strict=True))
+    ]
+    return Seeded(workers[0], tuple(workers[1:]))
+
+
+def _made(clinic_id: UUID) -> dict[str, Any]:
+    return {"clinic_id": clinic_id, "created_at": NOW, "updated_at": NOW}
+
+
+def _person(clinic_id: UUID, number: int) -> User:
+    return User(
+        **_made(clinic_id),
+        name=f"Person {number}",
+        email=f"person-{number}-{clinic_id.hex}@clinic.example",
+        role=Role.clinician if number else Role.supervisor,
+        password_hash="nobody signs in here",
+    )
+
+
+def _link(clinic_id: UUID, supervisor_id: UUID, clinician_id: UUID) -> Supervision:
+    return Supervision(
+        **_made(clinic_id),
+        supervisor_id=supervisor_id,
+        clinician_id=clinician_id,
+        starts_on=NOW.date() - timedelta(days=365),
+    )
+
+
+# One row of each kind is built with its defaults; the others are copies that differ in a few
+# fields, because building a hundred thousand takes long.
+
+
+def _cases(clinic_id: UUID, ids: list[UUID], owners: list[UUID]) -> Iterator[dict[str, Any]]:
+    plain = Case.model_validate(
+        {
+            **_made(clinic_id),
+            "client_ref": "",
+            "clinician_id": owners[0],
+            "status": "active",
+            "setting": "clinic",
+            "started_on": NOW.date() - timedelta(days=200),
+            "phase": "feelings_present",
+            "attachment_roles": ["attachment_figure"],
+            "sessions_per_week": 1.0,
+            "is_minor": False,
+        }
+    ).model_dump()
+    for number, (case_id, owner) in enumerate(zip(ids, owners, strict=True)):
+        # some wait for a day to come, and none is due
+        recheck_at = NOW + timedelta(days=1 + number % 60) if number % 3 == 0 else None
+        yield {
+            **plain,
+            "id": case_id,
+            "client_ref": f"client-{number}",
+            "clinician_id": owner,
+            "recheck_at": recheck_at,
+        }
+
+
+def _incidents(clinic_id: UUID, ids: list[UUID], owners: list[UUID]) -> Iterator[dict[str, Any]]:
+    plain = Incident.model_validate(
+        {
+            **_made(clinic_id),
+            "case_id": ids[0],
+            "kind": "",
+            "occurred_on": NOW.date() - timedelta(days=30),
+            "date_precision": "day",
+            "initiator": "client",
+            "reported_by": "therapist",
+            "classification": "normal_process",
+            "client_impact": "none",
+            "rationale": "A written reason.",
+            "narrative": WORDS,
+            "repair": "none",
+        }
+    ).model_dump()
+    felt = {"kind": "expression", "by": "client", "feelings": ["longing", "anger"]}
+    late = {"kind": "crossing", "area": "time"}
+    for case_id, owner in zip(ids, owners, strict=True):
+        common = {**plain, "case_id": case_id, "recorded_by_id": owner}
+        for details in (felt, late):
+            yield {**common, "id": uuid7(), "kind": details["kind"], "details": details}
+
+
+def _promises(clinic_id: UUID, ids: list[UUID]) -> Iterator[dict[str, Any]]:
+    plain = Promise.model_validate(
+        {
+            **_made(clinic_id),
+            "case_id": ids[0],
+            "wording": "A fictional promise.",
+            "made_by": "therapist",
+            "source": "explicit",
+            "kind": "professional_availability",
+            "scope": "within_frame",
+            "keepable": "yes",
+            "significance": "major",
+            "made_on": NOW.date() - timedelta(days=60),
+            "state": "open",
+            "client_impact": "none",
+            "reported_by": "therapist",
+        }
+    ).model_dump()
+    for case_id in ids:
+        yield {**plain, "id": uuid7(), "case_id": case_id}
+
+
+def _flags(clinic_id: UUID, ids: list[UUID]) -> Iterator[dict[str, Any]]:
+    for number, case_id in enumerate(ids):
+        for rule in _RULES[: 1 + number % len(_RULES)]:
+            flag = Flag(
+                **_made(clinic_id),
+                case_id=case_id,
+                rule=rule,
+                title="A fictional flag",
+                severity=_SEVERITIES[number % len(_SEVERITIES)],
+                audience=Audience.supervisor,
+                because="By the client's account, something is recorded.",
+                evidence=[{"type": "incident", "id": str(uuid7())}],
+                effective_at=NOW,
+                due_at=NOW + timedelta(hours=24 + number),
+                rule_version=1,
+            )
+            yield flag.model_dump()
+
+
+async def _copy(connection: Any, model: type[SQLModel], rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as the column types of the model write them."""
+    table = SQLModel.metadata.tables[str(model.__tablename__)]
+    dialect = asyncpg_dialect()  # type: ignore[no-untyped-call]
+    processors = [
+        (column.name, column.type.dialect_impl(dialect).bind_processor(dialect))
+        for column in table.columns
+    ]
+    records = (
+        [process(row[name]) if process else row[name] for name, process in processors]
+        for row in rows
+    )
+    await connection.copy_records_to_table(
+        table.name, records=records, columns=[name for name, _ in processors], timeout=300
+    )

@@ -1,0 +1,137 @@
+"""Databases, and the processes that serve them: whatever starts here is ended here."""
+
+import asyncio
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+
+from api.main import migrations
+from bench.seed import open_connection
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 30.0  # seconds
+
+
+class BenchError(Exception):
+    """The bench cannot go on; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server process and the port it answers on."""
+
+    name: str
+    port: int
+    pid: int
+
+    def processor_time(self) -> float | None:
+        """Give the seconds of processor time the process has used, where the system tells."""
+        status = Path(f"/proc/{self.pid}/stat")
+        if not status.exists():
+            return None
+        # the name of the program stands in brackets and may hold anything
+        fields = status.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak_memory(self) -> float | None:
+        """Give the most memory the process ever held, in MB, where the system tells."""
+        status = Path(f"/proc/{self.pid}/status")
+        if not status.exists():
+            return None
+        kilobytes = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+        return int(kilobytes[1]) / 1024 if kilobytes else None
+
+
+def make_database(server_url: str, name: str) -> str:
+    """Make a migrated database beside the one of `server_url`; give its URL."""
+
+    async def create() -> None:
+        connection = await open_connection(server_url)
+        await connection.execute(f"DROP DATABASE IF EXISTS {name}")
+        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.close()
+
+    asyncio.run(create())
+    url = re.sub(r"/[^/?]*(?=\?|$)", f"/{name}", server_url, count=1)
+    config = migrations()
+    config.attributes["url"] = url
+    command.upgrade(config, "head")
+    return url
+
+
+async def settle(connection: Any) -> None:
+    """Bring statistics and visibility up to date, as a database that has run for a while."""
+    await connection.execute("VACUUM ANALYZE", timeout=300)
+    await connection.execute("CHECKPOINT", timeout=300)
+
+
+@contextmanager
+def our_app(url: str, secret: str) -> Iterator[Server]:
+    """Serve our app with one worker, by the command that serves it in production."""
+    with _served("ours", ["-m", "api", "serve"], url, secret) as server:
+        yield server
+
+
+@contextmanager
+def plain_app(url: str, secret: str) -> Iterator[Server]:
+    """Serve the plain app with one worker."""
+    how = ["-m", "uvicorn", "bench.plain:app", "--no-access-log", "--log-level", "warning"]
+    with _served("plain", how, url, secret) as server:
+        yield server
+
+
+@contextmanager
+def _served(name: str, command: list[str], url: str, secret: str) -> Iterator[Server]:
+    port = _free_port()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [sys.executable, *command, "--port", str(port)],
+            cwd=ROOT,
+            env={**os.environ, "BN_DATABASE_URL": url, "BN_SECRET_KEY": secret},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,  # Ctrl-C is for us, who then end the process
+        )
+        try:
+            if not _answers(process, port):
+                said.seek(0)
+                raise BenchError(f"The {name} app does not start. {said.read().decode()}")
+            yield Server(name, port, process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,1 @@
+"""The clinical rules, asked directly: facts and an instant in, findings out."""

@@ -1,0 +1,232 @@
+"""What only restricted records raise or worsen stands apart, and is hidden from the clinician."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from api.domain.facts import Facts, IncidentFact
+from api.domain.rules import evaluate
+from api.vocabulary import RuleName, Severity, severity_rank
+from tests.domain.builders import (
+    NOW,
+    ago,
+    consultation,
+    evidence,
+    facts,
+    findings,
+    flag,
+    flags,
+    ids,
+    incident,
+    next_change,
+    prompts,
+    restricted_flags,
+)
+from tests.domain.strategies import cases
+
+ANY_CASE = settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+FORTNIGHT = timedelta(days=14)
+
+
+def _hidden(kind: str, **said: Any) -> IncidentFact:
+    return incident(kind, restricted=True, **said)
+
+
+def _restricted_evidence(case: Facts, rule: str) -> set[object]:
+    return {
+        row_id
+        for found in findings(case)
+        if found.rule == rule and found.restricted
+        for _, row_id in found.evidence
+    }
+
+
+def test_what_only_a_restricted_record_raises_is_a_restricted_finding() -> None:
+    told = _hidden("sexual_conduct", conduct="contact")
+    assert flags(facts(told)) == {}
+    assert restricted_flags(facts(told)) == {"sexual_conduct": "critical"}
+    assert _restricted_evidence(facts(told), "sexual_conduct") == ids(told)
+
+
+def test_what_a_restricted_record_worsens_stands_beside_the_milder_finding() -> None:
+    plain = incident("hurtful_words")
+    hidden = _hidden("hurtful_words")
+    case = facts(plain, hidden)
+    assert flags(case) == {"hurtful_words": "moderate"}
+    assert evidence(case, "hurtful_words") == ids(plain)
+    assert restricted_flags(case) == {"hurtful_words": "high"}
+    assert _restricted_evidence(case, "hurtful_words") == ids(plain, hidden)
+
+
+def test_a_milder_restricted_record_does_not_touch_what_everyone_sees() -> None:
+    plain = incident("gift", item="loan", direction="to_client")
+    hidden = _hidden("gift", item="money", direction="to_client")
+    case = facts(plain, hidden)
+    assert flags(case) == {"gifts_or_money": "high"}
+    assert evidence(case, "gifts_or_money") == ids(plain)
+    for found in findings(case):
+        assert found.restricted or ("incident", hidden.id) not in found.evidence
+
+
+def test_an_equally_grave_restricted_record_is_shown_to_those_who_may_see_it() -> None:
+    plain = incident("sexual_conduct", conduct="contact")
+    hidden = _hidden("sexual_conduct", conduct="relationship")
+    case = facts(plain, hidden)
+    assert flags(case) == {"sexual_conduct": "critical"}
+    assert evidence(case, "sexual_conduct") == ids(plain)
+    assert hidden.id in _restricted_evidence(case, "sexual_conduct")
+
+
+def test_a_restricted_record_that_raises_nothing_leaves_no_trace() -> None:
+    plain = incident("crossing", area="time")
+    quiet = [
+        _hidden("expression", by="client", feelings=["hate"]),
+        _hidden("touch", touch="handshake"),
+        _hidden("disclosure", of="complaint", responses=["explored"], taken_up=True),
+    ]
+    assert findings(facts(plain, *quiet)) == findings(facts(plain))
+
+
+def test_a_restricted_record_may_complete_a_count_only_among_those_who_see_it() -> None:
+    hugs = [incident("touch", touch="hug", restricted=hidden) for hidden in (True, False, False)]
+    assert flags(facts(*hugs)) == {}
+    assert restricted_flags(facts(*hugs)) == {"physical_contact": "moderate"}
+
+
+def test_a_restricted_risk_shortens_the_time_without_cover_only_for_those_who_see_it() -> None:
+    away = incident("absence", absence="illness", days=9, coverage=False)
+    risk = _hidden("risk", indicator="self_harm")
+    assert flags(facts(away, risk)) == {}
+    assert restricted_flags(facts(away, risk)) == {
+        "client_safety": "high",
+        "absence_uncovered": "moderate",
+    }
+
+
+def test_a_restricted_rupture_explains_leaving_only_to_those_who_see_it() -> None:
+    rupture = _hidden("disclosure", of="love", responses=["hostile"], occurred_on=ago(12))
+    left = incident("ending", stage="ended", ending="client_initiated", initiator="client")
+    assert flags(facts(rupture, left)) == {}
+    assert restricted_flags(facts(rupture, left)) == {
+        "disclosure_response": "high",
+        "left_after_rupture": "moderate",
+    }
+
+
+def test_a_restricted_departure_that_was_talked_over_does_not_answer_for_the_others() -> None:
+    plain = [
+        incident("crossing", area="time", documented=True, occurred_on=ago(20)) for _ in "1234"
+    ]
+    hidden = _hidden("crossing", area="time", documented=True, occurred_on=ago(2))
+    asked = consultation(about=[hidden], completed_at=NOW - timedelta(days=200))
+    assert flags(facts(*plain, hidden, asked)) == {"frame_drift": "moderate"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        _hidden("ending", stage="raised"),
+        _hidden("outcome", doubt=True),
+        _hidden("contact", client_messages_30d=50),
+        _hidden("risk", indicator="ambiguous_statement", occurred_on=ago(1)),
+        _hidden("cotreatment", coordinated=False),
+        _hidden("second_role", role="friend", interaction="incidental"),
+        _hidden("sexual_conduct", conduct="remark", initiator="unknown"),
+        _hidden("absence", absence="illness", days=30),
+    ],
+    ids=lambda told: str(told.details.kind),
+)
+def test_a_restricted_record_never_asks_the_clinician_anything(told: IncidentFact) -> None:
+    assert findings(facts(told)) == ()
+
+
+def test_a_restricted_ending_does_not_take_the_prompt_to_plan_away() -> None:
+    raised = incident("ending", stage="raised")
+    ended = _hidden("ending", stage="ended", ending="therapist_initiated")
+    assert prompts(facts(raised, ended)) == ["plan_ending"]
+
+
+def test_a_restricted_record_does_not_take_a_prompt_away_by_raising_its_flag() -> None:
+    doubt = incident("outcome", trend="mixed", doubt=True)
+    worse = _hidden("outcome", trend="worse", months=9)
+    case = facts(doubt, worse)
+    assert prompts(case) == ["offer_consultation"]
+    assert flags(case) == {}
+    assert restricted_flags(case) == {"outcome_unreviewed": "moderate"}
+
+
+def test_a_restricted_flag_left_waiting_is_told_only_to_those_who_see_it() -> None:
+    waiting = flag("critical", effective_at=NOW - FORTNIGHT, restricted=True)
+    case = facts(waiting)
+    assert flags(case) == {}
+    assert restricted_flags(case) == {"no_oversight": "moderate"}
+    assert _restricted_evidence(case, "no_oversight") == ids(waiting)
+
+
+def test_the_next_change_also_waits_for_restricted_records() -> None:
+    hidden = _hidden("risk", indicator="self_harm", occurred_on=ago(85))
+    plain = incident("risk", indicator="self_harm", occurred_on=ago(50))
+    change = next_change(facts(plain, hidden))
+    assert change is not None
+    assert change.date() == ago(85) + timedelta(days=91)
+    assert next_change(facts(flag(effective_at=NOW, restricted=True))) == NOW + FORTNIGHT
+
+
+def _without_restricted(case: Facts) -> Facts:
+    return replace(
+        case,
+        incidents=tuple(i for i in case.incidents if not i.restricted),
+        flags=tuple(f for f in case.flags if not f.restricted),
+    )
+
+
+def _all_shown(case: Facts) -> Facts:
+    return replace(
+        case,
+        incidents=tuple(replace(i, restricted=False) for i in case.incidents),
+        flags=tuple(replace(f, restricted=False) for f in case.flags),
+    )
+
+
+@ANY_CASE
+@given(cases())
+def test_what_everyone_sees_is_as_if_restricted_records_did_not_exist(case: Facts) -> None:
+    seen = tuple(found for found in findings(case) if not found.restricted)
+    assert seen == evaluate(_without_restricted(case), NOW).findings
+
+
+@ANY_CASE
+@given(cases())
+def test_those_who_see_all_miss_nothing(case: Facts) -> None:
+    seen = {f.rule: f for f in findings(case) if not f.restricted}
+    apart = {f.rule: f for f in findings(case) if f.restricted}
+    assert all(isinstance(rule, RuleName) for rule in apart)
+    for full in findings(_all_shown(case)):
+        if full.severity == Severity.info:
+            continue
+        plain = seen.get(full.rule)
+        if plain is None or severity_rank(full.severity) > severity_rank(plain.severity):
+            assert replace(apart[full.rule], restricted=False) == full
+        elif full.evidence == plain.evidence:
+            assert full.rule not in apart
+
+
+@ANY_CASE
+@given(cases(restricted=False))
+def test_without_restricted_records_nothing_is_kept_apart(case: Facts) -> None:
+    assert not any(found.restricted for found in findings(case))
+
+
+@ANY_CASE
+@given(cases())
+def test_there_is_one_finding_for_each_rule_in_each_view(case: Facts) -> None:
+    names = [(found.rule, found.restricted) for found in findings(case)]
+    assert len(names) == len(set(names))
+    assert all(not f.restricted for f in findings(case) if f.severity == Severity.info)

@@ -1,0 +1,245 @@
+"""The demo, as a newcomer runs it: one command, then what it prints."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.demo import PASSWORD, requests_to_try
+from api.demo_cases import ADA, BRUNO, CASES, CLEO, DOROTHEA, PEOPLE, Person
+from api.vocabulary import SEVERITY_ORDER
+
+ROOT = Path(__file__).parent.parent
+READY_WITHIN = 15
+STOPPED_WITHIN = 15
+
+# those of a real clinic, and wrong ones: the demo must not even look at them
+SETTINGS = {
+    "BN_DATABASE_URL": "sqlite+aiosqlite:////nowhere/clinic.db",
+    "BN_MIGRATE_DATABASE_URL": "sqlite+aiosqlite:////nowhere/clinic.db",
+    "BN_SECRET_KEY": "weak",
+    "BN_ACCESS_TOKEN_MINUTES": "never",
+}
+
+
+@dataclass
+class Demo:
+    """A running demo."""
+
+    port: int
+    folder: Path
+    process: subprocess.Popen[str]
+    ready_after: float = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def printed(self) -> str:
+        return (self.folder / "printed").read_text()
+
+    @property
+    def left_behind(self) -> list[Path]:
+        return list(self.folder.glob("boundary-notes-demo-*"))
+
+    def get(self, who: Person, path: str, **params: Any) -> Any:
+        """Read as somebody."""
+        form = {"grant_type": "password", "username": who.email, "password": PASSWORD}
+        token = httpx.post(f"{self.url}/v1/auth/token", data=form).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx.get(f"{self.url}/v1/{path}", params=params, headers=headers)
+        return answer.raise_for_status().json()
+
+    def stop(self, sign: signal.Signals) -> None:
+        self.process.send_signal(sign)
+        self.process.wait(STOPPED_WITHIN)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Demo]:
+    """Run a demo that keeps its temporary files in this folder, until the block ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "api", "demo", "--port", str(port)]
+    environment = os.environ | SETTINGS | {"TMPDIR": str(folder)}
+    began = time.monotonic()
+    with (
+        (folder / "printed").open("w") as printed,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=printed, stderr=subprocess.STDOUT, text=True
+        ) as process,
+    ):
+        demo = Demo(port, folder, process)
+        try:
+            _wait_until_ready(demo)
+            demo.ready_after = time.monotonic() - began
+            yield demo
+        finally:
+            if process.poll() is None:
+                demo.stop(signal.SIGTERM)
+
+
+def _wait_until_ready(demo: Demo) -> None:
+    deadline = time.monotonic() + 2 * READY_WITHIN
+    while time.monotonic() < deadline and demo.process.poll() is None:
+        try:
+            if httpx.get(f"{demo.url}/readyz", timeout=READY_WITHIN).status_code == 200:
+                return
+        except httpx.TransportError:
+            # not listening yet
+            time.sleep(0.05)
+    raise AssertionError(demo.printed)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """One demo for all that only look at it."""
+    with running(tmp_path_factory.mktemp("demo")) as started:
+        yield started
+
+
+def test_it_is_ready_soon_whatever_the_environment_says(demo: Demo) -> None:
+    assert demo.ready_after < READY_WITHIN
+    assert len(demo.left_behind) == 1
+
+
+def test_it_prints_where_to_look_and_who_can_sign_in(demo: Demo) -> None:
+    for path in ("/v1", "/docs", "/redoc", "/openapi.json"):
+        assert f"{demo.url}{path}\n" in demo.printed
+    for person in PEOPLE:
+        assert re.search(f"{person.role} +{person.name} +{person.email}\n", demo.printed)
+    assert f"password is {PASSWORD}\n" in demo.printed
+    assert max(map(len, demo.printed.splitlines())) < 80
+    assert demo.printed.isascii()
+
+
+@pytest.mark.parametrize("person", PEOPLE, ids=lambda person: person.email.partition("@")[0])
+def test_everybody_can_sign_in(demo: Demo, person: Person) -> None:
+    assert demo.get(person, "me")["role"] == person.role
+
+
+def test_the_three_printed_requests_work_in_a_plain_shell(demo: Demo) -> None:
+    sign_in, read_queue, report = requests_to_try(demo.port)
+    assert all(request in demo.printed for request in (sign_in, read_queue, report))
+    assert _shell(sign_in).count(".") == 2
+    _token, _, queue = _shell(sign_in + read_queue).partition("\n")
+    (item,) = json.loads(queue)["items"]
+    assert item["top_severity"] == "critical"
+    (flag,) = json.loads(_shell(report))["flags_raised"]
+    assert (flag["rule"], flag["severity"]) == ("frame_tightened_unprepared", "moderate")
+
+
+def _shell(script: str) -> str:
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    done = subprocess.run(
+        ["sh", "-c", script],
+        env={"PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_the_documentation_needs_nothing_from_outside(demo: Demo, page: str) -> None:
+    html = httpx.get(f"{demo.url}{page}").raise_for_status().text
+    links = re.findall(r"""(?:src|href|spec-url)\s*=\s*["']([^"']+)["']""", html)
+    assert len(links) >= 2
+    for link in links:
+        assert re.match("/[^/]", link), link
+        assert httpx.get(f"{demo.url}{link}").status_code == 200
+    assert "/openapi.json" in html
+
+
+def test_the_openapi_document_is_there_for_it(demo: Demo) -> None:
+    assert httpx.get(f"{demo.url}/openapi.json").json()["info"]["title"] == "Boundary Notes"
+
+
+def test_the_cases_show_every_severity_and_that_feelings_are_no_flag(demo: Demo) -> None:
+    seen_by_clinicians = [
+        case["flags"] for clinician in CASES for case in demo.get(clinician, "cases")["items"]
+    ]
+    seen_by_supervisor = [case["flags"] for case in demo.get(DOROTHEA, "cases")["items"]]
+    assert len(seen_by_supervisor) == len(seen_by_clinicians) == 16
+    tops = {flags["top_severity"] for flags in seen_by_clinicians}
+    assert {str(severity) for severity in SEVERITY_ORDER} <= tops
+    for reader in (seen_by_clinicians, seen_by_supervisor):
+        assert sum(flags["open"] == 0 for flags in reader) >= 4
+
+
+def test_the_queue_is_sorted_and_some_of_it_is_overdue(demo: Demo) -> None:
+    queue = demo.get(DOROTHEA, "flagged-cases")["items"]
+    ranks = [SEVERITY_ORDER.index(item["top_severity"]) for item in queue]
+    assert set(ranks) == {1, 2, 3, 4}
+    keys = [(-rank, item["next_due_at"]) for rank, item in zip(ranks, queue, strict=True)]
+    assert keys == sorted(keys)
+    overdue = demo.get(DOROTHEA, "flagged-cases", overdue=True)["items"]
+    assert 0 < len(overdue) < len(queue)
+
+
+def test_every_stage_of_the_work_can_be_seen(demo: Demo) -> None:
+    flags = demo.get(DOROTHEA, "flags")["items"]
+    assert {flag["status"] for flag in flags} == {"open", "acknowledged", "resolved"}
+    assert {flag["determination"] for flag in flags} > {"crossing_needs_repair"}
+    incidents = demo.get(DOROTHEA, "incidents")["items"]
+    assert {incident["status"] for incident in incidents} == {"reported", "reviewed"}
+    promises = demo.get(ADA, "promises")["items"]
+    assert {promise["state"] for promise in promises} == {"kept", "open", "broken"}
+    asked = [each for who in CASES for each in demo.get(who, "consultations")["items"]]
+    assert {each["status"] for each in asked} == {"draft", "requested", "completed"}
+
+
+def test_a_restricted_incident_is_hidden_from_its_clinician(demo: Demo) -> None:
+    def reports(reader: Person) -> list[dict[str, Any]]:
+        (case,) = demo.get(reader, "cases", client_ref="HL-0015")["items"]
+        items: list[dict[str, Any]] = demo.get(reader, f"cases/{case['id']}/incidents")["items"]
+        return items
+
+    assert [incident["restricted"] for incident in reports(DOROTHEA)] == [True]
+    assert reports(CLEO) == []
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_when_it_stops_nothing_is_left(tmp_path: Path, sign: signal.Signals) -> None:
+    with running(tmp_path) as demo:
+        assert demo.get(BRUNO, "me")["name"] == BRUNO.name
+        assert len(demo.left_behind) == 1
+        demo.stop(sign)
+        assert demo.process.returncode == 0
+        assert demo.left_behind == []
+        assert demo.printed.endswith("The demo has stopped, and nothing of it is kept.\n")
+
+
+@pytest.mark.parametrize(("port", "reason"), [(None, "is taken"), (70_000, "cannot be used")])
+def test_a_port_it_cannot_have_is_said_in_one_sentence(port: int | None, reason: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = port or taken.getsockname()[1]
+        refused = subprocess.run(
+            [sys.executable, "-m", "api", "demo", "--port", str(port)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    (sentence,) = refused.stderr.splitlines()
+    assert sentence.startswith(f"Port {port} {reason}")
