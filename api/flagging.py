@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
+from uuid_utils.compat import uuid7
 
 from api.db import Transaction
 from api.domain.details import DETAILS
 from api.domain.facts import ConsultationFact, Facts, FlagFact, IncidentFact, PromiseFact
 from api.domain.findings import Finding
 from api.domain.lifecycles import due_by, is_unresolved
-from api.domain.rulebook import RULEBOOK_VERSION
+from api.domain.rulebook import GRAVE, RULEBOOK_VERSION
 from api.domain.rules import evaluate
 from api.domain.thresholds import Thresholds
 from api.journal import Happening, record
@@ -121,12 +122,12 @@ def _is_due(case: Case, now: datetime) -> bool:
 def _settle(tx: Transaction, file: _CaseFile, run: _Run) -> list[Flag]:
     """Evaluate and move flags until nothing moves: a flag may itself be a fact for a rule."""
     raised: dict[UUID, Flag] = {}
+    grave = _grave_flags(file)
     for _ in range(_MOST_ROUNDS):
-        waiting = tuple(_flag_fact(flag) for flag in file.flags if is_unresolved(flag.status))
-        evaluation = evaluate(replace(file.facts, flags=waiting), run.at)
-        moved, worse = _move_flags(tx, file, evaluation.findings, run)
-        raised |= {flag.id: flag for flag in worse}
-        if not moved:
+        evaluation = evaluate(replace(file.facts, flags=grave), run.at)
+        raised |= {flag.id: flag for flag in _move_flags(tx, file, evaluation.findings, run)}
+        before, grave = grave, _grave_flags(file)
+        if grave == before:
             break
     file.case.recheck_at = None if file.case.voided_at else evaluation.next_change
     return list(raised.values())
@@ -134,8 +135,8 @@ def _settle(tx: Transaction, file: _CaseFile, run: _Run) -> list[Flag]:
 
 def _move_flags(
     tx: Transaction, file: _CaseFile, findings: Sequence[Finding], run: _Run
-) -> tuple[bool, list[Flag]]:
-    """Let the flags follow the findings; tell whether any moved, and which got worse."""
+) -> list[Flag]:
+    """Let the flags follow the findings; give those that were opened or got worse."""
     unresolved = {
         (flag.rule, flag.restricted): flag
         for flag in file.flags
@@ -147,7 +148,7 @@ def _move_flags(
             resolved[flag.rule, flag.restricted] = _later(
                 resolved.get((flag.rule, flag.restricted)), flag
             )
-    moved, worse = False, []
+    worse = []
     for found in findings:
         key = (str(found.rule), found.restricted)
         if key in unresolved:
@@ -160,15 +161,13 @@ def _move_flags(
             file.flags.append(flag)
             happening = Happening.flag_opened
         if happening is not None:
-            moved = True
             _tell(tx, flag, happening, run)
             if happening in {Happening.flag_opened, Happening.flag_escalated}:
                 worse.append(flag)
     for flag in unresolved.values():
         if (happening := _let_go(flag)) is not None:
-            moved = True
             _tell(tx, flag, happening, run)
-    return moved, worse
+    return worse
 
 
 def _follow(flag: Flag, found: Finding, run: _Run) -> Happening | None:
@@ -216,6 +215,7 @@ def _was_resolved(found: Finding, last: Flag | None) -> bool:
 
 def _new_flag(tx: Transaction, case: Case, found: Finding, run: _Run) -> Flag:
     flag = Flag(
+        id=uuid7(),
         clinic_id=tx.clinic.id,
         created_at=tx.now,
         updated_at=tx.now,
@@ -273,8 +273,13 @@ def _later(one: Flag | None, other: Flag) -> Flag:
     return max(one, other, key=lambda flag: (flag.resolved_at, flag.id))
 
 
-def _flag_fact(flag: Flag) -> FlagFact:
-    return FlagFact(flag.id, flag.severity, flag.status, flag.effective_at, flag.restricted)
+def _grave_flags(file: _CaseFile) -> tuple[FlagFact, ...]:
+    """Give the unresolved flags that are themselves a fact for a rule: the grave ones."""
+    return tuple(
+        FlagFact(flag.id, flag.severity, flag.status, flag.effective_at, flag.restricted)
+        for flag in file.flags
+        if flag.severity in GRAVE and is_unresolved(flag.status)
+    )
 
 
 _CLINIC: Any = sa.bindparam("clinic")

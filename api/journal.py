@@ -100,4 +100,5 @@ _INSERT = sa.insert(SQLModel.metadata.tables[JournalEntry.__tablename__])
 
 async def _append(tx: Transaction, entries: list[dict[str, Any]]) -> None:
     connection = await tx.session.connection()
-    await connection.execute(_INSERT, entries)
+    # a list of one would take the driver's slower way of many
+    await connection.execute(_INSERT, entries if len(entries) > 1 else entries[0])

@@ -54,9 +54,6 @@ def upgrade() -> None:
         sa.Column("restricted", sa.Boolean(), nullable=False),
         sa.Column("prompt", sa.Boolean(), nullable=False),
         sa.Column("request_id", sa.String(length=64), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["clinic_id"], ["clinics.id"], name=op.f("fk_journal_entries_clinic_id_clinics")
-        ),
         sa.PrimaryKeyConstraint("clinic_id", "id", name=op.f("pk_journal_entries")),
     )
     with op.batch_alter_table("journal_entries", schema=None) as batch_op:

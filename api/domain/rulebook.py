@@ -91,6 +91,9 @@ from api.vocabulary import (
 
 LOW, MODERATE, HIGH, CRITICAL = Severity.low, Severity.moderate, Severity.high, Severity.critical
 
+GRAVE = frozenset({HIGH, CRITICAL})
+"""The severities of a flag that should not wait unseen for long."""
+
 RULEBOOK_VERSION = 1
 """Raised whenever a rule's meaning changes; each flag keeps the version that raised it."""
 
@@ -658,7 +661,7 @@ def no_oversight(facts: Facts, at: Moment) -> Iterator[Hit]:
     waited = timedelta(days=facts.thresholds.oversight_days)
     for flag in facts.flags:
         if (
-            flag.severity in {HIGH, CRITICAL}
+            flag.severity in GRAVE
             and flag.status == FlagStatus.open
             and not any(
                 asked.requested_at is not None and asked.requested_at >= flag.effective_at

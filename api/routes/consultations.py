@@ -491,5 +491,5 @@ async def _written(
     raised = await reconcile_flags(tx, found.case, actor_id=me.id)
     response.headers["ETag"] = etag(consultation.version)
     return ConsultationWritten.model_validate(
-        {**consultation.model_dump(), "flags_raised": flags_raised(raised, found.standing)}
+        {**consultation.__dict__, "flags_raised": flags_raised(raised, found.standing)}
     )

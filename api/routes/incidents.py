@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from sqlalchemy import ColumnElement, and_
 from sqlmodel import col, select
+from uuid_utils.compat import uuid7
 
 from api.access import (
     IfMatch,
@@ -197,6 +198,7 @@ async def report_incident(
     _make_sense(tx, body.occurred_on, body.details)
     about = await _about(tx, found.row, body)
     incident = Incident(
+        id=uuid7(),
         **body.model_dump(exclude={"details", "about_user_id", "restricted"}),
         **_stored(_with_defaults(body.details, body.occurred_on)),
         clinic_id=tx.clinic.id,
@@ -418,7 +420,7 @@ def _shown(incident: Incident) -> IncidentRead:
 
 
 def _fields(incident: Incident) -> Mapping[str, Any]:
-    return {**incident.model_dump(exclude={"details"}), "details": _details(incident)}
+    return {**incident.__dict__, "details": _details(incident)}
 
 
 async def _written(
