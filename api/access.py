@@ -37,6 +37,7 @@ from api.errors import (
 from api.flagging import catch_up
 from api.journal import Happening, record
 from api.models import (
+    IS_UNRESOLVED,
     Case,
     Consultation,
     Flag,
@@ -46,7 +47,7 @@ from api.models import (
     User,
 )
 from api.tokens import InvalidToken
-from api.vocabulary import UNRESOLVED, Audience, Role, Severity
+from api.vocabulary import Audience, Role, Severity
 
 bearer = OAuth2PasswordBearer(
     tokenUrl="/v1/auth/token",
@@ -460,7 +461,7 @@ def _one_case(supervises: bool, lock: bool) -> Any:  # noqa: FBT001 - they are t
     unresolved = and_(
         col(Flag.clinic_id) == Case.clinic_id,
         col(Flag.case_id) == Case.id,
-        col(Flag.status).in_(UNRESOLVED),
+        IS_UNRESOLVED,
     )
     shown = (col(Flag.severity), col(Flag.due_at), col(Flag.audience), col(Flag.restricted))
     return statement.outerjoin(Flag, unresolved).add_columns(*shown)

@@ -114,6 +114,8 @@ def _has_surrogate(text: str) -> bool:
 
 
 def _refuse_unknown_parameters(request: Request, known: frozenset[str]) -> None:
+    if not request.scope["query_string"]:
+        return
     query = request.query_params
     if any(name not in known for name in query):
         raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query", "?")}])

@@ -335,6 +335,8 @@ class Consultation(Record, table=True):
 
 
 _UNRESOLVED = "status IN ('open', 'acknowledged')"
+IS_UNRESOLVED = sa.text(f"flags.{_UNRESOLVED}")
+"""The flag still waits for a person; spelled as the partial indexes are, so that they serve."""
 
 
 class Flag(Record, table=True):

@@ -13,9 +13,8 @@ from api.access import WaitingFlag
 from api.db import Transaction
 from api.domain.permissions import Actor, Standing, may_see_flag
 from api.domain.values import Output
-from api.models import Case, Flag, Supervision
+from api.models import IS_UNRESOLVED, Case, Flag, Supervision
 from api.vocabulary import (
-    UNRESOLVED,
     AttachmentRole,
     Audience,
     CaseStatus,
@@ -126,7 +125,7 @@ _WAITING = sa.select(
 ).where(
     col(Flag.clinic_id) == sa.bindparam("clinic"),
     col(Flag.case_id).in_(sa.bindparam("cases", expanding=True)),
-    col(Flag.status).in_(UNRESOLVED),
+    IS_UNRESOLVED,
 )
 
 

@@ -16,12 +16,11 @@ from api.domain.permissions import Action, Actor, Standing
 from api.domain.values import Output
 from api.flagging import catch_up_due
 from api.intake import StrictRoute
-from api.models import Case, Flag
+from api.models import IS_UNRESOLVED, Case, Flag
 from api.pages import Marks, Page, PageQuery
 from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flag
 from api.vocabulary import (
     SEVERITY_ORDER,
-    UNRESOLVED,
     Audience,
     FlagStatus,
     Severity,
@@ -71,7 +70,7 @@ async def read_queue(
         .join(Case, and_(col(Case.clinic_id) == Flag.clinic_id, col(Case.id) == Flag.case_id))
         .where(
             col(Flag.clinic_id) == tx.clinic.id,
-            col(Flag.status).in_(UNRESOLVED),
+            IS_UNRESOLVED,
             col(Flag.audience) == Audience.supervisor,
             supervised_cases(tx, me),
         )
@@ -135,7 +134,7 @@ async def _items(tx: Transaction, case_ids: list[UUID]) -> list[FlaggedCase]:
         .where(
             col(Case.clinic_id) == tx.clinic.id,
             col(Case.id).in_(case_ids),
-            col(Flag.status).in_(UNRESOLVED),
+            IS_UNRESOLVED,
             col(Flag.audience) == Audience.supervisor,
         )
     )
