@@ -27,6 +27,7 @@ FLOORS = (
     {"db"},
     {"journal", "sense", "pages", "intake", "envelope"},
     {"flagging", "founding"},
+    {"sight"},
     {"access", "worker"},
     {"views"},
     {"routes"},

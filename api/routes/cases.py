@@ -11,17 +11,7 @@ from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from api.access import (
-    IfMatch,
-    Me,
-    OpenCase,
-    case_for,
-    check_version,
-    etag,
-    may_on_cases,
-    supervised_clinicians,
-    visible_cases,
-)
+from api.access import IfMatch, Me, OpenCase, case_for, check_version, etag, may_on_cases
 from api.db import Transaction, Tx
 from api.domain.permissions import TREATING, Action, Actor, Standing, why_not_rewrite
 from api.domain.values import Day, Input, Instant, Line, Output, Text, YesNo, absent, whole
@@ -32,6 +22,7 @@ from api.journal import Happening, record
 from api.models import Case, Incident, JournalEntry, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import in_order, not_ahead
+from api.sight import supervised_clinicians, visible_cases
 from api.views import CaseRead, FlagRead, flags_raised, read_cases, show_case
 from api.vocabulary import (
     AttachmentRole,

@@ -20,9 +20,6 @@ from api.access import (
     consultation_for,
     etag,
     may_on_cases,
-    sees_case,
-    visible_cases,
-    visible_incidents,
 )
 from api.db import Transaction, Tx
 from api.domain.facts import midnight
@@ -35,6 +32,7 @@ from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Case, Consultation, Incident, Promise, User
 from api.pages import Marks, Page, PageQuery, newest_first
+from api.sight import sees_case, visible_cases, visible_incidents
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
     AdviceResponse,

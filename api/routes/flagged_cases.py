@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from sqlalchemy import ColumnElement, and_, case, func, or_
 from sqlmodel import col, select
 
-from api.access import WaitingFlag, may, supervised_cases
+from api.access import WaitingFlag, may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, Standing
 from api.domain.values import Output
@@ -18,6 +18,7 @@ from api.flagging import catch_up_due
 from api.intake import StrictRoute
 from api.models import IS_UNRESOLVED, Case, Flag
 from api.pages import Marks, Page, PageQuery
+from api.sight import supervised_cases
 from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flag
 from api.vocabulary import (
     SEVERITY_ORDER,

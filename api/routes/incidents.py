@@ -21,8 +21,6 @@ from api.access import (
     etag,
     incident_for,
     may_on_cases,
-    visible_cases,
-    visible_incidents,
 )
 from api.db import Transaction, Tx
 from api.domain.details import (
@@ -43,6 +41,7 @@ from api.journal import Happening, record
 from api.models import Case, Incident, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import in_order, not_ahead
+from api.sight import visible_cases, visible_incidents
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
     Classification,

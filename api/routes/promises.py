@@ -20,7 +20,6 @@ from api.access import (
     etag,
     may_on_cases,
     promise_for,
-    visible_cases,
 )
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, why_not_rewrite
@@ -32,6 +31,7 @@ from api.journal import Happening, record
 from api.models import Case, Promise
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import not_ahead
+from api.sight import visible_cases
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
     ClientImpact,
