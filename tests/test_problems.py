@@ -1,6 +1,7 @@
 """Refusals: one form for all, the same for what is not there and what may not be known."""
 
 import socket
+import threading
 import time
 from asyncio import StreamReader, StreamWriter, gather, start_server, wait_for
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import anyio.to_thread
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
@@ -306,6 +308,14 @@ async def served(url: str) -> AsyncIterator[tuple[FastAPI, AsyncClient]]:
             yield app, http
         finally:
             await app.state.database.dispose()
+            await _drivers_ended()
+
+
+async def _drivers_ended() -> None:
+    """Wait for the driver's threads: where connecting fails, it ends its thread unwaited for."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await anyio.to_thread.run_sync(thread.join, 5)
 
 
 def assert_unavailable(answer: Response, why: str) -> None:

@@ -1,6 +1,7 @@
 """What counts as having asked another clinician: which kinds, when, and with which answer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -60,6 +61,14 @@ def test_three_kinds_of_consultation_do_not_count(kind: str) -> None:
 def test_a_consultation_counts_only_once_it_is_completed(status: str) -> None:
     gap = _gap()
     assert flags(facts(gap, consultation(status=status, about=[gap]))) == GAP
+
+
+def test_only_a_completed_consultation_counts_whatever_day_it_carries() -> None:
+    gap = _gap()
+    answered = consultation(about=[gap])
+    for status in ConsultationStatus:
+        expected = {} if status == "completed" else GAP
+        assert flags(facts(gap, replace(answered, status=status))) == expected
 
 
 @pytest.mark.parametrize(
