@@ -1,27 +1,29 @@
 """Who is asking, which row, and may they: the guard that every operation passes."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from fastapi import Depends, Header, Request
 from fastapi.security import OAuth2PasswordBearer
-from sqlalchemy import and_, bindparam, exists, literal
-from sqlmodel import SQLModel, col, select
+from sqlalchemy import and_, bindparam, exists, literal, or_
+from sqlmodel import col, select
 
-from api.db import ClinicContext, Database, Transaction, Tx
+from api.db import Database, Transaction, Tx
+from api.domain.lifecycles import BRIEF_LASTS
 from api.domain.permissions import (
+    TREATING,
     Action,
     Actor,
     Standing,
+    may_ever,
     may_see_case,
     may_see_flag,
     may_see_restricted,
-    role_may_ever,
     why_not,
 )
 from api.errors import (
@@ -30,6 +32,7 @@ from api.errors import (
     NotFound,
     PreconditionRequired,
     Refusal,
+    SignInAgain,
     Stale,
     Unauthorized,
 )
@@ -38,15 +41,20 @@ from api.journal import Happening, record
 from api.models import (
     IS_UNRESOLVED,
     Case,
+    Clinic,
     Consultation,
     Flag,
+    GrantKind,
     Incident,
     Promise,
+    ServiceAccount,
+    SignIn,
     Supervision,
+    User,
 )
-from api.sight import conflicted, links
-from api.tokens import InvalidToken
-from api.vocabulary import Audience, Role, Severity
+from api.sight import conflicted, granted, links, open_briefs
+from api.tokens import Claims, InvalidToken
+from api.vocabulary import Audience, Role, Scope, Severity
 
 bearer = OAuth2PasswordBearer(
     tokenUrl="/v1/auth/token",
@@ -62,26 +70,38 @@ IfMatch = Annotated[
 Child = TypeVar("Child", Incident, Promise, Consultation, Flag)
 
 # Statements that every request runs are built once: building one costs more than running it.
-_session, _user, _clinic = (
-    SQLModel.metadata.tables[name].c for name in ("sessions", "users", "clinics")
-)
 _WHO_IS_SIGNED_IN = (
-    sa.select(_user.role, _clinic.time_zone)
-    .select_from(
-        SQLModel.metadata.tables["sessions"]
-        .join(
-            SQLModel.metadata.tables["users"],
-            and_(_user.clinic_id == _session.clinic_id, _user.id == _session.user_id),
-        )
-        .join(SQLModel.metadata.tables["clinics"], _clinic.id == _user.clinic_id)
+    select(
+        col(User.role),
+        col(Clinic.time_zone),
+        col(SignIn.authenticated_at),
+        and_(col(Clinic.requires_totp), col(User.totp_confirmed_at).is_(None)),
     )
+    .select_from(SignIn)
+    .join(User, col(User.id) == SignIn.user_id)
+    .join(Clinic, col(Clinic.id) == User.clinic_id)
     .where(
-        _session.clinic_id == bindparam("clinic"),
-        _session.id == bindparam("session"),
-        _session.user_id == bindparam("user"),
-        _session.revoked_at.is_(None),
-        _session.expires_at > bindparam("now"),
-        _user.is_active.is_(True),
+        col(SignIn.id) == bindparam("session"),
+        col(SignIn.user_id) == bindparam("user"),
+        col(SignIn.revoked_at).is_(None),
+        col(SignIn.expires_at) > bindparam("now"),
+        col(SignIn.idle_at) > bindparam("now"),
+        col(User.is_active).is_(True),
+    )
+)
+
+
+_WHICH_SOFTWARE = (
+    select(col(ServiceAccount.scopes), col(Clinic.time_zone))
+    .select_from(SignIn)
+    .join(ServiceAccount, col(ServiceAccount.id) == SignIn.account_id)
+    .join(Clinic, col(Clinic.id) == ServiceAccount.clinic_id)
+    .where(
+        col(SignIn.id) == bindparam("session"),
+        col(SignIn.account_id) == bindparam("user"),
+        col(SignIn.revoked_at).is_(None),
+        col(SignIn.expires_at) > bindparam("now"),
+        col(ServiceAccount.is_active).is_(True),
     )
 )
 
@@ -96,25 +116,37 @@ async def _signed_in(
         claims = request.app.state.tokens.read(token, tx.now)
     except InvalidToken as error:
         raise Unauthorized from error
-    known = await tx.exec(
-        _WHO_IS_SIGNED_IN,
-        params={
-            "clinic": claims.clinic_id,
-            "session": claims.session_id,
-            "user": claims.user_id,
-            "now": tx.now,
-        },
-    )
-    if (found := known.first()) is None:
+    await tx.enter(claims.clinic_id)
+    asked = {"session": claims.session_id, "user": claims.user_id, "now": tx.now}
+    if (person := (await tx.exec(_WHO_IS_SIGNED_IN, asked)).first()) is not None:
+        role, time_zone, authenticated_at, must_enrol = person
+        actor = Actor(claims.user_id, role, claims.session_id, authenticated_at)
+    elif (software := (await tx.exec(_WHICH_SOFTWARE, asked)).first()) is not None:
+        scopes, time_zone = software
+        must_enrol = False
+        actor = _software(claims, scopes)
+        await request.app.state.throttle.pace(str(actor.id))
+        tx.withhold_sealed_text(unless=Scope.narrative_read in actor.scopes)
+    else:
         raise Unauthorized
-    role, time_zone = found
-    tx.enter(ClinicContext(claims.clinic_id, ZoneInfo(time_zone)))
-    actor = Actor(claims.user_id, role, claims.session_id)
+    tx.know_zone(ZoneInfo(time_zone))
     request.state.signed_in = (tx.clinic, actor)
+    if must_enrol and request.scope["route"].path not in _OPEN_BEFORE_ENROLMENT:
+        raise Forbidden("This clinic asks for a second factor: enrol at /v1/me/totp first.")
     return actor
 
 
+def _software(claims: Claims, scopes: Collection[str]) -> Actor:
+    known = frozenset(scope for scope in Scope if str(scope) in scopes)
+    return Actor(claims.user_id, Role.service, claims.session_id, scopes=known)
+
+
 Me = Annotated[Actor, Depends(_signed_in)]
+
+_OPEN_BEFORE_ENROLMENT = {"/v1/me", "/v1/me/totp", "/v1/me/totp/confirm", "/v1/auth/revoke"}
+
+RECENT = timedelta(minutes=15)
+"""How long ago a sign-in may be for what needs a recent one."""
 
 
 class may:  # noqa: N801 - reads as a sentence: Depends(may(Action.case_open))
@@ -130,13 +162,28 @@ class may:  # noqa: N801 - reads as a sentence: Depends(may(Action.case_open))
         return me
 
 
+class may_one_of(may):  # noqa: N801 - as above
+    """Guard an operation with two sides, each for others; the operation asks which it is."""
+
+    def __init__(self, action: Action, other: Action) -> None:
+        super().__init__(action)
+        self.other = other
+
+    async def __call__(self, request: Request, me: Me) -> Actor:
+        """Give the actor, or refuse with 403 who may do neither."""
+        request.state.action = self.action
+        if not may_ever(me, self.other):
+            refuse_role(me, self.action)
+        return me
+
+
 class may_on_cases(may):  # noqa: N801 - as above
     """Guard an operation across cases: a case's clinician may, whatever their role became."""
 
     async def __call__(self, request: Request, me: Me, tx: Tx) -> Actor:  # type: ignore[override]
         """Give the actor, or refuse with 403."""
         request.state.action = self.action
-        if not role_may_ever(me.role, self.action):
+        if not may_ever(me, self.action):
             await _refuse_without_a_case(tx, me, self.action)
         return me
 
@@ -177,30 +224,18 @@ class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.cas
     async def __call__(self, request: Request, case_id: UUID, me: Me, tx: Tx) -> OpenCase:
         """Give the case. 404 when the actor may not know of it, 403 when they may not do this."""
         request.state.action = self.action
-        found = await self._load(tx, me, case_id, lock=_writes(request))
-        if found is None or not may_see_case(me, found.standing):
+        found = await find_case(tx, me, case_id, lock=_writes(request))
+        if found is None or not may_see_case(found.standing):
             raise _hidden(me, self.action)
-        _allow(self.action, found.standing)
+        _allow(me, self.action, found.standing)
         if _writes(request):
             _refuse_voided(found.row)
             await catch_up(tx, found.row)
         elif _is_due(found.row, tx):
-            await tx.begin_writing()
-            due = await self._load(tx, me, case_id, lock=True) or found
+            due = await find_case(tx, me, case_id, lock=True) or found
             await catch_up(tx, due.row)
-            found = await self._load(tx, me, case_id, lock=False) or found
+            found = await find_case(tx, me, case_id) or found
         return found
-
-    async def _load(
-        self, tx: Transaction, me: Actor, case_id: UUID, *, lock: bool
-    ) -> OpenCase | None:
-        statement = _one_case(me.role == Role.supervisor, lock)
-        rows = (await tx.exec(statement, params=_asking(tx, me, case_id))).all()
-        if not rows:
-            return None
-        case, linked, conflicted, *_ = rows[0]
-        waiting = tuple(WaitingFlag(*row[3:]) for row in rows if row[3:] and row[3])
-        return OpenCase(case, _standing(me, case, linked, conflicted), waiting)
 
 
 class record_for(Generic[Child]):  # noqa: N801 - as above
@@ -220,11 +255,10 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
         found = await self._load(tx, me, record_id, lock=lock)
         if found is None or not self._visible(me, found):
             raise _hidden(me, self.action)
-        _allow(self.action, found.standing)
+        _allow(me, self.action, found.standing)
         if lock:
             _refuse_voided_record(found)
         elif _is_due(found.case, tx):
-            await tx.begin_writing()
             found = await self._load(tx, me, record_id, lock=True) or found
         await catch_up(tx, found.case)
         return found
@@ -232,15 +266,21 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
     async def _load(
         self, tx: Transaction, me: Actor, record_id: UUID, *, lock: bool
     ) -> OpenRecord[Child] | None:
-        statement = _one_record(self.model, me.role == Role.supervisor, lock)
+        statement = _one_record(self.model, me.role, lock)
         found = (await tx.exec(statement, params=_asking(tx, me, record_id))).first()
         if found is None:
             return None
-        row, case, linked, conflicted = found
-        return OpenRecord(row, case, _standing(me, case, linked, conflicted))
+        row, case, *held = found
+        standing = _standing(me, case, *held)
+        if self.model is Consultation and me.role == Role.consultant and not standing.own:
+            # the statement finds only what they may read the brief of
+            standing = Standing(consulting=True)
+        return OpenRecord(row, case, standing)
 
     def _visible(self, me: Actor, found: OpenRecord[Child]) -> bool:
-        return may_see_case(me, found.standing) and _may_see_record(me, found.row, found.standing)
+        if found.standing.consulting:
+            return True
+        return may_see_case(found.standing) and _may_see_record(me, found.row, found.standing)
 
 
 class incident_for(record_for[Incident]):  # noqa: N801 - as above
@@ -289,6 +329,49 @@ class flag_for(record_for[Flag]):  # noqa: N801 - as above
         return await self.open(request, flag_id, me, tx)
 
 
+async def find_case(
+    tx: Transaction, me: Actor, case_id: UUID, *, lock: bool = False
+) -> OpenCase | None:
+    """Load a case and how somebody stands to it, whether or not they may see it."""
+    rows = (await tx.exec(_one_case(me.role, lock), _asking(tx, me, case_id))).all()
+    if not rows:
+        return None
+    case, *standing = rows[0][:_ASKED]
+    flags = (row[_ASKED:] for row in rows)
+    waiting = tuple(WaitingFlag(*flag) for flag in flags if flag and flag[0])
+    return OpenCase(case, _standing(me, case, *standing), waiting)
+
+
+async def sees(tx: Transaction, me: Actor, case_id: UUID) -> OpenCase:
+    """Load a case that somebody sees. Raises 404 where they may not know of it."""
+    found = await find_case(tx, me, case_id)
+    if found is None or not may_see_case(found.standing):
+        raise NotFound
+    return found
+
+
+async def load_case(tx: Transaction, case_id: UUID) -> Case:
+    """Load a case for somebody who knows no more of it than its id; 404 where there is none."""
+    found: Case | None = (await tx.exec(select(Case).where(Case.id == case_id))).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def standings_on(tx: Transaction, me: Actor, cases: Iterable[Case]) -> dict[UUID, Standing]:
+    """Say how somebody stands to each of several cases that a list shows them."""
+    own = Standing(own=True)
+    standings = {case.id: own for case in cases if case.clinician_id == me.id}
+    others = [case.id for case in cases if case.id not in standings]
+    if me.is_software:
+        return dict.fromkeys(others, Standing(service=True))
+    if others:
+        asked = {**_asking(tx, me, me.id), "cases": others}
+        for case_id, *held in await tx.exec(_several_cases(me.role), asked):
+            standings[case_id] = _standing_of(*held)
+    return standings
+
+
 def check_version(version: int, if_match: str | None) -> None:
     """Compare `If-Match` with a locked row's version. Raises 428 without, 412 when stale."""
     if if_match is None:
@@ -302,10 +385,19 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
+def require_recent_sign_in(me: Actor, now: datetime) -> None:
+    """Raise 403 where the last proof of who is asking is too long ago for what is asked."""
+    if not me.signed_in_since(now - RECENT):
+        raise SignInAgain
+
+
 def refuse_role(me: Actor, action: Action) -> None:
     """Raise 403 for a role that never may use an operation."""
-    if not role_may_ever(me.role, action):
-        raise Forbidden(f"The role {me.role.replace('_', ' ')} does not do this.")
+    if may_ever(me, action):
+        return
+    if me.is_software:
+        raise Forbidden("This software was not given the scope for it.")
+    raise Forbidden(f"The role {me.role.replace('_', ' ')} does not do this.")
 
 
 async def journal_refusal(request: Request, refusal: Refusal) -> None:
@@ -318,7 +410,7 @@ async def journal_refusal(request: Request, refusal: Refusal) -> None:
     clinic, actor = signed_in
     database: Database = request.app.state.database
     async with database.transaction(request.state.request_id) as tx:
-        tx.enter(clinic)
+        await tx.enter(clinic.id, clinic.zone)
         record(
             tx,
             Happening.refused,
@@ -355,7 +447,11 @@ def _hidden(me: Actor, action: Action) -> Refusal:
     return NotFound()
 
 
-def _allow(action: Action, standing: Standing) -> None:
+def _allow(me: Actor, action: Action, standing: Standing) -> None:
+    if standing.service:
+        # it sees every case, and does with it what its scopes say
+        refuse_role(me, action)
+        return
     reason = why_not(action, standing)
     if reason is not None:
         raise Forbidden(reason)
@@ -383,20 +479,34 @@ def _may_see_record(me: Actor, row: Any, standing: Standing) -> bool:
     return True
 
 
-def _standing(me: Actor, case: Case, linked: bool, conflicted: bool) -> Standing:  # noqa: FBT001
-    return Standing(
-        own=case.clinician_id == me.id, linked=bool(linked), conflicted=bool(conflicted)
-    )
+def _standing(me: Actor, case: Case, *held: object) -> Standing:
+    if me.is_software:
+        return Standing(service=True)
+    if case.clinician_id == me.id:
+        return Standing(own=True)
+    return _standing_of(*held)
+
+
+def _standing_of(*held: object) -> Standing:
+    linked, covering, opened, conflict = map(bool, held)
+    return Standing(linked=linked, covering=covering, opened=opened, conflicted=conflict)
 
 
 def _asking(tx: Transaction, me: Actor, row_id: UUID) -> dict[str, Any]:
     """Fill the placeholders of `_one_case` and `_one_record`."""
-    return {"clinic": tx.clinic.id, "row": row_id, "me": me.id, "today": tx.today}
+    return {
+        "clinic": tx.clinic.id,
+        "row": row_id,
+        "me": me.id,
+        "now": tx.now,
+        "since": tx.now - BRIEF_LASTS,
+        "today": tx.today,
+    }
 
 
 @cache
-def _one_case(supervises: bool, lock: bool) -> Any:  # noqa: FBT001 - they are the cache's key
-    statement = select(Case, *_standing_columns(supervises)).where(
+def _one_case(role: Role, lock: bool) -> Any:  # noqa: FBT001 - they are the cache's key
+    statement = select(Case, *_standing_columns(role)).where(
         col(Case.clinic_id) == bindparam("clinic"), col(Case.id) == bindparam("row")
     )
     if lock:
@@ -411,14 +521,30 @@ def _one_case(supervises: bool, lock: bool) -> Any:  # noqa: FBT001 - they are t
 
 
 @cache
-def _one_record(model: Any, supervises: bool, lock: bool) -> Any:  # noqa: FBT001 - as above
+def _one_record(model: Any, role: Role, lock: bool) -> Any:  # noqa: FBT001 - as above
     statement = (
-        select(model, Case, *_standing_columns(supervises))
+        select(model, Case, *_standing_columns(role))
         .join(Case, and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id))
         .where(model.clinic_id == bindparam("clinic"), model.id == bindparam("row"))
     )
+    if model is Consultation and role == Role.consultant:
+        me, now, since = map(_placeholder, ("me", "now", "since"))
+        brief = open_briefs(me, now, since)
+        statement = statement.where(or_(col(Case.clinician_id) == me, brief))
     # both rows: a waiting reader would otherwise go on with the record as it was before
     return _locked(statement, Case, model) if lock else statement
+
+
+@cache
+def _several_cases(role: Role) -> Any:
+    return select(col(Case.id), *_standing_columns(role)).where(
+        col(Case.clinic_id) == bindparam("clinic"),
+        col(Case.id).in_(bindparam("cases", expanding=True)),
+    )
+
+
+_ASKED = 5
+"""The case itself, and the four columns of how somebody stands to it."""
 
 
 def _placeholder(name: str) -> Any:
@@ -429,11 +555,18 @@ def _locked(statement: Any, *models: Any) -> Any:
     return statement.with_for_update(of=models).execution_options(populate_existing=True)
 
 
-def _standing_columns(supervises: bool) -> tuple[Any, Any]:  # noqa: FBT001 - as above
-    """Ask in SQL how somebody stands to a case: linked to its clinician, and conflicted."""
-    if not supervises:
-        return literal(False), literal(False)  # noqa: FBT003
-    clinic, me, today = map(_placeholder, ("clinic", "me", "today"))
-    held = links(clinic, me, today, supervises=True)
-    linked = exists().where(*held, col(Supervision.clinician_id) == Case.clinician_id)
-    return linked, conflicted(clinic, me)
+def _standing_columns(role: Role) -> tuple[Any, ...]:
+    """Ask in SQL how somebody who is not its clinician stands to a case, as `Standing` has it."""
+    clinic, me, now, today = map(_placeholder, ("clinic", "me", "now", "today"))
+    never: Any = literal(False)  # noqa: FBT003
+    linked = covering = opened = conflict = never
+    if role in TREATING:
+        covering = granted(GrantKind.cover, clinic, me, now)
+        conflict = conflicted(clinic, me, now)
+    if role == Role.supervisor:
+        held = links(clinic, me, today, supervises=True)
+        linked = exists().where(*held, col(Supervision.clinician_id) == Case.clinician_id)
+        opened = granted(GrantKind.break_glass, clinic, me, now)
+    # whose case it is sees it whatever else holds, so nothing else is looked up
+    not_own = col(Case.clinician_id) != me
+    return tuple(and_(not_own, held) for held in (linked, covering, opened, conflict))

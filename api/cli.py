@@ -13,12 +13,14 @@ import typer
 import uvicorn
 from alembic import command
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.db import Database
 from api.demo import run_demo
 from api.founding import found_clinic
 from api.logs import configure_logs
 from api.main import create_app, migrations
+from api.runtime_role import grant_to_runtime_role, why_unsafe
 from api.settings import Settings, random_secret
 from api.tokens import Passwords
 from api.worker import work_for_ever
@@ -41,7 +43,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Serve the API on the configured database."""
-    _settings()
+    _refuse_unsafe(_settings())
     uvicorn.run(
         "api.main:app_from_environment",
         factory=True,
@@ -57,10 +59,12 @@ def serve(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database's tables up to date."""
+    """Bring the database's tables up to date, and let the role that serves use them."""
+    settings = _settings()
     config = migrations()
-    config.attributes["url"] = _settings().owner_database_url
+    config.attributes["url"] = settings.owner_database_url
     command.upgrade(config, "head")
+    asyncio.run(grant_to_runtime_role(settings.owner_database_url, settings.database_url))
     typer.echo("The database is up to date.")
 
 
@@ -85,6 +89,7 @@ def bootstrap(
 def worker() -> None:
     """Keep flags up to date each minute, beside the server."""
     settings = _settings()
+    _refuse_unsafe(settings)
     configure_logs()
     asyncio.run(_until_stopped(work_for_ever(Database(settings.database_url))))
 
@@ -133,6 +138,17 @@ def _settings() -> Settings:
     except ValidationError as error:
         # never the values: one of them may be a secret
         _stop("; ".join(problem["msg"] for problem in error.errors(include_input=False)))
+
+
+def _refuse_unsafe(settings: Settings) -> None:
+    """Stop where the database's role could read over the walls between clinics."""
+    try:
+        reason = asyncio.run(why_unsafe(settings.database_url))
+    except (OSError, SQLAlchemyError) as error:
+        # without its text: the address may hold a password
+        _stop(f"The database in BN_DATABASE_URL cannot be reached ({type(error).__name__}).")
+    if reason is not None:
+        _stop(f"{reason} The README's production part has the roles to make.")
 
 
 def _stop(reason: str) -> NoReturn:

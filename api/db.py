@@ -1,17 +1,30 @@
-"""The engine, and one transaction for each request."""
+"""The engine, and one transaction for each request, within the walls of one clinic."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 from fastapi import Depends, Request
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.models import WITHHELD
+from api.walls import (
+    ENTERED,
+    HERE,
+    WalledConnection,
+    WalledSession,
+    confined,
+    enter_on_postgresql,
+    leave,
+)
 
 Clock = Callable[[], datetime]
 Writer = Callable[["Transaction", list[dict[str, Any]]], Awaitable[None]]
@@ -21,7 +34,6 @@ STATEMENT_TIMEOUT = 5_000
 LOCK_TIMEOUT = 2_000
 SQLITE_BUSY_TIMEOUT = 5_000
 CONNECT_TIMEOUT = 2
-READS = frozenset({"GET", "HEAD"})
 QUEUE_TIMEOUT = 5
 """Seconds a request waits for its turn at the database when many come at once."""
 
@@ -29,6 +41,17 @@ QUEUE_TIMEOUT = 5
 def utc_now() -> datetime:
     """Give the present instant."""
     return datetime.now(UTC)
+
+
+class AcrossClinics(NamedTuple):
+    """A question that is asked before a clinic is known: who signs in, and who has work to do.
+
+    `plain` is for SQLite; PostgreSQL answers by a function of the owner's, named in `guarded`,
+    because the role that serves sees no clinic's rows before it has entered one.
+    """
+
+    plain: Any
+    guarded: sa.TextClause
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +63,7 @@ class ClinicContext:
 
 
 class Transaction:
-    """One transaction at one instant, within one clinic once it is entered.
-
-    A request that only reads runs each statement by itself, without BEGIN and COMMIT around them;
-    where it finds something to write, `begin_writing` opens the one transaction for all of it.
-    """
+    """One transaction at one instant, within one clinic once it is entered."""
 
     def __init__(
         self,
@@ -52,24 +71,34 @@ class Transaction:
         now: datetime,
         request_id: str | None = None,
         *,
-        writing: bool = True,
+        walled: bool = True,
     ) -> None:
-        self.session = session
-        self._writing = writing
+        self._session = session
+        self._walled = walled
         self._last: dict[Writer, list[dict[str, Any]]] = {}
+        self._entered: UUID | None = None
+        self._clinic: ClinicContext | None = None
         self.now = now
         self.request_id = request_id
-        self._clinic: ClinicContext | None = None
 
-    def enter(self, clinic: ClinicContext) -> None:
-        """Work in this clinic from here on."""
-        self._clinic = clinic
+    async def enter(self, clinic_id: UUID, zone: ZoneInfo | None = None) -> None:
+        """Work in this clinic from here on, and see no other; `zone`, where it is known already."""
+        self._entered = clinic_id
+        self._session.info[ENTERED] = clinic_id
+        if zone is not None:
+            self.know_zone(zone)
+        if self._is_postgresql:
+            await self._session.run_sync(enter_on_postgresql, clinic_id)
+
+    def know_zone(self, zone: ZoneInfo) -> None:
+        """Count days as the entered clinic does."""
+        self._clinic = ClinicContext(self._here, zone)
 
     @property
     def clinic(self) -> ClinicContext:
         """The clinic entered. Raises RuntimeError before that: nothing is read from everywhere."""
         if self._clinic is None:
-            raise RuntimeError("no clinic was entered")
+            raise RuntimeError("no clinic was entered, or not its zone is known")
         return self._clinic
 
     @property
@@ -77,29 +106,44 @@ class Transaction:
         """The calendar day in the clinic."""
         return self.now.astimezone(self.clinic.zone).date()
 
-    @property
-    def exec(self) -> Any:
-        """Run a statement; the session's own `exec`."""
-        return self.session.exec
+    def withhold_sealed_text(self, *, unless: bool) -> None:
+        """From here on, load rows without the texts that are sealed."""
+        if not unless:
+            self._session.info[WITHHELD] = True
 
-    async def begin_writing(self) -> None:
-        """Go on in a transaction, where a request that reads found something to write."""
-        if not self._writing:
-            await self.session.commit()
-            await self.session.connection(execution_options={"isolation_level": "READ COMMITTED"})
-            self._writing = True
+    async def exec(self, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Run a statement, confined to the clinic entered; RuntimeError before one is."""
+        if self._walled:
+            params = {**(params or {}), HERE: self._here}
+            statement = confined(statement)
+        return await self._session.exec(statement, params=params)
+
+    async def ask_everywhere(self, question: AcrossClinics, **params: Any) -> Any:
+        """Ask what must be asked before a clinic is known."""
+        if self._is_postgresql:
+            connection = await self.connection()
+            return await connection.execute(question.guarded, params)
+        return await self._session.exec(question.plain, params=params)
+
+    async def connection(self) -> AsyncConnection:
+        """Give the bare connection, which has only the database's own wall."""
+        return await self._session.connection()
 
     def add(self, row: Any) -> None:
-        """Keep a new row; it is written at the next flush. RuntimeError in a request that reads."""
-        if not self._writing:
-            raise RuntimeError("begin_writing() comes before a write")
-        self.session.add(row)
+        """Keep a new row; it is written at the next flush, and must be of the clinic entered."""
+        self._session.add(row)
 
     def write_last(self, write: Writer, row: dict[str, Any]) -> None:
         """Keep a row that is written just before the commit, in one go with others of its kind."""
-        if not self._writing:
-            raise RuntimeError("begin_writing() comes before a write")
         self._last.setdefault(write, []).append(row)
+
+    async def insert(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        """Insert rows of the clinic entered; RuntimeError for a row of another."""
+        for row in rows:
+            self._refuse_elsewhere(row["clinic_id"])
+        connection = await self._session.connection()
+        # a list of one would take the driver's slower way of many
+        await connection.execute(sa.insert(table), rows if len(rows) > 1 else rows[0])
 
     async def finish(self) -> None:
         """Write all that was kept back, at the latest before the commit."""
@@ -110,42 +154,47 @@ class Transaction:
 
     async def flush(self) -> None:
         """Write what is pending, so that later statements of this transaction see it."""
-        await self.session.flush()
+        await self._session.flush()
+
+    @property
+    def _is_postgresql(self) -> bool:
+        bind: Any = self._session.bind
+        return bool(bind.dialect.name == "postgresql")
+
+    @property
+    def _here(self) -> UUID:
+        if self._entered is None:
+            raise RuntimeError("no clinic was entered")
+        return self._entered
+
+    def _refuse_elsewhere(self, clinic_id: UUID) -> None:
+        if self._walled and clinic_id != self._here:
+            raise RuntimeError("a row of another clinic")
 
 
 class Database:
     """The engine and the clock: where transactions come from."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int = 10, clock: Clock = utc_now, walled: bool = True
+    ) -> None:
         self.clock = clock
         self.engine = _engine(url, pool_size)
-        self._each_by_itself = (
-            None
-            if self.engine.dialect.name == "sqlite"
-            else self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        )
+        self._session = WalledSession if walled else Session
+        self._walled = walled
 
     @asynccontextmanager
     async def transaction(self, request_id: str | None = None) -> AsyncIterator[Transaction]:
         """Open a transaction; commit at the end, or roll back when something was raised."""
-        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
-            tx = Transaction(session, self.clock(), request_id)
+        async with (
+            AsyncSession(
+                self.engine, expire_on_commit=False, sync_session_class=self._session
+            ) as session,
+            session.begin(),
+        ):
+            tx = Transaction(session, self.clock(), request_id, walled=self._walled)
             yield tx
             await tx.finish()
-
-    @asynccontextmanager
-    async def reading(self, request_id: str | None = None) -> AsyncIterator[Transaction]:
-        """Open what a request that reads needs: a transaction only if it comes to write."""
-        if self._each_by_itself is None:
-            # SQLite's readers wait their turn like its writers
-            async with self.transaction(request_id) as tx:
-                yield tx
-            return
-        async with AsyncSession(self._each_by_itself, expire_on_commit=False) as session:
-            tx = Transaction(session, self.clock(), request_id, writing=False)
-            yield tx
-            await tx.finish()
-            await session.commit()
 
     async def dispose(self) -> None:
         """Close every connection."""
@@ -154,8 +203,7 @@ class Database:
 
 async def _transaction(request: Request) -> AsyncIterator[Transaction]:
     database: Database = request.app.state.database
-    opened = database.reading if request.method in READS else database.transaction
-    async with opened(request.state.request_id) as tx:
+    async with database.transaction(request.state.request_id) as tx:
         yield tx
 
 
@@ -181,15 +229,21 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         # short statements: compiling them costs more than it saves
         "jit": "off",
     }
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=False,
         pool_timeout=QUEUE_TIMEOUT,
-        connect_args={"server_settings": settings, "timeout": CONNECT_TIMEOUT},
+        connect_args={
+            "server_settings": settings,
+            "timeout": CONNECT_TIMEOUT,
+            "connection_class": WalledConnection,
+        },
     )
+    event.listen(engine.sync_engine, "checkin", leave)
+    return engine
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

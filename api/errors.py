@@ -7,6 +7,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
+from limits.errors import StorageError
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -66,6 +67,15 @@ class Forbidden(Refusal):
     status, code, title = 403, "forbidden", "Not allowed"
 
 
+class SignInAgain(Forbidden):
+    """What is asked for needs a recent sign-in (step-up, RFC 9470)."""
+
+    code, title = "sign-in-again", "Recent sign-in needed"
+
+    def __init__(self) -> None:
+        super().__init__("Sign in again first: this needs a sign-in of the last 15 minutes.")
+
+
 class NotFound(Refusal):
     """There is no such record, or none that the caller may know of: the same body."""
 
@@ -115,6 +125,18 @@ class PreconditionRequired(Refusal):
         super().__init__("Send If-Match with the ETag of the version you read.")
 
 
+class TooMany(Refusal):
+    """Too much was tried from here. `seconds`: when to try again."""
+
+    status, code, title = 429, "too-many-requests", "Too many requests"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            "Too many attempts came from here. Wait a while, and try again.",
+            headers={"Retry-After": str(max(1, seconds))},
+        )
+
+
 class Unavailable(Refusal):
     """The database cannot answer just now; nothing was kept."""
 
@@ -154,6 +176,7 @@ def add_error_handlers(app: FastAPI, witness: Witness) -> None:
     app.add_exception_handler(HTTPException, refuse_http)
     app.add_exception_handler(SQLAlchemyError, _database_failed)
     app.add_exception_handler(OSError, _database_failed)
+    app.add_exception_handler(StorageError, _database_failed)
     app.add_exception_handler(ResponseValidationError, failed)
 
 
@@ -216,7 +239,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _database_failed(request: Request, error: Exception) -> Response:
     # a timeout or a lost connection may pass; anything else is ours to mend
-    if isinstance(error, PoolTimeout | OSError) or (
+    if isinstance(error, PoolTimeout | OSError | StorageError) or (
         isinstance(error, DBAPIError) and not isinstance(error, IntegrityError | DataError)
     ):
         log.warning("database_unavailable", kind=type(error).__name__)

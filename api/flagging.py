@@ -92,7 +92,6 @@ async def catch_up_due(tx: Transaction, scope: ColumnElement[bool]) -> None:
     )
     if (await tx.exec(due.limit(1))).first() is None:
         return
-    await tx.begin_writing()
     while await catch_up_batch(tx, scope):
         pass
 

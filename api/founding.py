@@ -3,7 +3,7 @@
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from api.db import ClinicContext, Transaction
+from api.db import Transaction
 from api.journal import Happening, record
 from api.models import Clinic, User
 from api.vocabulary import Role
@@ -14,10 +14,10 @@ async def found_clinic(
 ) -> tuple[UUID, UUID]:
     """Make a clinic and its admin; give the ids of both."""
     clinic = Clinic(name=name, time_zone=time_zone, created_at=tx.now, updated_at=tx.now)
+    await tx.enter(clinic.id, ZoneInfo(time_zone))
     tx.add(clinic)
     # the admin's row points at the clinic's
     await tx.flush()
-    tx.enter(ClinicContext(clinic.id, ZoneInfo(time_zone)))
     admin = User(
         clinic_id=clinic.id,
         name="Admin",

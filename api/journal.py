@@ -5,7 +5,6 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
@@ -18,6 +17,9 @@ class Happening(StrEnum):
 
     signed_in = "session.signed_in"
     signed_out = "session.signed_out"
+    session_refreshed = "session.refreshed"
+    session_ended = "session.ended"
+    session_token_reused = "session.token_reused"  # noqa: S105 - the name of a happening
     refused = "request.refused"
     clinic_founded = "clinic.founded"
     clinic_changed = "clinic.changed"
@@ -25,9 +27,25 @@ class Happening(StrEnum):
     user_created = "user.created"
     user_changed = "user.changed"
     password_changed = "user.password_changed"  # noqa: S105 - the name of a happening
+    password_reset_offered = "user.password_reset_offered"  # noqa: S105 - as above
+    password_reset = "user.password_reset"  # noqa: S105 - as above
+    totp_begun = "totp.begun"
+    totp_confirmed = "totp.confirmed"
+    totp_removed = "totp.removed"
+    recovery_code_used = "totp.recovery_code_used"
     supervision_began = "supervision.created"
     supervision_changed = "supervision.changed"
     supervision_ended = "supervision.ended"
+    service_created = "service_account.created"
+    service_changed = "service_account.changed"
+    service_secret_added = "service_account.secret_added"  # noqa: S105 - the name of a happening
+    service_secret_ended = "service_account.secret_ended"  # noqa: S105 - as above
+    recused = "recusal.created"
+    recusal_ended = "recusal.ended"
+    cover_arranged = "cover.arranged"
+    cover_ended = "cover.ended"
+    glass_broken = "break_glass.opened"
+    glass_reviewed = "break_glass.reviewed"
     case_opened = "case.opened"
     case_changed = "case.changed"
     case_transferred = "case.transferred"
@@ -95,10 +113,8 @@ def record(
     tx.write_last(_append, entry)
 
 
-_INSERT = sa.insert(SQLModel.metadata.tables[JournalEntry.__tablename__])
+_TABLE = SQLModel.metadata.tables[JournalEntry.__tablename__]
 
 
 async def _append(tx: Transaction, entries: list[dict[str, Any]]) -> None:
-    connection = await tx.session.connection()
-    # a list of one would take the driver's slower way of many
-    await connection.execute(_INSERT, entries if len(entries) > 1 else entries[0])
+    await tx.insert(_TABLE, entries)

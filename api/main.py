@@ -19,18 +19,28 @@ from api.logs import configure_logs
 from api.pages import Bookmarks
 from api.routes import (
     auth,
+    break_glass,
     cases,
     clinic,
     consultations,
+    covers,
     flagged_cases,
     flags,
     health,
     incidents,
+    keys,
     promises,
+    recusals,
+    reset,
+    service_accounts,
+    sessions,
     supervisions,
+    totp,
     users,
 )
+from api.sessions import SessionTimes
 from api.settings import Settings
+from api.throttle import Throttle
 from api.tokens import AccessTokens, Passwords
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +56,6 @@ therapist are how therapy works, and are never a flag.
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     """Build the application on one database, with one clock."""
-    secret = settings.secret_key.get_secret_value()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,15 +76,15 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         telemetry={"logs": False, "tracing": False, "metrics": False},
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.database = Database(settings.database_url, pool_size=settings.pool_size, clock=clock)
-    app.state.tokens = AccessTokens(secret, timedelta(minutes=settings.access_token_minutes))
-    app.state.passwords = Passwords(settings.password_checks_at_once)
-    app.state.bookmarks = Bookmarks(secret)
-    app.state.migration_head = migration_head()
+    furnish(app, settings, clock)
     add_error_handlers(app, journal_refusal)
     app.add_middleware(Envelope)
     for door in (
         auth,
+        reset,
+        sessions,
+        totp,
+        keys,
         users,
         supervisions,
         cases,
@@ -84,11 +93,33 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         consultations,
         flags,
         flagged_cases,
+        recusals,
+        covers,
+        break_glass,
+        service_accounts,
         clinic,
         health,
     ):
         app.include_router(door.router)
     return app
+
+
+def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
+    """Give the application what its rooms share: database, keys, and what counts attempts."""
+    secret = settings.secret_key.get_secret_value()
+    app.state.database = Database(settings.database_url, pool_size=settings.pool_size, clock=clock)
+    app.state.tokens = AccessTokens(
+        secret, timedelta(minutes=settings.access_token_minutes), settings.signing_keys
+    )
+    app.state.session_times = SessionTimes(
+        timedelta(hours=settings.session_hours), timedelta(minutes=settings.idle_minutes)
+    )
+    app.state.throttle = Throttle(
+        settings.throttle_storage_url, secret, settings.password_checks_at_once
+    )
+    app.state.passwords = Passwords(settings.password_checks_at_once)
+    app.state.bookmarks = Bookmarks(secret)
+    app.state.migration_head = migration_head()
 
 
 def app_from_environment() -> FastAPI:

@@ -7,13 +7,16 @@ different tables by their foreign keys: flush the parent before its children.
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from enum import Enum
+from enum import Enum, StrEnum
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import Dialect, ForeignKeyConstraint, Index
+from sqlalchemy import Dialect, ForeignKeyConstraint, Index, event
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import object_session
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
@@ -115,7 +118,7 @@ class Versioned(SQLModel):
 
 
 class Clinic(Versioned, table=True):
-    """A clinic: its name, its time zone, and the thresholds it set itself."""
+    """A clinic: its name, its time zone, the thresholds it set itself, and how people sign in."""
 
     __tablename__ = "clinics"
 
@@ -123,6 +126,7 @@ class Clinic(Versioned, table=True):
     name: str = _text(200)
     time_zone: str = Field(default="UTC", max_length=64)
     thresholds: dict[str, int] = _json(dict)
+    requires_totp: bool = False
 
 
 class Record(Versioned):
@@ -156,17 +160,78 @@ class User(Record, table=True):
     role: Role = _word(Role)
     is_active: bool = True
     password_hash: str = _text(200)
+    totp_secret: str | None = _sealed()
+    totp_confirmed_at: datetime | None = None
+    totp_last_step: int | None = None
 
 
 class SignIn(Record, table=True):
-    """A session: what an access token stands for, read on each request."""
+    """A session: what an access token stands for, read on each request.
+
+    It is a user's or a service account's. It ends at `expires_at` whatever happens, and before
+    that at `idle_at` where nobody refreshes it. `refresh_hash` is of the one refresh token that
+    may be used, `former_refresh_hash` of the one it replaced; `network` is where the session
+    began, as a keyed hash.
+    """
 
     __tablename__ = "sessions"
+    __table_args__ = (
+        _points_at("user_id", "users"),
+        _points_at("account_id", "service_accounts"),
+        Index(None, "clinic_id", "user_id"),
+        Index(None, "clinic_id", "account_id"),
+    )
+
+    user_id: UUID | None = None
+    account_id: UUID | None = None
+    authenticated_at: datetime
+    expires_at: datetime
+    idle_at: datetime
+    refresh_hash: str | None = Field(default=None, max_length=64)
+    former_refresh_hash: str | None = Field(default=None, max_length=64)
+    refreshed_at: datetime | None = None
+    network: str | None = Field(default=None, max_length=64)
+    revoked_at: datetime | None = None
+
+
+class OneTimeCode(Record, table=True):
+    """A code that opens the door once: to recover from a lost device, or to set a new password."""
+
+    __tablename__ = "one_time_codes"
     __table_args__ = (_points_at("user_id", "users"), Index(None, "clinic_id", "user_id"))
 
     user_id: UUID
+    purpose: str = _text(20)
+    code_hash: str = _text(64)
+    expires_at: datetime | None = None
+    used_at: datetime | None = None
+
+
+class ServiceAccount(Record, table=True):
+    """Clinic software that signs in by itself, and may do what its scopes say."""
+
+    __tablename__ = "service_accounts"
+    __table_args__ = (_in_clinic(),)
+
+    name: str = _text(200)
+    scopes: list[str] = _json(list)
+    is_active: bool = True
+    last_used_at: datetime | None = None
+
+
+class ServiceSecret(Record, table=True):
+    """A secret of a service account; two may overlap while one replaces the other."""
+
+    __tablename__ = "service_secrets"
+    __table_args__ = (
+        _points_at("account_id", "service_accounts"),
+        Index(None, "clinic_id", "account_id"),
+    )
+
+    account_id: UUID
+    secret_hash: str = _text(64)
     expires_at: datetime
-    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
 
 
 class Supervision(Record, table=True):
@@ -233,6 +298,40 @@ class Case(Voidable, table=True):
     is_minor: bool | None = None
     transfer_reason: str | None = _sealed()
     recheck_at: datetime | None = None
+
+
+class GrantKind(StrEnum):
+    """Why somebody sees one case, or does not, beside role and supervision."""
+
+    cover = "cover"
+    """A colleague stands in for the case's clinician."""
+    recusal = "recusal"
+    """Somebody keeps away from the case."""
+    break_glass = "break_glass"
+    """A supervisor opened the case in an emergency."""
+
+
+class AccessGrant(Record, table=True):
+    """A dated exception for one person on one case, from `starts_at` until before `ends_at`."""
+
+    __tablename__ = "access_grants"
+    __table_args__ = (
+        _points_at("case_id", "cases"),
+        _points_at("user_id", "users"),
+        Index(None, "clinic_id", "case_id", "user_id"),
+        Index(None, "clinic_id", "user_id", "case_id"),
+    )
+
+    kind: GrantKind = _word(GrantKind)
+    case_id: UUID
+    user_id: UUID
+    starts_at: datetime
+    ends_at: datetime | None = None
+    reason: str | None = _sealed()
+    review_due_at: datetime | None = None
+    reviewed_by_id: UUID | None = None
+    reviewed_at: datetime | None = None
+    review_note: str | None = _sealed()
 
 
 class Incident(Voidable, table=True):
@@ -333,6 +432,42 @@ class Consultation(Record, table=True):
     response: AdviceResponse | None = _word(AdviceResponse, default=None)
     response_reason: str | None = _sealed()
 
+
+class Decline(Record, table=True):
+    """One of those who were asked together does not answer; the others still may."""
+
+    __tablename__ = "declines"
+    __table_args__ = (
+        _points_at("consultation_id", "consultations"),
+        _points_at("user_id", "users"),
+        sa.UniqueConstraint("clinic_id", "consultation_id", "user_id"),
+    )
+
+    consultation_id: UUID
+    user_id: UUID
+    reason: str | None = _sealed()
+
+
+WITHHELD = "sealed text is withheld"
+"""Set in a session's `info`, for software that may not read clinicians' words."""
+
+
+def _leave_out_sealed_text(row: SQLModel, *_: object) -> None:
+    session = object_session(row)
+    if session is not None and WITHHELD in session.info:
+        for name in _sealed_columns(type(row)):
+            # as if it had been loaded so: it is not a change, and is never written back
+            set_committed_value(row, name, None)
+
+
+@cache
+def _sealed_columns(model: type[SQLModel]) -> tuple[str, ...]:
+    columns = sa.inspect(model).column_attrs
+    return tuple(each.key for each in columns if isinstance(each.columns[0].type, SealedText))
+
+
+event.listen(SQLModel, "load", _leave_out_sealed_text, propagate=True)
+event.listen(SQLModel, "refresh", _leave_out_sealed_text, propagate=True)
 
 _UNRESOLVED = "status IN ('open', 'acknowledged')"
 IS_UNRESOLVED = sa.text(f"flags.{_UNRESOLVED}")

@@ -1,10 +1,14 @@
 """What the environment may set, read once into a frozen object; weak secrets are refused."""
 
 import secrets
+from functools import cached_property
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from api.signing import SigningKeys, read_signing_keys
 
 SHORTEST_SECRET = 32
 
@@ -17,7 +21,11 @@ class Settings(BaseSettings):
     database_url: str = "sqlite+aiosqlite:///./boundary-notes.db"
     migrate_database_url: str | None = None
     secret_key: SecretStr = SecretStr("")
+    signing_key_file: Path | None = None
     access_token_minutes: int = Field(default=10, ge=1, le=10)
+    session_hours: int = Field(default=12, ge=1, le=12)
+    idle_minutes: int = Field(default=30, ge=1, le=30)
+    throttle_storage_url: str = Field(default="async+memory://", pattern=r"^async\+")
     password_checks_at_once: int = Field(default=2, ge=1, le=64)
     pool_size: int = Field(default=10, ge=1, le=100)
 
@@ -30,6 +38,16 @@ class Settings(BaseSettings):
                 'for example from: python -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
         return self
+
+    @model_validator(mode="after")
+    def _refuse_a_wrong_key_file(self) -> Self:
+        _ = self.signing_keys
+        return self
+
+    @cached_property
+    def signing_keys(self) -> SigningKeys | None:
+        """The keys that sign access tokens; None: the secret does. Raises ValueError for others."""
+        return None if self.signing_key_file is None else read_signing_keys(self.signing_key_file)
 
     @property
     def owner_database_url(self) -> str:

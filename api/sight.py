@@ -7,9 +7,19 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from api.db import Transaction
-from api.domain.permissions import Actor
-from api.models import Case, Flag, Incident, Supervision, User
-from api.vocabulary import Audience, Role
+from api.domain.permissions import TREATING, Actor
+from api.models import (
+    AccessGrant,
+    Case,
+    Consultation,
+    Decline,
+    Flag,
+    GrantKind,
+    Incident,
+    Supervision,
+    User,
+)
+from api.vocabulary import Audience, ConsultationStatus, Role
 
 
 def supervised_clinicians(tx: Transaction, me: Actor) -> Any:
@@ -20,9 +30,19 @@ def supervised_clinicians(tx: Transaction, me: Actor) -> Any:
 
 
 def visible_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
-    """Say in SQL which cases exist for somebody: what `may_see_case` says of one."""
-    own = and_(col(Case.clinic_id) == tx.clinic.id, col(Case.clinician_id) == me.id)
-    return or_(own, supervised_cases(tx, me)) if me.role == Role.supervisor else own
+    """Say in SQL which cases are listed for somebody: what `may_see_case` says of one.
+
+    A case opened in an emergency is read by its id, and stands in no list.
+    """
+    here = col(Case.clinic_id) == tx.clinic.id
+    if me.is_software:
+        return here
+    seen = [col(Case.clinician_id) == me.id]
+    if me.role in TREATING:
+        seen.append(covered_cases(tx, me))
+    if me.role == Role.supervisor:
+        seen.append(supervised_cases(tx, me))
+    return and_(here, or_(*seen))
 
 
 def supervised_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
@@ -31,24 +51,96 @@ def supervised_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
         col(Case.clinic_id) == tx.clinic.id,
         col(Case.clinician_id) != me.id,
         col(Case.clinician_id).in_(supervised_clinicians(tx, me)),
-        ~conflicted(tx.clinic.id, me.id),
+        ~conflicted(tx.clinic.id, me.id, tx.now),
     )
 
 
-def visible_incidents(me: Actor) -> ColumnElement[bool]:
+def covered_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL in which cases somebody stands in for the clinician."""
+    return and_(
+        granted(GrantKind.cover, tx.clinic.id, me.id, tx.now),
+        ~conflicted(tx.clinic.id, me.id, tx.now),
+    )
+
+
+def queued_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which cases stand in somebody's queue of flagged cases."""
+    if me.is_software:
+        return col(Case.clinic_id) == tx.clinic.id
+    return supervised_cases(tx, me)
+
+
+def unwatched_cases(tx: Transaction) -> ColumnElement[bool]:
+    """Say in SQL which cases no supervisor sees today: not linked, or in conflict."""
+    watcher = aliased(User)
+    return ~exists().where(
+        col(Supervision.clinic_id) == tx.clinic.id,
+        col(Supervision.clinician_id) == Case.clinician_id,
+        col(Supervision.supervisor_id) != Case.clinician_id,
+        *_in_force(tx.today),
+        col(watcher.clinic_id) == tx.clinic.id,
+        col(watcher.id) == Supervision.supervisor_id,
+        col(watcher.role) == Role.supervisor,
+        col(watcher.is_active),
+        ~conflicted(tx.clinic.id, Supervision.supervisor_id, tx.now),
+    )
+
+
+def visible_incidents(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     """Say in SQL which incidents of visible cases exist for somebody."""
+    if me.is_software:
+        return col(Incident.restricted).is_(False)
     return or_(
         col(Incident.restricted).is_(False),
         col(Incident.recorded_by_id) == me.id,
-        col(Case.clinician_id) != me.id,
+        _supervised(tx, me),
     )
 
 
-def visible_flags(me: Actor) -> ColumnElement[bool]:
+def visible_flags(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     """Say in SQL which flags of visible cases exist for somebody: `may_see_flag` of each."""
-    return or_(
-        and_(col(Case.clinician_id) == me.id, col(Flag.restricted).is_(False)),
-        and_(col(Case.clinician_id) != me.id, col(Flag.audience) == Audience.supervisor),
+    treats = or_(
+        col(Case.clinician_id) == me.id, granted(GrantKind.cover, tx.clinic.id, me.id, tx.now)
+    )
+    return and_(
+        or_(col(Flag.restricted).is_(False), _supervised(tx, me)),
+        or_(col(Flag.audience) == Audience.supervisor, treats),
+    )
+
+
+def _supervised(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    return supervised_cases(tx, me) if me.role == Role.supervisor else false()
+
+
+def open_briefs(me: Any, now: Any, since: Any) -> ColumnElement[bool]:
+    """Say in SQL which requests a consultant may read the brief of; values or placeholders.
+
+    Only what a person released: while it is asked of them, or of any, and they have not declined;
+    then while they are its consultant. Both expire, `since` is when.
+    """
+    asked, clinic = col(Consultation.consultant_id), col(Consultation.clinic_id)
+    declined = exists().where(
+        col(Decline.clinic_id) == clinic,
+        col(Decline.consultation_id) == Consultation.id,
+        col(Decline.user_id) == me,
+    )
+    offered = and_(
+        col(Consultation.status) == ConsultationStatus.requested,
+        or_(asked.is_(None), asked == me),
+        col(Consultation.requested_at) > since,
+        ~declined,
+    )
+    held = and_(
+        col(Consultation.status).in_((ConsultationStatus.accepted, ConsultationStatus.in_progress)),
+        asked == me,
+        col(Consultation.accepted_at) > since,
+    )
+    return and_(
+        col(Consultation.released),
+        or_(col(Consultation.recorded_by_id).is_(None), col(Consultation.recorded_by_id) != me),
+        or_(offered, held),
+        col(Case.voided_at).is_(None),
+        ~conflicted(clinic, me, now),
     )
 
 
@@ -70,20 +162,48 @@ def links(clinic: Any, me: Any, today: Any, *, supervises: bool) -> tuple[Column
     return (
         col(Supervision.clinic_id) == clinic,
         col(Supervision.supervisor_id) == me,
+        *_in_force(today),
+    )
+
+
+def _in_force(today: Any) -> tuple[ColumnElement[bool], ...]:
+    return (
         col(Supervision.starts_on) <= today,
         or_(col(Supervision.ends_on).is_(None), col(Supervision.ends_on) > today),
     )
 
 
-# an alias of its own: the statement around it may be about incidents, too
-_About = aliased(Incident)
-
-
-def conflicted(clinic: Any, me: Any) -> ColumnElement[bool]:
-    """Say in SQL whether an incident that stands on a case is about this person's conduct."""
+def granted(kind: GrantKind, clinic: Any, me: Any, now: Any) -> ColumnElement[bool]:
+    """Say in SQL whether an exception of this kind holds now for somebody on a case."""
+    grant = aliased(AccessGrant)
     return exists().where(
-        col(_About.clinic_id) == clinic,
-        col(_About.case_id) == Case.id,
-        col(_About.about_user_id) == me,
-        col(_About.voided_at).is_(None),
+        col(grant.clinic_id) == clinic,
+        col(grant.case_id) == Case.id,
+        col(grant.user_id) == me,
+        col(grant.kind) == kind,
+        *in_force(grant, now),
     )
+
+
+def in_force(grant: Any, now: Any) -> tuple[ColumnElement[bool], ...]:
+    """Say in SQL that an exception holds now."""
+    return (
+        col(grant.starts_at) <= now,
+        or_(col(grant.ends_at).is_(None), col(grant.ends_at) > now),
+    )
+
+
+def conflicted(clinic: Any, me: Any, now: Any) -> ColumnElement[bool]:
+    """Say in SQL whether somebody must not see a case: it concerns them, or they keep away.
+
+    It concerns them where an incident that stands on it is about their conduct.
+    """
+    # an alias of its own: the statement around it may be about incidents, too
+    about = aliased(Incident)
+    concerned = exists().where(
+        col(about.clinic_id) == clinic,
+        col(about.case_id) == Case.id,
+        col(about.about_user_id) == me,
+        col(about.voided_at).is_(None),
+    )
+    return or_(concerned, granted(GrantKind.recusal, clinic, me, now))

@@ -17,11 +17,16 @@ from jose import jwk, jwt
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from api.signing import SigningKeys
+
 ISSUER = "boundary-notes"
 AUDIENCE = "boundary-notes-api"
-ALGORITHM = "HS256"
 TYPE = "at+jwt"
 LONGEST = 4096
+_ES256_SIGNATURE = 64
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""How many points the curve P-256 has: with s, also this less s would sign the same."""
+
 _CLAIMS = {"iss", "aud", "sub", "sid", "cid", "jti", "iat", "nbf", "exp"}
 # Times are checked below, against the clock the request was given: to require one here would have
 # python-jose check it against its own. That exactly our claims are there is checked below as well.
@@ -46,18 +51,32 @@ class Claims:
 
 
 class AccessTokens:
-    """Signs and reads access tokens with one key and its one algorithm."""
+    """Signs and reads access tokens by one algorithm: HS256 from a secret, or ES256 from keys."""
 
-    def __init__(self, secret: str, lifetime: timedelta) -> None:
+    def __init__(
+        self, secret: str, lifetime: timedelta, signing: SigningKeys | None = None
+    ) -> None:
         self.lifetime = lifetime
-        self._kid = hmac.new(secret.encode(), b"key id", hashlib.sha256).hexdigest()[:16]
-        self._key = jwk.construct(secret, ALGORITHM)
+        self.algorithm = "HS256" if signing is None else "ES256"
+        self.published = () if signing is None else signing.published
+        if signing is None:
+            self._kid = hmac.new(secret.encode(), b"key id", hashlib.sha256).hexdigest()[:16]
+            self._signs = jwk.construct(secret, self.algorithm)
+            self._accepted = {self._kid: self._signs}
+        else:
+            self._kid = signing.published[0].kid
+            self._signs = jwk.construct(signing.private, self.algorithm)
+            # verifying needs no private key, so none is kept for it
+            self._accepted = {
+                each.kid: jwk.construct(each.key, self.algorithm) for each in signing.published
+            }
         # a client sends one token many times: its signature is checked once, its times each time
         self._verified = lru_cache(maxsize=1_024)(self._verify)
 
-    def issue(self, claims: Claims, now: datetime) -> str:
-        """Sign an access token that holds from `now` for the lifetime."""
+    def issue(self, claims: Claims, now: datetime, until: datetime | None = None) -> str:
+        """Sign an access token that holds from `now` for the lifetime, and not beyond `until`."""
         issued = int(now.timestamp())
+        ends = issued + int(self.lifetime.total_seconds())
         payload = {
             "iss": ISSUER,
             "aud": AUDIENCE,
@@ -67,11 +86,11 @@ class AccessTokens:
             "jti": uuid4().hex,
             "iat": issued,
             "nbf": issued,
-            "exp": issued + int(self.lifetime.total_seconds()),
+            "exp": ends if until is None else min(ends, int(until.timestamp())),
         }
         headers = {"kid": self._kid, "typ": TYPE}
-        signed: str = jwt.encode(payload, self._key, ALGORITHM, headers=headers)
-        return signed
+        signed: str = jwt.encode(payload, self._signs, self.algorithm, headers=headers)
+        return signed if self.algorithm == "HS256" else _with_the_smaller_s(signed)
 
     def read(self, token: str, now: datetime) -> Claims:
         """Check a token in full. Raises InvalidToken, whatever is wrong with it."""
@@ -83,11 +102,10 @@ class AccessTokens:
 
     def _verify(self, token: str) -> dict[str, Any]:
         """Check everything about a token that time does not change; give its payload."""
-        self._check_shape(token)
         payload: dict[str, Any] = jwt.decode(
             token,
-            self._key,
-            algorithms=[ALGORITHM],
+            self._key_of(token),
+            algorithms=[self.algorithm],
             audience=AUDIENCE,
             issuer=ISSUER,
             options=_OPTIONS,
@@ -98,13 +116,17 @@ class AccessTokens:
             raise InvalidToken
         return payload
 
-    def _check_shape(self, token: str) -> None:
+    def _key_of(self, token: str) -> Any:
+        """Check how a token is spelled; give the one key that its header names."""
         if not token.isascii() or len(token) > LONGEST:
             raise InvalidToken
-        header, _, _ = [_canonical(part) for part in _three_parts(token)]
-        expected = {"alg": ALGORITHM, "kid": self._kid, "typ": TYPE}
-        if json.loads(header) != expected:
+        header, _, signature = [_canonical(part) for part in _three_parts(token)]
+        named = json.loads(header)
+        if named != {"alg": self.algorithm, "kid": named["kid"], "typ": TYPE}:
             raise InvalidToken
+        if self.algorithm == "ES256" and not _is_plain(signature):
+            raise InvalidToken
+        return self._accepted[named["kid"]]
 
     def _check_claims(self, payload: dict[str, Any], now: datetime) -> Claims:
         times = [payload[name] for name in ("iat", "nbf", "exp")]
@@ -141,6 +163,21 @@ def _canonical(part: str) -> bytes:
     if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != part:
         raise InvalidToken
     return decoded
+
+
+def _is_plain(signature: bytes) -> bool:
+    """Tell whether an ES256 signature is in its raw form, and the one of two that we sign."""
+    return len(signature) == _ES256_SIGNATURE and int.from_bytes(signature[32:]) <= _ORDER // 2
+
+
+def _with_the_smaller_s(token: str) -> str:
+    """Choose one of the two signatures that hold: a token then has exactly one spelling."""
+    content, _, part = token.rpartition(".")
+    raw = _canonical(part)
+    if _is_plain(raw):
+        return token
+    other = raw[:32] + (_ORDER - int.from_bytes(raw[32:])).to_bytes(32)
+    return f"{content}.{base64.urlsafe_b64encode(other).rstrip(b'=').decode()}"
 
 
 class Passwords:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import or_
 from sqlmodel import col, select
 
-from api.access import WaitingFlag
+from api.access import WaitingFlag, standings_on
 from api.db import Transaction
 from api.domain.permissions import Actor, Standing, may_see_flag
 from api.domain.values import Output
@@ -89,9 +89,12 @@ class FlagSummary(Output):
 
 
 class CaseRead(RecordRead):
-    """A client's therapy. `client_ref` is the clinic's own pseudonym for the client."""
+    """A client's therapy. `client_ref` is the clinic's own pseudonym for the client.
 
-    client_ref: str
+    Like every sealed text it is null for software without the scope `narrative:read`.
+    """
+
+    client_ref: str | None
     clinician_id: UUID
     status: CaseStatus
     setting: Setting | None
@@ -133,16 +136,17 @@ async def read_cases(tx: Transaction, me: Actor, cases: Sequence[Case]) -> list[
     """Show cases, each with the flags this reader may see."""
     if not cases:
         return []
-    rows = await tx.exec(
-        _WAITING, params={"clinic": tx.clinic.id, "cases": [case.id for case in cases]}
-    )
+    waiting = await waiting_on(tx, cases)
+    standings = await standings_on(tx, me, cases)
+    return [show_case(case, standings[case.id], waiting[case.id]) for case in cases]
+
+
+async def waiting_on(tx: Transaction, cases: Iterable[Case]) -> dict[UUID, list[WaitingFlag]]:
+    """Give what waits on each of these cases, whoever may see it."""
     waiting: dict[UUID, list[WaitingFlag]] = {case.id: [] for case in cases}
-    for case_id, *flag in rows:
+    for case_id, *flag in await tx.exec(_WAITING, {"clinic": tx.clinic.id, "cases": list(waiting)}):
         waiting[case_id].append(WaitingFlag(*flag))
-    return [
-        show_case(case, Standing(own=case.clinician_id == me.id), waiting[case.id])
-        for case in cases
-    ]
+    return waiting
 
 
 def show_case(case: Case, standing: Standing, waiting: Iterable[WaitingFlag]) -> CaseRead:
@@ -175,6 +179,7 @@ class ClinicRead(Output):
     id: UUID
     name: str
     time_zone: str
+    requires_totp: bool
     created_at: datetime
     updated_at: datetime
     version: int

@@ -4,17 +4,26 @@ No answer waits for it: whoever reads flags first does the same.
 """
 
 import asyncio
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy import true
 from sqlmodel import col, select
 
-from api.db import ClinicContext, Database
+from api.db import AcrossClinics, Database
 from api.flagging import catch_up_batch
-from api.models import Clinic
+from api.models import Case, Clinic
 
 EVERY_SECONDS = 60
+
+_CLINICS_WITH_DUE_CASES = AcrossClinics(
+    plain=sa.select(col(Case.clinic_id))
+    .where(col(Case.recheck_at) <= sa.bindparam("present"))
+    .distinct(),
+    guarded=sa.text("SELECT id FROM clinics_with_due_cases(:present)"),
+)
 
 log = structlog.get_logger("worker")
 
@@ -30,19 +39,20 @@ async def work_for_ever(database: Database) -> None:
 async def work_once(database: Database) -> int:
     """Catch up every due case of every clinic; count the cases."""
     async with database.transaction() as tx:
-        clinics = (await tx.exec(select(col(Clinic.id), col(Clinic.time_zone)))).all()
-    return sum([await work_for(database, ClinicContext(i, ZoneInfo(zone))) for i, zone in clinics])
+        due = (await tx.ask_everywhere(_CLINICS_WITH_DUE_CASES, present=tx.now)).all()
+    return sum([await work_for(database, clinic_id) for (clinic_id,) in due])
 
 
-async def work_for(database: Database, clinic: ClinicContext) -> int:
+async def work_for(database: Database, clinic_id: UUID) -> int:
     """Catch up every due case of one clinic, a batch a transaction; count the cases."""
     total = 0
-    while caught_up := await _work_on_a_batch(database, clinic):
+    while caught_up := await _work_on_a_batch(database, clinic_id):
         total += caught_up
     return total
 
 
-async def _work_on_a_batch(database: Database, clinic: ClinicContext) -> int:
+async def _work_on_a_batch(database: Database, clinic_id: UUID) -> int:
     async with database.transaction() as tx:
-        tx.enter(clinic)
+        await tx.enter(clinic_id)
+        tx.know_zone(ZoneInfo((await tx.exec(select(col(Clinic.time_zone)))).one()))
         return await catch_up_batch(tx, true(), skip_locked=True)

@@ -20,7 +20,7 @@ from bench.load import Outcome, Plan
 from bench.report import Report, describe_machine
 from bench.seed import FLAGGED, Seeded, open_connection, seed_clinic
 from bench.servers import ROOT, BenchError, Server, make_database, our_app, plain_app, settle
-from tests.postgres import postgres
+from tests.postgres import postgres, runtime_url
 
 WARM_UP = 1.0  # seconds
 SMALL, LARGE = 1_000, 100_000
@@ -70,9 +70,9 @@ def _measure(
     small_url, large_url = (make_database(server_url, f"bench_{size}") for size in (SMALL, LARGE))
     small, reports, version = asyncio.run(_fill_small(small_url))
     large = asyncio.run(_fill_large(large_url))
-    ours = running.enter_context(our_app(small_url, secret))
+    ours = running.enter_context(our_app(runtime_url(small_url), secret))
     plain = running.enter_context(plain_app(small_url, secret))
-    ours_large = running.enter_context(our_app(large_url, secret))
+    ours_large = running.enter_context(our_app(runtime_url(large_url), secret))
     signer = operations.Signer(secret)
     tasks = [
         *_tasks("ours", ours, signer, small, reports),

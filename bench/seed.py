@@ -59,10 +59,7 @@ async def seed_clinic(connection: Any, *, cases: int, flagged: int) -> Seeded:
     await _copy(connection, Clinic, [clinic.model_dump()])
     people = [_person(clinic.id, number) for number in range(CLINICIANS + 1)]
     await _copy(connection, User, (person.model_dump() for person in people))
-    sessions = [
-        SignIn(**_made(clinic.id), user_id=person.id, expires_at=NOW + timedelta(days=1))
-        for person in people
-    ]
+    sessions = [_session(clinic.id, person.id) for person in people]
     await _copy(connection, SignIn, (session.model_dump() for session in sessions))
     supervisor, *clinicians = people
     links = (_link(clinic.id, supervisor.id, clinician.id) for clinician in clinicians)
@@ -95,6 +92,17 @@ def _person(clinic_id: UUID, number: int) -> User:
         email=f"person-{number}-{clinic_id.hex}@clinic.example",
         role=Role.clinician if number else Role.supervisor,
         password_hash="nobody signs in here",
+    )
+
+
+def _session(clinic_id: UUID, user_id: UUID) -> SignIn:
+    tomorrow = NOW + timedelta(days=1)
+    return SignIn(
+        **_made(clinic_id),
+        user_id=user_id,
+        authenticated_at=NOW,
+        expires_at=tomorrow,
+        idle_at=tomorrow,
     )
 
 

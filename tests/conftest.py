@@ -8,8 +8,9 @@ import pytest
 from alembic import command
 
 from api.main import migrations
-from tests.postgres import postgres
-from tests.world import World, open_world
+from tests.matrix import TABLE, count_cells
+from tests.postgres import postgres, runtime_url
+from tests.world import Urls, World, open_world
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 """When tests begin: a Monday."""
@@ -23,32 +24,40 @@ def migrate(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgresql_urls() -> Iterator[Urls]:
     """A PostgreSQL server of our own, with the newest tables."""
     with postgres() as url:
         migrate(url)
-        yield url
+        yield Urls(runtime_url(url), url)
 
 
 @pytest.fixture(scope="session")
-def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def sqlite_urls(tmp_path_factory: pytest.TempPathFactory) -> Urls:
     """An SQLite file with the newest tables."""
     path: Path = tmp_path_factory.mktemp("sqlite") / "notes.db"
     url = f"sqlite+aiosqlite:///{path}"
     migrate(url)
-    return url
+    return Urls(url, url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
+def urls(request: pytest.FixtureRequest) -> Urls:
     """Each test that touches a database runs on both."""
-    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
-    url: str = request.getfixturevalue(name)
-    return url
+    found: Urls = request.getfixturevalue(f"{request.param}_urls")
+    return found
 
 
 @pytest.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
+async def world(urls: Urls) -> AsyncIterator[World]:
     """Two clinics with somebody in each role, and a clock that the test moves."""
-    async with open_world(database_url, NOON) as opened:
+    async with open_world(urls, NOON) as opened:
         yield opened
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much the matrix asks."""
+    played = len(TABLE), count_cells()
+    terminalreporter.write_line(
+        "the matrix of who may do what: {} operations, {} cells on each database, "
+        "and as many mutants as operations".format(*played)
+    )

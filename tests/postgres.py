@@ -1,5 +1,7 @@
 """A real PostgreSQL for tests and the bench: a child process in a private folder, no network."""
 
+import asyncio
+import hashlib
 import importlib.util
 import os
 import pwd
@@ -15,6 +17,13 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from api.runtime_role import grant_to_runtime_role
+
+RUNTIME_ROLE = "notes_runtime"
 _OLDEST, _PATIENCE = 15, 60.0  # a major version; seconds for each step
 _LONGEST_SOCKET = 107  # characters, on Linux
 _ALWAYS = ("listen_addresses=", "max_connections=200", "timezone=UTC")
@@ -47,6 +56,32 @@ def postgres(*, durable: bool = False) -> Iterator[str]:
                 yield url
                 return
     raise RuntimeError("; ".join(["No PostgreSQL starts here", *(reasons or ["none was found"])]))
+
+
+def runtime_url(owner_url: str) -> str:
+    """Make the role that serves, let it use the tables there are, and give its URL."""
+    return asyncio.run(make_runtime_role(owner_url))
+
+
+async def make_runtime_role(owner_url: str) -> str:
+    """As `runtime_url`, where a loop runs already."""
+    server = make_url(owner_url)
+    # the same in every process that tests on one server, and no secret beside the owner's own
+    known = server.set(database=None).render_as_string(hide_password=False)
+    password = hashlib.sha256(known.encode()).hexdigest()
+    engine = create_async_engine(owner_url, poolclass=NullPool, hide_parameters=True)
+    async with engine.begin() as connection:
+        # two processes may come here at once
+        await connection.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        there = await connection.scalar(
+            text("SELECT true FROM pg_roles WHERE rolname = :name"), {"name": RUNTIME_ROLE}
+        )
+        how = "ALTER" if there else "CREATE"
+        await connection.execute(text(f"{how} ROLE {RUNTIME_ROLE} LOGIN PASSWORD '{password}'"))
+    await engine.dispose()
+    url = server.set(username=RUNTIME_ROLE, password=password)
+    await grant_to_runtime_role(owner_url, url.render_as_string())
+    return url.render_as_string(hide_password=False)
 
 
 def _found() -> Iterator[tuple[str, Path]]:

@@ -12,12 +12,23 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 from httpx import ASGITransport, Response
+from pyotp import TOTP
 from sqlmodel import SQLModel
 
 from api.main import create_app
 from api.settings import Settings
 from tests.conftest import NOON
-from tests.world import PASSWORD, SETTINGS_SECRET, Person, World, made, ok, open_world, promise
+from tests.world import (
+    PASSWORD,
+    SETTINGS_SECRET,
+    Person,
+    Urls,
+    World,
+    made,
+    ok,
+    open_world,
+    promise,
+)
 
 CANARY = "zq7canary4xk"
 """What no answer may contain."""
@@ -66,8 +77,8 @@ async def snapshot(world: World) -> list[tuple[str, int, int]]:
         for table in SQLModel.metadata.sorted_tables
         if table.name != "journal_entries"
     ]
-    async with world.database.transaction() as tx:
-        rows = await (await tx.session.connection()).execute(sa.union_all(*counts))
+    async with world.owner.transaction() as tx:
+        rows = await (await tx.connection()).execute(sa.union_all(*counts))
         return sorted((name, count, versions or 0) for name, count, versions in rows)
 
 
@@ -129,11 +140,16 @@ class _Stage:
         self.calls[method, template] = Call(by, method, template, known, body, headers)
 
     async def set_up(self) -> None:
+        for person in self.people.values():
+            await self.world.token_of(person)
         await self._people()
         await self._cases()
         await self._records()
         await self._consultations()
         await self._flags()
+        await self._exceptions()
+        await self._software()
+        await self._sign_in()
 
     async def _link(self, supervisor: str, clinician: str) -> dict[str, Any]:
         return made(
@@ -282,6 +298,82 @@ class _Stage:
         ok(await supervisor.post(f"/v1/flags/{resolved}/resolve", resolution))
         await self.call("supervisor", "POST", f"{path}/reopen", {"reason": "new"}, flag_id=resolved)
 
+    async def _exceptions(self) -> None:
+        clinician, admin = self.people["clinician"], self.people["admin"]
+        path = "/v1/cases/{case_id}/recusals"
+        held = [
+            made(await admin.post(f"/v1/cases/{self.case_id}/recusals", {"user_id": str(who.id)}))
+            for who in (self.people["consultant"], self.people["privacy_officer"])
+        ]
+        away = {"user_id": str(self.people["colleague"].id)}
+        await self.call("admin", "POST", path, away, case_id=self.case_id)
+        ids = {"case_id": self.case_id, "recusal_id": held[0]["id"]}
+        await self.call("admin", "DELETE", f"{path}/{{recusal_id}}", None, True, **ids)
+        cover = {
+            "case_id": self.case_id,
+            "user_id": str(self.people["supervisor"].id),
+            "starts_on": self.world.day(),
+            "ends_on": self.world.day(5),
+        }
+        covers = [made(await clinician.post("/v1/covers", cover)) for _ in range(2)]
+        await self.call("clinician", "POST", "/v1/covers", cover)
+        await self.call(
+            "clinician", "DELETE", "/v1/covers/{cover_id}", None, True, cover_id=covers[0]["id"]
+        )
+        opened = []
+        for _ in range(3):
+            case = await clinician.case()
+            emergency = {"case_id": case["id"], "reason": "Nobody could be reached."}
+            opened.append((emergency, case))
+        for emergency, _ in opened[:2]:
+            self.opening = made(await self.people["stranger"].post("/v1/break-glass", emergency))
+        await self.call("stranger", "POST", "/v1/break-glass", opened[2][0])
+        await self.call(
+            "privacy_officer",
+            "POST",
+            "/v1/break-glass/{opening_id}/review",
+            {"review_note": "It was needed."},
+            opening_id=self.opening["id"],
+        )
+
+    async def _software(self) -> None:
+        admin, path = self.people["admin"], "/v1/service-accounts"
+        body = {"name": "Diary", "scopes": ["cases:read"]}
+        one, _ = [made(await admin.post(path, body)) for _ in range(2)]
+        await self.call("admin", "POST", path, {**body, "secret_days": 30})
+        path = f"{path}/{{account_id}}"
+        await self.call("admin", "PATCH", path, {"name": "Another"}, True, account_id=one["id"])
+        await self.call("admin", "POST", f"{path}/secrets", {"days": 30}, account_id=one["id"])
+        ids = {"account_id": one["id"], "secret_id": one["secrets"][0]["id"]}
+        await self.call("admin", "DELETE", f"{path}/secrets/{{secret_id}}", None, **ids)
+        call = self.calls["DELETE", f"{path}/secrets/{{secret_id}}"]
+        call.headers["If-Match"] = '"1"'
+
+    async def _sign_in(self) -> None:
+        clinician, path = self.people["clinician"], "/v1/sessions/{session_id}"
+        form = {"grant_type": "password", "username": clinician.email, "password": PASSWORD}
+        for _ in range(2):
+            ok(await self.world.http.post("/v1/auth/token", data=form))
+        session = ok(await clinician.get("/v1/sessions"))["items"][0]
+        await self.call("clinician", "DELETE", path, None, True, session_id=session["id"])
+        factor = "/v1/me/totp"
+        await self.call("colleague", "POST", factor)
+        for part, confirmed in (("stranger", False), ("privacy_officer", True)):
+            secret = ok(await self.people[part].post(factor))["secret"]
+            code = {"code": TOTP(secret).at(self.world.clock.now)}
+            if confirmed:
+                ok(await self.people[part].post(f"{factor}/confirm", code))
+            else:
+                await self.call(part, "POST", f"{factor}/confirm", code)
+        await self.call("privacy_officer", "DELETE", factor, None, True)
+        lost = self.people["colleague"]
+        offer = "/v1/users/{user_id}/password-reset"
+        code = made(await self.people["admin"].post(offer.format(user_id=lost.id)))["code"]
+        new = {"username": lost.email, "code": code, "password": "another long and fictional one"}
+        await self.call("colleague", "POST", "/v1/auth/password", new)
+        other = self.people["privacy_officer"].id
+        await self.call("admin", "POST", offer, None, user_id=other)
+
 
 def _password_change() -> dict[str, Any]:
     return {"current_password": PASSWORD, "password": "another long and fictional one"}
@@ -289,7 +381,14 @@ def _password_change() -> dict[str, Any]:
 
 FORMS = {("POST", "/v1/auth/token")}
 NOTHING_TO_SAY = {("POST", "/v1/auth/revoke")}
-READERS = {"/v1/users": "admin", "/v1/flagged-cases": "supervisor", "/v1/supervisions": "admin"}
+READERS = {
+    "/v1/users": "admin",
+    "/v1/flagged-cases": "supervisor",
+    "/v1/supervisions": "admin",
+    "/v1/service-accounts": "admin",
+    "/v1/service-accounts/{account_id}": "admin",
+    "/v1/break-glass": "privacy_officer",
+}
 """Who may use a GET that a clinician may not, or sees more there."""
 
 
@@ -318,16 +417,15 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def stage_url(request: pytest.FixtureRequest) -> str:
-    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
-    url: str = request.getfixturevalue(name)
-    return url
+def stage_urls(request: pytest.FixtureRequest) -> Urls:
+    found: Urls = request.getfixturevalue(f"{request.param}_urls")
+    return found
 
 
 @pytest.fixture(scope="module")
-async def stage(stage_url: str) -> AsyncIterator[tuple[World, dict[Key, Call]]]:
+async def stage(stage_urls: Urls) -> AsyncIterator[tuple[World, dict[Key, Call]]]:
     """One world for all tests that write nothing, with the valid uses of each operation."""
-    async with open_world(stage_url, NOON) as opened:
+    async with open_world(stage_urls, NOON) as opened:
         yield tolerant(opened), await staged(opened, opened.here)
 
 
@@ -904,7 +1002,7 @@ async def test_a_bad_id_in_a_path_is_refused(home: World, calls: dict[Key, Call]
         for bad in (CANARY, "1", f"{uuid4()}0", "%00", "%ed%a0%80"):
             name = template.partition("{")[2].partition("}")[0]
             call = calls.get((method, template))
-            by = call.by if call else home.clinician
+            by = call.by if call else reader(home.here, template)
             path = template.replace("{" + name + "}", bad)
             body = {"json": call.body} if call and call.body is not None else {}
             refused(await by.send(method, path, **body), 404, 422, why=(method, path))

@@ -70,7 +70,7 @@ async def test_of_many_changes_to_one_version_exactly_one_succeeds(world: World)
     )
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [200] + [412] * 19
-    async with world.database.transaction() as tx:
+    async with world.owner.transaction() as tx:
         found = await tx.exec(
             select(col(Incident.version)).where(
                 col(Incident.kind) == "hurtful_words", col(Incident.case_id) == UUID(case["id"])
@@ -89,7 +89,7 @@ async def test_fifty_cases_opened_at_once_with_one_reference_become_one(world: W
 
 
 async def _count_entries(world: World, ids: set[str]) -> int:
-    async with world.database.transaction() as tx:
+    async with world.owner.transaction() as tx:
         entries = await tx.exec(
             select(col(JournalEntry.record_ids)).where(
                 col(JournalEntry.happening) == "incident.reported",

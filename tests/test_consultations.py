@@ -416,12 +416,16 @@ async def test_only_some_kinds_of_advice_count_as_consulted(world: World) -> Non
         assert await world.supervisor.flags(case) == left, kind
 
 
-async def test_a_consultant_sees_nothing_yet(world: World) -> None:
+async def test_drafts_and_unreleased_requests_are_hidden_from_consultants(world: World) -> None:
     consultant = world.here["consultant"]
     case = await world.clinician.case()
-    asked = await brought_to(
-        world, case, "requested", released=True, consultant_id=str(consultant.id)
-    )
-    assert (await consultant.get(f"/v1/consultations/{asked['id']}")).status_code == 403
-    assert (await moved(world, asked, "accept", by=consultant)).status_code == 403
-    assert (await consultant.get("/v1/consultations")).status_code == 403
+    for status, released in (("draft", True), ("draft", False), ("requested", False)):
+        asked = await brought_to(
+            world, case, status, released=released, consultant_id=str(consultant.id)
+        )
+        assert (await consultant.get(f"/v1/consultations/{asked['id']}")).status_code == 404
+        for move in ("accept", "decline", "start", "complete"):
+            assert (await moved(world, asked, move, by=consultant)).status_code == 404, move
+        for move in ("request", "cancel", "respond"):
+            assert (await moved(world, asked, move, by=consultant)).status_code == 403, move
+    assert ok(await consultant.get("/v1/consultations"))["items"] == []

@@ -1,8 +1,10 @@
 """The laws by which flags live, tried on made-up cases of every shape."""
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -10,7 +12,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.db import ClinicContext, Transaction
+from api.db import Transaction
 from api.domain.facts import Facts
 from api.domain.rules import evaluate
 from api.flagging import _CaseFile, _Run, _settle
@@ -33,6 +35,9 @@ class Pad:
 
     def __init__(self) -> None:
         self.rows: list[Any] = []
+        self.info: dict[str, Any] = {}
+        self.bind = SimpleNamespace(dialect=SimpleNamespace(name="sqlite"))
+        self.sync_session = self
 
     def add(self, row: Any) -> None:
         self.rows.append(row)
@@ -45,7 +50,7 @@ class Desk:
         clinic = uuid4()
         self.now = NOW
         self.tx = Transaction(cast("Any", Pad()), NOW)
-        self.tx.enter(ClinicContext(clinic, ZoneInfo("UTC")))
+        asyncio.run(self.tx.enter(clinic, ZoneInfo("UTC")))
         case = Case(
             clinic_id=clinic,
             client_ref="made up",

@@ -277,7 +277,7 @@ async def test_every_move_of_a_flag_is_journalled(world: World) -> None:
 
 async def test_a_case_without_anything_pending_is_never_rechecked(world: World) -> None:
     case = await world.clinician.case()
-    async with world.database.transaction() as tx:
+    async with world.owner.transaction() as tx:
         found = await tx.exec(
             select(col(Case.recheck_at)).where(col(Case.client_ref) == case["client_ref"])
         )

@@ -12,22 +12,28 @@ from sqlmodel import SQLModel
 
 from api.main import migrations
 from tests.conftest import NOON
-from tests.world import made, open_world, promise
+from tests.postgres import make_runtime_role
+from tests.world import Urls, made, ok, open_world, promise
 
 VERSIONS = Path(__file__).parent.parent / "alembic" / "versions"
 
 
 @pytest.fixture
-async def empty_url(database_url: str, tmp_path: Path) -> str:
+async def empty_url(urls: Urls, tmp_path: Path) -> str:
     """An empty database of its own."""
-    if database_url.startswith("sqlite"):
+    if urls.owner.startswith("sqlite"):
         return f"sqlite+aiosqlite:///{tmp_path / 'migrated.db'}"
     name = f"migrated_{uuid4().hex}"
-    engine = create_async_engine(database_url, isolation_level="AUTOCOMMIT")
+    engine = create_async_engine(urls.owner, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.exec_driver_sql(f"CREATE DATABASE {name}")
     await engine.dispose()
-    return database_url.replace("/postgres?", f"/{name}?")
+    return urls.owner.replace("/postgres?", f"/{name}?")
+
+
+async def both_urls(url: str) -> Urls:
+    """Give how the role that serves reaches a database, and how its owner does."""
+    return Urls(url if url.startswith("sqlite") else await make_runtime_role(url), url)
 
 
 class Migrated:
@@ -86,17 +92,27 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
     database = Migrated(empty_url)
     await database.to("head")
     assert await database.tables() == set(SQLModel.metadata.tables)
-    async with open_world(empty_url, NOON) as world:
+    async with open_world(await both_urls(empty_url), NOON) as world:
         case = await world.clinician.case()
         await world.clinician.incident(case, "hurtful_words")
         made(await world.clinician.post(f"/v1/cases/{case['id']}/promises", promise(world)))
         question = {"kind": "ethics", "urgency": "urgent", "question": "What do you see?"}
-        made(await world.clinician.post(f"/v1/cases/{case['id']}/consultations", question))
-    assert all((await database.rows()).values()), "every table holds something"
+        path = f"/v1/cases/{case['id']}/consultations"
+        asked = made(await world.clinician.post(path, {**question, "released": True}))
+        path = f"/v1/consultations/{asked['id']}"
+        ok(await world.clinician.post(f"{path}/request"))
+        ok(await world.here["consultant"].post(f"{path}/decline", {"reason": "no time"}))
+        away = {"user_id": str(world.stranger.id)}
+        made(await world.admin.post(f"/v1/cases/{case['id']}/recusals", away))
+        diary = {"name": "Diary", "scopes": ["cases:read"]}
+        made(await world.admin.post("/v1/service-accounts", diary))
+        made(await world.admin.post(f"/v1/users/{world.clinician.id}/password-reset"))
+    held = await database.rows()
+    assert all(held.values()), held
     await database.to("base")
     assert await database.tables() == set()
     await database.to("head")
-    async with open_world(empty_url, NOON) as world:
+    async with open_world(await both_urls(empty_url), NOON) as world:
         await world.clinician.case()
 
 

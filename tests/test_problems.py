@@ -1,5 +1,6 @@
 """Refusals: one form for all, the same for what is not there and what may not be known."""
 
+import re
 import socket
 import threading
 import time
@@ -166,19 +167,21 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
         call = theirs.get((method, template))
         part = _part(world.there, call.by) if call else _reader_of(template)
         by = world.here[part]
-        name = template.partition("{")[2].partition("}")[0]
+        names = re.findall(r"{(\w+)}", template)
         answers = []
-        for record_id in (ids[name], str(uuid4())):
+        for known in (ids, {name: str(uuid4()) for name in names}):
             options: dict[str, Any] = {"headers": {"If-Match": '"1"'}}
             if call and call.body is not None:
                 options["json"] = call.body
-            answers.append(await by.send(method, template.format(**{name: record_id}), **options))
+            path = template.format(**{name: known[name] for name in names})
+            answers.append(await by.send(method, path, **options))
         for answer in answers:
             refused(answer, 404, why=(method, template))
         assert len({repr(without_id(answer)) for answer in answers}) == 1, (method, template)
-        tried.add(name)
+        tried.update(names)
     nouns = {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id"}
-    assert tried == nouns | {"user_id", "supervision_id"}
+    people = {"user_id", "supervision_id", "session_id", "account_id", "secret_id"}
+    assert tried == nouns | people | {"recusal_id", "cover_id", "opening_id"}
 
 
 async def test_a_record_one_may_not_know_of_is_answered_as_one_that_does_not_exist(
@@ -189,7 +192,7 @@ async def test_a_record_one_may_not_know_of_is_answered_as_one_that_does_not_exi
         if (
             not {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id"}
             & call.ids.keys()
-        ):
+        ) or call.by is world.admin:
             continue
         # of the same role, but neither the case's clinician nor linked to them
         outsider = world.colleague if call.by is world.clinician else world.stranger
@@ -211,8 +214,11 @@ def _part(people: dict[str, Person], person: Person) -> str:
     return part
 
 
+ADMINISTERED = ("/v1/users", "/v1/supervisions", "/v1/service-accounts")
+
+
 def _reader_of(template: str) -> str:
-    return "admin" if template.startswith(("/v1/users", "/v1/supervisions")) else "clinician"
+    return "admin" if template.startswith(ADMINISTERED) else "clinician"
 
 
 async def test_a_refusal_to_somebody_signed_in_is_journalled_with_what_was_asked_for(
@@ -227,7 +233,7 @@ async def test_a_refusal_to_somebody_signed_in_is_journalled_with_what_was_asked
         (unseen, "case:read", [str(case_id)]),
         (forbidden, "user:list", []),
     ):
-        async with world.database.transaction() as tx:
+        async with world.owner.transaction() as tx:
             entries = await tx.exec(
                 select(JournalEntry).where(
                     JournalEntry.request_id == answer.headers["x-request-id"]
@@ -366,8 +372,8 @@ async def test_without_its_journal_entry_nothing_is_answered(
     """A refusal that cannot be journalled is 503, not the refusal; no byte of the record leaves."""
     me = tolerant(world).clinician
     await world.token_of(me)
-    async with world.database.transaction() as tx:
-        run = (await tx.session.connection()).exec_driver_sql
+    async with world.owner.transaction() as tx:
+        run = (await tx.connection()).exec_driver_sql
         await run("ALTER TABLE journal_entries RENAME TO journal_elsewhere")
     try:
         began = time.monotonic()
@@ -375,8 +381,8 @@ async def test_without_its_journal_entry_nothing_is_answered(
         written = await me.post("/v1/cases", {"client_ref": CANARY})
         assert time.monotonic() - began < 4
     finally:
-        async with world.database.transaction() as tx:
-            run = (await tx.session.connection()).exec_driver_sql
+        async with world.owner.transaction() as tx:
+            run = (await tx.connection()).exec_driver_sql
             await run("ALTER TABLE journal_elsewhere RENAME TO journal_entries")
     for answer in (refusal, written):
         assert_unavailable(answer, answer.request.method)

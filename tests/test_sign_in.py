@@ -69,6 +69,7 @@ def same_body(response: Response) -> str:
 async def add_user(world: World, person: Person, email: str, **fields: Any) -> None:
     """Give another clinic or person an address."""
     async with world.database.transaction() as tx:
+        await tx.enter(person.clinic_id)
         user = (await tx.exec(select(User).where(User.id == person.id))).one()
         for name, value in {"email": email, **fields}.items():
             setattr(user, name, value)
@@ -395,7 +396,9 @@ async def test_no_password_and_no_token_is_ever_logged_or_journalled(
     logged = spoken.out + spoken.err + caplog.text
     assert "/v1/auth/token" in logged  # something is logged, and captured here
     async with world.database.transaction() as tx:
-        entries = (await (await tx.session.connection()).execute(sa.select(JournalEntry))).all()
+        await tx.enter(me.clinic_id)
+        connection = await tx.connection()
+        entries = (await connection.execute(sa.select(JournalEntry))).all()
         users = (await tx.exec(select(User.password_hash))).all()
     journal = str(entries)
     assert "user.password_changed" in journal

@@ -2,11 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from api.db import ClinicContext
 from api.worker import work_for, work_once
 from tests.test_flag_life import acknowledge, resolve, the_flag
 from tests.world import Person, World, incident, made, ok, promise
@@ -191,7 +189,7 @@ async def test_the_worker_finds_the_same_as_the_reader(world: World) -> None:
     worked_daily = await _a_busy_case(world, there)
     for _ in range(70):
         world.clock.forward(days=1)
-        await work_for(world.database, ClinicContext(there.clinic_id, ZoneInfo("UTC")))
+        await work_for(world.database, there.clinic_id)
     late = await _story(world.supervisor, read_late)
     daily = await _story(world.there["supervisor"], worked_daily)
     assert late == daily

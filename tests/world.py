@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,13 +16,21 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from uuid_utils.compat import uuid7
 
-from api.db import ClinicContext, Database
-from api.main import create_app
-from api.models import Clinic, SignIn, Supervision, User
+from api.db import Database
+from api.main import create_app, furnish
+from api.models import Clinic, ServiceAccount, SignIn, Supervision, User
 from api.routes.incidents import IncidentCreate
 from api.settings import Settings, random_secret
 from api.tokens import AccessTokens, Claims
-from api.vocabulary import Role
+from api.vocabulary import Role, Scope
+
+
+class Urls(NamedTuple):
+    """How one database is reached: by the role that serves, and by the owner of the tables."""
+
+    runtime: str
+    owner: str
+
 
 PASSWORD = "a long and fictional password"
 SETTINGS_SECRET = random_secret()
@@ -140,6 +148,8 @@ class World:
     app: FastAPI
     http: AsyncClient
     clock: Clock
+    owner: Database
+    """The database as the owner of the tables reaches it, who founds clinics and sees all."""
     here: dict[str, Person] = field(default_factory=dict)
     there: dict[str, Person] = field(default_factory=dict)
 
@@ -188,25 +198,30 @@ class World:
 
     async def _sign_in(self, person: Person) -> None:
         async with self.database.transaction() as tx:
+            await tx.enter(person.clinic_id)
+            for_ever = tx.now + timedelta(days=4000)
             session = SignIn(
                 clinic_id=person.clinic_id,
                 user_id=person.id,
                 created_at=tx.now,
                 updated_at=tx.now,
-                expires_at=tx.now + timedelta(days=4000),
+                authenticated_at=for_ever,
+                expires_at=for_ever,
+                idle_at=for_ever,
             )
             tx.add(session)
-            person.session_id = session.id
+        # known to others only once it is committed: they may be asking at the same moment
+        person.session_id = session.id
 
     async def clinic(self, time_zone: str = "UTC") -> dict[str, Person]:
         """Found another clinic with all its people."""
-        async with self.database.transaction() as tx:
+        async with self.owner.transaction() as tx:
             founded = Clinic(
                 name="Fictional Clinic", time_zone=time_zone, created_at=tx.now, updated_at=tx.now
             )
+            await tx.enter(founded.id, ZoneInfo(time_zone))
             tx.add(founded)
             await tx.flush()
-            tx.enter(ClinicContext(founded.id, ZoneInfo(time_zone)))
             people = {}
             for part, role in PEOPLE.items():
                 user = User(
@@ -214,7 +229,7 @@ class World:
                     name=part.replace("_", " ").title(),
                     email=f"{part}-{founded.id.hex}@clinic.example",
                     role=role,
-                    password_hash=_password_hash(),
+                    password_hash=cheap_password_hash(),
                     created_at=tx.now,
                     updated_at=tx.now,
                 )
@@ -234,19 +249,28 @@ class World:
         return people
 
 
+_idle: list[FastAPI] = []
+"""Applications that no world uses just now. Building one takes longer than most tests."""
+
+
 @asynccontextmanager
-async def open_world(url: str, now: datetime) -> AsyncIterator[World]:
+async def open_world(urls: Urls, now: datetime) -> AsyncIterator[World]:
     """Open a world on a migrated database."""
     clock = Clock(now)
-    app = create_app(Settings(database_url=url, secret_key=SETTINGS_SECRET), clock)
+    url = urls.runtime
+    owner = Database(urls.owner, pool_size=1, clock=clock, walled=False)
+    app = _idle.pop() if _idle else create_app(Settings(secret_key=SETTINGS_SECRET))
+    furnish(app, Settings(database_url=url, secret_key=SETTINGS_SECRET), clock)
     transport = ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://notes.test") as http:
-        world = World(app, http, clock)
+        world = World(app, http, clock, owner)
         world.here, world.there = await world.clinic(), await world.clinic()
         try:
             yield world
         finally:
             await world.database.dispose()
+            await owner.dispose()
+            _idle.append(app)
 
 
 def ok(response: Response, status: int = 200) -> dict[str, Any]:
@@ -292,6 +316,35 @@ def promise(world: World, **fields: Any) -> dict[str, Any]:
 
 
 @cache
-def _password_hash() -> str:
+def cheap_password_hash() -> str:
+    """Give a hash of PASSWORD that costs next to nothing to check."""
     hasher = PasswordHash((Argon2Hasher(memory_cost=8, time_cost=1, parallelism=1),))
     return hasher.hash(PASSWORD)
+
+
+async def software(world: World, *scopes: Scope | str, of: Person | None = None) -> Person:
+    """Let software of this person's clinic (default: the one here) sign in with these scopes."""
+    clinic_id = (of or world.admin).clinic_id
+    async with world.owner.transaction() as tx:
+        await tx.enter(clinic_id)
+        for_ever = tx.now + timedelta(days=4000)
+        account = ServiceAccount(
+            clinic_id=clinic_id,
+            name="Fictional Software",
+            scopes=list(map(str, scopes)),
+            created_at=tx.now,
+            updated_at=tx.now,
+        )
+        tx.add(account)
+        await tx.flush()
+        session = SignIn(
+            clinic_id=clinic_id,
+            account_id=account.id,
+            authenticated_at=tx.now,
+            expires_at=for_ever,
+            idle_at=for_ever,
+            created_at=tx.now,
+            updated_at=tx.now,
+        )
+        tx.add(session)
+    return Person(world, clinic_id, account.id, Role.service, "", session.id)

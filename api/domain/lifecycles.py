@@ -27,6 +27,9 @@ ANSWER_WITHIN = {
     ConsultationUrgency.emergency: timedelta(hours=24),
 }
 
+BRIEF_LASTS = timedelta(days=30)
+"""How long a consultant may read a brief, from being asked or, once accepted, from then on."""
+
 LOOK_WITHIN = {
     Severity.critical: timedelta(hours=24),
     Severity.high: timedelta(hours=48),

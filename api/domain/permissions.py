@@ -1,10 +1,11 @@
 """Who may do what: the permission table, as values and one question."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from api.vocabulary import Audience, Role, Severity
+from api.vocabulary import Audience, Role, Scope, Severity
 
 
 class Action(StrEnum):
@@ -63,6 +64,25 @@ class Action(StrEnum):
     me_read = "me:read"
     me_change = "me:change"
     sign_out = "session:end"
+    session_list = "session:list"
+    session_close = "session:close"
+    totp_read = "totp:read"
+    totp_change = "totp:change"
+    user_reset = "user:reset"
+    service_list = "service:list"
+    service_create = "service:create"
+    service_read = "service:read"
+    service_change = "service:change"
+    recusal_list = "recusal:list"
+    recusal_create = "recusal:create"
+    recusal_end = "recusal:end"
+    cover_list = "cover:list"
+    cover_create = "cover:create"
+    cover_end = "cover:end"
+    glass_list = "glass:list"
+    glass_break = "glass:break"
+    glass_review = "glass:review"
+    queue_unwatched = "queue:unwatched"
 
 
 A = Action
@@ -136,18 +156,57 @@ LINKED_CASE = frozenset(
 )
 """What a supervisor may do with the cases of the clinicians they answer for."""
 
-_EVERYONE = frozenset(
+_READING = frozenset(
     {
-        A.rules_read,
-        A.vocabulary_read,
-        A.me_read,
-        A.me_change,
-        A.sign_out,
-        A.user_read,
-        A.supervision_list,
-        A.supervision_read,
+        A.case_list,
+        A.case_read,
+        A.timeline_read,
+        A.incident_list,
+        A.incident_read,
+        A.promise_list,
+        A.promise_read,
+        A.consultation_list,
+        A.consultation_read,
+        A.flag_list,
+        A.flag_read,
     }
 )
+
+COVERED_CASE = OWN_CASE - {A.case_open, A.case_void}
+"""What a colleague may do who stands in for a case's clinician."""
+
+OPENED_CASE = _READING
+"""What a supervisor may do with a case opened in an emergency: read."""
+
+EXCEPTIONS = frozenset(
+    {A.recusal_list, A.recusal_create, A.cover_list, A.cover_create, A.cover_end, A.glass_list}
+)
+"""What those who treat or supervise may do about who sees a case."""
+
+BRIEFS = frozenset(
+    {
+        A.consultation_list,
+        A.consultation_read,
+        A.consultation_accept,
+        A.consultation_decline,
+        A.consultation_start,
+        A.consultation_complete,
+    }
+)
+"""What a consultant may do, with the requests that reach them."""
+
+_ANYONE = frozenset({A.rules_read, A.vocabulary_read, A.sign_out})
+_EVERYONE = _ANYONE | {
+    A.me_read,
+    A.me_change,
+    A.session_list,
+    A.session_close,
+    A.totp_read,
+    A.totp_change,
+    A.user_read,
+    A.supervision_list,
+    A.supervision_read,
+}
 _ADMINISTRATION = frozenset(
     {
         A.thresholds_read,
@@ -157,18 +216,73 @@ _ADMINISTRATION = frozenset(
         A.user_list,
         A.user_create,
         A.user_change,
+        A.user_reset,
+        A.service_list,
+        A.service_create,
+        A.service_read,
+        A.service_change,
         A.supervision_create,
         A.supervision_change,
+        A.recusal_list,
+        A.recusal_create,
+        A.recusal_end,
+    }
+)
+_WATCHING = frozenset(
+    {
+        A.thresholds_read,
+        A.clinic_read,
+        A.user_list,
+        A.service_list,
+        A.service_read,
+        A.recusal_list,
+        A.cover_list,
+        A.glass_list,
+        A.glass_review,
+        A.queue_unwatched,
     }
 )
 _ROOMS: dict[Role, frozenset[Action]] = {
-    Role.clinician: _EVERYONE | OWN_CASE | {A.thresholds_read, A.clinic_read},
-    Role.supervisor: _EVERYONE | OWN_CASE | LINKED_CASE | {A.thresholds_read, A.clinic_read},
-    Role.consultant: _EVERYONE,
-    Role.privacy_officer: _EVERYONE | {A.thresholds_read, A.clinic_read, A.user_list},
+    Role.clinician: _EVERYONE | OWN_CASE | EXCEPTIONS | {A.thresholds_read, A.clinic_read},
+    Role.supervisor: _EVERYONE
+    | OWN_CASE
+    | LINKED_CASE
+    | EXCEPTIONS
+    | {A.thresholds_read, A.clinic_read, A.glass_break},
+    Role.consultant: _EVERYONE | BRIEFS,
+    Role.privacy_officer: _EVERYONE | _WATCHING,
     Role.admin: _EVERYONE | _ADMINISTRATION,
-    Role.service: frozenset(),
+    Role.service: _ANYONE,
 }
+
+_SCOPES: dict[Scope, frozenset[Action]] = {
+    Scope.cases_read: _READING
+    - {A.consultation_list, A.consultation_read, A.flag_list, A.flag_read},
+    Scope.cases_write: frozenset(
+        {
+            A.case_open,
+            A.case_change,
+            A.case_void,
+            A.incident_report,
+            A.incident_change,
+            A.incident_void,
+            A.promise_record,
+            A.promise_change,
+            A.promise_void,
+        }
+    ),
+    Scope.consultations_create: frozenset(
+        {
+            A.consultation_draft,
+            A.consultation_change,
+            A.consultation_request,
+            A.consultation_cancel,
+        }
+    ),
+    Scope.consultations_read: frozenset({A.consultation_list, A.consultation_read}),
+    Scope.flags_read: frozenset({A.flag_list, A.flag_read, A.queue_read}),
+}
+"""What clinic software may do by each scope; the others only widen these."""
 
 TREATING = frozenset({Role.clinician, Role.supervisor})
 """The roles that may be given a case."""
@@ -176,11 +290,23 @@ TREATING = frozenset({Role.clinician, Role.supervisor})
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who is asking."""
+    """Who is asking: a person, or clinic software with its scopes."""
 
     id: UUID
     role: Role
     session_id: UUID
+    authenticated_at: datetime | None = None
+    """When they last proved who they are; None where nobody asks for it."""
+    scopes: frozenset[Scope] = frozenset()
+
+    @property
+    def is_software(self) -> bool:
+        """Tell whether this is no person."""
+        return self.role == Role.service
+
+    def signed_in_since(self, earliest: datetime) -> bool:
+        """Tell whether they have proved who they are since then."""
+        return self.authenticated_at is not None and self.authenticated_at >= earliest
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,43 +317,77 @@ class Standing:
     """Its clinician."""
     linked: bool = False
     """A supervisor who answers for its clinician today."""
+    covering: bool = False
+    """Stands in for its clinician today."""
+    opened: bool = False
+    """Opened it in an emergency, a short while ago."""
+    consulting: bool = False
+    """Reads the brief of one request on it."""
     conflicted: bool = False
-    """An incident on it is about this person's conduct."""
+    """An incident on it is about this person's conduct, or they keep away from it."""
+    service: bool = False
+    """The clinic's software."""
 
 
-def role_may_ever(role: Role, action: Action) -> bool:
-    """Tell whether a role may use an operation at all, on some record."""
-    return action in _ROOMS[role]
+def may_ever(actor: Actor, action: Action) -> bool:
+    """Tell whether somebody may use an operation at all, on some record."""
+    if actor.is_software:
+        return action in _ANYONE or any(action in _SCOPES.get(s, ()) for s in actor.scopes)
+    return action in _ROOMS[actor.role]
 
 
-def may_see_case(actor: Actor, standing: Standing) -> bool:
-    """Tell whether a case exists for somebody. Conflict of interest beats a link."""
-    return standing.own or _supervises(actor, standing)
+def may_see_case(standing: Standing) -> bool:
+    """Tell whether a case exists for somebody.
+
+    Conflict of interest beats every other standing, but never hides a case from its clinician.
+    """
+    if standing.own or standing.service:
+        return True
+    admitted = standing.linked or standing.covering or standing.opened
+    return admitted and not standing.conflicted
 
 
 def may_see_restricted(actor: Actor, standing: Standing, recorded_by_id: UUID | None) -> bool:
-    """Tell whether a restricted incident exists for somebody who sees its case."""
-    return not standing.own or recorded_by_id == actor.id
+    """Tell whether a restricted incident exists for somebody who sees its case.
+
+    Software records such an incident and never reads one.
+    """
+    if standing.service:
+        return False
+    return (standing.linked and not standing.own) or recorded_by_id == actor.id
 
 
 def may_see_flag(standing: Standing, audience: Audience, *, restricted: bool) -> bool:
     """Tell whether a flag exists for somebody who sees its case.
 
-    Restricted flags are hidden from the case's clinician, and prompts from everyone else.
+    Restricted flags are for the linked supervisor alone, and prompts for the case's clinician
+    and whoever stands in.
     """
-    if standing.own:
-        return not restricted
-    return audience == Audience.supervisor
+    if restricted and (standing.own or not standing.linked):
+        return False
+    return audience == Audience.supervisor or standing.own or standing.covering
 
 
 def why_not(action: Action, standing: Standing) -> str | None:
     """Say why somebody who sees a case may not do this with it; None: they may."""
-    allowed = OWN_CASE if standing.own else LINKED_CASE
-    if action in allowed:
+    if action in _allowed(standing):
         return None
     if standing.own:
         return "A case's own clinician may not do this; it is for the supervisor."
+    if standing.opened:
+        return "A case opened in an emergency is open for reading."
     return "This is for the case's own clinician."
+
+
+def _allowed(standing: Standing) -> frozenset[Action]:
+    if standing.own:
+        return OWN_CASE
+    return frozenset[Action]().union(
+        LINKED_CASE if standing.linked else (),
+        COVERED_CASE if standing.covering else (),
+        OPENED_CASE if standing.opened else (),
+        BRIEFS if standing.consulting else (),
+    )
 
 
 def why_not_rewrite(
@@ -235,9 +395,9 @@ def why_not_rewrite(
 ) -> str | None:
     """Say why somebody may not change or void a record; None: they may.
 
-    Supervisors may; a case's clinician only what they recorded themselves and nobody reviewed.
+    Supervisors may; everyone else only what they recorded themselves and nobody reviewed.
     """
-    if not standing.own:
+    if standing.linked and not standing.own:
         return None
     if recorded_by_id != actor.id:
         return "You may change or void only what you recorded yourself."
@@ -246,12 +406,17 @@ def why_not_rewrite(
     return None
 
 
-def why_not_resolve(standing: Standing, severity: Severity) -> str | None:
-    """Say why somebody who sees a flag may not resolve it; None: they may."""
-    if standing.own and severity != Severity.info:
-        return "A flag on your own case is resolved by a supervisor."
+def why_not_restrict(actor: Actor, standing: Standing) -> str | None:
+    """Say why somebody may not hide an incident from the case's clinician; None: they may."""
+    if standing.own:
+        return "A case's own clinician does not decide what is restricted."
+    if standing.service and Scope.restricted_write not in actor.scopes:
+        return "This software was not given the scope for it."
     return None
 
 
-def _supervises(actor: Actor, standing: Standing) -> bool:
-    return actor.role == Role.supervisor and standing.linked and not standing.conflicted
+def why_not_resolve(standing: Standing, severity: Severity) -> str | None:
+    """Say why somebody who sees a flag may not resolve it; None: they may."""
+    if (standing.own or not standing.linked) and severity != Severity.info:
+        return "A flag on your own case is resolved by a supervisor."
+    return None

@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     StrictBool,
     StringConstraints,
     WithJsonSchema,
@@ -100,6 +101,9 @@ Line = Annotated[
     AfterValidator(_without_nul),
 ]
 """A single short line, such as a name: at most 200 characters."""
+
+Password = Annotated[SecretStr, Field(min_length=15, max_length=128)]
+"""15 to 128 characters; no rules of composition (NIST SP 800-63B-4)."""
 
 
 def whole(least: int, most: int) -> Any:

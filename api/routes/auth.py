@@ -1,90 +1,109 @@
 """Signing in and out."""
 
-from typing import Annotated, Literal
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, Request
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 from sqlmodel import col, select, update
 
 from api.access import may
-from api.db import ClinicContext, Database, Transaction, Tx
+from api.codes import RefreshToken, hash_of_code, read_client_id, read_refresh_token
+from api.db import Database, Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Output
-from api.errors import Unauthorized
+from api.errors import Invalid, Unauthorized
 from api.intake import StrictRoute
 from api.journal import Happening, record
-from api.models import Clinic, SignIn, User
+from api.models import OneTimeCode, SignIn, User
+from api.sessions import (
+    Account,
+    Refused,
+    account_at,
+    begin_session,
+    begin_software_session,
+    end_session,
+    refresh_session,
+)
+from api.throttle import Throttle
 from api.tokens import AccessTokens, Claims, Passwords
+from api.totp import is_digits, step_of
 
 router = APIRouter(prefix="/v1/auth", tags=["sign-in"], route_class=StrictRoute)
 
 _NO_MATCH = (
-    "Address and password do not match. Where one address is known in several clinics, "
-    "send the clinic's id as well."
+    "Address and password do not match, or the second factor is missing or wrong. "
+    "Where one address is known in several clinics, send the clinic's id as well."
 )
+_NOT_REFRESHED = "This refresh token is not known or no longer valid. Sign in again."
+
+_NOT_SOFTWARE = "This client id and secret do not match, or are no longer valid."
+
+_NEEDED = {
+    "password": ("username", "password"),
+    "refresh_token": ("refresh_token",),
+    "client_credentials": ("client_id", "client_secret"),
+}
+"""The fields that each grant needs."""
 
 
 class TokenForm(Input):
-    """How to sign in. `clinic` is needed where one address is known in several clinics."""
+    """How to sign in, or to stay signed in; each grant needs fields of its own.
 
-    grant_type: Literal["password"]
-    username: Annotated[str, Field(max_length=254)]
-    password: Annotated[SecretStr, Field(max_length=1024)]
+    `password`: `username` and `password`; `clinic`, where one address is known in several clinics;
+    `otp`, a code of the authenticator or a recovery code, once a second factor is enrolled.
+    `refresh_token`: the `refresh_token` of the last answer, which can be used once.
+    `client_credentials`: `client_id` and `client_secret` of a service account.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {"grant_type": {"const": grant}}, "required": list(fields)}
+                for grant, fields in _NEEDED.items()
+            ]
+        }
+    )
+
+    grant_type: Literal["password", "refresh_token", "client_credentials"]
+    username: Annotated[str | None, Field(max_length=254)] = None
+    password: Annotated[SecretStr | None, Field(max_length=1024)] = None
     clinic: UUID | None = None
-    # sent by OAuth 2 clients out of habit; nothing here depends on them
-    scope: Annotated[str, Field(max_length=1024)] = ""
-    client_id: Annotated[str, Field(max_length=254)] = ""
+    otp: Annotated[SecretStr | None, Field(max_length=64)] = None
+    refresh_token: Annotated[SecretStr | None, Field(max_length=254)] = None
+    client_id: Annotated[str | None, Field(max_length=254)] = None
     client_secret: Annotated[SecretStr | None, Field(max_length=254)] = None
+    # sent by OAuth 2 clients out of habit; a service account has the scopes it was given
+    scope: Annotated[str, Field(max_length=1024)] = ""
 
 
 class AccessToken(Output):
-    """A bearer token. `expires_in` is in seconds."""
+    """A bearer token; `expires_in` is in seconds. `refresh_token` gets the next one, once.
+
+    Software gets no refresh token: its secret gets the next one.
+    """
 
     access_token: str
     token_type: Literal["bearer"]
     expires_in: int
+    refresh_token: str | None
 
 
 @router.post("/token")
 async def sign_in(form: Annotated[TokenForm, Form()], request: Request) -> AccessToken:
-    """Sign in with address and password. Every failure gives the same answer."""
-    database: Database = request.app.state.database
-    passwords: Passwords = request.app.state.passwords
-    async with database.transaction() as tx:
-        user = await _find(tx, form)
-    # checking takes a while: no connection waits for it
-    matches = await passwords.check(
-        form.password.get_secret_value(), None if user is None else user.password_hash
-    )
-    if user is None or not matches:
-        raise Unauthorized(_NO_MATCH)
-    async with database.transaction(request.state.request_id) as tx:
-        # while it was checked, the password may have changed, or the user been shut out
-        known = await tx.exec(
-            select(col(User.id))
-            .where(
-                User.clinic_id == user.clinic_id,
-                User.id == user.id,
-                User.password_hash == user.password_hash,
-                col(User.is_active).is_(True),
-            )
-            .with_for_update(read=True)
-        )
-        if known.first() is None:
-            raise Unauthorized(_NO_MATCH)
-        return await _open_session(tx, request.app.state.tokens, user)
+    """Sign in, or stay signed in. Every failure of a grant gives the same answer."""
+    for name in _NEEDED[form.grant_type]:
+        if getattr(form, name) is None:
+            raise Invalid(f"/{name}", "This is needed to sign in this way.")
+    return await _GRANTS[form.grant_type](form, request)
 
 
 @router.post("/revoke", status_code=204)
 async def sign_out(me: Annotated[Actor, Depends(may(Action.sign_out))], tx: Tx) -> None:
     """End the session of the token this request carries, at once."""
-    await tx.exec(
-        update(SignIn)
-        .where(col(SignIn.clinic_id) == tx.clinic.id, col(SignIn.id) == me.session_id)
-        .values(revoked_at=tx.now)
-    )
+    await end_session(tx, me.session_id)
     record(
         tx,
         Happening.signed_out,
@@ -94,38 +113,185 @@ async def sign_out(me: Annotated[Actor, Depends(may(Action.sign_out))], tx: Tx) 
     )
 
 
-async def _find(tx: Transaction, form: TokenForm) -> User | None:
-    """Find the one active user of an address; None where it is nobody's, or several people's."""
-    statement = select(User).where(
-        User.email == form.username.strip().lower(), col(User.is_active).is_(True)
-    )
-    if form.clinic is not None:
-        statement = statement.where(User.clinic_id == form.clinic)
-    users = (await tx.exec(statement.limit(2))).all()
-    return users[0] if len(users) == 1 else None
+# ---------------------------------------------------------------------- by address and password
 
 
-async def _open_session(tx: Transaction, tokens: AccessTokens, user: User) -> AccessToken:
-    zone = (await tx.exec(select(col(Clinic.time_zone)).where(Clinic.id == user.clinic_id))).one()
-    tx.enter(ClinicContext(user.clinic_id, ZoneInfo(zone)))
-    session = SignIn(
-        clinic_id=user.clinic_id,
-        user_id=user.id,
-        created_at=tx.now,
-        updated_at=tx.now,
-        recorded_by_id=user.id,
-        expires_at=tx.now + tokens.lifetime,
+async def _by_password(form: TokenForm, request: Request) -> AccessToken:
+    database: Database = request.app.state.database
+    passwords: Passwords = request.app.state.passwords
+    throttle: Throttle = request.app.state.throttle
+    address, network = (form.username or "").strip().lower(), throttle.network_of(request)
+    otp = _secret(form.otp)
+    await throttle.refuse_guesses(network)
+    async with database.transaction() as tx:
+        account = await account_at(tx, address, form.clinic, network)
+        recovery = None if account is None else await _recovery_code(tx, account.user, otp)
+    familiar = account is not None and account.is_familiar
+    async with throttle.guess(network, address, is_familiar=familiar) as guess:
+        weighed = account if guess.is_weighed else None
+        # checking takes a while: no connection waits for it
+        matches = await passwords.check(
+            _secret(form.password), None if weighed is None else weighed.user.password_hash
+        )
+        # looked at in any case: a right password alone takes no longer than a wrong one
+        proof = None if weighed is None else _second_factor(weighed.user, otp, recovery, tx.now)
+        if weighed is None or proof is None or not matches:
+            raise Unauthorized(_NO_MATCH)
+        async with database.transaction(request.state.request_id) as tx:
+            return await _let_in(tx, request, weighed, proof, network)
+
+
+class _Proof(NamedTuple):
+    """What was shown beside the password; nothing, where nothing is asked for."""
+
+    step: int | None = None
+    recovery_id: UUID | None = None
+
+
+def _second_factor(user: User, otp: str, recovery_id: UUID | None, now: datetime) -> _Proof | None:
+    """Tell what was shown beside the password; None where that is not enough."""
+    if user.totp_secret is None or user.totp_confirmed_at is None:
+        return _Proof()
+    if recovery_id is not None:
+        return _Proof(recovery_id=recovery_id)
+    step = step_of(user.totp_secret, otp, now)
+    if step is None or step <= (user.totp_last_step or 0):
+        return None
+    return _Proof(step=step)
+
+
+async def _recovery_code(tx: Transaction, user: User, otp: str) -> UUID | None:
+    if user.totp_confirmed_at is None or not otp or is_digits(otp):
+        return None
+    found: UUID | None = (
+        await tx.exec(
+            select(col(OneTimeCode.id)).where(
+                OneTimeCode.user_id == user.id,
+                OneTimeCode.purpose == "recovery",
+                OneTimeCode.code_hash == hash_of_code(otp),
+                col(OneTimeCode.used_at).is_(None),
+            )
+        )
+    ).first()
+    return found
+
+
+async def _let_in(
+    tx: Transaction, request: Request, account: Account, proof: _Proof, network: str
+) -> AccessToken:
+    user = account.user
+    await tx.enter(user.clinic_id, account.zone)
+    if not await _still_holds(tx, user, proof):
+        raise Unauthorized(_NO_MATCH)
+    if proof.recovery_id is not None:
+        record(
+            tx,
+            Happening.recovery_code_used,
+            actor_id=user.id,
+            record_type="user",
+            record_ids=[user.id],
+        )
+    session, token = await begin_session(tx, user, network, request.app.state.session_times)
+    return _answer(request, session, token, tx.now)
+
+
+async def _still_holds(tx: Transaction, user: User, proof: _Proof) -> bool:
+    """Use up the second factor, where all is as it was when the password was checked."""
+    as_it_was = (
+        col(User.id) == user.id,
+        col(User.password_hash) == user.password_hash,
+        col(User.totp_confirmed_at).is_not_distinct_from(user.totp_confirmed_at),
+        col(User.is_active).is_(True),
     )
-    tx.add(session)
-    record(
-        tx,
-        Happening.signed_in,
-        actor_id=user.id,
-        record_type="session",
-        record_ids=[session.id],
+    if proof.step is not None:
+        newer = col(User.totp_last_step).is_(None) | (col(User.totp_last_step) < proof.step)
+        return await _changed(
+            tx, update(User).where(*as_it_was, newer).values(totp_last_step=proof.step)
+        )
+    same = await tx.exec(select(col(User.id)).where(*as_it_was).with_for_update(read=True))
+    if same.first() is None:
+        return False
+    if proof.recovery_id is None:
+        return True
+    code = update(OneTimeCode).where(
+        col(OneTimeCode.id) == proof.recovery_id, col(OneTimeCode.used_at).is_(None)
     )
+    return await _changed(tx, code.values(used_at=tx.now))
+
+
+async def _changed(tx: Transaction, statement: Any) -> bool:
+    done = await tx.exec(statement.execution_options(synchronize_session=False))
+    return bool(done.rowcount)
+
+
+# -------------------------------------------------------------------------- by a refresh token
+
+
+async def _by_refresh_token(form: TokenForm, request: Request) -> AccessToken:
+    database: Database = request.app.state.database
+    throttle: Throttle = request.app.state.throttle
+    network = throttle.network_of(request)
+    await throttle.refuse_flood(network)
+    token = read_refresh_token(_secret(form.refresh_token))
+    if token is not None:
+        async with database.transaction(request.state.request_id) as tx:
+            outcome = await refresh_session(tx, token, request.app.state.session_times)
+        # refused after the commit: a token that was used twice has ended its session
+        if not isinstance(outcome, Refused):
+            return _answer(request, *outcome, tx.now)
+        if outcome is Refused.repeated:
+            raise Unauthorized(_NOT_REFRESHED)
+    await throttle.count_failure(network)
+    raise Unauthorized(_NOT_REFRESHED)
+
+
+# --------------------------------------------------------------------- by a software's secret
+
+
+async def _by_client_credentials(form: TokenForm, request: Request) -> AccessToken:
+    database: Database = request.app.state.database
+    throttle: Throttle = request.app.state.throttle
+    tokens: AccessTokens = request.app.state.tokens
+    network = throttle.network_of(request)
+    await throttle.refuse_flood(network)
+    named = read_client_id(form.client_id or "")
+    if named is not None:
+        async with database.transaction(request.state.request_id) as tx:
+            session = await begin_software_session(
+                tx, *named, secret=_secret(form.client_secret), lasts=tokens.lifetime
+            )
+        if session is not None:
+            return _answer(request, session, None, tx.now)
+    await throttle.count_failure(network)
+    raise Unauthorized(_NOT_SOFTWARE)
+
+
+# --------------------------------------------------------------------------------- all
+
+
+def _answer(
+    request: Request, session: SignIn, token: RefreshToken | None, now: datetime
+) -> AccessToken:
+    tokens: AccessTokens = request.app.state.tokens
+    whose = session.user_id or session.account_id
+    assert whose is not None  # noqa: S101 - a session is somebody's
+    claims = Claims(session.clinic_id, whose, session.id)
+    lasts = min(tokens.lifetime, session.expires_at - now)
     return AccessToken(
-        access_token=tokens.issue(Claims(user.clinic_id, user.id, session.id), tx.now),
+        access_token=tokens.issue(claims, now, session.expires_at),
         token_type="bearer",  # noqa: S106 - the name of a scheme
-        expires_in=int(tokens.lifetime.total_seconds()),
+        expires_in=int(lasts.total_seconds()),
+        refresh_token=None if token is None else token.text,
     )
+
+
+def _secret(value: SecretStr | None) -> str:
+    return "" if value is None else value.get_secret_value()
+
+
+_GRANTS: dict[str, Callable[[TokenForm, Request], Awaitable[AccessToken]]] = {
+    "password": _by_password,
+    "refresh_token": _by_refresh_token,
+    "client_credentials": _by_client_credentials,
+}
+"""How each grant is answered."""

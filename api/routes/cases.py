@@ -23,7 +23,7 @@ from api.models import Case, Incident, JournalEntry, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import in_order, not_ahead
 from api.sight import supervised_clinicians, visible_cases
-from api.views import CaseRead, FlagRead, flags_raised, read_cases, show_case
+from api.views import CaseRead, FlagRead, flags_raised, read_cases, show_case, waiting_on
 from api.vocabulary import (
     AttachmentRole,
     CaseStatus,
@@ -131,6 +131,8 @@ async def open_case(
     response: Response,
 ) -> CaseWritten:
     """Open a case: your own, or as a supervisor one for a clinician you answer for."""
+    if me.is_software and body.clinician_id is None:
+        raise Invalid("/clinician_id", "This field is needed.")
     clinician_id = body.clinician_id or me.id
     await _may_open_for(tx, me, clinician_id)
     _make_sense(tx, body.started_on, body.ended_on)
@@ -146,7 +148,9 @@ async def open_case(
     await _flush_unique(tx)
     _record(tx, Happening.case_opened, me, case)
     response.headers["Location"] = f"/v1/cases/{case.id}"
-    found = OpenCase(case, Standing(own=clinician_id == me.id, linked=clinician_id != me.id))
+    own, service = clinician_id == me.id, me.is_software
+    standing = Standing(own=own, linked=not own and not service, service=service)
+    found = OpenCase(case, standing)
     return await _written(tx, me, found, response)
 
 
@@ -259,6 +263,9 @@ def _filters(query: CaseQuery) -> Iterator[ColumnElement[bool]]:
 
 
 async def _may_open_for(tx: Transaction, me: Actor, clinician_id: UUID) -> None:
+    if me.is_software:
+        await _refuse_who_cannot_treat(tx, clinician_id)
+        return
     if clinician_id == me.id:
         if me.role not in TREATING:
             raise Forbidden("Your role does not treat clients.")
@@ -313,12 +320,17 @@ async def _flush_unique(tx: Transaction) -> None:
 
 def _told_to(me: Actor, standing: Standing) -> ColumnElement[bool]:
     """Hide an entry from whom its record is hidden."""
-    if not standing.own:
-        return col(JournalEntry.prompt).is_(False)
-    own_report = and_(
-        col(JournalEntry.actor_id) == me.id, col(JournalEntry.record_type) == "incident"
-    )
-    return or_(col(JournalEntry.restricted).is_(False), own_report)
+    told: list[ColumnElement[bool]] = []
+    if not (standing.own or standing.covering):
+        told.append(col(JournalEntry.prompt).is_(False))
+    if standing.service:
+        told.append(col(JournalEntry.restricted).is_(False))
+    elif standing.own or not standing.linked:
+        own_report = and_(
+            col(JournalEntry.actor_id) == me.id, col(JournalEntry.record_type) == "incident"
+        )
+        told.append(or_(col(JournalEntry.restricted).is_(False), own_report))
+    return and_(*told)
 
 
 def _record(
@@ -340,5 +352,6 @@ async def _written(tx: Transaction, me: Actor, found: OpenCase, response: Respon
     raised = await reconcile_flags(tx, found.row, actor_id=me.id)
     await tx.flush()
     response.headers["ETag"] = etag(found.row.version)
-    (shown,) = await read_cases(tx, me, [found.row])
+    waiting = await waiting_on(tx, [found.row])
+    shown = show_case(found.row, found.standing, waiting[found.row.id])
     return CaseWritten(**dict(shown), flags_raised=flags_raised(raised, found.standing))

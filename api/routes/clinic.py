@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, StringConstraints
 from sqlmodel import col, select, update
 
-from api.access import IfMatch, check_version, etag, may
+from api.access import IfMatch, check_version, etag, may, require_recent_sign_in
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.prompts import PROMPTS
 from api.domain.rulebook import RULEBOOK_VERSION, RULES
 from api.domain.thresholds import Thresholds
-from api.domain.values import Input, Line, Output, absent
+from api.domain.values import Input, Line, Output, YesNo, absent
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Case, Clinic
@@ -36,10 +36,14 @@ TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_know
 
 
 class ClinicPatch(Input):
-    """A change to the clinic. A new time zone moves every midnight."""
+    """A change to the clinic. A new time zone moves every midnight.
+
+    Where it `requires_totp`, nobody does anything before they have enrolled a second factor.
+    """
 
     name: Line = absent()
     time_zone: TimeZone = absent()
+    requires_totp: YesNo = absent()
 
 
 class RuleRead(Output):
@@ -72,10 +76,15 @@ async def change_clinic(
     response: Response,
     if_match: IfMatch = None,
 ) -> ClinicRead:
-    """Change the clinic's name or time zone. For admins."""
+    """Change the clinic's name or time zone, or whether it asks everybody for a second factor.
+
+    For admins; the second factor needs a recent sign-in.
+    """
     clinic = await _load(tx, lock=True)
     check_version(clinic.version, if_match)
     changes = body.model_dump(include=body.model_fields_set)
+    if "requires_totp" in changes:
+        require_recent_sign_in(me, tx.now)
     if changes:
         clinic.change(changes, tx.now)
         _record(tx, Happening.clinic_changed, me, changes)

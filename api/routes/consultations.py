@@ -1,13 +1,13 @@
 """Consultation requests: asking another clinician, and their whole life cycle."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
 
 from api.access import (
@@ -21,18 +21,24 @@ from api.access import (
     etag,
     may_on_cases,
 )
+from api.brief import ConsultationBrief, brief_of
 from api.db import Transaction, Tx
 from api.domain.facts import midnight
-from api.domain.lifecycles import ANSWER_WITHIN, EDITABLE_CONSULTATION, may_move
-from api.domain.permissions import Action, Actor
+from api.domain.lifecycles import (
+    ANSWER_WITHIN,
+    BRIEF_LASTS,
+    EDITABLE_CONSULTATION,
+    may_move,
+)
+from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
-from api.errors import Conflict, Forbidden, Invalid
+from api.errors import Conflict, Forbidden, Invalid, NotFound
 from api.flagging import reconcile_flags
 from api.intake import StrictRoute
 from api.journal import Happening, record
-from api.models import Case, Consultation, Incident, Promise, User
+from api.models import Case, Consultation, Decline, Incident, Promise, User
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import sees_case, visible_cases, visible_incidents
+from api.sight import open_briefs, sees_case, visible_cases, visible_incidents
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
     AdviceResponse,
@@ -106,12 +112,15 @@ class AdviceAnswer(Input):
 
 
 class ConsultationRead(RecordRead):
-    """A request for another clinician's view."""
+    """A request for another clinician's view.
+
+    `question` is null for software without `narrative:read`.
+    """
 
     case_id: UUID
     kind: ConsultationKind
     urgency: ConsultationUrgency
-    question: str
+    question: str | None
     summary: str | None
     released: bool
     incident_ids: list[UUID]
@@ -170,14 +179,16 @@ async def list_consultations(
     me: Annotated[Actor, Depends(may_on_cases(Action.consultation_list))],
     marks: Marks,
     tx: Tx,
-) -> Page[ConsultationRead]:
-    """List consultations across the cases you may see, newest first."""
-    wanted = [visible_cases(tx, me), *_filters(tx, query)]
+) -> Page[ConsultationRead | ConsultationBrief]:
+    """List consultations across the cases you may see, newest first; briefs for consultants."""
+    wanted = [_reaching(tx, me, query), *_filters(tx, query)]
     if query.clinician_id is not None:
         wanted.append(col(Case.clinician_id) == query.clinician_id)
     if query.consultant_id is not None:
         wanted.append(col(Consultation.consultant_id) == query.consultant_id)
-    return await _list(tx, marks, "consultations", query, wanted)
+    statement = _consultations(tx, wanted)
+    rows, following = await newest_first(tx, marks, "consultations", query, statement, Consultation)
+    return Page(items=await _items(tx, me, rows), next=following)
 
 
 @router.post("/cases/{case_id}/consultations", status_code=201)
@@ -189,6 +200,7 @@ async def draft_consultation(
     response: Response,
 ) -> ConsultationWritten:
     """Draft a consultation request on your case."""
+    _refuse_release_by_software(me, body)
     await _refuse_unknown_links(tx, me, found.row, body.incident_ids, body.promise_ids)
     await _refuse_who_cannot_answer(tx, body.consultant_id, found.row)
     consultation = Consultation(
@@ -209,10 +221,13 @@ async def draft_consultation(
 @router.get("/consultations/{consultation_id}")
 async def read_consultation(
     found: Annotated[Found, Depends(consultation_for(Action.consultation_read))],
+    tx: Tx,
     response: Response,
-) -> ConsultationRead:
-    """Read one consultation."""
+) -> ConsultationRead | ConsultationBrief:
+    """Read one consultation; a consultant reads its brief."""
     response.headers["ETag"] = etag(found.row.version)
+    if found.standing.consulting:
+        return await brief_of(tx, found.row, found.case)
     return ConsultationRead.model_validate(found.row)
 
 
@@ -231,6 +246,10 @@ async def change_consultation(
     if consultation.status not in EDITABLE_CONSULTATION:
         raise Conflict("This request was accepted or ended; it is no longer changed.")
     changes = _stored(body)
+    _refuse_release_by_software(me, body)
+    if me.is_software and not changes.keys().isdisjoint({"question", "summary"}):
+        # what a person released were the words that stood there before
+        changes["released"] = False
     await _refuse_unknown_links(
         tx,
         me,
@@ -269,12 +288,12 @@ async def accept_consultation(
     tx: Tx,
     response: Response,
     body: Nothing | None = None,  # noqa: ARG001 - as above
-) -> ConsultationWritten:
+) -> ConsultationWritten | ConsultationBrief:
     """Agree to answer a request."""
     _for_another_clinician(me, found.row)
     changes = {"consultant_id": me.id, "accepted_at": tx.now}
     _move(tx, found.row, ConsultationStatus.accepted, changes)
-    return await _written(tx, me, found, response, Happening.consultation_accepted)
+    return await _answered(tx, me, found, response, Happening.consultation_accepted)
 
 
 @router.post("/consultations/{consultation_id}/decline")
@@ -284,11 +303,19 @@ async def decline_consultation(
     me: Me,
     tx: Tx,
     response: Response,
-) -> ConsultationWritten:
-    """Say no to a request, with a reason. It may be requested again."""
+) -> ConsultationWritten | ConsultationBrief:
+    """Say no to a request, with a reason. It may be requested again.
+
+    Where any consultant was asked, it is gone for the one who declines, and stays for the others.
+    """
     _for_another_clinician(me, found.row)
-    _move(tx, found.row, ConsultationStatus.declined, {"reason": body.reason})
-    return await _written(tx, me, found, response, Happening.consultation_declined)
+    if found.standing.consulting and found.row.consultant_id is None:
+        await _refuse_who_declined(tx, me, found.row)
+        # the others who were asked still may answer
+        tx.add(_decline(tx, me, found.row, body.reason))
+    else:
+        _move(tx, found.row, ConsultationStatus.declined, {"reason": body.reason})
+    return await _answered(tx, me, found, response, Happening.consultation_declined)
 
 
 @router.post("/consultations/{consultation_id}/start")
@@ -298,11 +325,11 @@ async def start_consultation(
     tx: Tx,
     response: Response,
     body: Nothing | None = None,  # noqa: ARG001 - as above
-) -> ConsultationWritten:
+) -> ConsultationWritten | ConsultationBrief:
     """Say that the first contact was made."""
     _for_its_consultant(me, found.row)
     _move(tx, found.row, ConsultationStatus.in_progress, {})
-    return await _written(tx, me, found, response, Happening.consultation_started)
+    return await _answered(tx, me, found, response, Happening.consultation_started)
 
 
 @router.post("/consultations/{consultation_id}/complete")
@@ -312,12 +339,12 @@ async def complete_consultation(
     me: Me,
     tx: Tx,
     response: Response,
-) -> ConsultationWritten:
+) -> ConsultationWritten | ConsultationBrief:
     """Give the advice, and end the consultation."""
     _for_its_consultant(me, found.row)
     changes = {"outcome": body.outcome, "advice": body.advice, "completed_at": tx.now}
     _move(tx, found.row, ConsultationStatus.completed, changes)
-    return await _written(tx, me, found, response, Happening.consultation_completed)
+    return await _answered(tx, me, found, response, Happening.consultation_completed)
 
 
 @router.post("/consultations/{consultation_id}/cancel")
@@ -365,6 +392,44 @@ def _filters(tx: Transaction, query: ConsultationQuery) -> Iterator[ColumnElemen
         yield col(Consultation.updated_at) >= query.updated_since
 
 
+def _reaching(tx: Transaction, me: Actor, query: ConsultationAcrossQuery) -> ColumnElement[bool]:
+    """Say in SQL which requests reach somebody: those on cases they see, and as a consultant."""
+    seen = visible_cases(tx, me)
+    # whose client it is would show by asking for one clinician after the other
+    if may_ever(me, Action.consultation_draft) or query.clinician_id is not None:
+        return seen
+    if me.is_software:
+        return seen
+    return or_(seen, open_briefs(me.id, tx.now, tx.now - BRIEF_LASTS))
+
+
+def _consultations(tx: Transaction, wanted: Iterable[ColumnElement[bool]]) -> Any:
+    on_case = and_(
+        col(Case.clinic_id) == Consultation.clinic_id, col(Case.id) == Consultation.case_id
+    )
+    return (
+        select(Consultation)
+        .join(Case, on_case)
+        .where(col(Consultation.clinic_id) == tx.clinic.id, *wanted)
+    )
+
+
+async def _items(
+    tx: Transaction, me: Actor, rows: Sequence[Consultation]
+) -> list[ConsultationRead | ConsultationBrief]:
+    """Show consultations in full, and as briefs where the reader is asked from outside."""
+    if may_ever(me, Action.consultation_draft) or me.is_software:
+        return [ConsultationRead.model_validate(row) for row in rows]
+    ids = {row.case_id for row in rows}
+    cases = {case.id: case for case in await tx.exec(select(Case).where(col(Case.id).in_(ids)))}
+    return [
+        ConsultationRead.model_validate(row)
+        if cases[row.case_id].clinician_id == me.id
+        else await brief_of(tx, row, cases[row.case_id])
+        for row in rows
+    ]
+
+
 async def _list(
     tx: Transaction,
     marks: Marks,
@@ -372,14 +437,7 @@ async def _list(
     query: ConsultationQuery,
     wanted: Iterable[ColumnElement[bool]],
 ) -> Page[ConsultationRead]:
-    on_case = and_(
-        col(Case.clinic_id) == Consultation.clinic_id, col(Case.id) == Consultation.case_id
-    )
-    statement = (
-        select(Consultation)
-        .join(Case, on_case)
-        .where(col(Consultation.clinic_id) == tx.clinic.id, *wanted)
-    )
+    statement = _consultations(tx, wanted)
     rows, following = await newest_first(tx, marks, listing, query, statement, Consultation)
     return Page(items=[ConsultationRead.model_validate(row) for row in rows], next=following)
 
@@ -419,7 +477,7 @@ async def _refuse_unknown_links(
             )
         )
         if model is Incident:
-            statement = statement.where(visible_incidents(me))
+            statement = statement.where(visible_incidents(tx, me))
         if set((await tx.exec(statement)).all()) != ids:
             raise Invalid(pointer, "These are not all records of this case.")
 
@@ -438,6 +496,33 @@ async def _refuse_who_cannot_answer(
     user = known.first()
     if user is None or not (user.role == Role.consultant or await sees_case(tx, user, case)):
         raise Invalid("/consultant_id", "This is not somebody who can be consulted here.")
+
+
+def _refuse_release_by_software(me: Actor, body: ConsultationCreate | ConsultationPatch) -> None:
+    """Raise 403 where software would say that a text names nobody."""
+    if me.is_software and body.released:
+        raise Forbidden("A person releases a request, after checking that it names nobody.")
+
+
+async def _refuse_who_declined(tx: Transaction, me: Actor, asked: Consultation) -> None:
+    """Raise 404 for who declined while this request waited for the lock on the row."""
+    declined = await tx.exec(
+        select(col(Decline.id)).where(Decline.consultation_id == asked.id, Decline.user_id == me.id)
+    )
+    if declined.first() is not None:
+        raise NotFound
+
+
+def _decline(tx: Transaction, me: Actor, asked: Consultation, reason: str) -> Decline:
+    return Decline(
+        clinic_id=tx.clinic.id,
+        consultation_id=asked.id,
+        user_id=me.id,
+        reason=reason,
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
 
 
 def _for_another_clinician(me: Actor, consultation: Consultation) -> None:
@@ -465,6 +550,14 @@ def _move(
             f"cannot become {to.replace('_', ' ')}."
         )
     consultation.change({**changes, "status": to}, tx.now)
+
+
+async def _answered(
+    tx: Transaction, me: Actor, found: Found, response: Response, happening: Happening
+) -> ConsultationWritten | ConsultationBrief:
+    """Journal what who was asked did, and show it to them as they may see it."""
+    written = await _written(tx, me, found, response, happening)
+    return await brief_of(tx, found.row, found.case) if found.standing.consulting else written
 
 
 async def _written(

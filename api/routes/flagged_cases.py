@@ -7,18 +7,20 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import Field
 from sqlalchemy import ColumnElement, and_, case, func, or_
 from sqlmodel import col, select
 
-from api.access import WaitingFlag, may
+from api.access import WaitingFlag, may_one_of, refuse_role
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, Standing
 from api.domain.values import Output
+from api.errors import Invalid
 from api.flagging import catch_up_due
 from api.intake import StrictRoute
 from api.models import IS_UNRESOLVED, Case, Flag
 from api.pages import Marks, Page, PageQuery
-from api.sight import supervised_cases
+from api.sight import queued_cases, unwatched_cases
 from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flag
 from api.vocabulary import (
     SEVERITY_ORDER,
@@ -46,6 +48,17 @@ class QueueQuery(PageQuery):
     overdue: bool | None = None
     acknowledged: bool | None = None
     assigned_to_id: UUID | None = None
+    unwatched: bool | None = Field(
+        default=None, description="For privacy officers: the cases that no supervisor sees."
+    )
+
+
+class UnwatchedCase(Output):
+    """A case that waits for a look and that no supervisor sees; nothing else is told of it."""
+
+    id: UUID
+    severity: Severity
+    due_at: datetime
 
 
 class FlaggedCase(Output):
@@ -60,21 +73,62 @@ class FlaggedCase(Output):
 @router.get("")
 async def read_queue(
     query: Annotated[QueueQuery, Query()],
-    me: Annotated[Actor, Depends(may(Action.queue_read))],
+    me: Annotated[Actor, Depends(may_one_of(Action.queue_read, Action.queue_unwatched))],
     marks: Marks,
     tx: Tx,
-) -> Page[FlaggedCase]:
-    """Read the queue of flagged cases: most severe first, then soonest due. For supervisors."""
-    await catch_up_due(tx, supervised_cases(tx, me))
+) -> Page[FlaggedCase] | Page[UnwatchedCase]:
+    """Read the queue of flagged cases: most severe first, then soonest due.
+
+    For supervisors, and for software that may read flags. With `unwatched`, privacy officers read
+    which cases no supervisor sees; they learn nothing of a case but that it waits.
+    """
+    if query.unwatched:
+        return await _read_unwatched(query, me, marks, tx)
+    refuse_role(me, Action.queue_read)
+    await catch_up_due(tx, queued_cases(tx, me))
+    statement = _grouped(query, tx).where(*_in_queue(me), queued_cases(tx, me))
+    page, following = await _page(statement, "queue", query, marks, tx)
+    return Page(items=await _items(tx, me, [row[0] for row in page]), next=following)
+
+
+async def _read_unwatched(
+    query: QueueQuery, me: Actor, marks: Marks, tx: Transaction
+) -> Page[UnwatchedCase]:
+    refuse_role(me, Action.queue_unwatched)
+    _refuse_to_tell_more(query)
+    await catch_up_due(tx, unwatched_cases(tx))
+    statement = _grouped(query, tx).where(
+        IS_UNRESOLVED, col(Flag.audience) == Audience.supervisor, unwatched_cases(tx)
+    )
+    page, following = await _page(statement, "unwatched", query, marks, tx)
+    items = [
+        UnwatchedCase(id=case_id, severity=SEVERITY_ORDER[top], due_at=due)
+        for case_id, top, due in page
+    ]
+    return Page(items=items, next=following)
+
+
+def _refuse_to_tell_more(query: QueueQuery) -> None:
+    """Raise 422 for a filter by what is not told: whose case it is would show by trying."""
+    for name in ("rule", "clinician_id", "acknowledged", "assigned_to_id"):
+        if getattr(query, name) is not None:
+            raise Invalid(f"/query/{name}", "Unwatched cases are not chosen by this.")
+
+
+def _in_queue(me: Actor) -> Iterator[Any]:
+    """Say in SQL which flags stand in the queue."""
+    yield IS_UNRESOLVED
+    yield col(Flag.audience) == Audience.supervisor
+    if me.is_software:
+        yield col(Flag.restricted).is_(False)
+
+
+def _grouped(query: QueueQuery, tx: Transaction) -> Any:
+    """Select cases by their flags, the gravest and most urgent first."""
     statement = (
         select(col(Flag.case_id), _top, _next_due)
         .join(Case, and_(col(Case.clinic_id) == Flag.clinic_id, col(Case.id) == Flag.case_id))
-        .where(
-            col(Flag.clinic_id) == tx.clinic.id,
-            IS_UNRESOLVED,
-            col(Flag.audience) == Audience.supervisor,
-            supervised_cases(tx, me),
-        )
+        .where(col(Flag.clinic_id) == tx.clinic.id)
         .group_by(col(Flag.case_id))
         .having(*_filters(tx, query))
         .order_by(_top.desc(), _next_due, col(Flag.case_id))
@@ -82,13 +136,20 @@ async def read_queue(
     )
     if query.clinician_id is not None:
         statement = statement.where(col(Case.clinician_id) == query.clinician_id)
-    listing = f"{tx.clinic.id}/queue"
+    return statement
+
+
+async def _page(
+    statement: Any, name: str, query: QueueQuery, marks: Marks, tx: Transaction
+) -> tuple[Sequence[Any], str | None]:
+    """Give a page of grouped rows, and the cursor of what follows."""
+    listing = f"{tx.clinic.id}/{name}"
     if (last := marks.read(listing, query)) is not None:
         statement = statement.having(_after(*last))
     rows = (await tx.exec(statement)).all()
     page = rows[: query.limit]
-    following = marks.write(listing, query, _key(page[-1])) if len(rows) > query.limit else None
-    return Page(items=await _items(tx, [row[0] for row in page]), next=following)
+    more = len(rows) > query.limit
+    return page, marks.write(listing, query, _key(page[-1])) if more else None
 
 
 def _filters(tx: Transaction, query: QueueQuery) -> Iterator[ColumnElement[bool]]:
@@ -126,31 +187,28 @@ def _after(top: int, due: str, case_id: str) -> ColumnElement[bool]:
     )
 
 
-async def _items(tx: Transaction, case_ids: list[UUID]) -> list[FlaggedCase]:
+async def _items(tx: Transaction, me: Actor, case_ids: list[UUID]) -> list[FlaggedCase]:
     if not case_ids:
         return []
     rows = await tx.exec(
         select(Case, Flag)
         .join(Flag, and_(col(Flag.clinic_id) == Case.clinic_id, col(Flag.case_id) == Case.id))
-        .where(
-            col(Case.clinic_id) == tx.clinic.id,
-            col(Case.id).in_(case_ids),
-            IS_UNRESOLVED,
-            col(Flag.audience) == Audience.supervisor,
-        )
+        .where(col(Case.clinic_id) == tx.clinic.id, col(Case.id).in_(case_ids), *_in_queue(me))
     )
     cases: dict[UUID, Case] = {}
     flags: defaultdict[UUID, list[Flag]] = defaultdict(list)
     for row, flag in rows:
         cases[row.id] = row
         flags[row.id].append(flag)
-    return [_item(cases[case_id], flags[case_id]) for case_id in case_ids]
+    service = me.is_software
+    standing = Standing(linked=not service, service=service)
+    return [_item(cases[case_id], flags[case_id], standing) for case_id in case_ids]
 
 
-def _item(row: Case, flags: list[Flag]) -> FlaggedCase:
+def _item(row: Case, flags: list[Flag], standing: Standing) -> FlaggedCase:
     ordered = sorted(flags, key=lambda flag: (-severity_rank(flag.severity), flag.due_at, flag.id))
     waiting = [WaitingFlag(f.severity, f.due_at, f.audience, f.restricted) for f in ordered]
-    shown = show_case(row, Standing(linked=True), waiting)
+    shown = show_case(row, standing, waiting)
     return FlaggedCase.model_validate(
         {
             "case": shown,

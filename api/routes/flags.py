@@ -271,7 +271,7 @@ async def _list(
     statement = (
         select(Flag)
         .join(Case, on_case)
-        .where(col(Flag.clinic_id) == tx.clinic.id, visible_flags(me), *wanted)
+        .where(col(Flag.clinic_id) == tx.clinic.id, visible_flags(tx, me), *wanted)
     )
     flags, following = await newest_first(tx, marks, listing, query, statement, Flag)
     return Page(items=[show_flag(flag) for flag in flags], next=following)

@@ -31,7 +31,7 @@ async def is_ready(request: Request) -> Health:
     database: Database = request.app.state.database
     try:
         async with database.transaction() as tx:
-            connection = await tx.session.connection()
+            connection = await tx.connection()
             found = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
             revision = found.scalar()
     except (SQLAlchemyError, OSError) as error:

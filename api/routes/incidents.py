@@ -32,7 +32,13 @@ from api.domain.details import (
     RecordRequestDetails,
     days_that_happened,
 )
-from api.domain.permissions import Action, Actor, why_not_rewrite
+from api.domain.permissions import (
+    Action,
+    Actor,
+    Standing,
+    why_not_restrict,
+    why_not_rewrite,
+)
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.errors import Forbidden, Invalid
 from api.flagging import reconcile_flags
@@ -204,7 +210,7 @@ async def report_incident(
         case_id=found.row.id,
         kind=body.details.kind,
         about_user_id=about,
-        restricted=_restricted(found, body.restricted, about),
+        restricted=_restricted(me, found, body.restricted, about),
         created_at=tx.now,
         updated_at=tx.now,
         recorded_by_id=me.id,
@@ -239,8 +245,8 @@ async def change_incident(
     _may_rewrite(me, found)
     check_version(incident.version, if_match)
     changes = body.model_dump(include=body.model_fields_set - {"details"})
-    if found.standing.own and changes.get("restricted", incident.restricted) != incident.restricted:
-        raise Forbidden("A case's own clinician does not decide what is restricted.")
+    if changes.get("restricted", incident.restricted) != incident.restricted:
+        _may_restrict(me, found.standing)
     occurred_on = changes.get("occurred_on", incident.occurred_on)
     details = body.details if "details" in body.model_fields_set else _details(incident)
     if details.kind != incident.kind:
@@ -329,7 +335,7 @@ async def _list(
     statement = (
         select(Incident)
         .join(Case, on_case)
-        .where(col(Incident.clinic_id) == tx.clinic.id, visible_incidents(me), *wanted)
+        .where(col(Incident.clinic_id) == tx.clinic.id, visible_incidents(tx, me), *wanted)
     )
     incidents, following = await newest_first(tx, marks, listing, query, statement, Incident)
     return Page(items=[_shown(incident) for incident in incidents], next=following)
@@ -358,13 +364,23 @@ async def _about(tx: Transaction, case: Case, body: IncidentCreate) -> UUID | No
     return case.clinician_id if about_conduct else None
 
 
-def _restricted(found: OpenCase, asked: bool | None, about: UUID | None) -> bool:  # noqa: FBT001
+def _restricted(
+    me: Actor,
+    found: OpenCase,
+    asked: bool | None,  # noqa: FBT001
+    about: UUID | None,
+) -> bool:
     """Say whether a new incident is hidden from the case's clinician."""
-    if found.standing.own:
-        if asked:
-            raise Forbidden("A case's own clinician does not decide what is restricted.")
-        return False
+    if asked:
+        _may_restrict(me, found.standing)
+    if found.standing.own or found.standing.service:
+        return bool(asked)
     return about == found.row.clinician_id if asked is None else asked
+
+
+def _may_restrict(me: Actor, standing: Standing) -> None:
+    if refusal := why_not_restrict(me, standing):
+        raise Forbidden(refusal)
 
 
 def _with_defaults(details: Details, occurred_on: date) -> Details:

@@ -93,10 +93,10 @@ class PromisePatch(Input):
 
 
 class PromiseRead(RecordRead):
-    """A promise in the ledger."""
+    """A promise in the ledger. `wording` is null for software without `narrative:read`."""
 
     case_id: UUID
-    wording: str
+    wording: str | None
     made_by: PromiseMadeBy
     source: PromiseSource
     kind: PromiseKind

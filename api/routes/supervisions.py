@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from api.access import IfMatch, check_version, etag, may
 from api.db import Transaction, Tx
-from api.domain.permissions import TREATING, Action, Actor, role_may_ever
+from api.domain.permissions import TREATING, Action, Actor, may_ever
 from api.domain.values import Day, Input, Instant
 from api.errors import Conflict, Invalid, NotFound
 from api.intake import StrictRoute
@@ -150,7 +150,7 @@ async def end_link(
 
 
 def _sees_all(me: Actor) -> bool:
-    return role_may_ever(me.role, Action.user_list)
+    return may_ever(me, Action.user_list)
 
 
 async def _load(tx: Transaction, supervision_id: UUID, *, lock: bool = False) -> Supervision:

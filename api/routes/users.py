@@ -8,17 +8,18 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select, update
+from sqlmodel import col, select
 
-from api.access import IfMatch, check_version, etag, may
+from api.access import IfMatch, check_version, etag, may, require_recent_sign_in
 from api.db import Transaction, Tx
-from api.domain.permissions import Action, Actor, role_may_ever
-from api.domain.values import Input, Instant, Line, YesNo, absent
+from api.domain.permissions import Action, Actor, may_ever
+from api.domain.values import Input, Instant, Line, Password, YesNo, absent
 from api.errors import Conflict, Forbidden, NotFound
 from api.intake import StrictRoute
 from api.journal import Happening, record
-from api.models import Clinic, SignIn, User
+from api.models import Clinic, User
 from api.pages import Marks, Page, PageQuery, newest_first
+from api.sessions import end_sessions
 from api.tokens import Passwords
 from api.views import ClinicRead, RecordRead, SupervisionRead, supervisions_of
 from api.vocabulary import Role
@@ -39,9 +40,6 @@ Email = Annotated[
     StringConstraints(strip_whitespace=True, to_lower=True, min_length=3, max_length=254),
     AfterValidator(_address),
 ]
-Password = Annotated[SecretStr, Field(min_length=15, max_length=128)]
-"""15 to 128 characters; no rules of composition (NIST SP 800-63B-4)."""
-
 PersonRole = Literal["clinician", "supervisor", "consultant", "privacy_officer", "admin"]
 
 
@@ -128,7 +126,7 @@ async def change_my_password(
         raise Forbidden("The current password does not match.")
     password_hash = await passwords.hash(body.password.get_secret_value())
     user.change({"password_hash": password_hash}, tx.now)
-    await _end_sessions(tx, me.id, but=me.session_id)
+    await end_sessions(tx, me.id, but=me.session_id)
     _record(tx, Happening.password_changed, me, user)
     response.headers["ETag"] = etag(user.version)
     return UserRead.model_validate(user)
@@ -161,7 +159,8 @@ async def create_user(
     request: Request,
     response: Response,
 ) -> UserRead:
-    """Create a user, usable at once. For admins."""
+    """Create a user, usable at once. For admins, with a recent sign-in."""
+    require_recent_sign_in(me, tx.now)
     passwords: Passwords = request.app.state.passwords
     user = User(
         clinic_id=tx.clinic.id,
@@ -189,7 +188,7 @@ async def read_user(
     response: Response,
 ) -> UserRead:
     """Read a user: yourself, or anyone for admins and privacy officers."""
-    if user_id != me.id and not role_may_ever(me.role, Action.user_list):
+    if user_id != me.id and not may_ever(me, Action.user_list):
         raise NotFound
     user = await _load(tx, user_id)
     response.headers["ETag"] = etag(user.version)
@@ -205,20 +204,24 @@ async def change_user(
     response: Response,
     if_match: IfMatch = None,
 ) -> UserRead:
-    """Change a user's name, address or role, or let them in no more. For admins."""
+    """Change a user's name, address or role, or let them in no more. For admins.
+
+    Another role needs a recent sign-in.
+    """
     user = await _load(tx, user_id, lock=True)
     check_version(user.version, if_match)
     changes = body.model_dump(include=body.model_fields_set)
     if user.id == me.id and not changes.keys().isdisjoint({"role", "is_active"}):
         raise Forbidden("Nobody changes their own role, or shuts themselves out.")
     if "role" in changes:
+        require_recent_sign_in(me, tx.now)
         changes["role"] = Role[changes["role"]]
     if changes:
         user.change(changes, tx.now)
         await _flush_unique(tx)
         _record(tx, Happening.user_changed, me, user, changed=changes)
     if not user.is_active:
-        await _end_sessions(tx, user.id)
+        await end_sessions(tx, user.id)
     response.headers["ETag"] = etag(user.version)
     return UserRead.model_validate(user)
 
@@ -231,17 +234,6 @@ async def _load(tx: Transaction, user_id: UUID, *, lock: bool = False) -> User:
     if user is None:
         raise NotFound
     return user
-
-
-async def _end_sessions(tx: Transaction, user_id: UUID, but: UUID | None = None) -> None:
-    statement = update(SignIn).where(
-        col(SignIn.clinic_id) == tx.clinic.id,
-        col(SignIn.user_id) == user_id,
-        col(SignIn.revoked_at).is_(None),
-    )
-    if but is not None:
-        statement = statement.where(col(SignIn.id) != but)
-    await tx.exec(statement.values(revoked_at=tx.now))
 
 
 async def _flush_unique(tx: Transaction) -> None:

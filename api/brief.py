@@ -1,0 +1,138 @@
+"""The de-identified view of a case that a consultant reads, built from an allowed list of fields.
+
+Nothing is taken away from a fuller view: a field that is not named here is never there.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import bindparam
+from sqlmodel import col, select
+
+from api.db import Transaction
+from api.domain.values import Output
+from api.models import Case, Consultation, Incident, Promise
+from api.vocabulary import (
+    ConsultationKind,
+    ConsultationOutcome,
+    ConsultationStatus,
+    ConsultationUrgency,
+    Phase,
+    Setting,
+)
+
+
+class BriefRecord(Output):
+    """A record that the request is about: what kind, and how many whole months before it."""
+
+    type: Literal["incident", "promise"]
+    kind: str
+    months_before: int
+
+
+class ConsultationBrief(Output):
+    """A request for another clinician's view, as a consultant outside the case reads it.
+
+    It says nothing of who the client or the clinician is. `therapy_months` is the length of the
+    therapy in whole months, null where its start is not known. `outcome` and `advice` are the
+    reader's own answer.
+    """
+
+    id: UUID
+    version: int
+    kind: ConsultationKind
+    urgency: ConsultationUrgency
+    status: ConsultationStatus
+    due_at: datetime | None
+    question: str
+    summary: str | None
+    phase: Phase
+    setting: Setting | None
+    therapy_months: int | None
+    records: list[BriefRecord]
+    outcome: ConsultationOutcome | None
+    advice: str | None
+
+
+async def brief_of(tx: Transaction, consultation: Consultation, case: Case) -> ConsultationBrief:
+    """Build the brief of one request."""
+    (brief,) = await briefs_of(tx, [(consultation, case)])
+    return brief
+
+
+async def briefs_of(
+    tx: Transaction, asked: Iterable[tuple[Consultation, Case]]
+) -> list[ConsultationBrief]:
+    """Build the briefs of several requests."""
+    pairs = list(asked)
+    known = await _linked(tx, [consultation for consultation, _ in pairs])
+    return [_brief(tx, consultation, case, known) for consultation, case in pairs]
+
+
+def _brief(
+    tx: Transaction, consultation: Consultation, case: Case, known: dict[str, Any]
+) -> ConsultationBrief:
+    asked_on = _day(tx, consultation.requested_at or consultation.created_at)
+    linked = (*consultation.incident_ids, *consultation.promise_ids)
+    records = [
+        BriefRecord(type=type_, kind=kind, months_before=max(0, whole_months(day, asked_on)))
+        for type_, kind, day in (known[row_id] for row_id in linked if row_id in known)
+    ]
+    return ConsultationBrief(
+        id=consultation.id,
+        version=consultation.version,
+        kind=consultation.kind,
+        urgency=consultation.urgency,
+        status=consultation.status,
+        due_at=consultation.due_at,
+        question=consultation.question,
+        summary=consultation.summary,
+        phase=case.phase,
+        setting=case.setting,
+        therapy_months=_therapy_months(tx, case),
+        # in an order that tells nothing of when each was recorded
+        records=sorted(records, key=lambda each: (each.months_before, each.type, each.kind)),
+        outcome=consultation.outcome,
+        advice=consultation.advice,
+    )
+
+
+def _therapy_months(tx: Transaction, case: Case) -> int | None:
+    if case.started_on is None:
+        return None
+    return max(0, whole_months(case.started_on, case.ended_on or tx.today))
+
+
+def whole_months(since: date, until: date) -> int:
+    """Count the whole months from one day to another."""
+    months = (until.year - since.year) * 12 + until.month - since.month
+    return months - (until.day < since.day)
+
+
+def _day(tx: Transaction, instant: datetime) -> date:
+    return instant.astimezone(tx.clinic.zone).date()
+
+
+_INCIDENTS = select(col(Incident.id), col(Incident.kind), col(Incident.occurred_on)).where(
+    col(Incident.id).in_(bindparam("ids", expanding=True)), col(Incident.voided_at).is_(None)
+)
+_PROMISES = select(col(Promise.id), col(Promise.kind), col(Promise.made_on)).where(
+    col(Promise.id).in_(bindparam("ids", expanding=True)), col(Promise.voided_at).is_(None)
+)
+
+
+async def _linked(tx: Transaction, asked: Iterable[Consultation]) -> dict[str, Any]:
+    """Give type, kind and day of the records that requests are about, by id."""
+    known: dict[str, Any] = {}
+    consultations = list(asked)
+    for type_, statement, name in (
+        ("incident", _INCIDENTS, "incident_ids"),
+        ("promise", _PROMISES, "promise_ids"),
+    ):
+        ids = [UUID(row_id) for each in consultations for row_id in getattr(each, name)]
+        if ids:
+            for row_id, kind, day in await tx.exec(statement, {"ids": ids}):
+                known[str(row_id)] = (type_, str(kind), day)
+    return known

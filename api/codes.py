@@ -1,0 +1,78 @@
+"""Secrets that are random enough to be kept as a plain hash: refresh tokens and one-time codes."""
+
+import base64
+import binascii
+import hashlib
+import re
+import secrets
+from typing import NamedTuple
+from uuid import UUID
+
+_ID = 16
+_RANDOM = 32
+_CODE = 10
+"""Bytes of a one-time code: 80 bits, 16 letters and digits."""
+
+
+class RefreshToken(NamedTuple):
+    """A refresh token: which session it carries on, and how it is written."""
+
+    clinic_id: UUID
+    session_id: UUID
+    text: str
+
+
+def new_refresh_token(clinic_id: UUID, session_id: UUID) -> RefreshToken:
+    """Make the next refresh token of a session, with 256 random bits."""
+    raw = clinic_id.bytes + session_id.bytes + secrets.token_bytes(_RANDOM)
+    return RefreshToken(clinic_id, session_id, base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
+
+
+def read_refresh_token(text: str) -> RefreshToken | None:
+    """Read whose session a refresh token names; None for anything that is none."""
+    try:
+        raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except (UnicodeEncodeError, binascii.Error):
+        return None
+    if len(raw) != 2 * _ID + _RANDOM:
+        return None
+    token = RefreshToken(UUID(bytes=raw[:_ID]), UUID(bytes=raw[_ID : 2 * _ID]), text)
+    # the decoder skips what it does not know: only our own spelling counts
+    return token if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == text else None
+
+
+def new_code() -> str:
+    """Make a one-time code with 80 random bits, in groups of four that can be read aloud."""
+    letters = base64.b32encode(secrets.token_bytes(_CODE)).decode()
+    return "-".join(letters[place : place + 4] for place in range(0, len(letters), 4))
+
+
+def hash_of(secret: str) -> str:
+    """Give what is stored of a refresh token: nobody can go back from it."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def hash_of_code(code: str) -> str:
+    """Give what is stored of a one-time code; case, spaces and hyphens do not matter."""
+    return hash_of(re.sub(r"[\s-]", "", code).upper())
+
+
+def new_secret() -> str:
+    """Make a secret with 256 random bits, for software."""
+    return secrets.token_urlsafe(_RANDOM)
+
+
+def client_id_of(clinic_id: UUID, account_id: UUID) -> str:
+    """Write by which name software signs in: its clinic and its account in one word."""
+    return base64.urlsafe_b64encode(clinic_id.bytes + account_id.bytes).rstrip(b"=").decode()
+
+
+def read_client_id(text: str) -> tuple[UUID, UUID] | None:
+    """Read clinic and account; None for anything that names none."""
+    try:
+        raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except (UnicodeEncodeError, binascii.Error):
+        return None
+    if len(raw) != 2 * _ID:
+        return None
+    return UUID(bytes=raw[:_ID]), UUID(bytes=raw[_ID:])

@@ -1,0 +1,198 @@
+"""Break-glass: a supervisor opens one case in an emergency; everyone concerned sees it."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy import ColumnElement, or_, true
+from sqlmodel import col, select
+
+from api.access import etag, find_case, may, require_recent_sign_in
+from api.db import Transaction, Tx
+from api.domain.permissions import Action, Actor, may_ever, may_see_case
+from api.domain.values import Input, Text
+from api.errors import Conflict, NotFound
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import AccessGrant, Case, GrantKind
+from api.pages import Marks, Page, PageQuery, newest_first
+from api.views import RecordRead
+
+router = APIRouter(prefix="/v1/break-glass", tags=["who sees a case"], route_class=StrictRoute)
+
+OPEN_FOR = timedelta(minutes=30)
+REVIEW_WITHIN = timedelta(hours=72)
+
+
+class GlassBreak(Input):
+    """Which case, and the emergency in words."""
+
+    case_id: UUID
+    reason: Text
+
+
+class GlassReview(Input):
+    """What the privacy officer found."""
+
+    review_note: Text
+
+
+class GlassBreakRead(RecordRead):
+    """An emergency opening of a case, for reading, until `ends_at`.
+
+    `review_note` is shown to privacy officers.
+    """
+
+    case_id: UUID
+    user_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    review_due_at: datetime
+    reviewed_by_id: UUID | None
+    reviewed_at: datetime | None
+    review_note: str | None
+
+
+class GlassQuery(PageQuery):
+    """Which openings."""
+
+    case_id: UUID | None = None
+    user_id: UUID | None = None
+    reviewed: bool | None = None
+
+
+@router.get("")
+async def list_glass_breaks(
+    query: Annotated[GlassQuery, Query()],
+    me: Annotated[Actor, Depends(may(Action.glass_list))],
+    marks: Marks,
+    tx: Tx,
+) -> Page[GlassBreakRead]:
+    """List emergency openings, newest first: of your cases, and your own; privacy officers all."""
+    statement = _openings(me)
+    if query.case_id is not None:
+        statement = statement.where(AccessGrant.case_id == query.case_id)
+    if query.user_id is not None:
+        statement = statement.where(AccessGrant.user_id == query.user_id)
+    if query.reviewed is not None:
+        reviewed = col(AccessGrant.reviewed_at).is_not(None)
+        statement = statement.where(reviewed if query.reviewed else ~reviewed)
+    rows, following = await newest_first(tx, marks, "break-glass", query, statement, AccessGrant)
+    return Page(items=[_shown(me, row) for row in rows], next=following)
+
+
+@router.post("", status_code=201)
+async def break_glass(
+    body: GlassBreak,
+    me: Annotated[Actor, Depends(may(Action.glass_break))],
+    tx: Tx,
+    response: Response,
+) -> GlassBreakRead:
+    """Open one case of an unlinked clinician for reading, for 30 minutes. For supervisors.
+
+    Its clinician and the privacy officer see it at once; the privacy officer reviews it within
+    72 hours.
+    """
+    require_recent_sign_in(me, tx.now)
+    found = await find_case(tx, me, body.case_id, lock=True)
+    # whom the case concerns learns no more of it this way either
+    if found is None or found.standing.conflicted:
+        raise NotFound
+    if may_see_case(found.standing):
+        raise Conflict("You see this case already.")
+    row = AccessGrant(
+        clinic_id=tx.clinic.id,
+        kind=GrantKind.break_glass,
+        case_id=body.case_id,
+        user_id=me.id,
+        starts_at=tx.now,
+        ends_at=tx.now + OPEN_FOR,
+        reason=body.reason,
+        review_due_at=tx.now + REVIEW_WITHIN,
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+    tx.add(row)
+    _record(tx, Happening.glass_broken, me, row)
+    response.headers["Location"] = f"/v1/break-glass/{row.id}"
+    response.headers["ETag"] = etag(row.version)
+    return _shown(me, row)
+
+
+@router.get("/{opening_id}")
+async def read_glass_break(
+    opening_id: UUID,
+    me: Annotated[Actor, Depends(may(Action.glass_list))],
+    tx: Tx,
+    response: Response,
+) -> GlassBreakRead:
+    """Read one emergency opening."""
+    row = await _load(tx, me, opening_id)
+    response.headers["ETag"] = etag(row.version)
+    return _shown(me, row)
+
+
+@router.post("/{opening_id}/review")
+async def review_glass_break(
+    opening_id: UUID,
+    body: GlassReview,
+    me: Annotated[Actor, Depends(may(Action.glass_review))],
+    tx: Tx,
+    response: Response,
+) -> GlassBreakRead:
+    """Review an emergency opening. For privacy officers."""
+    row = await _load(tx, me, opening_id, lock=True)
+    if row.reviewed_at is not None:
+        raise Conflict("This was reviewed already.")
+    row.change(
+        {"reviewed_by_id": me.id, "reviewed_at": tx.now, "review_note": body.review_note}, tx.now
+    )
+    _record(tx, Happening.glass_reviewed, me, row)
+    response.headers["ETag"] = etag(row.version)
+    return _shown(me, row)
+
+
+def _openings(me: Actor) -> Any:
+    """Select the openings somebody may know of."""
+    return (
+        select(AccessGrant)
+        .join(Case, col(Case.id) == AccessGrant.case_id)
+        .where(AccessGrant.kind == GrantKind.break_glass, _known_to(me))
+    )
+
+
+def _known_to(me: Actor) -> ColumnElement[bool]:
+    if may_ever(me, Action.glass_review):
+        return true()
+    return or_(col(AccessGrant.user_id) == me.id, col(Case.clinician_id) == me.id)
+
+
+async def _load(tx: Transaction, me: Actor, opening_id: UUID, *, lock: bool = False) -> AccessGrant:
+    statement = _openings(me).where(AccessGrant.id == opening_id)
+    if lock:
+        statement = statement.with_for_update(of=AccessGrant)
+    row: AccessGrant | None = (await tx.exec(statement)).first()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _shown(me: Actor, row: AccessGrant) -> GlassBreakRead:
+    shown = GlassBreakRead.model_validate(row)
+    if may_ever(me, Action.glass_review):
+        return shown
+    return shown.model_copy(update={"review_note": None})
+
+
+def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) -> None:
+    record(
+        tx,
+        happening,
+        actor_id=me.id,
+        record_type="break_glass",
+        record_ids=[row.id],
+        case_id=row.case_id,
+    )

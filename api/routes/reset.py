@@ -1,0 +1,155 @@
+"""A new password for somebody who lost theirs: an admin hands over a code that works once."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field, SecretStr
+from sqlalchemy import ColumnElement
+from sqlmodel import col, select, update
+
+from api.access import may, require_recent_sign_in
+from api.codes import hash_of_code, new_code
+from api.db import Database, Transaction, Tx
+from api.domain.permissions import Action, Actor
+from api.domain.values import Input, Output, Password
+from api.errors import Forbidden, NotFound, Unauthorized
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import OneTimeCode, User
+from api.sessions import account_at, end_sessions
+from api.throttle import Throttle
+from api.tokens import Passwords
+
+router = APIRouter(prefix="/v1", tags=["sign-in"], route_class=StrictRoute)
+
+LASTS = timedelta(hours=1)
+
+_NO_MATCH = "Address and code do not match, or the code was used or is too old."
+
+
+class ResetOffered(Output):
+    """A code for a new password: shown this once, and used once, until `expires_at`."""
+
+    code: str
+    expires_at: datetime
+
+
+class PasswordReset(Input):
+    """A new password, with the code an admin handed over.
+
+    `clinic` is needed where one address is known in several clinics.
+    """
+
+    username: Annotated[str, Field(max_length=254)]
+    clinic: UUID | None = None
+    code: Annotated[SecretStr, Field(max_length=64)]
+    password: Password
+
+
+@router.post("/users/{user_id}/password-reset", status_code=201)
+async def offer_password_reset(
+    user_id: UUID,
+    me: Annotated[Actor, Depends(may(Action.user_reset))],
+    tx: Tx,
+    response: Response,
+) -> ResetOffered:
+    """Make a code for another user's new password; earlier ones end. Needs a recent sign-in."""
+    require_recent_sign_in(me, tx.now)
+    if user_id == me.id:
+        raise Forbidden("Change your own password at /v1/me.")
+    user = await _load(tx, user_id)
+    if user is None:
+        raise NotFound
+    await tx.exec(update(OneTimeCode).where(*_unused(user_id)).values(used_at=tx.now))
+    code, expires_at = new_code(), tx.now + LASTS
+    tx.add(_reset_code(tx, me, user_id, code, expires_at))
+    _record(tx, Happening.password_reset_offered, me.id, user)
+    response.headers["Location"] = f"/v1/users/{user_id}"
+    return ResetOffered(code=code, expires_at=expires_at)
+
+
+@router.post("/auth/password", status_code=204)
+async def reset_password(body: PasswordReset, request: Request) -> None:
+    """Set a new password with a one-time code. All sessions end. Every failure is alike."""
+    database: Database = request.app.state.database
+    passwords: Passwords = request.app.state.passwords
+    throttle: Throttle = request.app.state.throttle
+    address, network = body.username.strip().lower(), throttle.network_of(request)
+    code = hash_of_code(body.code.get_secret_value())
+    await throttle.refuse_guesses(network)
+    async with database.transaction() as tx:
+        account = await account_at(tx, address, body.clinic, network)
+        matches = account is not None and await _matches(tx, account.user.id, code)
+    familiar = account is not None and account.is_familiar
+    async with throttle.guess(network, address, is_familiar=familiar) as guess:
+        # made in any case: whoever has no code waits as long as for an account that does not exist
+        password_hash = await passwords.hash(body.password.get_secret_value())
+        if account is None or not matches or not guess.is_weighed:
+            raise Unauthorized(_NO_MATCH)
+        async with database.transaction(request.state.request_id) as tx:
+            await tx.enter(account.user.clinic_id, account.zone)
+            await _use(tx, account.user.id, code, password_hash)
+
+
+async def _matches(tx: Transaction, user_id: UUID, code: str) -> bool:
+    statement = select(col(OneTimeCode.id)).where(*_valid(tx, user_id, code))
+    return (await tx.exec(statement)).first() is not None
+
+
+async def _use(tx: Transaction, user_id: UUID, code: str, password_hash: str) -> None:
+    """Use a code up, set the password and end the sessions. Raises Unauthorized for any other."""
+    used = await tx.exec(
+        update(OneTimeCode)
+        .where(*_valid(tx, user_id, code))
+        .values(used_at=tx.now)
+        .execution_options(synchronize_session=False)
+    )
+    user = await _load(tx, user_id)
+    if not used.rowcount or user is None or not user.is_active:
+        raise Unauthorized(_NO_MATCH)
+    user.change({"password_hash": password_hash}, tx.now)
+    await end_sessions(tx, user_id)
+    _record(tx, Happening.password_reset, user_id, user)
+
+
+async def _load(tx: Transaction, user_id: UUID) -> User | None:
+    statement = select(User).where(User.id == user_id).with_for_update()
+    user: User | None = (await tx.exec(statement)).first()
+    return user
+
+
+def _unused(user_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(OneTimeCode.user_id) == user_id,
+        col(OneTimeCode.purpose) == "reset",
+        col(OneTimeCode.used_at).is_(None),
+    )
+
+
+def _valid(tx: Transaction, user_id: UUID, code: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        *_unused(user_id),
+        col(OneTimeCode.code_hash) == code,
+        col(OneTimeCode.expires_at) > tx.now,
+    )
+
+
+def _reset_code(
+    tx: Transaction, me: Actor, user_id: UUID, code: str, expires_at: datetime
+) -> OneTimeCode:
+    return OneTimeCode(
+        clinic_id=tx.clinic.id,
+        user_id=user_id,
+        purpose="reset",
+        code_hash=hash_of_code(code),
+        expires_at=expires_at,
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+
+
+def _record(tx: Transaction, happening: Happening, actor_id: UUID, user: User) -> None:
+    record(tx, happening, actor_id=actor_id, record_type="user", record_ids=[user.id])

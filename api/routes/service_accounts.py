@@ -1,0 +1,294 @@
+"""Service accounts: clinic software that signs in by itself, with scopes and secrets of its own."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field
+from sqlmodel import col, select, update
+
+from api.access import IfMatch, check_version, etag, may, require_recent_sign_in
+from api.codes import client_id_of, hash_of, new_secret
+from api.db import Transaction, Tx
+from api.domain.permissions import Action, Actor
+from api.domain.values import Input, Line, YesNo, absent, whole
+from api.errors import Conflict, NotFound
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import ServiceAccount, ServiceSecret, SignIn
+from api.pages import Marks, Page, PageQuery, newest_first
+from api.views import RecordRead
+from api.vocabulary import Scope
+
+router = APIRouter(prefix="/v1/service-accounts", tags=["people"], route_class=StrictRoute)
+
+LONGEST_DAYS = 90
+AT_ONCE = 2
+"""Secrets that may be valid at the same time, while one replaces the other."""
+
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=20)]
+Days = Annotated[int, whole(1, LONGEST_DAYS)]
+
+
+class ServiceAccountCreate(Input):
+    """Software that may sign in, and what for."""
+
+    name: Line
+    scopes: Scopes
+    secret_days: Days = Field(default=LONGEST_DAYS, description="Days the first secret is valid.")
+
+
+class ServiceAccountPatch(Input):
+    """A change to a service account; it acts on the software's next request."""
+
+    name: Line = absent()
+    scopes: Scopes = absent()
+    is_active: YesNo = absent()
+
+
+class SecretCreate(Input):
+    """A further secret, so that the software can change over to it."""
+
+    days: Days = Field(default=LONGEST_DAYS, description="Days it is valid.")
+
+
+class SecretRead(RecordRead):
+    """A secret, without the secret: when it ends, and when it last opened a session."""
+
+    expires_at: datetime
+    last_used_at: datetime | None
+
+
+class ServiceAccountRead(RecordRead):
+    """Clinic software. `secrets` are those that are valid."""
+
+    name: str
+    client_id: str
+    scopes: list[Scope]
+    is_active: bool
+    last_used_at: datetime | None
+    secrets: list[SecretRead]
+
+
+class ServiceAccountMade(ServiceAccountRead):
+    """A new service account; its secret is shown this once."""
+
+    client_secret: str
+
+
+class SecretMade(SecretRead):
+    """A new secret, shown this once."""
+
+    client_secret: str
+
+
+@router.get("")
+async def list_service_accounts(
+    query: Annotated[PageQuery, Query()],
+    me: Annotated[Actor, Depends(may(Action.service_list))],  # noqa: ARG001 - the guard
+    marks: Marks,
+    tx: Tx,
+) -> Page[ServiceAccountRead]:
+    """List the clinic's software, newest first. For admins and privacy officers."""
+    rows, following = await newest_first(
+        tx, marks, "service-accounts", query, select(ServiceAccount), ServiceAccount
+    )
+    valid = await _valid_secrets(tx, [row.id for row in rows])
+    return Page(items=[_shown(row, valid[row.id]) for row in rows], next=following)
+
+
+@router.post("", status_code=201)
+async def create_service_account(
+    body: ServiceAccountCreate,
+    me: Annotated[Actor, Depends(may(Action.service_create))],
+    tx: Tx,
+    response: Response,
+) -> ServiceAccountMade:
+    """Let software sign in. For admins, soon after signing in."""
+    require_recent_sign_in(me, tx.now)
+    account = ServiceAccount(
+        clinic_id=tx.clinic.id,
+        name=body.name,
+        scopes=_spelled(body.scopes),
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+    tx.add(account)
+    # its secret's row points at it
+    await tx.flush()
+    secret, text = _new_secret(tx, me, account, body.secret_days)
+    _record(tx, Happening.service_created, me, account)
+    response.headers["Location"] = f"/v1/service-accounts/{account.id}"
+    response.headers["ETag"] = etag(account.version)
+    shown = _shown(account, [secret])
+    return ServiceAccountMade(**dict(shown), client_secret=text)
+
+
+@router.get("/{account_id}")
+async def read_service_account(
+    account_id: UUID,
+    me: Annotated[Actor, Depends(may(Action.service_read))],  # noqa: ARG001 - the guard
+    tx: Tx,
+    response: Response,
+) -> ServiceAccountRead:
+    """Read one service account. For admins and privacy officers."""
+    account = await _load(tx, account_id)
+    response.headers["ETag"] = etag(account.version)
+    return _shown(account, (await _valid_secrets(tx, [account.id]))[account.id])
+
+
+@router.patch("/{account_id}")
+async def change_service_account(
+    account_id: UUID,
+    body: ServiceAccountPatch,
+    me: Annotated[Actor, Depends(may(Action.service_change))],
+    tx: Tx,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ServiceAccountRead:
+    """Rename software, change what it may do, or shut it out. For admins."""
+    require_recent_sign_in(me, tx.now)
+    account = await _load(tx, account_id, lock=True)
+    check_version(account.version, if_match)
+    changes = body.model_dump(include=body.model_fields_set)
+    if "scopes" in changes:
+        changes["scopes"] = _spelled(changes["scopes"])
+    if changes:
+        account.change(changes, tx.now)
+        _record(tx, Happening.service_changed, me, account, changed=changes)
+    if not account.is_active:
+        await _end_sessions(tx, account)
+    response.headers["ETag"] = etag(account.version)
+    return _shown(account, (await _valid_secrets(tx, [account.id]))[account.id])
+
+
+@router.post("/{account_id}/secrets", status_code=201)
+async def add_secret(
+    account_id: UUID,
+    body: SecretCreate,
+    me: Annotated[Actor, Depends(may(Action.service_change))],
+    tx: Tx,
+    response: Response,
+) -> SecretMade:
+    """Add a second secret, to change over to it before the first one ends. For admins."""
+    require_recent_sign_in(me, tx.now)
+    account = await _load(tx, account_id, lock=True)
+    if len((await _valid_secrets(tx, [account.id]))[account.id]) >= AT_ONCE:
+        raise Conflict("Two secrets are valid already; end one of them first.")
+    secret, text = _new_secret(tx, me, account, body.days)
+    _record(tx, Happening.service_secret_added, me, account)
+    response.headers["Location"] = f"/v1/service-accounts/{account.id}"
+    response.headers["ETag"] = etag(secret.version)
+    shown = SecretRead.model_validate(secret)
+    return SecretMade(**dict(shown), client_secret=text)
+
+
+@router.delete("/{account_id}/secrets/{secret_id}", status_code=204)
+async def end_secret(
+    account_id: UUID,
+    secret_id: UUID,
+    me: Annotated[Actor, Depends(may(Action.service_change))],
+    tx: Tx,
+    if_match: IfMatch = None,
+) -> None:
+    """End a secret and every session of the software at once. For admins.
+
+    `If-Match` takes the version of the secret, as the account shows it.
+    """
+    require_recent_sign_in(me, tx.now)
+    account = await _load(tx, account_id, lock=True)
+    found = await tx.exec(
+        select(ServiceSecret)
+        .where(ServiceSecret.account_id == account.id, ServiceSecret.id == secret_id)
+        .with_for_update()
+    )
+    secret: ServiceSecret | None = found.first()
+    if secret is None:
+        raise NotFound
+    check_version(secret.version, if_match)
+    if secret.expires_at > tx.now:
+        secret.change({"expires_at": tx.now}, tx.now)
+        _record(tx, Happening.service_secret_ended, me, account)
+    await _end_sessions(tx, account)
+
+
+async def _load(tx: Transaction, account_id: UUID, *, lock: bool = False) -> ServiceAccount:
+    statement = select(ServiceAccount).where(ServiceAccount.id == account_id)
+    found = await tx.exec(statement.with_for_update() if lock else statement)
+    account: ServiceAccount | None = found.first()
+    if account is None:
+        raise NotFound
+    return account
+
+
+async def _valid_secrets(
+    tx: Transaction, account_ids: Iterable[UUID]
+) -> dict[UUID, list[ServiceSecret]]:
+    valid: dict[UUID, list[ServiceSecret]] = defaultdict(list)
+    for secret in await tx.exec(
+        select(ServiceSecret)
+        .where(col(ServiceSecret.account_id).in_(account_ids), ServiceSecret.expires_at > tx.now)
+        .order_by(col(ServiceSecret.id))
+    ):
+        valid[secret.account_id].append(secret)
+    return valid
+
+
+def _new_secret(
+    tx: Transaction, me: Actor, account: ServiceAccount, days: int
+) -> tuple[ServiceSecret, str]:
+    text = new_secret()
+    secret = ServiceSecret(
+        clinic_id=tx.clinic.id,
+        account_id=account.id,
+        secret_hash=hash_of(text),
+        expires_at=tx.now + timedelta(days=days),
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+    tx.add(secret)
+    return secret, text
+
+
+async def _end_sessions(tx: Transaction, account: ServiceAccount) -> None:
+    await tx.exec(
+        update(SignIn)
+        .where(col(SignIn.account_id) == account.id, col(SignIn.revoked_at).is_(None))
+        .values(revoked_at=tx.now)
+    )
+
+
+def _spelled(scopes: Iterable[Scope]) -> list[str]:
+    return sorted({str(scope) for scope in scopes})
+
+
+def _shown(account: ServiceAccount, secrets: list[ServiceSecret]) -> ServiceAccountRead:
+    return ServiceAccountRead.model_validate(
+        {
+            **account.__dict__,
+            "client_id": client_id_of(account.clinic_id, account.id),
+            "secrets": [SecretRead.model_validate(secret) for secret in secrets],
+        }
+    )
+
+
+def _record(
+    tx: Transaction,
+    happening: Happening,
+    me: Actor,
+    account: ServiceAccount,
+    changed: Iterable[str] = (),
+) -> None:
+    record(
+        tx,
+        happening,
+        actor_id=me.id,
+        record_type="service_account",
+        record_ids=[account.id],
+        changed=changed,
+    )

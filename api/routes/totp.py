@@ -1,0 +1,149 @@
+"""The second factor of the person who asks: enrolled, confirmed, and removed again."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Response
+from pydantic import Field, SecretStr
+from sqlmodel import col, select, update
+
+from api.access import IfMatch, check_version, etag, may, require_recent_sign_in
+from api.codes import hash_of_code, new_code
+from api.db import Transaction, Tx
+from api.domain.permissions import Action, Actor
+from api.domain.values import Input, Output
+from api.errors import Conflict, Forbidden, Invalid
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import Clinic, OneTimeCode, User
+from api.totp import new_secret, step_of, uri_of
+
+router = APIRouter(prefix="/v1/me/totp", tags=["sign-in"], route_class=StrictRoute)
+
+RECOVERY_CODES = 10
+
+
+class TotpRead(Output):
+    """Whether a second factor is asked of you, and how many recovery codes are left."""
+
+    enrolled: bool
+    confirmed_at: datetime | None
+    recovery_codes_left: int
+
+
+class TotpBegun(Output):
+    """What an authenticator needs: shown this once. `uri` is for a picture it can read."""
+
+    secret: str
+    uri: str
+
+
+class TotpConfirm(Input):
+    """A code the authenticator shows now."""
+
+    code: Annotated[SecretStr, Field(max_length=64)]
+
+
+class RecoveryCodes(Output):
+    """Codes to sign in with, once each, when the device is lost. They are shown this once."""
+
+    recovery_codes: list[str]
+
+
+@router.get("")
+async def read_totp(
+    me: Annotated[Actor, Depends(may(Action.totp_read))], tx: Tx, response: Response
+) -> TotpRead:
+    """Read whether you have a second factor. The ETag is your user's."""
+    user = await _load(tx, me)
+    response.headers["ETag"] = etag(user.version)
+    left = select(sa.func.count(col(OneTimeCode.id))).where(*_unused(me.id))
+    return TotpRead(
+        enrolled=user.totp_confirmed_at is not None,
+        confirmed_at=user.totp_confirmed_at,
+        recovery_codes_left=(await tx.exec(left)).one(),
+    )
+
+
+@router.post("")
+async def begin_totp(me: Annotated[Actor, Depends(may(Action.totp_change))], tx: Tx) -> TotpBegun:
+    """Begin to enrol a second factor; it counts once it is confirmed. Needs a recent sign-in."""
+    require_recent_sign_in(me, tx.now)
+    user = await _load(tx, me, lock=True)
+    if user.totp_confirmed_at is not None:
+        raise Conflict("You have a second factor already. Remove it first.")
+    secret = new_secret()
+    user.change({"totp_secret": secret, "totp_last_step": None}, tx.now)
+    _record(tx, Happening.totp_begun, me)
+    return TotpBegun(secret=secret, uri=uri_of(secret, user.email))
+
+
+@router.post("/confirm")
+async def confirm_totp(
+    body: TotpConfirm, me: Annotated[Actor, Depends(may(Action.totp_change))], tx: Tx
+) -> RecoveryCodes:
+    """Confirm the second factor with a code it shows. From now on it is asked for."""
+    user = await _load(tx, me, lock=True)
+    if user.totp_secret is None or user.totp_confirmed_at is not None:
+        raise Conflict("There is no second factor to confirm.")
+    step = step_of(user.totp_secret, body.code.get_secret_value(), tx.now)
+    if step is None:
+        raise Invalid("/code", "This is not the code that the authenticator shows now.")
+    # the code just shown is used up: it signs nobody in
+    user.change({"totp_confirmed_at": tx.now, "totp_last_step": step}, tx.now)
+    codes = [new_code() for _ in range(RECOVERY_CODES)]
+    for code in codes:
+        tx.add(_recovery_code(tx, me.id, code))
+    _record(tx, Happening.totp_confirmed, me)
+    return RecoveryCodes(recovery_codes=codes)
+
+
+@router.delete("", status_code=204)
+async def remove_totp(
+    me: Annotated[Actor, Depends(may(Action.totp_change))], tx: Tx, if_match: IfMatch = None
+) -> None:
+    """Remove your second factor, where your clinic does not ask for one. Needs a recent sign-in."""
+    require_recent_sign_in(me, tx.now)
+    user = await _load(tx, me, lock=True)
+    check_version(user.version, if_match)
+    if (await tx.exec(select(col(Clinic.requires_totp)))).one():
+        raise Forbidden("This clinic asks everybody for a second factor.")
+    if user.totp_secret is None:
+        raise Conflict("You have no second factor.")
+    user.change(dict.fromkeys(("totp_secret", "totp_confirmed_at", "totp_last_step")), tx.now)
+    await tx.exec(update(OneTimeCode).where(*_unused(me.id)).values(used_at=tx.now))
+    _record(tx, Happening.totp_removed, me)
+
+
+async def _load(tx: Transaction, me: Actor, *, lock: bool = False) -> User:
+    statement = select(User).where(User.id == me.id)
+    if lock:
+        statement = statement.with_for_update()
+    user: User = (await tx.exec(statement)).one()
+    return user
+
+
+def _unused(user_id: UUID) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        col(OneTimeCode.user_id) == user_id,
+        col(OneTimeCode.purpose) == "recovery",
+        col(OneTimeCode.used_at).is_(None),
+    )
+
+
+def _recovery_code(tx: Transaction, user_id: UUID, code: str) -> OneTimeCode:
+    return OneTimeCode(
+        clinic_id=tx.clinic.id,
+        user_id=user_id,
+        purpose="recovery",
+        code_hash=hash_of_code(code),
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=user_id,
+    )
+
+
+def _record(tx: Transaction, happening: Happening, me: Actor) -> None:
+    record(tx, happening, actor_id=me.id, record_type="user", record_ids=[me.id])

@@ -1,0 +1,126 @@
+"""The two walls between clinics. Each holds when the other is taken away.
+
+The first is ours: every statement is confined to the clinic that its transaction has entered, and
+every new row must be of that clinic. The second is PostgreSQL's row-level security, for a role that
+owns nothing and bypasses nothing.
+"""
+
+from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy import event, orm
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import with_loader_criteria
+from sqlalchemy.sql.functions import FunctionElement
+from sqlmodel import Session, SQLModel
+
+# ------------------------------------------------------------------------------ the first wall
+
+ENTERED = "clinic entered"
+HERE = "clinic_entered"
+
+
+class WalledSession(Session):
+    """A session that writes rows of the entered clinic only."""
+
+
+@event.listens_for(WalledSession, "before_flush")
+def _refuse_rows_of_others(session: Session, _context: object, _instances: object) -> None:
+    here = session.info.get(ENTERED)
+    for row in (*session.new, *session.dirty):
+        if here is None or _clinic_of(row) != here:
+            raise RuntimeError("a row of another clinic")
+
+
+class _Here(FunctionElement[UUID]):
+    """The clinic entered, filled in as each statement runs.
+
+    It is not a plain bindparam(): each of its copies would be compared with each other at every
+    execution, which costs more than the statement.
+    """
+
+    name = "clinic_entered"
+    inherit_cache = True
+    type = sa.Uuid()
+
+
+@compiles(_Here)
+def _fill_in(_element: object, compiler: Any, **options: Any) -> str:
+    placeholder: str = compiler.process(sa.bindparam(HERE, type_=sa.Uuid()), **options)
+    return placeholder
+
+
+_criteria: list[Any] = []
+_walled_statements: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
+def confined(statement: Any) -> Any:
+    """Confine every table that a statement names, wherever in it, to the clinic entered."""
+    known = _walled_statements.get(statement)
+    if known is None:
+        if not statement._propagate_attrs:
+            raise RuntimeError("only statements about mapped classes can be confined to a clinic")
+        if not _criteria:
+            _criteria.extend(_of_clinic(mapper.class_) for mapper in _mappers())
+        known = _walled_statements[statement] = statement.options(*_criteria)
+    return known
+
+
+def _mappers() -> Any:
+    return SQLModel._sa_registry.mappers
+
+
+def _of_clinic(model: Any) -> Any:
+    column = model.clinic_id if hasattr(model, "clinic_id") else model.id
+    return with_loader_criteria(
+        model, column == _Here(), include_aliases=True, propagate_to_loaders=False
+    )
+
+
+def _clinic_of(row: Any) -> UUID:
+    """Give whose a row is; a clinic itself is its own."""
+    clinic_id: UUID = row.clinic_id if hasattr(row, "clinic_id") else row.id
+    return clinic_id
+
+
+# ----------------------------------------------------------------------------- the second wall
+
+ENTER = "app.clinic_id"
+"""The setting that PostgreSQL's policies compare each row with, for one transaction."""
+
+
+class WalledConnection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that enters a clinic by the very message that begins the transaction."""
+
+    entering: UUID | None = None
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - the driver's own
+        """Run a command of the driver's own; BEGIN takes the clinic along."""
+        clinic_id, self.entering = self.entering, None
+        if clinic_id is not None and query == "BEGIN;":
+            query += f" SET LOCAL {ENTER} = '{UUID(str(clinic_id))}';"
+        status: str = await super().execute(query, *args, timeout=timeout)
+        return status
+
+
+def enter_on_postgresql(session: orm.Session, clinic_id: UUID) -> None:
+    """Tell PostgreSQL's policies which clinic this transaction is in."""
+    connection = session.connection()
+    driver: Any = connection.connection.driver_connection
+    if driver.is_in_transaction():
+        connection.execute(_SET, {"name": ENTER, "value": str(clinic_id)})
+    else:
+        driver.entering = clinic_id
+
+
+_SET = sa.text("SELECT set_config(:name, :value, true)")
+
+
+def leave(connection: Any, _record: object) -> None:
+    """Forget, as a connection goes back to the pool, a clinic that was entered for nothing."""
+    # else the next transaction on it would begin there
+    if connection is not None:
+        connection.driver_connection.entering = None

@@ -1,0 +1,255 @@
+"""Who may do what, cell by cell: every operation, for everyone, on every sort of record.
+
+A column is a role. Its four letters say what comes of it on a record that is the asker's own, of a
+clinician they are linked to, of somebody unrelated, and of another clinic; one letter stands for
+all. Where no record is named, the four ask somebody with a case of their own, nobody, somebody
+without one, and somebody without one in the other clinic.
+
+y done · F 403 · N 404 · c 409 · v 422 · . there is no such cell
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.world import PASSWORD
+
+ROLES = ("clinician", "supervisor", "consultant", "privacy_officer", "admin", "service")
+RELATIONS = ("own", "linked", "unrelated", "elsewhere")
+STRANGERS = ("anonymous", "revoked", "expired")
+"""Whoever holds no token that holds: 401, wherever a token is needed."""
+
+STATUS = {"F": 403, "N": 404, "c": 409, "v": 422}
+
+PUBLIC = {
+    ("POST", "/v1/auth/token"),
+    ("POST", "/v1/auth/password"),
+    ("GET", "/.well-known/jwks.json"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+}
+"""What is answered to somebody without a token."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operation, what comes of it for each role, and what is sent."""
+
+    method: str
+    path: str
+    cells: str
+    body: Any = None
+    on: dict[str, str] = field(default_factory=dict)
+    """Which record stands for a name in the path, where it is not its namesake."""
+
+    @property
+    def names_a_record(self) -> bool:
+        """Tell whether the relation is that of a record, in the path or in the body."""
+        return "{" in self.path or self.body in ("a cover", "an emergency")
+
+    def expected(self) -> Iterator[tuple[str, str, str]]:
+        """Give role, relation and letter of each cell."""
+        for role, letters in zip(ROLES, self.cells.split(), strict=True):
+            several = letters if len(letters) > 1 else self._everywhere(role, letters)
+            for relation, letter in zip(RELATIONS, several, strict=True):
+                if letter != ".":
+                    yield role, relation, letter
+
+    def _everywhere(self, role: str, letter: str) -> str:
+        if self.names_a_record:
+            return f"..{letter * 2}" if role == "service" else letter * 4
+        return f"..{letter * 2}" if role == "service" else f"{letter}.{letter * 2}"
+
+
+NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}
+ASKED = {
+    "kind": "legal_risk",
+    "urgency": "routine",
+    "question": "what do you see",
+    "summary": "in short",
+    "released": True,
+}
+REQUESTED = {"consultation_id": "requested"}
+
+#                    clinician supervisor consultant privacy admin service
+EVERYONE = "         y         y          y          y       y     y"
+PEOPLE = "           y         y          y          y       y     F"
+OWN = "              yNNN      yNNN       yNNN       yyyN    yyyN  F"
+AUDITORS = "         F         F          F          y       y     F"
+AUDITORS_HERE = "    F         F          F          ..yN    ..yN  F"
+ADMINS = "           F         F          F          F       y     F"
+ADMINS_HERE = "      F         F          F          F       yyyN  F"
+STAFF = "            y         y          F          y       y     F"
+CASES = "            y         y          y.FF       y.FF    y.FF  y"
+CASE = "             yNNN      yyNN       yFFF       yFFF    yFFF  ..yN"
+REWRITE = "          yNNN      yyNN       yFFF       yFFF    yFFF  ..FN"
+SUPERVISE = "        F         FyNN       F          F       F     F"
+REQUEST = "          yNNN      yFNN       yFFF       yFFF    yFFF  ..yN"
+PROMPT = "           yNNN      yNNN       yFFF       yFFF    yFFF  F"
+ASKED_TO_ANSWER = "  F         FyNN       FyyN       F       F     F"
+ITS_CONSULTANT = "   F         FyNN       FNyN       F       F     F"
+EXCEPTIONS = "       y         y          F          y       F     F"
+
+TABLE = [
+    Row("POST", "/v1/auth/revoke", EVERYONE),
+    Row("GET", "/v1/me", PEOPLE),
+    Row("PATCH", "/v1/me", PEOPLE, {"current_password": PASSWORD, "password": PASSWORD}),
+    Row("GET", "/v1/me/totp", PEOPLE),
+    Row("POST", "/v1/me/totp", PEOPLE),
+    Row("POST", "/v1/me/totp/confirm", "c c c c c F", {"code": "000000"}),
+    Row("DELETE", "/v1/me/totp", "c c c c c F"),
+    Row("GET", "/v1/sessions", PEOPLE),
+    Row("GET", "/v1/sessions/{session_id}", "yNNN yNNN yNNN yNNN yyyN F"),
+    Row("DELETE", "/v1/sessions/{session_id}", "yNNN yNNN yNNN yNNN yyyN F"),
+    Row("GET", "/v1/users", AUDITORS),
+    Row(
+        "POST",
+        "/v1/users",
+        ADMINS,
+        {"name": "New", "email": "new@x.example", "role": "clinician", "password": PASSWORD},
+    ),
+    Row("GET", "/v1/users/{user_id}", OWN),
+    Row("PATCH", "/v1/users/{user_id}", ADMINS_HERE, {"name": "Other"}),
+    Row("POST", "/v1/users/{user_id}/password-reset", "F F F F FyyN F"),
+    Row("GET", "/v1/supervisions", PEOPLE),
+    Row("POST", "/v1/supervisions", ADMINS, "a link"),
+    Row("GET", "/v1/supervisions/{supervision_id}", OWN),
+    Row("PATCH", "/v1/supervisions/{supervision_id}", ADMINS_HERE, {"ends_on": "2026-12-31"}),
+    Row("DELETE", "/v1/supervisions/{supervision_id}", ADMINS_HERE),
+    Row("GET", "/v1/service-accounts", AUDITORS),
+    Row("POST", "/v1/service-accounts", ADMINS, {"name": "New", "scopes": ["cases:read"]}),
+    Row("GET", "/v1/service-accounts/{account_id}", AUDITORS_HERE),
+    Row("PATCH", "/v1/service-accounts/{account_id}", "F F F F ..yN F", {"name": "Other"}),
+    Row("POST", "/v1/service-accounts/{account_id}/secrets", "F F F F ..yN F", {}),
+    Row("DELETE", "/v1/service-accounts/{account_id}/secrets/{secret_id}", "F F F F ..yN F"),
+    Row("GET", "/v1/cases", CASES),
+    Row("POST", "/v1/cases", "y y F F F y", "a case"),
+    Row("GET", "/v1/cases/{case_id}", CASE),
+    Row("PATCH", "/v1/cases/{case_id}", CASE, {"phase": "acceptance"}),
+    Row("DELETE", "/v1/cases/{case_id}", REWRITE),
+    Row("POST", "/v1/cases/{case_id}/transfer", SUPERVISE, "a transfer"),
+    Row("GET", "/v1/cases/{case_id}/timeline", CASE),
+    Row("GET", "/v1/cases/{case_id}/incidents", CASE),
+    Row("POST", "/v1/cases/{case_id}/incidents", CASE, "an incident"),
+    Row("GET", "/v1/incidents", CASES),
+    Row("GET", "/v1/incidents/{incident_id}", CASE),
+    Row("PATCH", "/v1/incidents/{incident_id}", REWRITE, {"repair": "attempted"}),
+    Row("DELETE", "/v1/incidents/{incident_id}", REWRITE),
+    Row(
+        "POST",
+        "/v1/incidents/{incident_id}/review",
+        SUPERVISE,
+        {"determination": "normal_process", "review_note": "seen"},
+    ),
+    Row("GET", "/v1/cases/{case_id}/promises", CASE),
+    Row("POST", "/v1/cases/{case_id}/promises", CASE, "a promise"),
+    Row("GET", "/v1/promises", CASES),
+    Row("GET", "/v1/promises/{promise_id}", CASE),
+    Row("PATCH", "/v1/promises/{promise_id}", REWRITE, {"wording": "in short"}),
+    Row("DELETE", "/v1/promises/{promise_id}", REWRITE),
+    Row("GET", "/v1/cases/{case_id}/consultations", "yNNN yyNN yNNN yFFF yFFF ..yN"),
+    Row("POST", "/v1/cases/{case_id}/consultations", REQUEST, "a question"),
+    Row("GET", "/v1/consultations", "y y y y.FF y.FF y"),
+    Row(
+        "GET",
+        "/v1/consultations/{consultation_id}",
+        "yNNN yyNN yNNN yFFF yFFF ..yN",
+        on={"consultation_id": "draft"},
+    ),
+    Row(
+        "GET",
+        "/v1/consultations/{consultation_id}",
+        "yNNN yyNN yyyN yFFF yFFF ..yN",
+        on=REQUESTED,
+    ),
+    Row("PATCH", "/v1/consultations/{consultation_id}", REQUEST, {"summary": "x"}, REQUESTED),
+    Row(
+        "POST",
+        "/v1/consultations/{consultation_id}/request",
+        REQUEST,
+        {},
+        {"consultation_id": "draft"},
+    ),
+    Row("POST", "/v1/consultations/{consultation_id}/accept", ASKED_TO_ANSWER, {}, REQUESTED),
+    Row(
+        "POST",
+        "/v1/consultations/{consultation_id}/decline",
+        ASKED_TO_ANSWER,
+        {"reason": "no time"},
+        REQUESTED,
+    ),
+    Row(
+        "POST",
+        "/v1/consultations/{consultation_id}/start",
+        ITS_CONSULTANT,
+        {},
+        {"consultation_id": "accepted"},
+    ),
+    Row(
+        "POST",
+        "/v1/consultations/{consultation_id}/complete",
+        ITS_CONSULTANT,
+        {"outcome": "mixed", "advice": "talk it over"},
+        {"consultation_id": "in_progress"},
+    ),
+    Row(
+        "POST",
+        "/v1/consultations/{consultation_id}/cancel",
+        REQUEST,
+        {"reason": "settled"},
+        REQUESTED,
+    ),
+    Row(
+        "POST",
+        "/v1/consultations/{consultation_id}/respond",
+        "yNNN yFNN yFFF yFFF yFFF F",
+        {"response": "accepted"},
+        {"consultation_id": "completed"},
+    ),
+    Row("GET", "/v1/cases/{case_id}/flags", CASE),
+    Row(
+        "POST",
+        "/v1/cases/{case_id}/flags",
+        SUPERVISE,
+        {"severity": "low", "title": "Please look", "because": "It was told twice."},
+    ),
+    Row("GET", "/v1/flags", CASES),
+    Row("GET", "/v1/flags/{flag_id}", CASE),
+    Row("GET", "/v1/flags/{flag_id}", "yNNN yNNN yFFF yFFF yFFF ..NN", on={"flag_id": "prompt"}),
+    Row("POST", "/v1/flags/{flag_id}/acknowledge", SUPERVISE, {}),
+    Row("POST", "/v1/flags/{flag_id}/resolve", "FNNN FyNN F F F F", NOTE),
+    Row("POST", "/v1/flags/{flag_id}/resolve", PROMPT, NOTE, {"flag_id": "prompt"}),
+    Row(
+        "POST",
+        "/v1/flags/{flag_id}/reopen",
+        SUPERVISE,
+        {"reason": "look again"},
+        {"flag_id": "resolved"},
+    ),
+    Row("GET", "/v1/flagged-cases", "F y F F F y"),
+    Row("GET", "/v1/flagged-cases?unwatched=true", "F F F y F F"),
+    Row("GET", "/v1/cases/{case_id}/recusals", "yNNN yyNN F yyyN yyyN F"),
+    Row("POST", "/v1/cases/{case_id}/recusals", "cNNN cyNN F F yyyN F", "a recusal"),
+    Row("GET", "/v1/cases/{case_id}/recusals/{recusal_id}", "yNNN yyNN F yyyN yyyN F"),
+    Row("DELETE", "/v1/cases/{case_id}/recusals/{recusal_id}", ADMINS_HERE),
+    Row("GET", "/v1/covers", EXCEPTIONS),
+    Row("POST", "/v1/covers", "yNNN yyNN F F F F", "a cover"),
+    Row("GET", "/v1/covers/{cover_id}", "yNNN yyNN F yyyN F F"),
+    Row("DELETE", "/v1/covers/{cover_id}", "yNNN yyNN F F F F"),
+    Row("GET", "/v1/break-glass", EXCEPTIONS),
+    Row("POST", "/v1/break-glass", "F ccyN F F F F", "an emergency"),
+    Row("GET", "/v1/break-glass/{opening_id}", "yNNN yNNN F yyyN F F"),
+    Row("POST", "/v1/break-glass/{opening_id}/review", "F F F yyyN F F", {"review_note": "seen"}),
+    Row("GET", "/v1/clinic", STAFF),
+    Row("PATCH", "/v1/clinic", ADMINS, {"name": "Other"}),
+    Row("GET", "/v1/rules", EVERYONE),
+    Row("GET", "/v1/rules/thresholds", STAFF),
+    Row("PUT", "/v1/rules/thresholds", ADMINS, {"drift_days": 60}),
+    Row("GET", "/v1/vocabulary", EVERYONE),
+]
+
+
+def count_cells() -> int:
+    """Count the cells of the table, those of strangers included."""
+    strangers = len(STRANGERS) * len(RELATIONS)
+    return sum(len(list(row.expected())) + strangers for row in TABLE)

@@ -1,0 +1,339 @@
+"""The scene on which the matrix is played: every sort of record, in every relation to each role."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from httpx import Response
+from sqlmodel import col
+
+from api.db import Database, Transaction
+from api.models import Case, Consultation, Incident, Promise, Supervision, User
+from api.tokens import AccessTokens, Claims
+from api.vocabulary import Role, Scope
+from tests.matrix import ASKED, NOTE, ROLES, Row
+from tests.world import (
+    Person,
+    World,
+    cheap_password_hash,
+    incident,
+    made,
+    ok,
+    promise,
+    software,
+)
+
+ANSWER = {"outcome": "mixed", "advice": "talk it over"}
+MOVES = ("request", "accept", "start", "complete")
+STATUSES = ("draft", "requested", "accepted", "in_progress", "completed")
+TREATING = {"clinician", "supervisor"}
+
+
+class _CurtainError(Exception):
+    """The end of a rehearsal: all that was done is undone."""
+
+
+@dataclass
+class Scene:
+    """Two clinics full of people and records, on which every cell of the table is tried."""
+
+    world: World
+    here: dict[str, Person] = field(default_factory=dict)
+    """By role, somebody with a case of their own; `maker`, `other`, `spare` help."""
+    bare: dict[str, Person] = field(default_factory=dict)
+    """By role, somebody without one."""
+    there: dict[str, Person] = field(default_factory=dict)
+    """By role, somebody of the other clinic without one."""
+    records: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    """The records that stand in a relation to a role."""
+    rehearsing: bool = False
+    """Nothing that is done now is kept."""
+
+    async def send(self, row: Row, role: str, relation: str, *, unknown: bool = False) -> Response:
+        """Try one cell; `unknown`: on records that do not exist."""
+        person = self.person(row, role, relation)
+        path, options = self._request(row, role, relation, person, unknown=unknown)
+        return await person.send(row.method, path, **options)
+
+    async def send_as_stranger(self, row: Row, who: str, relation: str) -> Response:
+        """Try one cell with no token, or with one that no longer holds."""
+        person = self.here["clinician"]
+        path, options = self._request(row, "clinician", relation, person, unknown=False)
+        headers = {**options.pop("headers", {}), **self._bad_token(who)}
+        return await self.world.http.request(row.method, path, headers=headers, **options)
+
+    def person(self, row: Row, role: str, relation: str) -> Person:
+        """Give who asks in a cell."""
+        if row.names_a_record or relation == "own":
+            return self.here[role]
+        return self.there[role] if relation == "elsewhere" else self.bare[role]
+
+    def _request(
+        self, row: Row, role: str, relation: str, person: Person, *, unknown: bool
+    ) -> tuple[str, dict[str, Any]]:
+        records = self.records[role, relation]
+        path = row.path
+        for name in (part[1:-1] for part in row.path.split("/") if part.startswith("{")):
+            value = str(uuid4()) if unknown else records[row.on.get(name, name)]
+            path = path.replace(f"{{{name}}}", value)
+        options: dict[str, Any] = {}
+        if row.body is not None:
+            case_id = str(uuid4()) if unknown else records["case_id"]
+            options["json"] = self._body(row.body, person, case_id)
+        if row.method in {"PATCH", "DELETE"}:
+            # a request that was sent has been through one change
+            version = 2 if "requested" in row.on.values() else 1
+            options["headers"] = {"If-Match": f'"{version}"'}
+        return path, options
+
+    def _body(self, body: Any, person: Person, case_id: str) -> Any:
+        treats = person.role in {Role.clinician, Role.supervisor}
+        people = self.here if person.clinic_id == self.here["maker"].clinic_id else self.there
+        maker, spare = str(people["maker"].id), str(people["spare"].id)
+        words = {
+            "a case": {
+                "client_ref": uuid4().hex,
+                "clinician_id": str(person.id) if treats else maker,
+            },
+            "an incident": incident("consent", self.world),
+            "a promise": promise(self.world),
+            # a person releases it
+            "a question": {**ASKED, "released": person.role != Role.service},
+            "a transfer": {"clinician_id": str(people["other"].id), "reason": "leave"},
+            "a link": {
+                "supervisor_id": spare,
+                "clinician_id": maker,
+                "starts_on": self.world.day(),
+            },
+            "a recusal": {"user_id": spare} if person.role == Role.admin else {},
+            "a cover": {
+                "case_id": case_id,
+                "user_id": str(people["other"].id),
+                "starts_on": self.world.day(),
+                "ends_on": self.world.day(7),
+            },
+            "an emergency": {"case_id": case_id, "reason": "The clinician cannot be reached."},
+        }
+        return words[body] if isinstance(body, str) else body
+
+    def _bad_token(self, who: str) -> dict[str, str]:
+        if who == "anonymous":
+            return {}
+        person = self.here["clinician"] if who == "expired" else self.here["revoked"]
+        assert person.session_id is not None
+        tokens: AccessTokens = self.world.app.state.tokens
+        since = self.world.clock.now - timedelta(minutes=11 if who == "expired" else 1)
+        token = tokens.issue(Claims(person.clinic_id, person.id, person.session_id), since)
+        return {"Authorization": f"Bearer {token}"}
+
+    def rehearse(self) -> None:
+        """Undo at the end of each transaction what it did, while `rehearsing`."""
+        database: Database = self.world.database
+        really = database.transaction
+
+        @asynccontextmanager
+        async def transaction(request_id: str | None = None) -> AsyncIterator[Transaction]:
+            try:
+                async with really(request_id) as tx:
+                    yield tx
+                    if self.rehearsing:
+                        await tx.finish()
+                        raise _CurtainError
+            except _CurtainError:
+                return
+
+        database.transaction = transaction  # type: ignore[method-assign]
+
+
+async def set_scene(world: World) -> Scene:
+    """Found both clinics, and play every sort of record in each of them."""
+    scene = Scene(world)
+    here, there = await world.clinic(), await world.clinic()
+    scene.there = {**{role: there[role] for role in ROLES[:-1]}, "maker": there["clinician"]}
+    scene.there |= {"spare": there["stranger"], "other": there["colleague"]}
+    scene.there["service"] = await software(world, *Scope, of=there["admin"])
+    scene.here = {role: here[role] for role in ROLES[:-1]}
+    scene.here["service"] = await software(world, *Scope, of=here["admin"])
+    for part, role in (
+        ("maker", Role.clinician),
+        ("linked", Role.clinician),
+        ("other", Role.clinician),
+        ("watcher", Role.supervisor),
+        ("spare", Role.supervisor),
+        ("opener", Role.supervisor),
+        ("revoked", Role.clinician),
+    ):
+        scene.here[part] = await _person(world, here["admin"], role)
+    for name in ROLES[:-1]:
+        scene.bare[name] = await _person(world, here["admin"], Role[name])
+    scene.bare["service"] = scene.here["service"]
+    await _link(scene)
+    await _play(scene, there)
+    everyone = (*scene.here.values(), *scene.bare.values(), *scene.there.values())
+    for person in everyone:
+        if person.session_id is None:
+            await world.token_of(person)
+    await _own_accounts(scene)
+    assert (await scene.here["revoked"].post("/v1/auth/revoke")).status_code == 204
+    scene.rehearse()
+    return scene
+
+
+async def _person(world: World, admin: Person, role: Role) -> Person:
+    async with world.owner.transaction() as tx:
+        await tx.enter(admin.clinic_id)
+        user = User(
+            clinic_id=admin.clinic_id,
+            name="Somebody",
+            email=f"{uuid4().hex}@clinic.example",
+            role=role,
+            password_hash=cheap_password_hash(),
+            created_at=tx.now,
+            updated_at=tx.now,
+        )
+        tx.add(user)
+    return Person(world, admin.clinic_id, user.id, role, user.email)
+
+
+async def _link(scene: Scene) -> None:
+    """Link the watcher to all who make records; and one of each role, supervisor or not, to one."""
+    watcher, linked = scene.here["watcher"], scene.here["linked"]
+    pairs = [(watcher, scene.here[each]) for each in ("maker", "linked", "other")]
+    pairs += [(scene.here[role], linked) for role in ROLES[:-1]]
+    async with scene.world.owner.transaction() as tx:
+        await tx.enter(watcher.clinic_id)
+        for supervisor, clinician in pairs:
+            tx.add(
+                Supervision(
+                    clinic_id=watcher.clinic_id,
+                    supervisor_id=supervisor.id,
+                    clinician_id=clinician.id,
+                    starts_on=scene.world.clock.now.date() - timedelta(days=30),
+                    created_at=tx.now,
+                    updated_at=tx.now,
+                )
+            )
+
+
+async def _play(scene: Scene, there: dict[str, Person]) -> None:
+    world, here = scene.world, scene.here
+    watcher, opener, admin = here["watcher"], here["opener"], here["admin"]
+    for role in ROLES[:-1]:
+        mine = await _records(scene, here["maker"], watcher, watcher, opener, admin)
+        await _hand_over(world, mine, here[role])
+        scene.records[role, "own"] = mine
+    linked = await _records(scene, here["linked"], watcher, here["supervisor"], opener, admin)
+    unrelated = await _records(scene, here["other"], watcher, here["consultant"], opener, admin)
+    opener_there = await _person(world, there["admin"], Role.supervisor)
+    elsewhere = await _records(
+        scene,
+        there["clinician"],
+        there["supervisor"],
+        there["supervisor"],
+        opener_there,
+        there["admin"],
+    )
+    for role in ROLES:
+        scene.records[role, "linked"] = linked
+        scene.records[role, "unrelated"] = unrelated
+        scene.records[role, "elsewhere"] = elsewhere
+
+
+async def _records(
+    scene: Scene,
+    maker: Person,
+    supervisor: Person,
+    consultant: Person,
+    opener: Person,
+    admin: Person,
+) -> dict[str, str]:
+    """Play one case with a record of every sort."""
+    world = scene.world
+    case = await maker.case()
+    words = await maker.incident(case, "hurtful_words")
+    await maker.incident(case, "cotreatment", coordinated=False)
+    await maker.incident(case, "oversight", available=False)
+    pledge = await maker.promise(case)
+    flags = {flag["rule"]: flag["id"] for flag in await maker.flag_list(case)}
+    ok(await supervisor.post(f"/v1/flags/{flags['no_oversight']}/resolve", NOTE))
+    path = f"/v1/cases/{case['id']}"
+    away = await _person(world, admin, Role.supervisor)
+    recusal = made(await admin.post(f"{path}/recusals", {"user_id": str(away.id)}))
+    stand_in = await _person(world, admin, Role.clinician)
+    span = {"starts_on": world.day(), "ends_on": world.day(9)}
+    cover = made(
+        await maker.post("/v1/covers", {"case_id": case["id"], "user_id": str(stand_in.id), **span})
+    )
+    emergency = {"case_id": case["id"], "reason": "Nobody else could be reached."}
+    opening = made(await opener.post("/v1/break-glass", emergency))
+    account = made(
+        await admin.post("/v1/service-accounts", {"name": "Diary", "scopes": ["cases:read"]})
+    )
+    await world.token_of(maker)
+    (link, *_) = ok(await admin.get("/v1/supervisions", clinician_id=str(maker.id)))["items"]
+    records = {
+        "case_id": case["id"],
+        "incident_id": words["id"],
+        "promise_id": pledge["id"],
+        "flag_id": flags["hurtful_words"],
+        "prompt": flags["clarify_roles"],
+        "resolved": flags["no_oversight"],
+        "recusal_id": recusal["id"],
+        "cover_id": cover["id"],
+        "opening_id": opening["id"],
+        "account_id": account["id"],
+        "secret_id": account["secrets"][0]["id"],
+        "user_id": str(maker.id),
+        "session_id": str(maker.session_id),
+        "supervision_id": link["id"],
+    }
+    for status in STATUSES:
+        records[status] = await _consultation(maker, consultant, case, status)
+    return records
+
+
+async def _consultation(
+    maker: Person, consultant: Person, case: dict[str, Any], status: str
+) -> str:
+    drafted = made(await maker.post(f"/v1/cases/{case['id']}/consultations", ASKED))
+    path = f"/v1/consultations/{drafted['id']}"
+    for move in MOVES[: STATUSES.index(status)]:
+        by = maker if move == "request" else consultant
+        ok(await by.post(f"{path}/{move}", ANSWER if move == "complete" else {}))
+    consultation_id: str = drafted["id"]
+    return consultation_id
+
+
+async def _hand_over(world: World, records: dict[str, str], to: Person) -> None:
+    """Make a case somebody's own, with all that was recorded on it."""
+    case_id = UUID(records["case_id"])
+    async with world.owner.transaction() as tx:
+        case = sa.update(Case).where(col(Case.id) == case_id)
+        await tx.exec(case.values(clinician_id=to.id, recorded_by_id=to.id))
+        for model in (Incident, Promise, Consultation):
+            theirs = sa.update(model).where(col(model.case_id) == case_id)
+            await tx.exec(theirs.values(recorded_by_id=to.id))
+
+
+async def _own_accounts(scene: Scene) -> None:
+    """What is somebody's own beside a case: their user, their session, a link of theirs."""
+    for role in ROLES[:-1]:
+        person = scene.here[role]
+        links = ok(await scene.here["admin"].get("/v1/supervisions", limit=100))["items"]
+        scene.records[role, "own"] |= {
+            "user_id": str(person.id),
+            "session_id": str(person.session_id),
+            "supervision_id": next(
+                link["id"] for link in links if link["supervisor_id"] == str(person.id)
+            ),
+        }
+    # the link that is nobody's own of those who ask
+    watched = next(
+        link["id"] for link in links if link["supervisor_id"] == str(scene.here["watcher"].id)
+    )
+    for relation in ("linked", "unrelated"):
+        scene.records["clinician", relation] |= {"supervision_id": watched}

@@ -1,0 +1,125 @@
+"""How clinic software signs in: by client id and secret, for ten minutes at a time."""
+
+from typing import Any
+
+import pytest
+from httpx import Response
+from limits import RateLimitItemPerMinute
+
+import api.throttle
+from tests.world import World, made, ok
+
+
+async def account(world: World, **fields: Any) -> dict[str, Any]:
+    """Let software sign in that may read cases."""
+    body = {"name": "Diary", "scopes": ["cases:read"], **fields}
+    return made(await world.admin.post("/v1/service-accounts", body))
+
+
+async def sign_in(world: World, client_id: str, client_secret: str) -> Response:
+    """Ask for a token as software does."""
+    form = {"grant_type": "client_credentials", "client_id": client_id}
+    return await world.http.post("/v1/auth/token", data={**form, "client_secret": client_secret})
+
+
+async def cases_with(world: World, token: str) -> Response:
+    """Read the cases with a token."""
+    return await world.http.get("/v1/cases", headers={"Authorization": f"Bearer {token}"})
+
+
+async def token_of(world: World, software: dict[str, Any]) -> str:
+    """Sign software in; give its token."""
+    answer = ok(await sign_in(world, software["client_id"], software["client_secret"]))
+    assert answer["refresh_token"] is None
+    assert 0 < answer["expires_in"] <= 600
+    token: str = answer["access_token"]
+    return token
+
+
+async def test_software_signs_in_and_its_last_use_is_shown(world: World) -> None:
+    software = await account(world)
+    assert software["last_used_at"] is None
+    token = await token_of(world, software)
+    assert ok(await cases_with(world, token))["items"] == []
+    shown = ok(await world.admin.get(f"/v1/service-accounts/{software['id']}"))
+    now = world.clock.now.isoformat().replace("+00:00", "Z")
+    assert shown["last_used_at"] == shown["secrets"][0]["last_used_at"] == now
+    world.clock.forward(minutes=10)
+    assert (await cases_with(world, token)).status_code == 401
+
+
+async def test_every_failure_is_the_same_401(world: World) -> None:
+    software, other = await account(world), await account(world)
+    ended = await account(world, secret_days=1)
+    shut_out = await account(world)
+    path = f"/v1/service-accounts/{shut_out['id']}"
+    ok(await world.admin.patch(path, {"is_active": False}))
+    world.clock.forward(days=1)
+    answers = [
+        await sign_in(world, client_id, secret)
+        for client_id, secret in (
+            (software["client_id"], "not the secret"),
+            (software["client_id"], other["client_secret"]),
+            (software["id"], software["client_secret"]),
+            ("\u00e9", "x"),
+            (software["client_id"][:-1], software["client_secret"]),
+            (ended["client_id"], ended["client_secret"]),
+            (shut_out["client_id"], shut_out["client_secret"]),
+        )
+    ]
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({repr({**answer.json(), "request_id": 0}) for answer in answers}) == 1
+    assert (await sign_in(world, software["client_id"], software["client_secret"])).is_success
+
+
+async def test_two_secrets_overlap_and_the_ended_one_takes_its_sessions_along(
+    world: World,
+) -> None:
+    software = await account(world)
+    path = f"/v1/service-accounts/{software['id']}/secrets"
+    second = made(await world.admin.post(path, {}))
+    old = await token_of(world, software)
+    new = await token_of(world, {**software, "client_secret": second["client_secret"]})
+    assert (await cases_with(world, old)).is_success
+    first = software["secrets"][0]["id"]
+    headers = {"If-Match": '"1"'}
+    gone = await world.admin.send("DELETE", f"{path}/{first}", headers=headers)
+    assert gone.status_code == 204
+    for token in (old, new):
+        assert (await cases_with(world, token)).status_code == 401
+    assert (await sign_in(world, software["client_id"], software["client_secret"])).is_error
+    await token_of(world, {**software, "client_secret": second["client_secret"]})
+
+
+async def test_software_that_is_shut_out_or_changed_is_so_on_its_next_request(
+    world: World,
+) -> None:
+    software = await account(world)
+    token = await token_of(world, software)
+    path = f"/v1/service-accounts/{software['id']}"
+    ok(await world.admin.patch(path, {"scopes": ["flags:read"]}))
+    assert (await cases_with(world, token)).status_code == 403
+    ok(await world.admin.patch(path, {"is_active": False}))
+    assert (await cases_with(world, token)).status_code == 401
+    ok(await world.admin.patch(path, {"is_active": True}))
+    assert (await cases_with(world, token)).status_code == 401
+
+
+async def test_software_may_sign_out(world: World) -> None:
+    token = await token_of(world, await account(world))
+    headers = {"Authorization": f"Bearer {token}"}
+    assert (await world.http.post("/v1/auth/revoke", headers=headers)).status_code == 204
+    assert (await cases_with(world, token)).status_code == 401
+
+
+async def test_software_has_a_pace_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.throttle, "OF_SOFTWARE", RateLimitItemPerMinute(3, namespace="few"))
+    quick, other = await account(world), await account(world)
+    token = await token_of(world, quick)
+    answers = [await cases_with(world, token) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    assert (await cases_with(world, await token_of(world, other))).is_success
+    assert (await world.clinician.get("/v1/cases")).is_success

@@ -1,0 +1,344 @@
+"""Guessing: few guesses are looked at, nobody is locked out by strangers, and no answer tells."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+import time_machine
+from fastapi import Request
+from httpx import ASGITransport, AsyncClient, Response
+from limits.aio.storage import MemoryStorage
+from limits.errors import StorageError
+from pwdlib.hashers.argon2 import Argon2Hasher
+from uuid_utils.compat import uuid7
+
+import api.throttle
+from api.errors import TooMany, Unauthorized
+from api.settings import Settings
+from api.throttle import Throttle
+from tests.test_bad_input import refused, tolerant
+from tests.test_refresh import refresh
+from tests.test_sign_in import Checks, checks, same_body
+from tests.world import PASSWORD, SETTINGS_SECRET, Person, World
+
+__all__ = ["checks"]
+
+GUESSES = 10_000
+MOST = 100
+"""How many of so many guesses may be looked at."""
+
+HOME = "192.0.2.10"
+
+
+def a_throttle() -> Throttle:
+    return Throttle("async+memory://", "x" * 40, 2)
+
+
+def from_address(address: str) -> Request:
+    return Request({"type": "http", "client": (address, 4711)})
+
+
+async def guess(throttle: Throttle, network: str, account: str, *, familiar: bool = False) -> bool:
+    """Guess wrong once; tell whether it was looked at."""
+    try:
+        async with throttle.guess(network, account, is_familiar=familiar) as made:
+            # as a real check does, let others run meanwhile
+            await anyio.lowlevel.checkpoint()
+            raise Unauthorized
+    except Unauthorized:
+        return made.is_weighed
+    except TooMany:
+        return False
+
+
+Plan = Callable[[int], tuple[str, str]]
+PLANS: dict[str, Plan] = {
+    "one network, one account": lambda number: ("n", "a"),
+    "one network, many accounts": lambda number: ("n", f"a{number}"),
+    "one network, a few accounts": lambda number: ("n", f"a{number % 7}"),
+    "many networks, one account": lambda number: (f"n{number}", "a"),
+    "a few networks, one account": lambda number: (f"n{number % 7}", "a"),
+}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+async def test_of_ten_thousand_guesses_few_are_looked_at(plan: Plan) -> None:
+    throttle = a_throttle()
+    looked_at = [await guess(throttle, *plan(number)) for number in range(GUESSES)]
+    assert 0 < sum(looked_at) <= MOST
+
+
+async def test_of_guesses_made_all_at_once_no_more_are_looked_at() -> None:
+    throttle, looked_at = a_throttle(), list[bool]()
+
+    async def one(account: str) -> None:
+        looked_at.append(await guess(throttle, "n", account))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(1_000):
+            tasks.start_soon(one, f"a{number}")
+    assert sum(looked_at) == 50
+
+
+async def test_without_its_limits_every_guess_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("OF_A_NETWORK", "OF_AN_ACCOUNT_HERE", "OF_AN_ACCOUNT", "FAILURES"):
+        limit = getattr(api.throttle, name)
+        monkeypatch.setattr(api.throttle, name, type(limit)(10**9, namespace=limit.namespace))
+    throttle = a_throttle()
+    for number in range(2 * MOST):
+        assert await guess(throttle, "n", f"a{number % 7}")
+
+
+def test_a_network_is_an_ipv4_address_or_the_64_bits_that_a_subscriber_has() -> None:
+    network_of = a_throttle().network_of
+    same = [
+        ("192.0.2.1", "::ffff:192.0.2.1"),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"),
+        ("fe80::1%eth0", "fe80::1%eth1"),
+    ]
+    other = [("192.0.2.1", "192.0.2.2"), ("2001:db8:1:2::1", "2001:db8:1:3::1"), ("a", "b")]
+    for one, another in same:
+        assert network_of(from_address(one)) == network_of(from_address(another))
+    for one, another in other:
+        assert network_of(from_address(one)) != network_of(from_address(another))
+    assert network_of(Request({"type": "http", "client": None}))
+    assert "192.0.2.1" not in network_of(from_address("192.0.2.1"))
+
+
+async def test_a_failure_of_ours_counts_against_nobody() -> None:
+    throttle = a_throttle()
+
+    async def break_down() -> None:
+        async with throttle.guess("n", "a", is_familiar=False) as made:
+            assert made.is_weighed
+            raise OSError("lost")
+
+    for _ in range(MOST):
+        with pytest.raises(OSError, match="lost"):
+            await break_down()
+
+
+def test_counting_is_in_memory_unless_set_otherwise() -> None:
+    assert Settings(secret_key=SETTINGS_SECRET).throttle_storage_url == "async+memory://"
+
+
+# ------------------------------------------------------------------------------- over HTTP
+
+
+@asynccontextmanager
+async def client_at(world: World, address: str) -> AsyncIterator[AsyncClient]:
+    transport = ASGITransport(app=world.app, client=(address, 4711))
+    async with AsyncClient(transport=transport, base_url="http://notes.test") as http:
+        yield http
+
+
+async def sign_in_from(world: World, address: str, email: str, password: str) -> Response:
+    form = {"grant_type": "password", "username": email, "password": password}
+    async with client_at(world, address) as http:
+        return await http.post("/v1/auth/token", data=form)
+
+
+async def is_let_in(world: World, address: str, person: Person) -> bool:
+    return (await sign_in_from(world, address, person.email, PASSWORD)).status_code == 200
+
+
+WRONG = "not the password of anybody"
+
+
+async def besiege(world: World, person: Person, networks: int = 60) -> None:
+    """Guess at one account from many networks."""
+    for number in range(networks):
+        await sign_in_from(world, f"198.51.100.{number}", person.email, WRONG)
+
+
+@pytest.fixture
+def cheap(monkeypatch: pytest.MonkeyPatch) -> Checks:
+    """Count the passwords compared with a real user's hash, and make comparing cheap."""
+    counted, verify = Checks(), Argon2Hasher.verify
+
+    def compare(hasher: Argon2Hasher, password: str, password_hash: str) -> bool:
+        # the world's people have hashes of few rounds; nobody's has the full number
+        if "m=8," not in password_hash:
+            return False
+        counted.done += 1
+        return verify(hasher, password, password_hash)
+
+    monkeypatch.setattr(Argon2Hasher, "verify", compare)
+    return counted
+
+
+def mixes(world: World) -> Iterator[tuple[str, str]]:
+    """Say from where and at whom to guess: one network at all, then many networks at one."""
+    people = [person.email for person in world.here.values()]
+    for number in range(1_000):
+        yield "203.0.113.1", people[number % len(people)]
+    for number in range(1_000):
+        yield f"2001:db8:{number:x}::1", world.clinician.email
+
+
+async def test_of_thousands_of_requests_few_reach_a_real_password(
+    world: World, cheap: Checks
+) -> None:
+    for address, email in mixes(world):
+        answer = await sign_in_from(world, address, email, WRONG)
+        assert answer.status_code in {401, 429}
+    assert 50 <= cheap.done <= MOST
+
+
+async def test_a_locked_account_gets_the_same_answer_for_the_same_work(
+    world: World, checks: Checks
+) -> None:
+    me = tolerant(world).clinician
+    await sign_in_from(world, "198.51.100.200", me.email, WRONG)
+    bodies = set()
+    for _ in range(12):
+        checks.since()
+        answer = await sign_in_from(world, HOME, me.email, WRONG)
+        refused(answer, 401)
+        assert checks.since() == 1
+        bodies.add(same_body(answer))
+    answers = [
+        await sign_in_from(world, HOME, me.email, PASSWORD),
+        await sign_in_from(world, "192.0.2.77", f"nobody-{me.email}", WRONG),
+    ]
+    assert checks.since() == 2
+    bodies |= {same_body(refused_answer) for refused_answer in answers}
+    assert {answer.status_code for answer in answers} == {401}
+    assert len(bodies) == 1
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_a_lock_opens_after_an_hour(world: World) -> None:
+    me = tolerant(world).clinician
+    with time_machine.travel(datetime(2026, 3, 2, 12, tzinfo=UTC), tick=False) as moved:
+        for _ in range(10):
+            await sign_in_from(world, HOME, me.email, WRONG)
+        assert not await is_let_in(world, HOME, me)
+        moved.shift(3_599)
+        assert not await is_let_in(world, HOME, me)
+        moved.shift(1)
+        assert await is_let_in(world, HOME, me)
+
+
+async def test_too_many_failures_of_a_network_are_refused_before_any_work(
+    world: World, checks: Checks
+) -> None:
+    tolerant(world)
+    for number in range(50):
+        answer = await sign_in_from(world, HOME, f"{number}-{uuid7().hex}@clinic.example", WRONG)
+        refused(answer, 401)
+    checks.since()
+    answer = await sign_in_from(world, HOME, world.clinician.email, PASSWORD)
+    assert refused(answer, 429)["type"].endswith("too-many-requests")
+    assert 3_500 < int(answer.headers["retry-after"]) <= 3_600
+    assert checks.since() == 0
+    async with client_at(world, HOME) as http:
+        body = {"username": world.clinician.email, "code": "x", "password": PASSWORD}
+        refused(await http.post("/v1/auth/password", json=body), 429)
+    assert await is_let_in(world, "192.0.2.99", world.clinician)
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_strangers_lock_nobody_out_of_a_network_they_sign_in_from(world: World) -> None:
+    me = tolerant(world).clinician
+    assert await is_let_in(world, HOME, me)
+    await besiege(world, me)
+    assert not await is_let_in(world, "192.0.2.50", me)
+    assert await is_let_in(world, HOME, me)
+    # a slip of one's own is not added to theirs
+    refused(await sign_in_from(world, HOME, me.email, WRONG), 401)
+    assert await is_let_in(world, HOME, me)
+    # and somebody else of the same network is not let past by it
+    await besiege(world, world.colleague)
+    assert not await is_let_in(world, HOME, world.colleague)
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_a_network_is_familiar_for_ninety_days(world: World) -> None:
+    me = tolerant(world).clinician
+    assert await is_let_in(world, HOME, me)
+    await besiege(world, me)
+    world.clock.forward(days=89)
+    assert await is_let_in(world, HOME, me)
+    world.clock.forward(days=91)
+    assert not await is_let_in(world, HOME, me)
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_a_right_password_forgives_the_wrong_ones_before_it(world: World) -> None:
+    me = world.clinician
+    for _ in range(3):
+        for _ in range(9):
+            await sign_in_from(world, HOME, me.email, WRONG)
+        assert await is_let_in(world, HOME, me)
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_signing_in_forgives_no_guesses_at_others(world: World) -> None:
+    me = world.clinician
+    statuses = []
+    for number in count():
+        if number == 60:
+            break
+        answer = await sign_in_from(world, HOME, f"{number}-{uuid7().hex}@x.example", WRONG)
+        statuses.append(answer.status_code)
+        if number % 10 == 0:
+            await is_let_in(world, HOME, me)
+    assert statuses == [401] * 50 + [429] * 10
+
+
+async def test_a_hundred_people_behind_one_address_sign_in_at_nine(
+    world: World, cheap: Checks
+) -> None:
+    people = [person.email for person in world.here.values()] * 15
+    statuses: list[int] = []
+
+    async def one(email: str, slips: int) -> None:
+        for password in [WRONG] * slips + [PASSWORD]:
+            answer = await sign_in_from(world, HOME, email, password)
+        statuses.append(answer.status_code)
+
+    async with anyio.create_task_group() as tasks:
+        for number, email in enumerate(people):
+            tasks.start_soon(one, email, int(number % 3 == 0))
+    assert statuses == [200] * len(people)
+
+
+async def test_refresh_tokens_are_not_guessed_for_ever_either(world: World) -> None:
+    tolerant(world)
+    answers: list[Any] = [(await refresh(world, "x" * 86)).status_code for _ in range(1_001)]
+    assert answers == [401] * 1_000 + [429]
+    assert (await sign_in_from(world, HOME, world.clinician.email, PASSWORD)).status_code == 200
+
+
+async def test_where_failures_cannot_be_counted_nobody_signs_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tolerant(world)
+
+    async def lost(storage: MemoryStorage, *_: Any, **__: Any) -> int:
+        raise StorageError(OSError("lost"))
+
+    monkeypatch.setattr(MemoryStorage, "get", lost)
+    answer = await sign_in_from(world, HOME, world.clinician.email, PASSWORD)
+    assert answer.status_code == 503
+    assert answer.json()["type"].endswith("unavailable")
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_the_address_is_the_connections_whatever_a_header_says(world: World) -> None:
+    form = {"grant_type": "password", "password": WRONG}
+    statuses = []
+    for number in range(51):
+        headers = dict.fromkeys(("X-Forwarded-For", "Forwarded", "X-Real-IP"), f"10.0.0.{number}")
+        data = {**form, "username": f"{number}-{uuid7().hex}@x.example"}
+        answer = await world.http.post("/v1/auth/token", data=data, headers=headers)
+        statuses.append(answer.status_code)
+    assert statuses == [401] * 50 + [429]
