@@ -77,6 +77,7 @@ class Transaction:
         self._walled = walled
         self._last: dict[Writer, list[dict[str, Any]]] = {}
         self._entered: UUID | None = None
+        self._has_begun = False
         self._clinic: ClinicContext | None = None
         self.now = now
         self.request_id = request_id
@@ -87,7 +88,7 @@ class Transaction:
         self._session.info[ENTERED] = clinic_id
         if zone is not None:
             self.know_zone(zone)
-        if self._is_postgresql:
+        if self._has_begun and self._is_postgresql:
             await self._session.run_sync(enter_on_postgresql, clinic_id)
 
     def know_zone(self, zone: ZoneInfo) -> None:
@@ -113,6 +114,7 @@ class Transaction:
 
     async def exec(self, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Run a statement, confined to the clinic entered; RuntimeError before one is."""
+        self._has_begun = True
         if self._walled:
             params = {**(params or {}), HERE: self._here}
             statement = confined(statement)
@@ -120,6 +122,7 @@ class Transaction:
 
     async def ask_everywhere(self, question: AcrossClinics, **params: Any) -> Any:
         """Ask what must be asked before a clinic is known."""
+        self._has_begun = True
         if self._is_postgresql:
             connection = await self.connection()
             return await connection.execute(question.guarded, params)
@@ -127,6 +130,7 @@ class Transaction:
 
     async def connection(self) -> AsyncConnection:
         """Give the bare connection, which has only the database's own wall."""
+        self._has_begun = True
         return await self._session.connection()
 
     def add(self, row: Any) -> None:

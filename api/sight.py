@@ -21,6 +21,12 @@ from api.models import (
 )
 from api.vocabulary import Audience, ConsultationStatus, Role
 
+# Aliases of their own: the statement around them may be about the same tables. Made once, because
+# making one costs more than running a statement.
+_About = aliased(Incident)
+_Watcher = aliased(User)
+_GRANTS = {kind: aliased(AccessGrant) for kind in GrantKind}
+
 
 def supervised_clinicians(tx: Transaction, me: Actor) -> Any:
     """Select the ids of the clinicians the actor answers for today."""
@@ -72,7 +78,7 @@ def queued_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
 
 def unwatched_cases(tx: Transaction) -> ColumnElement[bool]:
     """Say in SQL which cases no supervisor sees today: not linked, or in conflict."""
-    watcher = aliased(User)
+    watcher = _Watcher
     return ~exists().where(
         col(Supervision.clinic_id) == tx.clinic.id,
         col(Supervision.clinician_id) == Case.clinician_id,
@@ -175,7 +181,7 @@ def _in_force(today: Any) -> tuple[ColumnElement[bool], ...]:
 
 def granted(kind: GrantKind, clinic: Any, me: Any, now: Any) -> ColumnElement[bool]:
     """Say in SQL whether an exception of this kind holds now for somebody on a case."""
-    grant = aliased(AccessGrant)
+    grant = _GRANTS[kind]
     return exists().where(
         col(grant.clinic_id) == clinic,
         col(grant.case_id) == Case.id,
@@ -198,12 +204,10 @@ def conflicted(clinic: Any, me: Any, now: Any) -> ColumnElement[bool]:
 
     It concerns them where an incident that stands on it is about their conduct.
     """
-    # an alias of its own: the statement around it may be about incidents, too
-    about = aliased(Incident)
     concerned = exists().where(
-        col(about.clinic_id) == clinic,
-        col(about.case_id) == Case.id,
-        col(about.about_user_id) == me,
-        col(about.voided_at).is_(None),
+        col(_About.clinic_id) == clinic,
+        col(_About.case_id) == Case.id,
+        col(_About.about_user_id) == me,
+        col(_About.voided_at).is_(None),
     )
     return or_(concerned, granted(GrantKind.recusal, clinic, me, now))

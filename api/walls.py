@@ -106,14 +106,19 @@ class WalledConnection(asyncpg.Connection):  # type: ignore[misc]
         return status
 
 
+@event.listens_for(orm.Session, "after_begin")
+def _enter_as_it_begins(
+    session: orm.Session, _transaction: object, connection: sa.Connection
+) -> None:
+    """Let the connection begin in the clinic that was entered before anything was asked."""
+    if connection.dialect.name == "postgresql" and ENTERED in session.info:
+        driver: Any = connection.connection.driver_connection
+        driver.entering = session.info[ENTERED]
+
+
 def enter_on_postgresql(session: orm.Session, clinic_id: UUID) -> None:
-    """Tell PostgreSQL's policies which clinic this transaction is in."""
-    connection = session.connection()
-    driver: Any = connection.connection.driver_connection
-    if driver.is_in_transaction():
-        connection.execute(_SET, {"name": ENTER, "value": str(clinic_id)})
-    else:
-        driver.entering = clinic_id
+    """Tell PostgreSQL's policies which clinic a transaction is in that has begun already."""
+    session.connection().execute(_SET, {"name": ENTER, "value": str(clinic_id)})
 
 
 _SET = sa.text("SELECT set_config(:name, :value, true)")

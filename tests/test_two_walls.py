@@ -359,9 +359,9 @@ async def _one_use(database: Database, clinic_id: UUID | None, chance: random.Ra
             await _was_left(tx)
             if clinic_id is not None and how > 0.1:
                 await tx.enter(clinic_id, UTC)
+            connection = await tx.connection()
             if how < 0.3:
                 return
-            connection = await tx.connection()
             if how < 0.4:
                 await connection.exec_driver_sql("SELECT 1 / 0")
             await connection.exec_driver_sql("SELECT pg_sleep(0.002)" if how < 0.5 else "SELECT 1")
