@@ -112,6 +112,11 @@ class Transaction:
         if not unless:
             self._session.info[WITHHELD] = True
 
+    @property
+    def withholds_sealed_text(self) -> bool:
+        """Tell whether rows are loaded without the texts that are sealed."""
+        return WITHHELD in self._session.info
+
     async def exec(self, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Run a statement, confined to the clinic entered; RuntimeError before one is."""
         self._has_begun = True

@@ -281,10 +281,10 @@ def _grave_flags(file: _CaseFile) -> tuple[FlagFact, ...]:
     )
 
 
-_CLINIC: Any = sa.bindparam("clinic")
 _CASE: Any = sa.bindparam("case")
 
-# Built once: every write runs them, and building a statement costs more than running it.
+# Built once: every write runs them, and building a statement costs more than running it. Like
+# every statement they are confined to the clinic by the transaction.
 _CLINIC_AND_CONSULTATIONS = (
     sa.select(
         col(Clinic.time_zone),
@@ -299,9 +299,8 @@ _CLINIC_AND_CONSULTATIONS = (
     .select_from(Clinic)
     .outerjoin(
         Consultation,
-        sa.and_(col(Consultation.clinic_id) == Clinic.id, col(Consultation.case_id) == _CASE),
+        col(Consultation.case_id) == _CASE,
     )
-    .where(col(Clinic.id) == _CLINIC)
 )
 _INCIDENTS = sa.select(
     col(Incident.id),
@@ -317,7 +316,6 @@ _INCIDENTS = sa.select(
     col(Incident.restricted),
     col(Incident.details),
 ).where(
-    col(Incident.clinic_id) == _CLINIC,
     col(Incident.case_id) == _CASE,
     col(Incident.voided_at).is_(None),
 )
@@ -335,19 +333,17 @@ _PROMISES = sa.select(
     col(Promise.client_impact),
     col(Promise.reported_by),
 ).where(
-    col(Promise.clinic_id) == _CLINIC,
     col(Promise.case_id) == _CASE,
     col(Promise.voided_at).is_(None),
 )
 _FLAGS = select(Flag).where(
-    col(Flag.clinic_id) == _CLINIC,
     col(Flag.case_id) == _CASE,
     col(Flag.status) != FlagStatus.withdrawn,
 )
 
 
 async def _open_file(tx: Transaction, case: Case) -> _CaseFile:
-    here = {"clinic": tx.clinic.id, "case": case.id}
+    here = {"case": case.id}
     # the thresholds anew, under the case's lock: they may have changed since the request began
     rows = (await tx.exec(_CLINIC_AND_CONSULTATIONS, params=here)).all()
     time_zone, thresholds = rows[0][:2]

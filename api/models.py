@@ -455,13 +455,14 @@ WITHHELD = "sealed text is withheld"
 def _leave_out_sealed_text(row: SQLModel, *_: object) -> None:
     session = object_session(row)
     if session is not None and WITHHELD in session.info:
-        for name in _sealed_columns(type(row)):
+        for name in sealed_columns(type(row)):
             # as if it had been loaded so: it is not a change, and is never written back
             set_committed_value(row, name, None)
 
 
 @cache
-def _sealed_columns(model: type[SQLModel]) -> tuple[str, ...]:
+def sealed_columns(model: type[SQLModel]) -> tuple[str, ...]:
+    """Name the columns that hold clinicians' words."""
     columns = sa.inspect(model).column_attrs
     return tuple(each.key for each in columns if isinstance(each.columns[0].type, SealedText))
 
