@@ -1,5 +1,6 @@
 """The engine, and one transaction for each request, within the walls of one clinic."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -163,7 +164,8 @@ class Transaction:
 
     async def flush(self) -> None:
         """Write what is pending, so that later statements of this transaction see it."""
-        await self._session.flush()
+        if self._session.new or self._session.dirty:
+            await self._session.flush()
 
     @property
     def _is_postgresql(self) -> bool:
@@ -195,15 +197,20 @@ class Database:
     @asynccontextmanager
     async def transaction(self, request_id: str | None = None) -> AsyncIterator[Transaction]:
         """Open a transaction; commit at the end, or roll back when something was raised."""
-        async with (
-            AsyncSession(
-                self.engine, expire_on_commit=False, sync_session_class=self._session
-            ) as session,
-            session.begin(),
-        ):
+        session = AsyncSession(
+            self.engine, expire_on_commit=False, sync_session_class=self._session
+        )
+        try:
             tx = Transaction(session, self.clock(), request_id, walled=self._walled)
             yield tx
             await tx.finish()
+            await session.commit()
+        except BaseException:
+            # also when whoever asked is gone: nothing may stop it halfway
+            await asyncio.shield(asyncio.create_task(session.close()))
+            raise
+        # the commit gave the connection back: nothing is left to wait for
+        session.sync_session.close()
 
     async def dispose(self) -> None:
         """Close every connection."""
