@@ -37,28 +37,39 @@ API = (sys.executable, "-m", "api")
 
 
 @contextmanager
-def sqlite() -> Iterator[str]:
-    """Give the URL of a database file that is removed afterwards."""
+def sqlite() -> Iterator[dict[str, str]]:
+    """Give the settings of a database file that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="bn-stories-") as folder:
-        yield f"sqlite+aiosqlite:///{folder}/stories.db"
+        yield {"BN_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/stories.db"}
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """Give the URL of a new database and of its owner, who is bound by row security as in use."""
+def postgresql() -> Iterator[dict[str, str]]:
+    """Give the settings of a new database, with an owner and a role that serves, as in use."""
     name, password = f"stories_{secrets.token_hex(4)}", secrets.token_urlsafe(24)
+    owner, serves = f"{name}_owner", f"{name}_app"
     with postgres() as superuser:
         server = make_url(superuser)
         execute(
             server,
-            f"CREATE ROLE {name} LOGIN PASSWORD '{password}'",
-            f"CREATE DATABASE {name} OWNER {name}",
+            *(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'" for role in (owner, serves)),
+            f"CREATE DATABASE {name} OWNER {owner}",
         )
         try:
-            owned = server.set(username=name, password=password, database=name)
-            yield owned.render_as_string(hide_password=False)
+            urls = [
+                server.set(username=role, password=password, database=name).render_as_string(
+                    hide_password=False
+                )
+                for role in (serves, owner)
+            ]
+            yield dict(zip(("BN_DATABASE_URL", "BN_MIGRATE_DATABASE_URL"), urls, strict=True))
         finally:
-            execute(server, f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE {name}")
+            execute(
+                server,
+                f"DROP DATABASE {name} WITH (FORCE)",
+                f"DROP ROLE {serves}",
+                f"DROP ROLE {owner}",
+            )
 
 
 def execute(server: URL, *statements: str) -> None:
@@ -77,11 +88,11 @@ def execute(server: URL, *statements: str) -> None:
         raise RuntimeError(str(error.orig)) from None
 
 
-def settings(database_url: str) -> dict[str, str]:
+def settings(database: dict[str, str]) -> dict[str, str]:
     """Give an environment with new secrets and none of the caller's own settings."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("BN_")}
     return inherited | {
-        "BN_DATABASE_URL": database_url,
+        **database,
         "BN_SECRET_KEY": secrets.token_urlsafe(48),
         "BN_DATA_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("="),
         "BN_BOOTSTRAP_PASSWORD": secrets.token_urlsafe(24),
@@ -153,9 +164,9 @@ def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
-def play(database_url: str, player: Path, stories: Path) -> None:
+def play(database: dict[str, str], player: Path, stories: Path) -> None:
     """Migrate, make a clinic, serve, and run the player. Raises when a story differs."""
-    env = settings(database_url)
+    env = settings(database)
     api("migrate", env=env)
     made = api("bootstrap", "--clinic", "Stories", "--admin", ADMIN, env=env)
     ids = json.loads(made.splitlines()[-1])
@@ -182,8 +193,8 @@ def main(player: str, stories: str, *chosen: str) -> int:
     for name in chosen or databases:
         print(f"{name}:", flush=True)
         try:
-            with databases[name]() as database_url:
-                play(database_url, Path(player).resolve(), Path(stories).resolve())
+            with databases[name]() as database:
+                play(database, Path(player).resolve(), Path(stories).resolve())
         except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
             print(f"{name}: {error}", flush=True)
             failed += 1

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -14,7 +15,7 @@ from fastapi_offline import FastAPIOffline
 from api.access import journal_refusal
 from api.db import Clock, Database, utc_now
 from api.envelope import Envelope
-from api.errors import Problem, add_error_handlers
+from api.errors import PROBLEM, Problem, add_error_handlers
 from api.logs import configure_logs
 from api.pages import Bookmarks
 from api.routes import (
@@ -53,6 +54,24 @@ flags that say "please look"; supervisors work through the queue of flagged case
 therapist are how therapy works, and are never a flag.
 """
 
+REFUSED = {"model": Problem, "description": "A problem document (RFC 9457)."}
+
+
+class Application(FastAPIOffline):
+    """The framework's application, with refusals documented as the media type they have."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Describe what is served."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    for status in ("4XX", "5XX"):
+                        content = operation["responses"][status]["content"]
+                        content[PROBLEM] = content.pop("application/json")
+        assert self.openapi_schema is not None  # noqa: S101 - the framework keeps what it built
+        return self.openapi_schema
+
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     """Build the application on one database, with one clock."""
@@ -65,13 +84,13 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         yield
         await app.state.database.dispose()
 
-    app = FastAPIOffline(
+    app = Application(
         title="Boundary Notes",
         version="0.1.0",
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
-        responses={"4XX": {"model": Problem, "description": "A problem document (RFC 9457)."}},
+        responses={"4XX": REFUSED, "5XX": REFUSED},
         # logs of the framework would carry the text of exceptions: clients' words
         telemetry={"logs": False, "tracing": False, "metrics": False},
         generate_unique_id_function=lambda route: route.name,

@@ -30,7 +30,7 @@ FLOORS = (
     {"flagging", "founding", "sessions"},
     {"sight"},
     {"access", "worker"},
-    {"views", "brief"},
+    {"views", "brief", "notices"},
     {"routes"},
     {"main"},
     {"demo_cases"},

@@ -15,6 +15,8 @@ from uuid import UUID
 import httpx
 import pytest
 
+from tests.world import Urls
+
 ROOT = Path(__file__).parent.parent
 PASSWORD = "a password only for this test"
 READY_WITHIN = 20
@@ -158,3 +160,23 @@ def test_the_openapi_document_is_printed_without_any_setting() -> None:
     assert document["info"]["title"] == "Boundary Notes"
     details = document["components"]["schemas"]["IncidentCreate"]["properties"]["details"]
     assert len(details["oneOf"]) == len(details["discriminator"]["mapping"]) == 24
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_role_that_could_pass_the_walls_refuses_to_start(
+    command: str, postgresql_urls: Urls
+) -> None:
+    secret = secrets.token_urlsafe(48)
+    refused = run(command, secret_key=secret, database_url=postgresql_urls.owner)
+    assert refused.returncode == 2
+    assert "superuser" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_database_that_cannot_be_reached_is_said_without_its_address() -> None:
+    url = "postgresql+asyncpg://somebody:a-password@127.0.0.1:1/notes"
+    refused = run("serve", secret_key=secrets.token_urlsafe(48), database_url=url)
+    assert refused.returncode == 2
+    assert "cannot be reached" in refused.stderr
+    assert "a-password" not in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -18,6 +18,7 @@ from api.errors import Conflict, Forbidden, NotFound
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Clinic, User
+from api.notices import Notice, notices_for
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sessions import end_sessions
 from api.tokens import Passwords
@@ -79,10 +80,11 @@ class UserQuery(PageQuery):
 
 
 class MeRead(UserRead):
-    """Yourself: your clinic and your supervision links."""
+    """Yourself: your clinic, your supervision links, and who has newly come to see your work."""
 
     clinic: ClinicRead
     supervisions: list[SupervisionRead]
+    notices: list[Notice]
 
 
 class MePatch(Input):
@@ -105,6 +107,7 @@ async def read_me(
             **user.model_dump(),
             "clinic": ClinicRead.model_validate(clinic),
             "supervisions": await supervisions_of(tx, me.id),
+            "notices": await notices_for(tx, me),
         }
     )
 
