@@ -54,23 +54,10 @@ flags that say "please look"; supervisors work through the queue of flagged case
 therapist are how therapy works, and are never a flag.
 """
 
-REFUSED = {"model": Problem, "description": "A problem document (RFC 9457)."}
-
-
-class Application(FastAPIOffline):
-    """The framework's application, with refusals documented as the media type they have."""
-
-    def openapi(self) -> dict[str, Any]:
-        """Describe what is served."""
-        if self.openapi_schema is None:
-            document = super().openapi()
-            for operations in document["paths"].values():
-                for operation in operations.values():
-                    for status in ("4XX", "5XX"):
-                        content = operation["responses"][status]["content"]
-                        content[PROBLEM] = content.pop("application/json")
-        assert self.openapi_schema is not None  # noqa: S101 - the framework keeps what it built
-        return self.openapi_schema
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    statuses: {"model": Problem, "description": "A problem document (RFC 9457)."}
+    for statuses in ("4XX", "5XX")
+}
 
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
@@ -84,13 +71,13 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         yield
         await app.state.database.dispose()
 
-    app = Application(
+    app = FastAPIOffline(
         title="Boundary Notes",
         version="0.1.0",
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
-        responses={"4XX": REFUSED, "5XX": REFUSED},
+        responses=REFUSALS,
         # logs of the framework would carry the text of exceptions: clients' words
         telemetry={"logs": False, "tracing": False, "metrics": False},
         generate_unique_id_function=lambda route: route.name,
@@ -121,7 +108,26 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         health,
     ):
         app.include_router(door.router)
+    document_refusals(app)
     return app
+
+
+def document_refusals(app: FastAPI) -> None:
+    """Let the OpenAPI document say of what media type refusals are."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        is_known = app.openapi_schema is not None
+        document = described()
+        if not is_known:
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    for status in REFUSALS:
+                        content = operation["responses"][status]["content"]
+                        content[PROBLEM] = content.pop("application/json")
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy import or_
 from sqlmodel import col, select
 
-from api.access import WaitingFlag, standings_on
 from api.db import Transaction
 from api.domain.permissions import Actor, Standing, may_see_flag
 from api.domain.values import Output
 from api.models import IS_UNRESOLVED, Case, Flag, Supervision
+from api.standing import WaitingFlag, standings_on
 from api.vocabulary import (
     AttachmentRole,
     Audience,

@@ -29,6 +29,7 @@ FLOORS = (
     {"journal", "sense", "pages", "intake", "envelope"},
     {"flagging", "founding", "sessions"},
     {"sight"},
+    {"standing", "identity"},
     {"access", "worker"},
     {"views", "brief", "notices"},
     {"routes"},

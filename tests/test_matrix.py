@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from httpx import Response
 from sqlmodel import SQLModel, select
 
-from api import access
+from api import access, identity, standing
 from api.main import create_app
 from api.models import JournalEntry
 from api.routes import (
@@ -155,7 +155,8 @@ def without_guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                 patch.setattr(room, "may_ever", lambda *_: True)
         for room in (access, flagged_cases):
             patch.setattr(room, "refuse_role", lambda *_: None)
-        patch.setattr(access, "may_see_case", lambda *_: True)
+        for room in (access, standing):
+            patch.setattr(room, "may_see_case", lambda *_: True)
         patch.setattr(access, "_may_see_record", lambda *_: True)
         patch.setattr(access, "_allow", lambda *_: None)
         # what these two ask a second time
@@ -171,12 +172,12 @@ async def _whoever(*_: object) -> None:
 @contextmanager
 def without_sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let a session count that was ended."""
-    asked = access._WHO_IS_SIGNED_IN
+    asked = identity._WHO_IS_SIGNED_IN
     kept_conditions = [each for each in asked._where_criteria if "revoked_at" not in str(each)]
     careless = asked._generate()
     careless._where_criteria = tuple(kept_conditions)
     with monkeypatch.context() as patch:
-        patch.setattr(access, "_WHO_IS_SIGNED_IN", careless)
+        patch.setattr(identity, "_WHO_IS_SIGNED_IN", careless)
         yield
 
 

@@ -8,15 +8,17 @@ from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col, select
 
-from api.access import etag, find_case, may, require_recent_sign_in
+from api.access import etag, may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever, may_see_case
 from api.domain.values import Input, Text
 from api.errors import Conflict, NotFound
+from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import AccessGrant, Case, GrantKind
 from api.pages import Marks, Page, PageQuery, newest_first
+from api.standing import find_case
 from api.views import RecordRead
 
 router = APIRouter(prefix="/v1/break-glass", tags=["who sees a case"], route_class=StrictRoute)

@@ -11,18 +11,20 @@ from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from api.access import IfMatch, Me, OpenCase, case_for, check_version, etag, may_on_cases
+from api.access import IfMatch, case_for, check_version, etag, may_on_cases
 from api.db import Transaction, Tx
 from api.domain.permissions import TREATING, Action, Actor, Standing, why_not_rewrite
 from api.domain.values import Day, Input, Instant, Line, Output, Text, YesNo, absent, whole
 from api.errors import Conflict, Forbidden, Invalid
 from api.flagging import catch_up_due, reconcile_flags
+from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Case, Incident, JournalEntry, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import in_order, not_ahead
 from api.sight import supervised_clinicians, visible_cases
+from api.standing import OpenCase
 from api.views import CaseRead, FlagRead, flags_raised, read_cases, show_case, waiting_on
 from api.vocabulary import (
     AttachmentRole,

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, StringConstraints
 from sqlmodel import col, select, update
 
-from api.access import IfMatch, check_version, etag, may, require_recent_sign_in
+from api.access import IfMatch, check_version, etag, may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.prompts import PROMPTS
 from api.domain.rulebook import RULEBOOK_VERSION, RULES
 from api.domain.thresholds import Thresholds
 from api.domain.values import Input, Line, Output, YesNo, absent
+from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Case, Clinic

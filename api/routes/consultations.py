@@ -12,8 +12,6 @@ from sqlmodel import col, select
 
 from api.access import (
     IfMatch,
-    Me,
-    OpenCase,
     OpenRecord,
     case_for,
     check_version,
@@ -21,7 +19,7 @@ from api.access import (
     etag,
     may_on_cases,
 )
-from api.brief import ConsultationBrief, brief_of
+from api.brief import ConsultationBrief, brief_of, briefs_of
 from api.db import Transaction, Tx
 from api.domain.facts import midnight
 from api.domain.lifecycles import (
@@ -34,11 +32,13 @@ from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.errors import Conflict, Forbidden, Invalid, NotFound
 from api.flagging import reconcile_flags
+from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Case, Consultation, Decline, Incident, Promise, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import open_briefs, sees_case, visible_cases, visible_incidents
+from api.standing import OpenCase
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
     AdviceResponse,
@@ -422,12 +422,11 @@ async def _items(
         return [ConsultationRead.model_validate(row) for row in rows]
     ids = {row.case_id for row in rows}
     cases = {case.id: case for case in await tx.exec(select(Case).where(col(Case.id).in_(ids)))}
-    return [
-        ConsultationRead.model_validate(row)
-        if cases[row.case_id].clinician_id == me.id
-        else await brief_of(tx, row, cases[row.case_id])
-        for row in rows
+    outside = [
+        (row, cases[row.case_id]) for row in rows if cases[row.case_id].clinician_id != me.id
     ]
+    briefs = {brief.id: brief for brief in await briefs_of(tx, outside)}
+    return [briefs.get(row.id) or ConsultationRead.model_validate(row) for row in rows]
 
 
 async def _list(

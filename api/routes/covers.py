@@ -9,7 +9,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col, select
 
-from api.access import IfMatch, check_version, etag, may, sees
+from api.access import IfMatch, check_version, etag, may
 from api.db import Transaction, Tx
 from api.domain.facts import midnight
 from api.domain.permissions import TREATING, Action, Actor, may_ever
@@ -20,6 +20,7 @@ from api.journal import Happening, record
 from api.models import AccessGrant, Case, GrantKind, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import supervised_cases
+from api.standing import sees
 from api.views import RecordRead
 
 router = APIRouter(prefix="/v1/covers", tags=["who sees a case"], route_class=StrictRoute)

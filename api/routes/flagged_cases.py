@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, and_, case, func, or_
 from sqlmodel import col, select
 
-from api.access import WaitingFlag, may_one_of, refuse_role
+from api.access import may_one_of, refuse_role
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, Standing
 from api.domain.values import Output
@@ -21,6 +21,7 @@ from api.intake import StrictRoute
 from api.models import IS_UNRESOLVED, Case, Flag
 from api.pages import Marks, Page, PageQuery
 from api.sight import queued_cases, unwatched_cases
+from api.standing import WaitingFlag
 from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flag
 from api.vocabulary import (
     SEVERITY_ORDER,

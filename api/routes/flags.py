@@ -10,7 +10,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, and_
 from sqlmodel import col, select
 
-from api.access import Me, OpenCase, OpenRecord, case_for, etag, flag_for, may_on_cases
+from api.access import OpenRecord, case_for, etag, flag_for, may_on_cases
 from api.db import Transaction, Tx
 from api.domain.facts import midnight
 from api.domain.lifecycles import due_by, is_unresolved
@@ -19,11 +19,13 @@ from api.domain.rulebook import RULEBOOK_VERSION
 from api.domain.values import Day, Input, Instant, Line, Text, YesNo
 from api.errors import Conflict, Forbidden, Invalid
 from api.flagging import MANUAL, catch_up_due, reconcile_flags, record_flag
+from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening
 from api.models import Case, Flag, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import sees_case, visible_cases, visible_flags
+from api.standing import OpenCase
 from api.views import FlagRead, FlagRule, show_flag
 from api.vocabulary import (
     SEVERITY_ORDER,

@@ -13,8 +13,6 @@ from uuid_utils.compat import uuid7
 
 from api.access import (
     IfMatch,
-    Me,
-    OpenCase,
     OpenRecord,
     case_for,
     check_version,
@@ -42,12 +40,14 @@ from api.domain.permissions import (
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.errors import Forbidden, Invalid
 from api.flagging import reconcile_flags
+from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Case, Incident, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import in_order, not_ahead
 from api.sight import visible_cases, visible_incidents
+from api.standing import OpenCase
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
     Classification,

@@ -10,28 +10,20 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, and_
 from sqlmodel import col, select
 
-from api.access import (
-    IfMatch,
-    Me,
-    OpenCase,
-    OpenRecord,
-    case_for,
-    check_version,
-    etag,
-    may_on_cases,
-    promise_for,
-)
+from api.access import IfMatch, OpenRecord, case_for, check_version, etag, may_on_cases, promise_for
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, why_not_rewrite
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.errors import Forbidden
 from api.flagging import reconcile_flags
+from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Case, Promise
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import not_ahead
 from api.sight import visible_cases
+from api.standing import OpenCase
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
     ClientImpact,

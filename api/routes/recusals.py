@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from sqlmodel import col, select
 
-from api.access import IfMatch, check_version, etag, load_case, may, sees
+from api.access import IfMatch, check_version, etag, may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input
@@ -18,6 +18,7 @@ from api.journal import Happening, record
 from api.models import AccessGrant, Case, GrantKind, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import in_force
+from api.standing import load_case, sees
 from api.views import RecordRead
 
 router = APIRouter(

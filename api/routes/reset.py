@@ -9,12 +9,13 @@ from pydantic import Field, SecretStr
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select, update
 
-from api.access import may, require_recent_sign_in
+from api.access import may
 from api.codes import hash_of_code, new_code
 from api.db import Database, Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Output, Password
 from api.errors import Forbidden, NotFound, Unauthorized
+from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import OneTimeCode, User

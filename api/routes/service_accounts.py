@@ -10,12 +10,13 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from sqlmodel import col, select, update
 
-from api.access import IfMatch, check_version, etag, may, require_recent_sign_in
+from api.access import IfMatch, check_version, etag, may
 from api.codes import client_id_of, hash_of, new_secret
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Line, YesNo, absent, whole
 from api.errors import Conflict, NotFound
+from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import ServiceAccount, ServiceSecret, SignIn

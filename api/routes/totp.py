@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import Field, SecretStr
 from sqlmodel import col, select, update
 
-from api.access import IfMatch, check_version, etag, may, require_recent_sign_in
+from api.access import IfMatch, check_version, etag, may
 from api.codes import hash_of_code, new_code
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Output
 from api.errors import Conflict, Forbidden, Invalid
+from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Clinic, OneTimeCode, User

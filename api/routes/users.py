@@ -10,11 +10,12 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from api.access import IfMatch, check_version, etag, may, require_recent_sign_in
+from api.access import IfMatch, check_version, etag, may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input, Instant, Line, Password, YesNo, absent
 from api.errors import Conflict, Forbidden, NotFound
+from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Clinic, User

@@ -1,0 +1,109 @@
+"""Who is asking: the session of a token, read anew on each request."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import Depends, Request
+from fastapi.security import OAuth2PasswordBearer
+from sqlalchemy import and_, bindparam
+from sqlmodel import col, select
+
+from api.db import Tx
+from api.domain.permissions import Actor
+from api.errors import Forbidden, SignInAgain, Unauthorized
+from api.models import Clinic, ServiceAccount, SignIn, User
+from api.tokens import Claims, InvalidToken
+from api.vocabulary import Role, Scope
+
+bearer = OAuth2PasswordBearer(
+    tokenUrl="/v1/auth/token",
+    auto_error=False,
+    description="A token from `POST /v1/auth/token`, valid for at most ten minutes.",
+)
+
+# Statements that every request runs are built once: building one costs more than running it.
+_WHO_IS_SIGNED_IN = (
+    select(
+        col(User.role),
+        col(Clinic.time_zone),
+        col(SignIn.authenticated_at),
+        and_(col(Clinic.requires_totp), col(User.totp_confirmed_at).is_(None)),
+    )
+    .select_from(SignIn)
+    .join(User, col(User.id) == SignIn.user_id)
+    .join(Clinic, col(Clinic.id) == User.clinic_id)
+    .where(
+        col(SignIn.id) == bindparam("session"),
+        col(SignIn.user_id) == bindparam("user"),
+        col(SignIn.revoked_at).is_(None),
+        col(SignIn.expires_at) > bindparam("now"),
+        col(SignIn.idle_at) > bindparam("now"),
+        col(User.is_active).is_(True),
+    )
+)
+
+
+_WHICH_SOFTWARE = (
+    select(col(ServiceAccount.scopes), col(Clinic.time_zone))
+    .select_from(SignIn)
+    .join(ServiceAccount, col(ServiceAccount.id) == SignIn.account_id)
+    .join(Clinic, col(Clinic.id) == ServiceAccount.clinic_id)
+    .where(
+        col(SignIn.id) == bindparam("session"),
+        col(SignIn.account_id) == bindparam("user"),
+        col(SignIn.revoked_at).is_(None),
+        col(SignIn.expires_at) > bindparam("now"),
+        col(ServiceAccount.is_active).is_(True),
+    )
+)
+
+
+async def _signed_in(
+    request: Request, tx: Tx, token: Annotated[str | None, Depends(bearer)]
+) -> Actor:
+    """Read session, user and clinic anew, so that any change to them acts at once."""
+    if token is None:
+        raise Unauthorized
+    try:
+        claims = request.app.state.tokens.read(token, tx.now)
+    except InvalidToken as error:
+        raise Unauthorized from error
+    await tx.enter(claims.clinic_id)
+    asked = {"session": claims.session_id, "user": claims.user_id, "now": tx.now}
+    if (person := (await tx.exec(_WHO_IS_SIGNED_IN, asked)).first()) is not None:
+        role, time_zone, authenticated_at, must_enrol = person
+        actor = Actor(claims.user_id, role, claims.session_id, authenticated_at)
+    elif (software := (await tx.exec(_WHICH_SOFTWARE, asked)).first()) is not None:
+        scopes, time_zone = software
+        must_enrol = False
+        actor = _software(claims, scopes)
+        await request.app.state.throttle.pace(str(actor.id))
+        tx.withhold_sealed_text(unless=Scope.narrative_read in actor.scopes)
+    else:
+        raise Unauthorized
+    tx.know_zone(ZoneInfo(time_zone))
+    request.state.signed_in = (tx.clinic, actor)
+    if must_enrol and request.scope["route"].path not in _OPEN_BEFORE_ENROLMENT:
+        raise Forbidden("This clinic asks for a second factor: enrol at /v1/me/totp first.")
+    return actor
+
+
+def _software(claims: Claims, scopes: Collection[str]) -> Actor:
+    known = frozenset(scope for scope in Scope if str(scope) in scopes)
+    return Actor(claims.user_id, Role.service, claims.session_id, scopes=known)
+
+
+Me = Annotated[Actor, Depends(_signed_in)]
+
+_OPEN_BEFORE_ENROLMENT = {"/v1/me", "/v1/me/totp", "/v1/me/totp/confirm", "/v1/auth/revoke"}
+
+RECENT = timedelta(minutes=15)
+"""How long ago a sign-in may be for what needs a recent one."""
+
+
+def require_recent_sign_in(me: Actor, now: datetime) -> None:
+    """Raise 403 where the last proof of who is asking is too long ago for what is asked."""
+    if not me.signed_in_since(now - RECENT):
+        raise SignInAgain

@@ -1,0 +1,172 @@
+"""How somebody stands to a case: asked in SQL together with the case itself."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+from sqlalchemy import and_, bindparam, exists, inspect, literal, null
+from sqlalchemy import select as sa_select
+from sqlmodel import col, select
+
+from api.db import Transaction
+from api.domain.lifecycles import BRIEF_LASTS
+from api.domain.permissions import TREATING, Actor, Standing, may_see_case
+from api.errors import NotFound
+from api.models import IS_UNRESOLVED, Case, Flag, GrantKind, Supervision, sealed_columns
+from api.sight import conflicted, granted, links
+from api.vocabulary import Audience, Role, Severity
+
+
+class WaitingFlag(NamedTuple):
+    """The little that a case shows of an unresolved flag."""
+
+    severity: Severity
+    due_at: datetime | None
+    audience: Audience
+    restricted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """A case that the actor sees, how they stand to it, and, where it is read, what waits on it."""
+
+    row: Case
+    standing: Standing
+    waiting: tuple[WaitingFlag, ...] = ()
+
+
+async def find_case(
+    tx: Transaction, me: Actor, case_id: UUID, *, lock: bool = False
+) -> OpenCase | None:
+    """Load a case and how somebody stands to it, whether or not they may see it."""
+    asked = asking(tx, me, case_id)
+    if lock:
+        found = (await tx.exec(_case_to_change(me.role), asked)).first()
+        return OpenCase(found[0], standing_of(me, *found)) if found else None
+    rows = (await tx.exec(_case_to_read(me.role, tx.withholds_sealed_text), asked)).all()
+    if not rows:
+        return None
+    # what is read is not changed: a plain row takes half the time of one that could be
+    case = cast("Case", SimpleNamespace(**dict(zip(_CASE, rows[0], strict=False))))
+    waiting = (row[_READ:] for row in rows)
+    flags = tuple(WaitingFlag(*flag) for flag in waiting if flag[0])
+    return OpenCase(case, standing_of(me, case, *rows[0][len(_CASE) : _READ]), flags)
+
+
+async def sees(tx: Transaction, me: Actor, case_id: UUID) -> OpenCase:
+    """Load a case that somebody sees. Raises 404 where they may not know of it."""
+    found = await find_case(tx, me, case_id)
+    if found is None or not may_see_case(found.standing):
+        raise NotFound
+    return found
+
+
+async def load_case(tx: Transaction, case_id: UUID) -> Case:
+    """Load a case for somebody who knows no more of it than its id; 404 where there is none."""
+    found: Case | None = (await tx.exec(select(Case).where(Case.id == case_id))).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def standings_on(tx: Transaction, me: Actor, cases: Iterable[Case]) -> dict[UUID, Standing]:
+    """Say how somebody stands to each of several cases that a list shows them."""
+    own = Standing(own=True)
+    standings = {case.id: own for case in cases if case.clinician_id == me.id}
+    others = [case.id for case in cases if case.id not in standings]
+    if me.is_software:
+        return dict.fromkeys(others, Standing(service=True))
+    if others:
+        asked = {**asking(tx, me, me.id), "cases": others}
+        for case_id, *held in await tx.exec(_several_cases(me.role), asked):
+            standings[case_id] = _held(*held)
+    return standings
+
+
+def standing_of(me: Actor, case: Case, *held: object) -> Standing:
+    """Say how somebody stands to a case; `held` is what `standing_columns` asked."""
+    if me.is_software:
+        return Standing(service=True)
+    if case.clinician_id == me.id:
+        return Standing(own=True)
+    return _held(*held)
+
+
+def _held(*held: object) -> Standing:
+    linked, covering, opened, conflict = map(bool, held)
+    return Standing(linked=linked, covering=covering, opened=opened, conflicted=conflict)
+
+
+def asking(tx: Transaction, me: Actor, row_id: UUID) -> dict[str, Any]:
+    """Fill the placeholders of `_one_case` and `_one_record`."""
+    return {
+        "clinic": tx.clinic.id,
+        "row": row_id,
+        "me": me.id,
+        "now": tx.now,
+        "since": tx.now - BRIEF_LASTS,
+        "today": tx.today,
+    }
+
+
+_CASE = tuple(attribute.key for attribute in inspect(Case).column_attrs)
+_READ = len(_CASE) + 4
+"""The case's fields, and the four columns of how somebody stands to it."""
+
+
+@cache
+def _case_to_change(role: Role) -> Any:
+    statement = select(Case, *standing_columns(role)).where(col(Case.id) == bindparam("row"))
+    return locked(statement, Case)
+
+
+@cache
+def _case_to_read(role: Role, withheld: bool) -> Any:  # noqa: FBT001 - they are the cache's key
+    hidden = sealed_columns(Case) if withheld else ()
+    fields = [null() if name in hidden else getattr(Case, name) for name in _CASE]
+    shown = (col(Flag.severity), col(Flag.due_at), col(Flag.audience), col(Flag.restricted))
+    return (
+        sa_select(*fields, *standing_columns(role), *shown)
+        .select_from(Case)
+        .outerjoin(Flag, and_(col(Flag.case_id) == Case.id, IS_UNRESOLVED))
+        .where(col(Case.id) == bindparam("row"))
+    )
+
+
+@cache
+def _several_cases(role: Role) -> Any:
+    return select(col(Case.id), *standing_columns(role)).where(
+        col(Case.clinic_id) == bindparam("clinic"),
+        col(Case.id).in_(bindparam("cases", expanding=True)),
+    )
+
+
+def placeholder(name: str) -> Any:
+    """Leave a place in a statement for one of the values of `asking`."""
+    return bindparam(name)
+
+
+def locked(statement: Any, *models: Any) -> Any:
+    """Lock rows for a write, and read them as they are once the lock is held."""
+    return statement.with_for_update(of=models).execution_options(populate_existing=True)
+
+
+def standing_columns(role: Role) -> tuple[Any, ...]:
+    """Ask in SQL how somebody who is not its clinician stands to a case, as `Standing` has it."""
+    clinic, me, now, today = map(placeholder, ("clinic", "me", "now", "today"))
+    never: Any = literal(False)  # noqa: FBT003
+    linked = covering = opened = conflict = never
+    if role in TREATING:
+        covering = granted(GrantKind.cover, clinic, me, now)
+        conflict = conflicted(clinic, me, now)
+    if role == Role.supervisor:
+        held = links(clinic, me, today, supervises=True)
+        linked = exists().where(*held, col(Supervision.clinician_id) == Case.clinician_id)
+        opened = granted(GrantKind.break_glass, clinic, me, now)
+    # whose case it is sees it whatever else holds, so nothing else is looked up
+    not_own = col(Case.clinician_id) != me
+    return tuple(and_(not_own, held) for held in (linked, covering, opened, conflict))
