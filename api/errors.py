@@ -8,9 +8,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
 from limits.errors import StorageError
+from pydantic import ConfigDict
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.domain.values import Output
 
@@ -28,7 +30,9 @@ class FieldError(Output):
 
 
 class Problem(Output):
-    """A refusal, in words a clinician can read."""
+    """A refusal, in words a clinician can read. `errors` is there where fields were refused."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     type: str
     title: str
@@ -222,7 +226,21 @@ async def refuse_http(request: Request, error: Exception) -> Response:
         error.status_code, ("refused", "Refused", "This request was refused.")
     )
     headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
     return problem(request, error.status_code, code, title, detail, headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Give the methods a path answers: each route of the framework's knows its own only."""
+    return [
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.router.routes
+        )
+    ]
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -113,7 +113,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
 
 
 def document_refusals(app: FastAPI) -> None:
-    """Let the OpenAPI document say of what media type refusals are."""
+    """Let the OpenAPI document say what the framework does not know of refusals."""
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -125,6 +125,10 @@ def document_refusals(app: FastAPI) -> None:
                     for status in REFUSALS:
                         content = operation["responses"][status]["content"]
                         content[PROBLEM] = content.pop("application/json")
+                    for parameter in operation.get("parameters", ()):
+                        if parameter["name"] == "If-Match":
+                            # without it the answer is 428, which is not the framework's way
+                            parameter |= {"required": True, "schema": {"type": "string"}}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -19,7 +19,7 @@ from api.db import Database, Transaction
 from api.models import Case, Clinic, Flag, JournalEntry, SignIn, User
 from api.runtime_role import grant_to_runtime_role, why_unsafe
 from api.vocabulary import Role
-from api.walls import ENTER
+from api.walls import ENTER, WalledConnection
 from tests.conftest import NOON
 from tests.matrix import TABLE
 from tests.scene import Scene, set_scene
@@ -346,6 +346,31 @@ async def _as_owner(urls: Urls, statement: str) -> list[Any]:
     async with reaching(urls.owner, walled=False) as database, database.transaction() as tx:
         done = await (await tx.connection()).exec_driver_sql(statement)
         return list(done) if done.returns_rows else []
+
+
+async def test_both_walls_and_the_session_cost_one_round_trip(
+    postgres_scene: tuple[Scene, Urls], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, _ = postgres_scene
+    sent: list[str] = []
+    really = WalledConnection.execute
+
+    async def counted(self: WalledConnection, query: str, *args: Any, **options: Any) -> str:
+        sent.append(query)
+        return await really(self, query, *args, **options)
+
+    def asked(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement.split(maxsplit=1)[0])
+
+    monkeypatch.setattr(WalledConnection, "execute", counted)
+    engine = scene.world.database.engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", asked)
+    case_id = scene.records["clinician", "own"]["case_id"]
+    answer = await scene.here["clinician"].get(f"/v1/cases/{case_id}")
+    sa.event.remove(engine, "before_cursor_execute", asked)
+    assert answer.is_success
+    # without walls and session it would be BEGIN, the case, and COMMIT
+    assert sorted(sent) == ["BEGIN;", "COMMIT;", "SELECT", "SELECT"]
 
 
 # --------------------------------------------------------------------- connections are shared
