@@ -309,7 +309,7 @@ def _may_see_record(me: Actor, row: Any, standing: Standing) -> bool:
 
 
 @cache
-def _one_record(model: Any, role: Role, lock: bool) -> Any:  # noqa: FBT001 - as above
+def _one_record(model: Any, role: Role, lock: bool) -> Any:  # noqa: FBT001 - the cache's key
     statement = (
         select(model, Case, *standing_columns(role))
         .join(Case, and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id))

@@ -107,7 +107,8 @@ class Throttle:
             except Unauthorized:
                 raise
             except Exception:
-                # the attempt came to nothing, for a reason of ours
+                # The attempt came to nothing, for a reason of ours. Whoever hangs up in the midst
+                # of one has had it.
                 await self._give_back(taken)
                 raise
             await self._give_back(taken)
