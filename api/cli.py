@@ -91,7 +91,9 @@ def worker() -> None:
     settings = _settings()
     _refuse_unsafe(settings)
     configure_logs()
-    asyncio.run(_until_stopped(work_for_ever(Database(settings.database_url))))
+    asyncio.run(
+        _until_stopped(work_for_ever(Database(settings.database_url, keys=settings.data_keys)))
+    )
 
 
 @app.command()
@@ -123,10 +125,15 @@ async def _bootstrap(
     settings: Settings, clinic: str, admin: str, password: str, time_zone: str
 ) -> dict[str, str]:
     password_hash = await Passwords(1).hash(password)
-    database = Database(settings.owner_database_url)
+    database = Database(settings.owner_database_url, keys=settings.data_keys)
     async with database.transaction() as tx:
         clinic_id, user_id = await found_clinic(
-            tx, name=clinic, admin_email=admin, password_hash=password_hash, time_zone=time_zone
+            tx,
+            database.keyring,
+            name=clinic,
+            admin_email=admin,
+            password_hash=password_hash,
+            time_zone=time_zone,
         )
     await database.dispose()
     return {"clinic_id": str(clinic_id), "user_id": str(user_id)}

@@ -16,7 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.models import WITHHELD
+from api.crypto import KeyEncryptionKeys
+from api.keyring import ClinicKeys, Keyring
+from api.sealing import SAFE, Safe, shows_sealed_text
 from api.walls import (
     ENTERED,
     HERE,
@@ -42,6 +44,23 @@ QUEUE_TIMEOUT = 5
 def utc_now() -> datetime:
     """Give the present instant."""
     return datetime.now(UTC)
+
+
+class Rows(list[Any]):
+    """What a statement found, read to the end and opened."""
+
+    def all(self) -> list[Any]:
+        """Give all rows."""
+        return self
+
+    def first(self) -> Any | None:
+        """Give the first row; None where there is none."""
+        return self[0] if self else None
+
+    def one(self) -> Any:
+        """Give the only row. Raises ValueError where there is not exactly one."""
+        (row,) = self
+        return row
 
 
 class AcrossClinics(NamedTuple):
@@ -70,11 +89,13 @@ class Transaction:
         self,
         session: AsyncSession,
         now: datetime,
+        keyring: Keyring,
         request_id: str | None = None,
         *,
         walled: bool = True,
     ) -> None:
         self._session = session
+        self._safe = session.info[SAFE] = Safe(keyring)
         self._walled = walled
         self._last: dict[Writer, list[dict[str, Any]]] = {}
         self._entered: UUID | None = None
@@ -110,21 +131,47 @@ class Transaction:
 
     def withhold_sealed_text(self, *, unless: bool) -> None:
         """From here on, load rows without the texts that are sealed."""
-        if not unless:
-            self._session.info[WITHHELD] = True
+        self._safe.withholds = not unless
 
     @property
     def withholds_sealed_text(self) -> bool:
         """Tell whether rows are loaded without the texts that are sealed."""
-        return WITHHELD in self._session.info
+        return self._safe.withholds
 
     async def exec(self, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Run a statement, confined to the clinic entered; RuntimeError before one is."""
+        await self._prepare_to_seal()
+        if not shows_sealed_text(statement):
+            return await self._ask(statement, params)
+        rows = Rows((await self._ask(statement, params)).all())
+        await self._safe.open_loaded(self._ask)
+        return rows
+
+    async def open(self, model: Any, row: Any) -> None:
+        """Open the sealed texts of a row that was read as plain columns of a model."""
+        await self._safe.open(self._ask, [row], model)
+
+    async def lookup_hash(self, text: str) -> str:
+        """Hash a text as the column does that finds rows by it."""
+        await self._safe.unlock(self._ask, self._here)
+        return self._safe.lookup(self._here, text)
+
+    async def clinic_keys(self, *, anew: bool = False) -> ClinicKeys:
+        """Give the keys of the clinic entered; `anew`: as the database has them now."""
+        return await self._safe.unlock(self._ask, self._here, anew=anew)
+
+    async def _ask(self, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
         self._has_begun = True
         if self._walled:
             params = {**(params or {}), HERE: self._here}
             statement = confined(statement)
         return await self._session.exec(statement, params=params)
+
+    async def _prepare_to_seal(self) -> None:
+        session = self._session
+        if session.new or session.dirty:
+            with session.no_autoflush:
+                await self._safe.prepare(self._ask, (*session.new, *session.dirty))
 
     async def ask_everywhere(self, question: AcrossClinics, **params: Any) -> Any:
         """Ask what must be asked before a clinic is known."""
@@ -164,6 +211,7 @@ class Transaction:
 
     async def flush(self) -> None:
         """Write what is pending, so that later statements of this transaction see it."""
+        await self._prepare_to_seal()
         if self._session.new or self._session.dirty:
             await self._session.flush()
 
@@ -187,9 +235,16 @@ class Database:
     """The engine and the clock: where transactions come from."""
 
     def __init__(
-        self, url: str, *, pool_size: int = 10, clock: Clock = utc_now, walled: bool = True
+        self,
+        url: str,
+        *,
+        keys: KeyEncryptionKeys | None = None,
+        pool_size: int = 10,
+        clock: Clock = utc_now,
+        walled: bool = True,
     ) -> None:
         self.clock = clock
+        self.keyring = Keyring(keys)
         self.engine = _engine(url, pool_size)
         self._session = WalledSession if walled else Session
         self._walled = walled
@@ -201,7 +256,7 @@ class Database:
             self.engine, expire_on_commit=False, sync_session_class=self._session
         )
         try:
-            tx = Transaction(session, self.clock(), request_id, walled=self._walled)
+            tx = Transaction(session, self.clock(), self.keyring, request_id, walled=self._walled)
             yield tx
             await tx.finish()
             await session.commit()

@@ -23,7 +23,7 @@ from api.demo_cases import ADMIN, BRUNO, CASES, CLINIC, DOROTHEA, PEOPLE, DemoCa
 from api.founding import found_clinic
 from api.logs import configure_logs
 from api.main import create_app, migrations
-from api.settings import Settings, random_secret
+from api.settings import Settings, new_data_key, random_secret
 
 HOST = "127.0.0.1"
 PASSWORD = "only-for-this-demo"  # noqa: S105 - everyone may know it
@@ -80,7 +80,8 @@ def run_demo(port: int) -> None:
         with _listen(port) as listener, TemporaryDirectory(prefix="boundary-notes-demo-") as folder:
             url = f"sqlite+aiosqlite:///{Path(folder) / 'demo.db'}"
             _migrate(url)
-            asyncio.run(_fill_and_serve(url, listener))
+            key_file = _make_key_file(Path(folder))
+            asyncio.run(_fill_and_serve(url, key_file, listener))
     except KeyboardInterrupt:
         typer.echo("The demo has stopped, and nothing of it is kept.")
 
@@ -126,13 +127,23 @@ def _migrate(url: str) -> None:
     command.upgrade(config, "head")
 
 
-async def _fill_and_serve(url: str, listener: socket.socket) -> None:
+def _make_key_file(folder: Path) -> Path:
+    """Write a data key that only this user may read."""
+    path = folder / "data-key"
+    path.touch(mode=0o600)
+    path.write_text(new_data_key())
+    return path
+
+
+async def _fill_and_serve(url: str, key_file: Path, listener: socket.socket) -> None:
     configure_logs()
     # a line for each request would push what is printed below off the screen
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     clock = _SetBack()
     # built without asking the environment: its settings belong to a real clinic
-    settings = Settings.model_construct(database_url=url, secret_key=random_secret())
+    settings = Settings.model_construct(
+        database_url=url, secret_key=random_secret(), data_key_file=key_file
+    )
     app = create_app(settings, clock)
     event.listen(app.state.database.engine.sync_engine, "connect", _do_not_wait_for_the_disk)
     try:
@@ -156,7 +167,13 @@ async def _fill(app: FastAPI, today: date) -> None:
     database: Database = app.state.database
     password_hash = await app.state.passwords.hash(PASSWORD)
     async with database.transaction() as tx:
-        await found_clinic(tx, name=CLINIC, admin_email=ADMIN.email, password_hash=password_hash)
+        await found_clinic(
+            tx,
+            database.keyring,
+            name=CLINIC,
+            admin_email=ADMIN.email,
+            password_hash=password_hash,
+        )
     async with AsyncClient(transport=ASGITransport(app=app), base_url="http://demo") as http:
         await _hire(http)
         writers = (DOROTHEA, *CASES)

@@ -5,19 +5,28 @@ from zoneinfo import ZoneInfo
 
 from api.db import Transaction
 from api.journal import Happening, record
+from api.keyring import Keyring
 from api.models import Clinic, User
 from api.vocabulary import Role
 
 
 async def found_clinic(
-    tx: Transaction, *, name: str, admin_email: str, password_hash: str, time_zone: str = "UTC"
+    tx: Transaction,
+    keyring: Keyring,
+    *,
+    name: str,
+    admin_email: str,
+    password_hash: str,
+    time_zone: str = "UTC",
 ) -> tuple[UUID, UUID]:
-    """Make a clinic and its admin; give the ids of both."""
+    """Make a clinic, its keys and its admin; give the ids of the first and the last."""
     clinic = Clinic(name=name, time_zone=time_zone, created_at=tx.now, updated_at=tx.now)
     await tx.enter(clinic.id, ZoneInfo(time_zone))
     tx.add(clinic)
-    # the admin's row points at the clinic's
+    # the rows of its keys and of the admin point at the clinic's
     await tx.flush()
+    for key in keyring.forge(clinic.id, tx.now):
+        tx.add(key)
     admin = User(
         clinic_id=clinic.id,
         name="Admin",

@@ -50,6 +50,8 @@ class Happening(StrEnum):
     case_changed = "case.changed"
     case_transferred = "case.transferred"
     case_voided = "case.voided"
+    case_exported = "case.exported"
+    case_purged = "case.purged"
     incident_reported = "incident.reported"
     incident_changed = "incident.changed"
     incident_reviewed = "incident.reviewed"
@@ -66,6 +68,15 @@ class Happening(StrEnum):
     consultation_completed = "consultation.completed"
     consultation_cancelled = "consultation.cancelled"
     consultation_answered = "consultation.answered"
+    note_drafted = "note.drafted"
+    note_changed = "note.changed"
+    note_voided = "note.voided"
+    note_signed = "note.signed"
+    note_amended = "note.amended"
+    note_cosigned = "note.cosigned"
+    hold_placed = "legal_hold.placed"
+    hold_released = "legal_hold.released"
+    keys_rotated = "clinic.keys_rotated"
     flag_opened = "flag.opened"
     flag_raised = "flag.raised"
     flag_escalated = "flag.escalated"
@@ -77,6 +88,19 @@ class Happening(StrEnum):
     flag_acknowledged = "flag.acknowledged"
     flag_resolved = "flag.resolved"
     flag_reopened = "flag.reopened"
+    case_read = "case.read"
+    incident_read = "incident.read"
+    promise_read = "promise.read"
+    consultation_read = "consultation.read"
+    flag_read = "flag.read"
+    note_read = "note.read"
+    timeline_read = "timeline.read"
+    recusal_read = "recusal.read"
+    cover_read = "cover.read"
+    glass_read = "break_glass.read"
+    disclosure_read = "disclosure.read"
+    hold_read = "legal_hold.read"
+    journal_read = "journal.read"
 
 
 def record(
@@ -90,11 +114,14 @@ def record(
     changed: Iterable[str] = (),
     restricted: bool = False,
     prompt: bool = False,
+    is_read: bool = False,
+    purpose: str | None = None,
 ) -> None:
     """Append one entry to the journal, in the transaction of what it tells of.
 
     `actor_id` is None for what time brought about. `changed` names fields, never their values.
-    `restricted` and `prompt` say of whom the entry is hidden, as its record is.
+    `restricted` and `prompt` say of whom the entry is hidden, as its record is. `is_read`: rows
+    were shown and nothing changed; `purpose` is what for, where it is out of the ordinary.
     """
     entry = {
         "clinic_id": tx.clinic.id,
@@ -108,9 +135,44 @@ def record(
         "changed": sorted(changed),
         "restricted": restricted,
         "prompt": prompt,
+        "is_read": is_read,
+        "purpose": purpose,
         "request_id": tx.request_id,
     }
     tx.write_last(_append, entry)
+
+
+def record_shown(
+    tx: Transaction,
+    happening: Happening,
+    rows: Iterable[Any],
+    *,
+    actor_id: UUID,
+    record_type: str,
+    purpose: str | None = None,
+) -> None:
+    """Journal that rows were shown: an entry for each case, so that it is found by its case.
+
+    Rows that are hidden from some who may read the journal have entries of their own. A row has an
+    `id`, a `case_id` unless it is a case, and perhaps `restricted`. Raises nothing itself; where an
+    entry cannot be written, the commit fails and nothing is shown.
+    """
+    together: dict[tuple[UUID | None, bool], list[UUID]] = {}
+    for row in rows:
+        case_id = row.id if record_type == "case" else row.case_id
+        together.setdefault((case_id, getattr(row, "restricted", False)), []).append(row.id)
+    for (case_id, restricted), ids in together.items():
+        record(
+            tx,
+            happening,
+            actor_id=actor_id,
+            record_type=record_type,
+            record_ids=ids,
+            case_id=case_id,
+            restricted=restricted,
+            is_read=True,
+            purpose=purpose,
+        )
 
 
 _TABLE = SQLModel.metadata.tables[JournalEntry.__tablename__]

@@ -137,7 +137,9 @@ def document_refusals(app: FastAPI) -> None:
 def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     """Give the application what its rooms share: database, keys, and what counts attempts."""
     secret = settings.secret_key.get_secret_value()
-    app.state.database = Database(settings.database_url, pool_size=settings.pool_size, clock=clock)
+    app.state.database = Database(
+        settings.database_url, keys=settings.data_keys, pool_size=settings.pool_size, clock=clock
+    )
     app.state.tokens = AccessTokens(
         secret, timedelta(minutes=settings.access_token_minutes), settings.signing_keys
     )

@@ -8,15 +8,12 @@ different tables by their foreign keys: flush the parent before its children.
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import Enum, StrEnum
-from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import Dialect, ForeignKeyConstraint, Index, event
+from sqlalchemy import Dialect, ForeignKeyConstraint, Index
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import object_session
-from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
@@ -37,6 +34,8 @@ from api.vocabulary import (
     FlagStatus,
     IncidentStatus,
     Initiator,
+    NoteClass,
+    NoteStatus,
     Phase,
     PromiseKeepable,
     PromiseKind,
@@ -118,7 +117,10 @@ class Versioned(SQLModel):
 
 
 class Clinic(Versioned, table=True):
-    """A clinic: its name, its time zone, the thresholds it set itself, and how people sign in."""
+    """A clinic: its name, its time zone, and what it has set for itself.
+
+    `retention_years`: how long a case's text is kept after the case ended; None: for ever.
+    """
 
     __tablename__ = "clinics"
 
@@ -127,6 +129,7 @@ class Clinic(Versioned, table=True):
     time_zone: str = Field(default="UTC", max_length=64)
     thresholds: dict[str, int] = _json(dict)
     requires_totp: bool = False
+    retention_years: int | None = None
 
 
 class Record(Versioned):
@@ -143,6 +146,33 @@ def _in_clinic() -> ForeignKeyConstraint:
 
 def _points_at(column: str, table: str) -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["clinic_id", column], [f"{table}.clinic_id", f"{table}.id"])
+
+
+class KeyPurpose(StrEnum):
+    """What a key of a clinic is for."""
+
+    text = "text"
+    """Wraps the keys of its cases, and seals what belongs to no case."""
+    lookup = "lookup"
+    """Finds a client's reference without reading it."""
+    seal = "seal"
+    """Signs the heads of its sealed journal."""
+
+
+class ClinicKey(Record, table=True):
+    """A key of a clinic, wrapped by the key-encryption key that `wrapped_by` is the name of.
+
+    The one with the highest `number` is in use; of `text` there may be several, each needed for as
+    long as it wraps the key of a case.
+    """
+
+    __tablename__ = "clinic_keys"
+    __table_args__ = (_in_clinic(), sa.UniqueConstraint("clinic_id", "purpose", "number"))
+
+    purpose: KeyPurpose = _word(KeyPurpose)
+    number: int = 1
+    wrapped: str = _text(200)
+    wrapped_by: str = _text(16)
 
 
 class User(Record, table=True):
@@ -259,7 +289,11 @@ class Voidable(Record):
 
 
 class Case(Voidable, table=True):
-    """A client's therapy with one clinician. `recheck_at`: when time alone may move its flags."""
+    """A client's therapy with one clinician. `recheck_at`: when time alone may move its flags.
+
+    `text_key` is the wrapped key of all that is sealed on this case: without it no word of it can
+    be read again, here or in any copy. `client_ref_hash` finds a reference without reading it.
+    """
 
     __tablename__ = "cases"
     __table_args__ = (
@@ -275,9 +309,9 @@ class Case(Voidable, table=True):
         ),
         # a case whose start is not known counts as starting on one and the same unknown day
         Index(
-            "uq_cases_clinic_id_client_ref_started_on",
+            "uq_cases_clinic_id_client_ref_hash_started_on",
             "clinic_id",
-            "client_ref",
+            "client_ref_hash",
             sa.text("coalesce(started_on, '0001-01-01')"),
             unique=True,
             postgresql_where=sa.text("voided_at IS NULL"),
@@ -285,7 +319,9 @@ class Case(Voidable, table=True):
         ),
     )
 
-    client_ref: str = Field(sa_type=SealedText)
+    client_ref: str = Field(sa_type=SealedText(found_by="client_ref_hash"))
+    client_ref_hash: str | None = Field(default=None, max_length=64)
+    text_key: str | None = Field(default=None, max_length=200)
     clinician_id: UUID
     status: CaseStatus = _word(CaseStatus)
     setting: Setting | None = _word(Setting, default=None)
@@ -298,6 +334,7 @@ class Case(Voidable, table=True):
     is_minor: bool | None = None
     transfer_reason: str | None = _sealed()
     recheck_at: datetime | None = None
+    purged_at: datetime | None = None
 
 
 class GrantKind(StrEnum):
@@ -438,37 +475,112 @@ class Decline(Record, table=True):
 
     __tablename__ = "declines"
     __table_args__ = (
+        _points_at("case_id", "cases"),
         _points_at("consultation_id", "consultations"),
         _points_at("user_id", "users"),
         sa.UniqueConstraint("clinic_id", "consultation_id", "user_id"),
     )
 
+    case_id: UUID
     consultation_id: UUID
     user_id: UUID
     reason: str | None = _sealed()
 
 
-WITHHELD = "sealed text is withheld"
-"""Set in a session's `info`, for software that may not read clinicians' words."""
+class Note(Voidable, table=True):
+    """A clinician's note. Once signed, its row refuses every change, in the database too.
+
+    `recorded_by_id` is its author; an amendment is a signed note of its own that `amends_id` names
+    the first of. `content_hash` is cited by whoever cites the note; `content_salt` keeps a short
+    text from being guessed by it.
+    """
+
+    __tablename__ = "notes"
+    __table_args__ = (
+        _points_at("case_id", "cases"),
+        _points_at("amends_id", "notes"),
+        Index(None, "clinic_id", "case_id", "id"),
+        Index(None, "clinic_id", "amends_id"),
+    )
+
+    case_id: UUID
+    note_class: NoteClass = _word(NoteClass)
+    body: str = Field(sa_type=SealedText)
+    status: NoteStatus = _word(NoteStatus, default=NoteStatus.draft)
+    signed_at: datetime | None = None
+    amends_id: UUID | None = None
+    content_hash: str | None = Field(default=None, max_length=64)
+    content_salt: str | None = _sealed()
 
 
-def _leave_out_sealed_text(row: SQLModel, *_: object) -> None:
-    session = object_session(row)
-    if session is not None and WITHHELD in session.info:
-        for name in sealed_columns(type(row)):
-            # as if it had been loaded so: it is not a change, and is never written back
-            set_committed_value(row, name, None)
+class Cosignature(Record, table=True):
+    """A supervisor, `recorded_by_id`, has read a signed note and stands by it."""
+
+    __tablename__ = "cosignatures"
+    __table_args__ = (
+        _points_at("note_id", "notes"),
+        sa.UniqueConstraint("clinic_id", "note_id", "recorded_by_id"),
+    )
+
+    note_id: UUID
 
 
-@cache
-def sealed_columns(model: type[SQLModel]) -> tuple[str, ...]:
+class Disclosure(Record, table=True):
+    """What of a case was given to whom, when and what for (45 CFR 164.528)."""
+
+    __tablename__ = "disclosures"
+    __table_args__ = (_points_at("case_id", "cases"), Index(None, "clinic_id", "case_id", "id"))
+
+    case_id: UUID
+    recipient: str = _text(40)
+    purpose: str = _text(40)
+    form: str = _text(40)
+
+
+class LegalHold(Record, table=True):
+    """While it lasts, nothing of a case is destroyed, however long ago the case ended."""
+
+    __tablename__ = "legal_holds"
+    __table_args__ = (_points_at("case_id", "cases"), Index(None, "clinic_id", "case_id", "id"))
+
+    case_id: UUID
+    reason: str = Field(sa_type=SealedText)
+    released_at: datetime | None = None
+    released_by_id: UUID | None = None
+
+
+class RepeatableRequest(Record, table=True):
+    """A request that was sent with an idempotency key, and what it made; never its answer.
+
+    `recorded_by_id` is who sent it. `flag_ids` are of the flags it raised.
+    """
+
+    __tablename__ = "repeatable_requests"
+    __table_args__ = (
+        _in_clinic(),
+        sa.UniqueConstraint("clinic_id", "recorded_by_id", "key_hash"),
+    )
+
+    key_hash: str = _text(64)
+    body_hash: str = _text(64)
+    status: int | None = None
+    record_type: str | None = Field(default=None, max_length=40)
+    record_id: UUID | None = None
+    case_id: UUID | None = None
+    flag_ids: list[str] = _json(list)
+
+
+def sealed_columns(model: Any) -> tuple[str, ...]:
     """Name the columns that hold clinicians' words."""
-    columns = sa.inspect(model).column_attrs
-    return tuple(each.key for each in columns if isinstance(each.columns[0].type, SealedText))
+    known = _sealed_columns.get(model)
+    if known is None:
+        columns = sa.inspect(model).column_attrs
+        sealed = (each.key for each in columns if isinstance(each.columns[0].type, SealedText))
+        known = _sealed_columns[model] = tuple(sealed)
+    return known
 
 
-event.listen(SQLModel, "load", _leave_out_sealed_text, propagate=True)
-event.listen(SQLModel, "refresh", _leave_out_sealed_text, propagate=True)
+_sealed_columns: dict[Any, tuple[str, ...]] = {}
 
 _UNRESOLVED = "status IN ('open', 'acknowledged')"
 IS_UNRESOLVED = sa.text(f"flags.{_UNRESOLVED}")
@@ -525,12 +637,34 @@ class Flag(Record, table=True):
     rule_version: int
 
 
+_CHANGES = "NOT is_read"
+WHAT_HAPPENED = sa.text("NOT journal_entries.is_read")
+"""The entry tells of more than of a read; spelled as the partial index is, so that it serves."""
+
+
 class JournalEntry(SQLModel, table=True):
-    """Something happened: who, what, which rows, when; never any content. Only ever appended."""
+    """Something happened: who, what, which rows, when; never any content. Only ever appended.
+
+    `is_read`: somebody was shown the rows, and nothing changed. `purpose` is what for, where it is
+    out of the ordinary.
+    """
 
     __tablename__ = "journal_entries"
     # no foreign key: checking one would lock the clinic's row for every write of the clinic
-    __table_args__ = (Index(None, "clinic_id", "case_id", "id"),)
+    __table_args__ = (
+        Index(None, "clinic_id", "case_id", "id"),
+        Index(None, "clinic_id", "actor_id", "id"),
+        Index(None, "clinic_id", "happening", "id"),
+        Index(None, "clinic_id", "at"),
+        Index(
+            "ix_journal_entries_what_happened",
+            "clinic_id",
+            "case_id",
+            "id",
+            postgresql_where=sa.text(_CHANGES),
+            sqlite_where=sa.text(_CHANGES),
+        ),
+    )
 
     clinic_id: UUID = Field(primary_key=True)
     id: UUID = Field(default_factory=uuid7, primary_key=True)
@@ -543,4 +677,39 @@ class JournalEntry(SQLModel, table=True):
     changed: list[str] = _json(list)
     restricted: bool = False
     prompt: bool = False
+    is_read: bool = False
+    purpose: str | None = Field(default=None, max_length=40)
     request_id: str | None = Field(default=None, max_length=64)
+
+
+class SealHead(SQLModel, table=True):
+    """The signed head of a Merkle tree (RFC 6962) over some entries of a clinic's journal.
+
+    Heads are counted from 1 and chained: each signs the hash of the one before. `size` is how many
+    entries its tree has; `floor_id` is the id from which on an entry may still come late.
+    """
+
+    __tablename__ = "seal_heads"
+
+    clinic_id: UUID = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    at: datetime
+    size: int
+    root: str = _text(64)
+    previous: str = _text(64)
+    floor_id: UUID
+    public_key: str = _text(64)
+    signature: str = _text(128)
+
+
+class SealLeaf(SQLModel, table=True):
+    """Where an entry of the journal was sealed: under which head, and as which leaf."""
+
+    __tablename__ = "seal_leaves"
+    __table_args__ = (sa.UniqueConstraint("clinic_id", "head_number", "position"),)
+
+    clinic_id: UUID = Field(primary_key=True)
+    entry_id: UUID = Field(primary_key=True)
+    head_number: int
+    position: int
+    leaf_hash: str = _text(64)

@@ -13,10 +13,19 @@ _WRITES = "SELECT, INSERT, UPDATE"
 _FEWER = {
     # what was entered stays as it was
     "journal_entries": "SELECT, INSERT",
+    "seal_heads": "SELECT, INSERT",
+    "seal_leaves": "SELECT, INSERT",
+    "cosignatures": "SELECT, INSERT",
+    "disclosures": "SELECT, INSERT",
     # clinics are founded by the owner
     "clinics": "SELECT, UPDATE",
 }
-_FUNCTIONS = ("accounts_at(text)", "clinics_with_due_cases(timestamptz)")
+_FUNCTIONS = (
+    "accounts_at(text)",
+    "clinics_with_due_cases(timestamptz)",
+    "clinics_with_unsealed_entries()",
+    "data_key_names()",
+)
 
 
 async def grant_to_runtime_role(owner_url: str, runtime_url: str) -> None:

@@ -8,9 +8,15 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.base64url import decode, encode
+from api.crypto import KeyEncryptionKeys, new_key
 from api.signing import SigningKeys, read_signing_keys
 
 SHORTEST_SECRET = 32
+_NOT_A_DATA_KEY = (
+    "BN_DATA_KEY, or each line of BN_DATA_KEY_FILE, must be 32 random bytes as unpadded base64url, "
+    "for example from: python -m api new-data-key"
+)
 
 
 class Settings(BaseSettings):
@@ -21,6 +27,8 @@ class Settings(BaseSettings):
     database_url: str = "sqlite+aiosqlite:///./boundary-notes.db"
     migrate_database_url: str | None = None
     secret_key: SecretStr = SecretStr("")
+    data_key: SecretStr | None = None
+    data_key_file: Path | None = None
     signing_key_file: Path | None = None
     access_token_minutes: int = Field(default=10, ge=1, le=10)
     session_hours: int = Field(default=12, ge=1, le=12)
@@ -44,6 +52,32 @@ class Settings(BaseSettings):
         _ = self.signing_keys
         return self
 
+    @model_validator(mode="after")
+    def _refuse_a_wrong_data_key(self) -> Self:
+        _ = self.data_keys
+        return self
+
+    @cached_property
+    def data_keys(self) -> KeyEncryptionKeys | None:
+        """The keys that wrap clinics' keys; None where none is set. Raises ValueError for others.
+
+        One to a line, or separated by commas: the first is in use, the others still unwrap.
+        """
+        if self.data_key is not None and self.data_key_file is not None:
+            raise ValueError("BN_DATA_KEY and BN_DATA_KEY_FILE are set both: leave one out")
+        if self.data_key_file is not None:
+            written = _read(self.data_key_file)
+        elif self.data_key is not None:
+            written = self.data_key.get_secret_value()
+        else:
+            return None
+        try:
+            keys = [decode(each) for each in written.replace(",", " ").split()]
+            return KeyEncryptionKeys(keys)
+        except ValueError:
+            # without its cause, which might show the key
+            raise ValueError(_NOT_A_DATA_KEY) from None
+
     @cached_property
     def signing_keys(self) -> SigningKeys | None:
         """The keys that sign access tokens; None: the secret does. Raises ValueError for others."""
@@ -58,3 +92,15 @@ class Settings(BaseSettings):
 def random_secret() -> SecretStr:
     """Make a secret for a server that forgets everything when it stops."""
     return SecretStr(secrets.token_urlsafe(48))
+
+
+def new_data_key() -> str:
+    """Make a key-encryption key, as `BN_DATA_KEY` takes it."""
+    return encode(new_key())
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"BN_DATA_KEY_FILE cannot be read ({type(error).__name__})") from error

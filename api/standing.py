@@ -52,6 +52,7 @@ async def find_case(
         return None
     # what is read is not changed: a plain row takes half the time of one that could be
     case = cast("Case", SimpleNamespace(**dict(zip(_CASE, rows[0], strict=False))))
+    await tx.open(Case, case)
     waiting = (row[_READ:] for row in rows)
     flags = tuple(WaitingFlag(*flag) for flag in waiting if flag[0])
     return OpenCase(case, standing_of(me, case, *rows[0][len(_CASE) : _READ]), flags)

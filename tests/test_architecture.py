@@ -14,8 +14,9 @@ from api.settings import Settings, random_secret
 API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
-    {"vocabulary", "signing"},
-    {"crypto", "settings", "logs"},
+    {"vocabulary", "base64url"},
+    {"crypto", "signing"},
+    {"settings", "logs"},
     {"domain.values"},
     {"domain.details", "domain.thresholds", "domain.permissions", "domain.lifecycles"},
     {"domain.facts"},
@@ -24,7 +25,8 @@ FLOORS = (
     {"domain.prompts"},
     {"domain.rules"},
     {"models", "errors", "tokens", "codes", "totp"},
-    {"walls", "runtime_role", "throttle"},
+    {"walls", "runtime_role", "throttle", "keyring"},
+    {"sealing"},
     {"db"},
     {"journal", "sense", "pages", "intake", "envelope"},
     {"flagging", "founding", "sessions"},

@@ -16,6 +16,7 @@ from api.db import Transaction
 from api.domain.facts import Facts
 from api.domain.rules import evaluate
 from api.flagging import _CaseFile, _Run, _settle
+from api.keyring import Keyring
 from api.models import Case, Flag
 from api.vocabulary import CaseStatus, FlagStatus, Phase, severity_rank
 from tests.domain.builders import NOW
@@ -49,7 +50,7 @@ class Desk:
     def __init__(self, facts: Facts) -> None:
         clinic = uuid4()
         self.now = NOW
-        self.tx = Transaction(cast("Any", Pad()), NOW)
+        self.tx = Transaction(cast("Any", Pad()), NOW, Keyring(None))
         asyncio.run(self.tx.enter(clinic, ZoneInfo("UTC")))
         case = Case(
             clinic_id=clinic,

@@ -14,13 +14,14 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
+from pydantic import SecretStr
 from uuid_utils.compat import uuid7
 
 from api.db import Database
 from api.main import create_app, furnish
 from api.models import Clinic, ServiceAccount, SignIn, Supervision, User
 from api.routes.incidents import IncidentCreate
-from api.settings import Settings, random_secret
+from api.settings import Settings, new_data_key, random_secret
 from api.tokens import AccessTokens, Claims
 from api.vocabulary import Role, Scope
 
@@ -34,6 +35,8 @@ class Urls(NamedTuple):
 
 PASSWORD = "a long and fictional password"
 SETTINGS_SECRET = random_secret()
+DATA_KEY = SecretStr(new_data_key())
+SETTINGS = Settings(secret_key=SETTINGS_SECRET, data_key=DATA_KEY)
 
 PEOPLE = {
     "clinician": Role.clinician,
@@ -222,6 +225,8 @@ class World:
             await tx.enter(founded.id, ZoneInfo(time_zone))
             tx.add(founded)
             await tx.flush()
+            for key in self.owner.keyring.forge(founded.id, tx.now):
+                tx.add(key)
             people = {}
             for part, role in PEOPLE.items():
                 user = User(
@@ -257,10 +262,9 @@ _idle: list[FastAPI] = []
 async def open_world(urls: Urls, now: datetime) -> AsyncIterator[World]:
     """Open a world on a migrated database."""
     clock = Clock(now)
-    url = urls.runtime
-    owner = Database(urls.owner, pool_size=1, clock=clock, walled=False)
-    app = _idle.pop() if _idle else create_app(Settings(secret_key=SETTINGS_SECRET))
-    furnish(app, Settings(database_url=url, secret_key=SETTINGS_SECRET), clock)
+    owner = Database(urls.owner, keys=SETTINGS.data_keys, pool_size=1, clock=clock, walled=False)
+    app = _idle.pop() if _idle else create_app(SETTINGS)
+    furnish(app, SETTINGS.model_copy(update={"database_url": urls.runtime}), clock)
     transport = ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://notes.test") as http:
         world = World(app, http, clock, owner)

@@ -83,6 +83,21 @@ class Action(StrEnum):
     glass_break = "glass:break"
     glass_review = "glass:review"
     queue_unwatched = "queue:unwatched"
+    note_list = "note:list"
+    note_draft = "note:draft"
+    note_read = "note:read"
+    note_change = "note:change"
+    note_void = "note:void"
+    note_sign = "note:sign"
+    note_amend = "note:amend"
+    note_cosign = "note:cosign"
+    case_export = "case:export"
+    disclosure_list = "disclosure:list"
+    journal_read = "journal:read"
+    journal_heads = "journal:heads"
+    hold_list = "hold:list"
+    hold_place = "hold:place"
+    hold_release = "hold:release"
 
 
 A = Action
@@ -115,6 +130,16 @@ OWN_CASE = frozenset(
         A.flag_list,
         A.flag_read,
         A.flag_resolve,
+        A.note_list,
+        A.note_draft,
+        A.note_read,
+        A.note_change,
+        A.note_void,
+        A.note_sign,
+        A.note_amend,
+        A.case_export,
+        A.disclosure_list,
+        A.journal_read,
     }
 )
 """What a case's clinician may do with it, whatever their role."""
@@ -152,6 +177,11 @@ LINKED_CASE = frozenset(
         A.flag_resolve,
         A.flag_reopen,
         A.queue_read,
+        A.note_list,
+        A.note_read,
+        A.note_cosign,
+        A.case_export,
+        A.disclosure_list,
     }
 )
 """What a supervisor may do with the cases of the clinicians they answer for."""
@@ -169,10 +199,12 @@ _READING = frozenset(
         A.consultation_read,
         A.flag_list,
         A.flag_read,
+        A.note_list,
+        A.note_read,
     }
 )
 
-COVERED_CASE = OWN_CASE - {A.case_open, A.case_void}
+COVERED_CASE = OWN_CASE - {A.case_open, A.case_void, A.case_export, A.journal_read}
 """What a colleague may do who stands in for a case's clinician."""
 
 OPENED_CASE = _READING
@@ -240,6 +272,11 @@ _WATCHING = frozenset(
         A.glass_list,
         A.glass_review,
         A.queue_unwatched,
+        A.journal_read,
+        A.journal_heads,
+        A.hold_list,
+        A.hold_place,
+        A.hold_release,
     }
 )
 _ROOMS: dict[Role, frozenset[Action]] = {
@@ -256,8 +293,17 @@ _ROOMS: dict[Role, frozenset[Action]] = {
 }
 
 _SCOPES: dict[Scope, frozenset[Action]] = {
-    Scope.cases_read: _READING
-    - {A.consultation_list, A.consultation_read, A.flag_list, A.flag_read},
+    Scope.cases_read: frozenset(
+        {
+            A.case_list,
+            A.case_read,
+            A.timeline_read,
+            A.incident_list,
+            A.incident_read,
+            A.promise_list,
+            A.promise_read,
+        }
+    ),
     Scope.cases_write: frozenset(
         {
             A.case_open,

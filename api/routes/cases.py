@@ -1,6 +1,6 @@
 """Cases: open, read, change, hand over, void; and what happened on one, in order."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -20,7 +20,7 @@ from api.flagging import catch_up_due, reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record
-from api.models import Case, Incident, JournalEntry, User
+from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import in_order, not_ahead
 from api.sight import supervised_clinicians, visible_cases
@@ -117,7 +117,7 @@ async def list_cases(
 ) -> Page[CaseRead]:
     """List the cases you may see, newest first."""
     statement = select(Case).where(
-        visible_cases(tx, me), col(Case.voided_at).is_(None), *_filters(query)
+        visible_cases(tx, me), col(Case.voided_at).is_(None), *await _filters(tx, query)
     )
     cases, following = await newest_first(tx, marks, "cases", query, statement, Case)
     if any(case.recheck_at is not None and case.recheck_at <= tx.now for case in cases):
@@ -242,6 +242,7 @@ async def read_timeline(
     statement = select(JournalEntry).where(
         JournalEntry.clinic_id == tx.clinic.id,
         JournalEntry.case_id == found.row.id,
+        WHAT_HAPPENED,
         _told_to(me, found.standing),
     )
     listing = f"timeline/{found.row.id}"
@@ -249,19 +250,21 @@ async def read_timeline(
     return Page(items=[TimelineItem.model_validate(entry) for entry in entries], next=following)
 
 
-def _filters(query: CaseQuery) -> Iterator[ColumnElement[bool]]:
+async def _filters(tx: Transaction, query: CaseQuery) -> list[ColumnElement[bool]]:
+    wanted = []
     if query.status is not None:
-        yield col(Case.status) == query.status
+        wanted.append(col(Case.status) == query.status)
     if query.clinician_id is not None:
-        yield col(Case.clinician_id) == query.clinician_id
+        wanted.append(col(Case.clinician_id) == query.clinician_id)
     if query.client_ref is not None:
-        yield col(Case.client_ref) == query.client_ref
+        wanted.append(col(Case.client_ref_hash) == await tx.lookup_hash(query.client_ref))
     if query.from_ is not None:
-        yield col(Case.started_on) >= query.from_
+        wanted.append(col(Case.started_on) >= query.from_)
     if query.to is not None:
-        yield col(Case.started_on) <= query.to
+        wanted.append(col(Case.started_on) <= query.to)
     if query.updated_since is not None:
-        yield col(Case.updated_at) >= query.updated_since
+        wanted.append(col(Case.updated_at) >= query.updated_since)
+    return wanted
 
 
 async def _may_open_for(tx: Transaction, me: Actor, clinician_id: UUID) -> None:

@@ -515,6 +515,7 @@ async def _refuse_who_declined(tx: Transaction, me: Actor, asked: Consultation) 
 def _decline(tx: Transaction, me: Actor, asked: Consultation, reason: str) -> Decline:
     return Decline(
         clinic_id=tx.clinic.id,
+        case_id=asked.case_id,
         consultation_id=asked.id,
         user_id=me.id,
         reason=reason,
