@@ -13,6 +13,8 @@ import typer
 import uvicorn
 from alembic import command
 from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import Progress
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.db import Database
@@ -20,8 +22,10 @@ from api.demo import run_demo
 from api.founding import found_clinic
 from api.logs import configure_logs
 from api.main import create_app, migrations
+from api.rotation import rotate, why_not_opened
 from api.runtime_role import grant_to_runtime_role, why_unsafe
 from api.settings import Settings, random_secret
+from api.settings import new_data_key as make_data_key
 from api.tokens import Passwords
 from api.worker import work_for_ever
 
@@ -43,7 +47,9 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Serve the API on the configured database."""
-    _refuse_unsafe(_settings())
+    settings = _settings()
+    _refuse_unsafe(settings)
+    _refuse_without_its_key(settings, settings.database_url)
     uvicorn.run(
         "api.main:app_from_environment",
         factory=True,
@@ -76,6 +82,7 @@ def bootstrap(
 ) -> None:
     """Found a clinic with its first admin; may run again for another clinic."""
     settings = _settings()
+    _refuse_without_its_key(settings, settings.owner_database_url)
     password = os.environ.get("BN_BOOTSTRAP_PASSWORD") or typer.prompt(
         "Password", hide_input=True, confirmation_prompt=True
     )
@@ -90,10 +97,32 @@ def worker() -> None:
     """Keep flags up to date each minute, beside the server."""
     settings = _settings()
     _refuse_unsafe(settings)
+    _refuse_without_its_key(settings, settings.database_url)
     configure_logs()
     asyncio.run(
         _until_stopped(work_for_ever(Database(settings.database_url, keys=settings.data_keys)))
     )
+
+
+@app.command()
+def new_data_key() -> None:
+    """Print a new data key, for BN_DATA_KEY or a line of BN_DATA_KEY_FILE."""
+    typer.echo(make_data_key())
+
+
+@app.command()
+def rotate_keys(
+    *,
+    clinic_keys: Annotated[
+        bool, typer.Option("--clinic-keys", help="Also give each clinic a new text key.")
+    ] = False,
+) -> None:
+    """Wrap every clinic's keys with the first of the data keys; the others may then go."""
+    chosen = _settings()
+    _refuse_without_its_key(chosen, chosen.owner_database_url)
+    database = Database(chosen.owner_database_url, keys=chosen.data_keys)
+    asyncio.run(_rotate(database, clinic_keys=clinic_keys))
+    typer.echo("Every clinic's keys are wrapped by the first data key.")
 
 
 @app.command()
@@ -119,6 +148,14 @@ async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
         asyncio.get_running_loop().add_signal_handler(sign, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+async def _rotate(database: Database, *, clinic_keys: bool) -> None:
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("clinics")
+        async for done, total in rotate(database, clinic_keys=clinic_keys):
+            bar.update(task, completed=done, total=total)
+    await database.dispose()
 
 
 async def _bootstrap(
@@ -156,6 +193,12 @@ def _refuse_unsafe(settings: Settings) -> None:
         _stop(f"The database in BN_DATABASE_URL cannot be reached ({type(error).__name__}).")
     if reason is not None:
         _stop(f"{reason} The README's production part has the roles to make.")
+
+
+def _refuse_without_its_key(settings: Settings, url: str) -> None:
+    """Stop where the data key set would not open what stands in the database."""
+    if (reason := asyncio.run(why_not_opened(settings, url))) is not None:
+        _stop(reason)
 
 
 def _stop(reason: str) -> NoReturn:

@@ -13,19 +13,23 @@ import sqlalchemy as sa
 from fastapi import Depends, Request
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.crypto import KeyEncryptionKeys
 from api.keyring import ClinicKeys, Keyring
+from api.models import Clinic
+from api.prepared import Prepared
 from api.sealing import SAFE, Safe, shows_sealed_text
 from api.walls import (
+    DRIVER,
     ENTERED,
     HERE,
     WalledConnection,
     WalledSession,
     confined,
     enter_on_postgresql,
+    insert_with_commit,
     leave,
 )
 
@@ -44,6 +48,9 @@ QUEUE_TIMEOUT = 5
 def utc_now() -> datetime:
     """Give the present instant."""
     return datetime.now(UTC)
+
+
+_TIME_ZONE = select(col(Clinic.time_zone)).where(col(Clinic.id) == sa.bindparam(HERE))
 
 
 class Rows(list[Any]):
@@ -100,6 +107,7 @@ class Transaction:
         self._last: dict[Writer, list[dict[str, Any]]] = {}
         self._entered: UUID | None = None
         self._has_begun = False
+        self._is_ending = False
         self._clinic: ClinicContext | None = None
         self.now = now
         self.request_id = request_id
@@ -112,6 +120,11 @@ class Transaction:
             self.know_zone(zone)
         if self._has_begun and self._is_postgresql:
             await self._session.run_sync(enter_on_postgresql, clinic_id)
+
+    async def enter_for_work(self, clinic_id: UUID) -> None:
+        """Enter a clinic where nobody signed in, and so nobody has read its time zone yet."""
+        await self.enter(clinic_id)
+        self.know_zone(ZoneInfo((await self.exec(_TIME_ZONE)).one()))
 
     def know_zone(self, zone: ZoneInfo) -> None:
         """Count days as the entered clinic does."""
@@ -141,6 +154,8 @@ class Transaction:
     async def exec(self, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Run a statement, confined to the clinic entered; RuntimeError before one is."""
         await self._prepare_to_seal()
+        if isinstance(statement, Prepared):
+            return await self._run(statement, params)
         if not shows_sealed_text(statement):
             return await self._ask(statement, params)
         rows = Rows((await self._ask(statement, params)).all())
@@ -166,6 +181,16 @@ class Transaction:
             params = {**(params or {}), HERE: self._here}
             statement = confined(statement)
         return await self._session.exec(statement, params=params)
+
+    async def _run(self, prepared: Prepared, params: Mapping[str, Any] | None) -> Rows:
+        """Run what was compiled before, on the bare connection."""
+        if not self._walled:
+            return Rows((await self._ask(prepared.statement, params)).all())
+        await self.flush()
+        self._has_begun = True
+        params = {**(params or {}), HERE: self._here}
+        statement = confined(prepared.statement)
+        return Rows(await self._session.run_sync(prepared.run, statement, params))
 
     async def _prepare_to_seal(self) -> None:
         session = self._session
@@ -198,12 +223,21 @@ class Transaction:
         """Insert rows of the clinic entered; RuntimeError for a row of another."""
         for row in rows:
             self._refuse_elsewhere(row["clinic_id"])
+        if self._is_ending and (driver := self._session.info.get(DRIVER)) is not None:
+            insert_with_commit(driver, table, rows)
+            return
         connection = await self._session.connection()
         # a list of one would take the driver's slower way of many
         await connection.execute(sa.insert(table), rows if len(rows) > 1 else rows[0])
 
+    async def end(self) -> None:
+        """Write all that was kept back, with the commit that follows at once where that is it."""
+        await self.flush()
+        self._is_ending = len(self._last) == 1
+        await self.finish()
+
     async def finish(self) -> None:
-        """Write all that was kept back, at the latest before the commit."""
+        """Write all that was kept back so far."""
         await self.flush()
         kept, self._last = self._last, {}
         for write, rows in kept.items():
@@ -258,7 +292,7 @@ class Database:
         try:
             tx = Transaction(session, self.clock(), self.keyring, request_id, walled=self._walled)
             yield tx
-            await tx.finish()
+            await tx.end()
             await session.commit()
         except BaseException:
             # also when whoever asked is gone: nothing may stop it halfway

@@ -22,6 +22,7 @@ from api.domain.rules import evaluate
 from api.domain.thresholds import Thresholds
 from api.journal import Happening, record
 from api.models import Case, Clinic, Consultation, Flag, Incident, Promise
+from api.prepared import Prepared
 from api.vocabulary import (
     Audience,
     FlagStatus,
@@ -285,7 +286,7 @@ _CASE: Any = sa.bindparam("case")
 
 # Built once: every write runs them, and building a statement costs more than running it. Like
 # every statement they are confined to the clinic by the transaction.
-_CLINIC_AND_CONSULTATIONS = (
+_CLINIC_AND_CONSULTATIONS = Prepared(
     sa.select(
         col(Clinic.time_zone),
         col(Clinic.thresholds),
@@ -302,39 +303,43 @@ _CLINIC_AND_CONSULTATIONS = (
         col(Consultation.case_id) == _CASE,
     )
 )
-_INCIDENTS = sa.select(
-    col(Incident.id),
-    col(Incident.occurred_on),
-    col(Incident.date_precision),
-    col(Incident.initiator),
-    col(Incident.reported_by),
-    col(Incident.client_impact),
-    col(Incident.rationale).is_not(None),
-    col(Incident.sealed_detail).is_not(None),
-    col(Incident.status),
-    col(Incident.determination),
-    col(Incident.restricted),
-    col(Incident.details),
-).where(
-    col(Incident.case_id) == _CASE,
-    col(Incident.voided_at).is_(None),
+_INCIDENTS = Prepared(
+    sa.select(
+        col(Incident.id),
+        col(Incident.occurred_on),
+        col(Incident.date_precision),
+        col(Incident.initiator),
+        col(Incident.reported_by),
+        col(Incident.client_impact),
+        col(Incident.rationale).is_not(None),
+        col(Incident.sealed_detail).is_not(None),
+        col(Incident.status),
+        col(Incident.determination),
+        col(Incident.restricted),
+        col(Incident.details),
+    ).where(
+        col(Incident.case_id) == _CASE,
+        col(Incident.voided_at).is_(None),
+    )
 )
-_PROMISES = sa.select(
-    col(Promise.id),
-    col(Promise.kind),
-    col(Promise.scope),
-    col(Promise.keepable),
-    col(Promise.significance),
-    col(Promise.state),
-    col(Promise.made_on),
-    col(Promise.due_on),
-    col(Promise.open_ended),
-    col(Promise.discussed_with_client),
-    col(Promise.client_impact),
-    col(Promise.reported_by),
-).where(
-    col(Promise.case_id) == _CASE,
-    col(Promise.voided_at).is_(None),
+_PROMISES = Prepared(
+    sa.select(
+        col(Promise.id),
+        col(Promise.kind),
+        col(Promise.scope),
+        col(Promise.keepable),
+        col(Promise.significance),
+        col(Promise.state),
+        col(Promise.made_on),
+        col(Promise.due_on),
+        col(Promise.open_ended),
+        col(Promise.discussed_with_client),
+        col(Promise.client_impact),
+        col(Promise.reported_by),
+    ).where(
+        col(Promise.case_id) == _CASE,
+        col(Promise.voided_at).is_(None),
+    )
 )
 _FLAGS = select(Flag).where(
     col(Flag.case_id) == _CASE,

@@ -14,6 +14,7 @@ from api.db import Tx
 from api.domain.permissions import Actor
 from api.errors import Forbidden, SignInAgain, Unauthorized
 from api.models import Clinic, ServiceAccount, SignIn, User
+from api.prepared import Prepared
 from api.tokens import Claims, InvalidToken
 from api.vocabulary import Role, Scope
 
@@ -24,7 +25,7 @@ bearer = OAuth2PasswordBearer(
 )
 
 # Statements that every request runs are built once: building one costs more than running it.
-_WHO_IS_SIGNED_IN = (
+_WHO_IS_SIGNED_IN = Prepared(
     select(
         col(User.role),
         col(Clinic.time_zone),
@@ -45,7 +46,7 @@ _WHO_IS_SIGNED_IN = (
 )
 
 
-_WHICH_SOFTWARE = (
+_WHICH_SOFTWARE = Prepared(
     select(col(ServiceAccount.scopes), col(Clinic.time_zone))
     .select_from(SignIn)
     .join(ServiceAccount, col(ServiceAccount.id) == SignIn.account_id)

@@ -13,12 +13,17 @@ from api.models import ClinicKey, KeyPurpose
 
 @dataclass(frozen=True, slots=True)
 class ClinicKeys:
-    """The keys of one clinic. `texts`: the one in use first, then those that still unwrap."""
+    """The keys of one clinic. `texts` by number: the highest is in use, the others unwrap."""
 
     clinic_id: UUID
-    texts: tuple[AESGCM, ...]
+    texts: dict[int, AESGCM]
     lookup: bytes
     seal: bytes
+
+    @property
+    def newest(self) -> int:
+        """The number of the text key in use."""
+        return max(self.texts)
 
     def new_case_key(self, case_id: UUID) -> tuple[AESGCM, str]:
         """Make the key of a case; give it with what the case's row keeps of it."""
@@ -26,18 +31,17 @@ class ClinicKeys:
         return AESGCM(key), self.wrap_case_key(case_id, key)
 
     def wrap_case_key(self, case_id: UUID, key: bytes) -> str:
-        """Wrap the key of a case with the text key in use."""
-        return wrap(self.texts[0], key, _place_of_case_key(self.clinic_id, case_id))
+        """Wrap the key of a case with the text key in use, whose number comes first."""
+        place = _place_of_case_key(self.clinic_id, case_id)
+        return f"{self.newest}.{wrap(self.texts[self.newest], key, place)}"
 
     def unwrap_case_key(self, case_id: UUID, wrapped: str) -> bytes:
-        """Unwrap the key of a case. Raises WrongKeyError where none of the clinic's keys does."""
-        place = _place_of_case_key(self.clinic_id, case_id)
-        for key in self.texts:
-            try:
-                return unwrap(key, wrapped, place)
-            except WrongKeyError:
-                continue
-        raise WrongKeyError(f"the key of case {case_id}")
+        """Unwrap the key of a case. Raises WrongKeyError where its clinic's key is not known."""
+        number, _, payload = wrapped.partition(".")
+        key = self.texts.get(int(number)) if number.isdecimal() else None
+        if key is None:
+            raise WrongKeyError(f"the key of case {case_id}")
+        return unwrap(key, payload, _place_of_case_key(self.clinic_id, case_id))
 
 
 class Keyring:
@@ -53,17 +57,14 @@ class Keyring:
 
     def unlock(self, clinic_id: UUID, rows: Iterable[ClinicKey]) -> ClinicKeys:
         """Unwrap the keys of a clinic, and remember them. Raises WrongKeyError for other keys."""
-        newest_first = sorted(rows, key=lambda row: -row.number)
-        opened = [(row.purpose, self._unwrap(row)) for row in newest_first]
-        of = {purpose: [key for each, key in opened if each == purpose] for purpose in KeyPurpose}
+        of: dict[KeyPurpose, dict[int, bytes]] = {purpose: {} for purpose in KeyPurpose}
+        for row in rows:
+            of[row.purpose][row.number] = self._unwrap(row)
         if not all(of.values()):
             raise WrongKeyError(f"clinic {clinic_id} has no keys")
-        keys = ClinicKeys(
-            clinic_id,
-            tuple(map(AESGCM, of[KeyPurpose.text])),
-            of[KeyPurpose.lookup][0],
-            of[KeyPurpose.seal][0],
-        )
+        lookup, seal = (of[purpose][1] for purpose in (KeyPurpose.lookup, KeyPurpose.seal))
+        texts = {number: AESGCM(key) for number, key in of[KeyPurpose.text].items()}
+        keys = ClinicKeys(clinic_id, texts, lookup, seal)
         self._known[clinic_id] = keys
         return keys
 

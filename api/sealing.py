@@ -1,6 +1,7 @@
 """Seals what a session writes and opens what it reads, so that no door can forget to."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -139,18 +140,17 @@ class Safe:
             key = self._case_keys[case_id]
             # its key was destroyed: the text is gone
             return None if key is None else value.open(place, key)
-        *newer, oldest = self._keys_of(row.clinic_id).texts
-        for key in newer:
-            try:
-                return value.open(place, key)
-            except WrongKeyError:
-                continue
-        return value.open(place, oldest)
+        texts = self._keys_of(row.clinic_id).texts
+        for number in sorted(texts, reverse=True):
+            with suppress(WrongKeyError):
+                return value.open(place, texts[number])
+        raise WrongKeyError(f"{place.table}.{place.column} of row {place.row_id}")
 
     def _sealing_key(self, row: Any) -> AESGCM:
         case_id = _case_of(type(row), row)
         if case_id is None:
-            return self._keys_of(row.clinic_id).texts[0]
+            keys = self._keys_of(row.clinic_id)
+            return keys.texts[keys.newest]
         if isinstance(row, Case) and row.text_key is None and row.purged_at is None:
             key, row.text_key = self._keys_of(row.clinic_id).new_case_key(row.id)
             self._case_keys[row.id] = key

@@ -13,6 +13,10 @@ from api.crypto import KeyEncryptionKeys, new_key
 from api.signing import SigningKeys, read_signing_keys
 
 SHORTEST_SECRET = 32
+NO_DATA_KEY = (
+    "BN_DATA_KEY, or BN_DATA_KEY_FILE, must be set: the key that seals what clinicians write; "
+    "make one with: python -m api new-data-key"
+)
 _NOT_A_DATA_KEY = (
     "BN_DATA_KEY, or each line of BN_DATA_KEY_FILE, must be 32 random bytes as unpadded base64url, "
     "for example from: python -m api new-data-key"

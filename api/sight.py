@@ -16,6 +16,7 @@ from api.models import (
     Flag,
     GrantKind,
     Incident,
+    JournalEntry,
     Supervision,
     User,
 )
@@ -112,6 +113,20 @@ def visible_flags(tx: Transaction, me: Actor) -> ColumnElement[bool]:
         or_(col(Flag.restricted).is_(False), _supervised(tx, me)),
         or_(col(Flag.audience) == Audience.supervisor, treats),
     )
+
+
+def visible_entries(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which entries of the journal exist for somebody.
+
+    All of the clinic's for privacy officers; for others what they did themselves, and what is told
+    of their own cases, but for what is restricted.
+    """
+    here = col(JournalEntry.clinic_id) == tx.clinic.id
+    if me.role == Role.privacy_officer:
+        return here
+    own = select(col(Case.id)).where(Case.clinic_id == tx.clinic.id, Case.clinician_id == me.id)
+    told = and_(col(JournalEntry.case_id).in_(own), col(JournalEntry.restricted).is_(False))
+    return and_(here, or_(col(JournalEntry.actor_id) == me.id, told))
 
 
 def _supervised(tx: Transaction, me: Actor) -> ColumnElement[bool]:

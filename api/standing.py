@@ -17,6 +17,7 @@ from api.domain.lifecycles import BRIEF_LASTS
 from api.domain.permissions import TREATING, Actor, Standing, may_see_case
 from api.errors import NotFound
 from api.models import IS_UNRESOLVED, Case, Flag, GrantKind, Supervision, sealed_columns
+from api.prepared import Prepared
 from api.sight import conflicted, granted, links
 from api.vocabulary import Audience, Role, Severity
 
@@ -130,7 +131,7 @@ def _case_to_read(role: Role, withheld: bool) -> Any:  # noqa: FBT001 - they are
     hidden = sealed_columns(Case) if withheld else ()
     fields = [null() if name in hidden else getattr(Case, name) for name in _CASE]
     shown = (col(Flag.severity), col(Flag.due_at), col(Flag.audience), col(Flag.restricted))
-    return (
+    return Prepared(
         sa_select(*fields, *standing_columns(role), *shown)
         .select_from(Case)
         .outerjoin(Flag, and_(col(Flag.case_id) == Case.id, IS_UNRESOLVED))

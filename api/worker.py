@@ -5,16 +5,15 @@ No answer waits for it: whoever reads flags first does the same.
 
 import asyncio
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy import true
-from sqlmodel import col, select
+from sqlmodel import col
 
 from api.db import AcrossClinics, Database
 from api.flagging import catch_up_batch
-from api.models import Case, Clinic
+from api.models import Case
 
 EVERY_SECONDS = 60
 
@@ -53,6 +52,5 @@ async def work_for(database: Database, clinic_id: UUID) -> int:
 
 async def _work_on_a_batch(database: Database, clinic_id: UUID) -> int:
     async with database.transaction() as tx:
-        await tx.enter(clinic_id)
-        tx.know_zone(ZoneInfo((await tx.exec(select(col(Clinic.time_zone)))).one()))
+        await tx.enter_for_work(clinic_id)
         return await catch_up_batch(tx, true(), skip_locked=True)

@@ -15,6 +15,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from api.base64url import decode
+from api.crypto import KeyEncryptionKeys
+from api.keyring import Keyring
+from api.settings import new_data_key
 from bench import operations
 from bench.load import Outcome, Plan
 from bench.report import Report, describe_machine
@@ -63,16 +67,17 @@ def main(
 def _measure(
     running: ExitStack, console: Console, rounds: int, clients: int, seconds: float
 ) -> Report:
-    secret = secrets.token_urlsafe(48)
+    secret, data_key = secrets.token_urlsafe(48), new_data_key()
+    keyring = Keyring(KeyEncryptionKeys([decode(data_key)]))
     # commits wait for the disk, as in production, for both apps alike
     server_url = running.enter_context(postgres(durable=True))
     console.print("PostgreSQL runs; filling the clinics ...")
     small_url, large_url = (make_database(server_url, f"bench_{size}") for size in (SMALL, LARGE))
-    small, reports, version = asyncio.run(_fill_small(small_url))
-    large = asyncio.run(_fill_large(large_url))
-    ours = running.enter_context(our_app(runtime_url(small_url), secret))
+    small, reports, version = asyncio.run(_fill_small(small_url, keyring))
+    large = asyncio.run(_fill_large(large_url, keyring))
+    ours = running.enter_context(our_app(runtime_url(small_url), secret, data_key))
     plain = running.enter_context(plain_app(small_url, secret))
-    ours_large = running.enter_context(our_app(runtime_url(large_url), secret))
+    ours_large = running.enter_context(our_app(runtime_url(large_url), secret, data_key))
     signer = operations.Signer(secret)
     tasks = [
         *_tasks("ours", ours, signer, small, reports),
@@ -134,20 +139,20 @@ def _run(task: Task, clients: int, seconds: float) -> Outcome:
     return outcome
 
 
-async def _fill_small(url: str) -> tuple[Seeded, Seeded, str]:
+async def _fill_small(url: str, keyring: Keyring) -> tuple[Seeded, Seeded, str]:
     connection = await open_connection(url)
-    seeded = await seed_clinic(connection, cases=SMALL, flagged=FLAGGED)
+    seeded = await seed_clinic(connection, keyring, cases=SMALL, flagged=FLAGGED)
     # a clinic of its own for what is written: the flags that follow must not fill the queue
-    reports = await seed_clinic(connection, cases=FOR_REPORTS, flagged=0)
+    reports = await seed_clinic(connection, keyring, cases=FOR_REPORTS, flagged=0)
     await settle(connection)
     version: str = await connection.fetchval("SHOW server_version")
     await connection.close()
     return seeded, reports, version
 
 
-async def _fill_large(url: str) -> Seeded:
+async def _fill_large(url: str, keyring: Keyring) -> Seeded:
     connection = await open_connection(url)
-    seeded = await seed_clinic(connection, cases=LARGE, flagged=FLAGGED)
+    seeded = await seed_clinic(connection, keyring, cases=LARGE, flagged=FLAGGED)
     await settle(connection)
     await connection.close()
     return seeded

@@ -9,11 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import asyncpg
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
-from api.models import Case, Clinic, Flag, Incident, Promise, SignIn, Supervision, User
+from api.crypto import Place, SealableText, lookup_hash
+from api.keyring import ClinicKeys, Keyring
+from api.models import Case, Clinic, ClinicKey, Flag, Incident, Promise, SignIn, Supervision, User
 from api.tokens import Claims
 from api.vocabulary import Audience, Role, Severity
 
@@ -42,6 +45,28 @@ class Seeded:
     clinicians: tuple[Worker, ...]
 
 
+class _CaseKeys:
+    """The keys of a clinic's cases, made as they are asked for."""
+
+    def __init__(self, keys: ClinicKeys) -> None:
+        self.keys = keys
+        self._known: dict[UUID, tuple[AESGCM, str]] = {}
+
+    def text_key(self, case_id: UUID) -> str:
+        """Give what the case's row keeps of its key."""
+        return self._of(case_id)[1]
+
+    def bind(self, table: str, column: str, row_id: UUID, case_id: UUID, text: str) -> str:
+        """Bind a text to its place."""
+        place = Place(self.keys.clinic_id, table, column, row_id)
+        return SealableText.at(place, self._of(case_id)[0], text)
+
+    def _of(self, case_id: UUID) -> tuple[AESGCM, str]:
+        if case_id not in self._known:
+            self._known[case_id] = self.keys.new_case_key(case_id)
+        return self._known[case_id]
+
+
 async def open_connection(url: str) -> Any:
     """Connect by asyncpg to an SQLAlchemy URL."""
     parts = urlsplit(url.replace("+asyncpg", ""))
@@ -53,10 +78,13 @@ async def open_connection(url: str) -> Any:
     return await asyncpg.connect(parts.geturl())
 
 
-async def seed_clinic(connection: Any, *, cases: int, flagged: int) -> Seeded:
+async def seed_clinic(connection: Any, keyring: Keyring, *, cases: int, flagged: int) -> Seeded:
     """Write one clinic; its one supervisor answers for all its clinicians."""
     clinic = Clinic(name="Fictional Clinic", created_at=NOW, updated_at=NOW)
     await _copy(connection, Clinic, [clinic.model_dump()])
+    keys = keyring.forge(clinic.id, NOW)
+    await _copy(connection, ClinicKey, (key.model_dump() for key in keys))
+    safe = _CaseKeys(keyring.unlock(clinic.id, keys))
     people = [_person(clinic.id, number) for number in range(CLINICIANS + 1)]
     await _copy(connection, User, (person.model_dump() for person in people))
     sessions = [_session(clinic.id, person.id) for person in people]
@@ -66,9 +94,9 @@ async def seed_clinic(connection: Any, *, cases: int, flagged: int) -> Seeded:
     await _copy(connection, Supervision, (link.model_dump() for link in links))
     owners = [clinicians[number % CLINICIANS].id for number in range(cases)]
     ids = [uuid7() for _ in owners]
-    await _copy(connection, Case, _cases(clinic.id, ids, owners))
-    await _copy(connection, Incident, _incidents(clinic.id, ids, owners))
-    await _copy(connection, Promise, _promises(clinic.id, ids))
+    await _copy(connection, Case, _cases(safe, ids, owners))
+    await _copy(connection, Incident, _incidents(safe, ids, owners))
+    await _copy(connection, Promise, _promises(safe, ids))
     chosen = random.Random(5).sample(ids, flagged)
     await _copy(connection, Flag, _flags(clinic.id, chosen))
     workers = [
@@ -119,10 +147,10 @@ def _link(clinic_id: UUID, supervisor_id: UUID, clinician_id: UUID) -> Supervisi
 # fields, because building a hundred thousand takes long.
 
 
-def _cases(clinic_id: UUID, ids: list[UUID], owners: list[UUID]) -> Iterator[dict[str, Any]]:
+def _cases(safe: "_CaseKeys", ids: list[UUID], owners: list[UUID]) -> Iterator[dict[str, Any]]:
     plain = Case.model_validate(
         {
-            **_made(clinic_id),
+            **_made(safe.keys.clinic_id),
             "client_ref": "",
             "clinician_id": owners[0],
             "status": "active",
@@ -135,21 +163,24 @@ def _cases(clinic_id: UUID, ids: list[UUID], owners: list[UUID]) -> Iterator[dic
         }
     ).model_dump()
     for number, (case_id, owner) in enumerate(zip(ids, owners, strict=True)):
+        client_ref = f"client-{number}"
         # some wait for a day to come, and none is due
         recheck_at = NOW + timedelta(days=1 + number % 60) if number % 3 == 0 else None
         yield {
             **plain,
             "id": case_id,
-            "client_ref": f"client-{number}",
+            "client_ref": safe.bind("cases", "client_ref", case_id, case_id, client_ref),
+            "client_ref_hash": lookup_hash(safe.keys.lookup, client_ref),
+            "text_key": safe.text_key(case_id),
             "clinician_id": owner,
             "recheck_at": recheck_at,
         }
 
 
-def _incidents(clinic_id: UUID, ids: list[UUID], owners: list[UUID]) -> Iterator[dict[str, Any]]:
+def _incidents(safe: "_CaseKeys", ids: list[UUID], owners: list[UUID]) -> Iterator[dict[str, Any]]:
     plain = Incident.model_validate(
         {
-            **_made(clinic_id),
+            **_made(safe.keys.clinic_id),
             "case_id": ids[0],
             "kind": "",
             "occurred_on": NOW.date() - timedelta(days=30),
@@ -158,8 +189,6 @@ def _incidents(clinic_id: UUID, ids: list[UUID], owners: list[UUID]) -> Iterator
             "reported_by": "therapist",
             "classification": "normal_process",
             "client_impact": "none",
-            "rationale": "A written reason.",
-            "narrative": WORDS,
             "repair": "none",
         }
     ).model_dump()
@@ -168,15 +197,20 @@ def _incidents(clinic_id: UUID, ids: list[UUID], owners: list[UUID]) -> Iterator
     for case_id, owner in zip(ids, owners, strict=True):
         common = {**plain, "case_id": case_id, "recorded_by_id": owner}
         for details in (felt, late):
-            yield {**common, "id": uuid7(), "kind": details["kind"], "details": details}
+            row_id = uuid7()
+            texts = {
+                name: safe.bind("incidents", name, row_id, case_id, text)
+                for name, text in (("rationale", "A written reason."), ("narrative", WORDS))
+            }
+            yield {**common, **texts, "id": row_id, "kind": details["kind"], "details": details}
 
 
-def _promises(clinic_id: UUID, ids: list[UUID]) -> Iterator[dict[str, Any]]:
+def _promises(safe: "_CaseKeys", ids: list[UUID]) -> Iterator[dict[str, Any]]:
     plain = Promise.model_validate(
         {
-            **_made(clinic_id),
+            **_made(safe.keys.clinic_id),
             "case_id": ids[0],
-            "wording": "A fictional promise.",
+            "wording": "",
             "made_by": "therapist",
             "source": "explicit",
             "kind": "professional_availability",
@@ -190,7 +224,9 @@ def _promises(clinic_id: UUID, ids: list[UUID]) -> Iterator[dict[str, Any]]:
         }
     ).model_dump()
     for case_id in ids:
-        yield {**plain, "id": uuid7(), "case_id": case_id}
+        row_id = uuid7()
+        wording = safe.bind("promises", "wording", row_id, case_id, "A fictional promise.")
+        yield {**plain, "id": row_id, "case_id": case_id, "wording": wording}
 
 
 def _flags(clinic_id: UUID, ids: list[UUID]) -> Iterator[dict[str, Any]]:

@@ -77,9 +77,10 @@ async def settle(connection: Any) -> None:
 
 
 @contextmanager
-def our_app(url: str, secret: str) -> Iterator[Server]:
+def our_app(url: str, secret: str, data_key: str) -> Iterator[Server]:
     """Serve our app with one worker, by the command that serves it in production."""
-    with _served("ours", ["-m", "api", "serve"], url, secret) as server:
+    environment = {"BN_DATABASE_URL": url, "BN_SECRET_KEY": secret, "BN_DATA_KEY": data_key}
+    with _served("ours", ["-m", "api", "serve"], environment) as server:
         yield server
 
 
@@ -87,18 +88,19 @@ def our_app(url: str, secret: str) -> Iterator[Server]:
 def plain_app(url: str, secret: str) -> Iterator[Server]:
     """Serve the plain app with one worker."""
     how = ["-m", "uvicorn", "bench.plain:app", "--no-access-log", "--log-level", "warning"]
-    with _served("plain", how, url, secret) as server:
+    environment = {"BN_DATABASE_URL": url, "BN_SECRET_KEY": secret}
+    with _served("plain", how, environment) as server:
         yield server
 
 
 @contextmanager
-def _served(name: str, command: list[str], url: str, secret: str) -> Iterator[Server]:
+def _served(name: str, command: list[str], environment: dict[str, str]) -> Iterator[Server]:
     port = _free_port()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [sys.executable, *command, "--port", str(port)],
             cwd=ROOT,
-            env={**os.environ, "BN_DATABASE_URL": url, "BN_SECRET_KEY": secret},
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,

@@ -15,6 +15,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from api.settings import new_data_key
 from tests.world import Urls
 
 ROOT = Path(__file__).parent.parent
@@ -77,6 +78,7 @@ def settings(tmp_path: Path) -> dict[str, str]:
     return {
         "database_url": f"sqlite+aiosqlite:///{tmp_path / 'clinic.db'}",
         "secret_key": secrets.token_urlsafe(48),
+        "data_key": new_data_key(),
         "bootstrap_password": PASSWORD,
     }
 
@@ -152,6 +154,40 @@ def test_the_worker_works_and_stops_when_told(settings: dict[str, str]) -> None:
         worker.terminate()
         worker.communicate(timeout=READY_WITHIN)
         assert worker.returncode == 0
+
+
+@pytest.mark.parametrize("key", [None, "short", "=" * 43, "é" * 43])
+def test_without_a_data_key_it_refuses_to_start(settings: dict[str, str], key: str | None) -> None:
+    run("migrate", **settings)
+    others = {name: value for name, value in settings.items() if name != "data_key"}
+    refused = run("serve", **others | ({} if key is None else {"data_key": key}))
+    assert refused.returncode == 2
+    assert "BN_DATA_KEY" in refused.stderr
+    assert key is None or key not in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_keys_are_changed_and_the_wrong_one_refuses_to_start(
+    settings: dict[str, str], tmp_path: Path
+) -> None:
+    run("migrate", **settings)
+    run("bootstrap", "--clinic", "Harbour", "--admin", "admin@harbour.example", **settings)
+    old, new = settings.pop("data_key"), run("new-data-key").stdout.strip()
+    for command in ("serve", "worker", "bootstrap --clinic X --admin x@x.example"):
+        wrong = run(*command.split(), **settings, data_key=new)
+        assert wrong.returncode == 2, command
+        assert "not the key" in wrong.stderr
+        assert new not in wrong.stderr
+    path = tmp_path / "data-keys"
+    path.write_text(f"{new}\n{old}\n")
+    with serving({**settings, "data_key_file": str(path)}) as url:
+        assert _bearer(url, "admin")
+    rotated = run("rotate-keys", "--clinic-keys", **settings, data_key_file=str(path))
+    assert rotated.returncode == 0, rotated.stderr
+    assert "clinics" in rotated.stderr
+    with serving({**settings, "data_key": new}) as url:
+        assert _bearer(url, "admin")
+    assert run("serve", **settings, data_key=old).returncode == 2
 
 
 def test_the_openapi_document_is_printed_without_any_setting() -> None:

@@ -12,6 +12,7 @@ from sqlmodel import SQLModel, select
 from api import access, identity, standing
 from api.main import create_app
 from api.models import JournalEntry
+from api.prepared import Prepared
 from api.routes import (
     break_glass,
     cases,
@@ -172,12 +173,12 @@ async def _whoever(*_: object) -> None:
 @contextmanager
 def without_sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let a session count that was ended."""
-    asked = identity._WHO_IS_SIGNED_IN
+    asked = identity._WHO_IS_SIGNED_IN.statement
     kept_conditions = [each for each in asked._where_criteria if "revoked_at" not in str(each)]
     careless = asked._generate()
     careless._where_criteria = tuple(kept_conditions)
     with monkeypatch.context() as patch:
-        patch.setattr(identity, "_WHO_IS_SIGNED_IN", careless)
+        patch.setattr(identity, "_WHO_IS_SIGNED_IN", Prepared(careless))
         yield
 
 

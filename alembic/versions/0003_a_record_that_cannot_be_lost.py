@@ -439,7 +439,7 @@ def _seal_what_stands() -> None:
             case_id = _uuid(case.id)
             case_keys[case_id] = os.urandom(32)
             place = (clinic_id, "cases", "text_key", case_id)
-            wrapped = _wrap(AESGCM(keys["text"]), case_keys[case_id], place)
+            wrapped = "1." + _wrap(AESGCM(keys["text"]), case_keys[case_id], place)
             hashed = hmac.new(keys["lookup"], case.client_ref.encode(), hashlib.sha256)
             _update("cases", case, {"text_key": wrapped, "client_ref_hash": hashed.hexdigest()})
         for table, columns, of_case in SEALED:
@@ -467,7 +467,7 @@ def _open_what_is_sealed() -> None:
         case_keys: dict[UUID, list[AESGCM]] = {}
         for case in _rows("cases", ("text_key",), clinic_id):
             place = (clinic_id, "cases", "text_key", _uuid(case.id))
-            wrapped = case.text_key
+            wrapped = (case.text_key or "").partition(".")[2]
             case_keys[_uuid(case.id)] = (
                 [AESGCM(_unwrap(text_keys, wrapped, place))] if wrapped else []
             )

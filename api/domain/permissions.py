@@ -375,6 +375,15 @@ class Standing:
     """The clinic's software."""
 
 
+def purpose_of(standing: Standing) -> str | None:
+    """Say what somebody sees a case for, where that is out of the ordinary; else None."""
+    if standing.opened and not (standing.own or standing.linked or standing.covering):
+        return "emergency"
+    if standing.covering and not (standing.own or standing.linked):
+        return "cover"
+    return "consultation" if standing.consulting else None
+
+
 def may_ever(actor: Actor, action: Action) -> bool:
     """Tell whether somebody may use an operation at all, on some record."""
     if actor.is_software:

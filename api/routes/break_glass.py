@@ -15,7 +15,7 @@ from api.domain.values import Input, Text
 from api.errors import Conflict, NotFound
 from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
-from api.journal import Happening, record
+from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.standing import find_case
@@ -82,6 +82,7 @@ async def list_glass_breaks(
         reviewed = col(AccessGrant.reviewed_at).is_not(None)
         statement = statement.where(reviewed if query.reviewed else ~reviewed)
     rows, following = await newest_first(tx, marks, "break-glass", query, statement, AccessGrant)
+    record_shown(tx, Happening.glass_read, rows, actor_id=me.id, record_type="break_glass")
     return Page(items=[_shown(me, row) for row in rows], next=following)
 
 
@@ -134,6 +135,7 @@ async def read_glass_break(
     """Read one emergency opening."""
     row = await _load(tx, me, opening_id)
     response.headers["ETag"] = etag(row.version)
+    record_shown(tx, Happening.glass_read, [row], actor_id=me.id, record_type="break_glass")
     return _shown(me, row)
 
 

@@ -13,13 +13,13 @@ from sqlmodel import col, select
 
 from api.access import IfMatch, case_for, check_version, etag, may_on_cases
 from api.db import Transaction, Tx
-from api.domain.permissions import TREATING, Action, Actor, Standing, why_not_rewrite
+from api.domain.permissions import TREATING, Action, Actor, Standing, purpose_of, why_not_rewrite
 from api.domain.values import Day, Input, Instant, Line, Output, Text, YesNo, absent, whole
 from api.errors import Conflict, Forbidden, Invalid
 from api.flagging import catch_up_due, reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
-from api.journal import Happening, record
+from api.journal import Happening, record, record_shown
 from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import in_order, not_ahead
@@ -122,6 +122,7 @@ async def list_cases(
     cases, following = await newest_first(tx, marks, "cases", query, statement, Case)
     if any(case.recheck_at is not None and case.recheck_at <= tx.now for case in cases):
         await catch_up_due(tx, col(Case.id).in_([case.id for case in cases]))
+    record_shown(tx, Happening.case_read, cases, actor_id=me.id, record_type="case")
     return Page(items=await read_cases(tx, me, cases), next=following)
 
 
@@ -159,9 +160,19 @@ async def open_case(
 @router.get("/{case_id}")
 async def read_case(
     found: Annotated[OpenCase, Depends(case_for(Action.case_read))],
+    me: Me,
+    tx: Tx,
     response: Response,
 ) -> CaseRead:
     """Read one case."""
+    record_shown(
+        tx,
+        Happening.case_read,
+        [found.row],
+        actor_id=me.id,
+        record_type="case",
+        purpose=purpose_of(found.standing),
+    )
     response.headers["ETag"] = etag(found.row.version)
     return show_case(found.row, found.standing, found.waiting)
 
@@ -247,6 +258,14 @@ async def read_timeline(
     )
     listing = f"timeline/{found.row.id}"
     entries, following = await newest_first(tx, marks, listing, query, statement, JournalEntry)
+    record_shown(
+        tx,
+        Happening.timeline_read,
+        [found.row],
+        actor_id=me.id,
+        record_type="case",
+        purpose=purpose_of(found.standing),
+    )
     return Page(items=[TimelineItem.model_validate(entry) for entry in entries], next=following)
 
 
@@ -336,6 +355,11 @@ def _told_to(me: Actor, standing: Standing) -> ColumnElement[bool]:
         )
         told.append(or_(col(JournalEntry.restricted).is_(False), own_report))
     return and_(*told)
+
+
+def _record_shown(tx: Transaction, happening: Happening, me: Actor, found: OpenCase) -> None:
+    purpose = purpose_of(found.standing)
+    record_shown(tx, happening, [found.row], actor_id=me.id, record_type="case", purpose=purpose)
 
 
 def _record(

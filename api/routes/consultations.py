@@ -28,13 +28,13 @@ from api.domain.lifecycles import (
     EDITABLE_CONSULTATION,
     may_move,
 )
-from api.domain.permissions import Action, Actor, may_ever
+from api.domain.permissions import Action, Actor, Standing, may_ever, purpose_of
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.errors import Conflict, Forbidden, Invalid, NotFound
 from api.flagging import reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
-from api.journal import Happening, record
+from api.journal import Happening, record, record_shown
 from api.models import Case, Consultation, Decline, Incident, Promise, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import open_briefs, sees_case, visible_cases, visible_incidents
@@ -165,12 +165,17 @@ class ConsultationAcrossQuery(ConsultationQuery):
 async def list_consultations_of_case(
     query: Annotated[ConsultationQuery, Query()],
     found: Annotated[OpenCase, Depends(case_for(Action.consultation_list))],
+    me: Me,
     marks: Marks,
     tx: Tx,
 ) -> Page[ConsultationRead]:
     """List the consultations of a case, newest first."""
     wanted = [col(Consultation.case_id) == found.row.id, *_filters(tx, query)]
-    return await _list(tx, marks, f"consultations/{found.row.id}", query, wanted)
+    statement = _consultations(tx, wanted)
+    listing = f"consultations/{found.row.id}"
+    rows, following = await newest_first(tx, marks, listing, query, statement, Consultation)
+    _record_shown(tx, me, rows, found.standing)
+    return Page(items=[ConsultationRead.model_validate(row) for row in rows], next=following)
 
 
 @router.get("/consultations")
@@ -188,6 +193,7 @@ async def list_consultations(
         wanted.append(col(Consultation.consultant_id) == query.consultant_id)
     statement = _consultations(tx, wanted)
     rows, following = await newest_first(tx, marks, "consultations", query, statement, Consultation)
+    _record_shown(tx, me, rows)
     return Page(items=await _items(tx, me, rows), next=following)
 
 
@@ -221,11 +227,13 @@ async def draft_consultation(
 @router.get("/consultations/{consultation_id}")
 async def read_consultation(
     found: Annotated[Found, Depends(consultation_for(Action.consultation_read))],
+    me: Me,
     tx: Tx,
     response: Response,
 ) -> ConsultationRead | ConsultationBrief:
     """Read one consultation; a consultant reads its brief."""
     response.headers["ETag"] = etag(found.row.version)
+    _record_shown(tx, me, [found.row], found.standing)
     if found.standing.consulting:
         return await brief_of(tx, found.row, found.case)
     return ConsultationRead.model_validate(found.row)
@@ -429,16 +437,17 @@ async def _items(
     return [briefs.get(row.id) or ConsultationRead.model_validate(row) for row in rows]
 
 
-async def _list(
-    tx: Transaction,
-    marks: Marks,
-    listing: str,
-    query: ConsultationQuery,
-    wanted: Iterable[ColumnElement[bool]],
-) -> Page[ConsultationRead]:
-    statement = _consultations(tx, wanted)
-    rows, following = await newest_first(tx, marks, listing, query, statement, Consultation)
-    return Page(items=[ConsultationRead.model_validate(row) for row in rows], next=following)
+def _record_shown(
+    tx: Transaction, me: Actor, rows: Iterable[Consultation], standing: Standing | None = None
+) -> None:
+    record_shown(
+        tx,
+        Happening.consultation_read,
+        rows,
+        actor_id=me.id,
+        record_type="consultation",
+        purpose=None if standing is None else purpose_of(standing),
+    )
 
 
 def _stored(body: ConsultationCreate | ConsultationPatch) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from api.domain.permissions import TREATING, Action, Actor, may_ever
 from api.domain.values import Day, Input, Text
 from api.errors import Forbidden, Invalid, NotFound
 from api.intake import StrictRoute
-from api.journal import Happening, record
+from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import supervised_cases
@@ -71,6 +71,7 @@ async def list_covers(
     if query.user_id is not None:
         statement = statement.where(AccessGrant.user_id == query.user_id)
     rows, following = await newest_first(tx, marks, "covers", query, statement, AccessGrant)
+    record_shown(tx, Happening.cover_read, rows, actor_id=me.id, record_type="cover")
     return Page(items=[_shown(tx, row) for row in rows], next=following)
 
 
@@ -116,6 +117,7 @@ async def read_cover(
     """Read one cover."""
     row = await _load(tx, me, cover_id)
     response.headers["ETag"] = etag(row.version)
+    record_shown(tx, Happening.cover_read, [row], actor_id=me.id, record_type="cover")
     return _shown(tx, row)
 
 

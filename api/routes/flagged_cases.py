@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
+from types import SimpleNamespace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from api.domain.values import Output
 from api.errors import Invalid
 from api.flagging import catch_up_due
 from api.intake import StrictRoute
+from api.journal import Happening, record_shown
 from api.models import IS_UNRESOLVED, Case, Flag
 from api.pages import Marks, Page, PageQuery
 from api.sight import queued_cases, unwatched_cases
@@ -102,6 +105,8 @@ async def _read_unwatched(
         IS_UNRESOLVED, col(Flag.audience) == Audience.supervisor, unwatched_cases(tx)
     )
     page, following = await _page(statement, "unwatched", query, marks, tx)
+    shown = [SimpleNamespace(id=case_id) for case_id, _, _ in page]
+    record_shown(tx, Happening.case_read, shown, actor_id=me.id, record_type="case")
     items = [
         UnwatchedCase(id=case_id, severity=SEVERITY_ORDER[top], due_at=due)
         for case_id, top, due in page
@@ -201,6 +206,11 @@ async def _items(tx: Transaction, me: Actor, case_ids: list[UUID]) -> list[Flagg
     for row, flag in rows:
         cases[row.id] = row
         flags[row.id].append(flag)
+    for rows_shown, happening, kind in (
+        (cases.values(), Happening.case_read, "case"),
+        (chain.from_iterable(flags.values()), Happening.flag_read, "flag"),
+    ):
+        record_shown(tx, happening, rows_shown, actor_id=me.id, record_type=kind)
     service = me.is_software
     standing = Standing(linked=not service, service=service)
     return [_item(cases[case_id], flags[case_id], standing) for case_id in case_ids]

@@ -14,14 +14,14 @@ from api.access import OpenRecord, case_for, etag, flag_for, may_on_cases
 from api.db import Transaction, Tx
 from api.domain.facts import midnight
 from api.domain.lifecycles import due_by, is_unresolved
-from api.domain.permissions import Action, Actor, why_not_resolve
+from api.domain.permissions import Action, Actor, purpose_of, why_not_resolve
 from api.domain.rulebook import RULEBOOK_VERSION
 from api.domain.values import Day, Input, Instant, Line, Text, YesNo
 from api.errors import Conflict, Forbidden, Invalid
 from api.flagging import MANUAL, catch_up_due, reconcile_flags, record_flag
 from api.identity import Me
 from api.intake import StrictRoute
-from api.journal import Happening
+from api.journal import Happening, record_shown
 from api.models import Case, Flag, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import sees_case, visible_cases, visible_flags
@@ -101,7 +101,8 @@ async def list_flags_of_case(
 ) -> Page[FlagRead]:
     """List the flags of a case that you may see, newest first."""
     wanted = [col(Flag.case_id) == found.row.id, *_filters(tx, query)]
-    return await _list(tx, me, marks, f"flags/{found.row.id}", query, wanted)
+    purpose = purpose_of(found.standing)
+    return await _list(tx, me, marks, f"flags/{found.row.id}", query, wanted, purpose)
 
 
 @router.get("/flags")
@@ -153,10 +154,14 @@ async def raise_flag(
 
 @router.get("/flags/{flag_id}")
 async def read_flag(
-    found: Annotated[Found, Depends(flag_for(Action.flag_read))], response: Response
+    found: Annotated[Found, Depends(flag_for(Action.flag_read))],
+    me: Me,
+    tx: Tx,
+    response: Response,
 ) -> FlagRead:
     """Read one flag."""
     response.headers["ETag"] = etag(found.row.version)
+    _record_shown(tx, me, [found.row], purpose_of(found.standing))
     return show_flag(found.row)
 
 
@@ -268,6 +273,7 @@ async def _list(
     listing: str,
     query: FlagQuery,
     wanted: Iterable[ColumnElement[bool]],
+    purpose: str | None = None,
 ) -> Page[FlagRead]:
     on_case = and_(col(Case.clinic_id) == Flag.clinic_id, col(Case.id) == Flag.case_id)
     statement = (
@@ -276,7 +282,12 @@ async def _list(
         .where(col(Flag.clinic_id) == tx.clinic.id, visible_flags(tx, me), *wanted)
     )
     flags, following = await newest_first(tx, marks, listing, query, statement, Flag)
+    _record_shown(tx, me, flags, purpose)
     return Page(items=[show_flag(flag) for flag in flags], next=following)
+
+
+def _record_shown(tx: Transaction, me: Actor, rows: Iterable[Flag], purpose: str | None) -> None:
+    record_shown(tx, Happening.flag_read, rows, actor_id=me.id, record_type="flag", purpose=purpose)
 
 
 async def _refuse_who_cannot_look(tx: Transaction, user_id: UUID, case: Case) -> None:

@@ -34,6 +34,7 @@ from api.domain.permissions import (
     Action,
     Actor,
     Standing,
+    purpose_of,
     why_not_restrict,
     why_not_rewrite,
 )
@@ -42,7 +43,7 @@ from api.errors import Forbidden, Invalid
 from api.flagging import reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
-from api.journal import Happening, record
+from api.journal import Happening, record, record_shown
 from api.models import Case, Incident, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import in_order, not_ahead
@@ -174,7 +175,8 @@ async def list_incidents_of_case(
 ) -> Page[IncidentRead]:
     """List the incidents of a case, newest first."""
     wanted = [col(Incident.case_id) == found.row.id, *_filters(query)]
-    return await _list(tx, me, marks, f"incidents/{found.row.id}", query, wanted)
+    purpose = purpose_of(found.standing)
+    return await _list(tx, me, marks, f"incidents/{found.row.id}", query, wanted, purpose)
 
 
 @router.get("/incidents")
@@ -224,10 +226,13 @@ async def report_incident(
 @router.get("/incidents/{incident_id}")
 async def read_incident(
     found: Annotated[OpenRecord[Incident], Depends(incident_for(Action.incident_read))],
+    me: Me,
+    tx: Tx,
     response: Response,
 ) -> IncidentRead:
     """Read one incident."""
     response.headers["ETag"] = etag(found.row.version)
+    _record_shown(tx, me, [found.row], purpose_of(found.standing))
     return _shown(found.row)
 
 
@@ -330,6 +335,7 @@ async def _list(
     listing: str,
     query: IncidentQuery,
     wanted: Iterable[ColumnElement[bool]],
+    purpose: str | None = None,
 ) -> Page[IncidentRead]:
     on_case = and_(col(Case.clinic_id) == Incident.clinic_id, col(Case.id) == Incident.case_id)
     statement = (
@@ -338,6 +344,7 @@ async def _list(
         .where(col(Incident.clinic_id) == tx.clinic.id, visible_incidents(tx, me), *wanted)
     )
     incidents, following = await newest_first(tx, marks, listing, query, statement, Incident)
+    _record_shown(tx, me, incidents, purpose)
     return Page(items=[_shown(incident) for incident in incidents], next=following)
 
 
@@ -427,6 +434,19 @@ def _record(
         case_id=incident.case_id,
         changed=changed,
         restricted=incident.restricted,
+    )
+
+
+def _record_shown(
+    tx: Transaction, me: Actor, rows: Iterable[Incident], purpose: str | None
+) -> None:
+    record_shown(
+        tx,
+        Happening.incident_read,
+        rows,
+        actor_id=me.id,
+        record_type="incident",
+        purpose=purpose,
     )
 
 

@@ -12,13 +12,13 @@ from sqlmodel import col, select
 
 from api.access import IfMatch, OpenRecord, case_for, check_version, etag, may_on_cases, promise_for
 from api.db import Transaction, Tx
-from api.domain.permissions import Action, Actor, why_not_rewrite
+from api.domain.permissions import Action, Actor, purpose_of, why_not_rewrite
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.errors import Forbidden
 from api.flagging import reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
-from api.journal import Happening, record
+from api.journal import Happening, record, record_shown
 from api.models import Case, Promise
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import not_ahead
@@ -133,12 +133,14 @@ class PromiseAcrossQuery(PromiseQuery):
 async def list_promises_of_case(
     query: Annotated[PromiseQuery, Query()],
     found: Annotated[OpenCase, Depends(case_for(Action.promise_list))],
+    me: Me,
     marks: Marks,
     tx: Tx,
 ) -> Page[PromiseRead]:
     """List the promises of a case, newest first."""
     wanted = [col(Promise.case_id) == found.row.id, *_filters(query)]
-    return await _list(tx, marks, f"promises/{found.row.id}", query, wanted)
+    purpose = purpose_of(found.standing)
+    return await _list(tx, me, marks, f"promises/{found.row.id}", query, wanted, purpose)
 
 
 @router.get("/promises")
@@ -152,7 +154,7 @@ async def list_promises(
     wanted = [visible_cases(tx, me), *_filters(query)]
     if query.clinician_id is not None:
         wanted.append(col(Case.clinician_id) == query.clinician_id)
-    return await _list(tx, marks, "promises", query, wanted)
+    return await _list(tx, me, marks, "promises", query, wanted)
 
 
 @router.post("/cases/{case_id}/promises", status_code=201)
@@ -182,10 +184,13 @@ async def record_promise(
 @router.get("/promises/{promise_id}")
 async def read_promise(
     found: Annotated[OpenRecord[Promise], Depends(promise_for(Action.promise_read))],
+    me: Me,
+    tx: Tx,
     response: Response,
 ) -> PromiseRead:
     """Read one promise."""
     response.headers["ETag"] = etag(found.row.version)
+    _record_shown(tx, me, [found.row], purpose_of(found.standing))
     return PromiseRead.model_validate(found.row)
 
 
@@ -248,16 +253,19 @@ def _filters(query: PromiseQuery) -> Iterator[ColumnElement[bool]]:
 
 async def _list(
     tx: Transaction,
+    me: Actor,
     marks: Marks,
     listing: str,
     query: PromiseQuery,
     wanted: Iterable[ColumnElement[bool]],
+    purpose: str | None = None,
 ) -> Page[PromiseRead]:
     on_case = and_(col(Case.clinic_id) == Promise.clinic_id, col(Case.id) == Promise.case_id)
     statement = (
         select(Promise).join(Case, on_case).where(col(Promise.clinic_id) == tx.clinic.id, *wanted)
     )
     promises, following = await newest_first(tx, marks, listing, query, statement, Promise)
+    _record_shown(tx, me, promises, purpose)
     return Page(items=[PromiseRead.model_validate(each) for each in promises], next=following)
 
 
@@ -269,6 +277,12 @@ def _make_sense(tx: Transaction, made_on: date, discussed_on: date | None) -> No
 def _may_rewrite(me: Actor, found: OpenRecord[Promise]) -> None:
     if refusal := why_not_rewrite(me, found.standing, found.row.recorded_by_id, reviewed=False):
         raise Forbidden(refusal)
+
+
+def _record_shown(tx: Transaction, me: Actor, rows: Iterable[Promise], purpose: str | None) -> None:
+    record_shown(
+        tx, Happening.promise_read, rows, actor_id=me.id, record_type="promise", purpose=purpose
+    )
 
 
 def _record(

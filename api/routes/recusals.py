@@ -14,7 +14,7 @@ from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input
 from api.errors import Conflict, Forbidden, Invalid, NotFound
 from api.intake import StrictRoute
-from api.journal import Happening, record
+from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import in_force
@@ -57,6 +57,7 @@ async def list_recusals(
     rows, following = await newest_first(
         tx, marks, f"recusals/{case_id}", query, statement, AccessGrant
     )
+    record_shown(tx, Happening.recusal_read, rows, actor_id=me.id, record_type="recusal")
     return Page(items=[RecusalRead.model_validate(row) for row in rows], next=following)
 
 
@@ -102,6 +103,7 @@ async def read_recusal(
     """Read one recusal."""
     row = await _load(tx, me, case_id, recusal_id)
     response.headers["ETag"] = etag(row.version)
+    record_shown(tx, Happening.recusal_read, [row], actor_id=me.id, record_type="recusal")
     return RecusalRead.model_validate(row)
 
 

@@ -1,0 +1,96 @@
+"""The journal: who did and who read what, when; never any content."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+from sqlalchemy import ColumnElement
+from sqlmodel import col, select
+
+from api.access import may_on_cases
+from api.db import Transaction, Tx
+from api.domain.facts import midnight
+from api.domain.permissions import Action, Actor
+from api.domain.values import Day, Output
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import JournalEntry
+from api.pages import Marks, Page, PageQuery, newest_first
+from api.sight import visible_entries
+
+router = APIRouter(prefix="/v1/journal", tags=["journal"], route_class=StrictRoute)
+
+
+class EntryRead(Output):
+    """Something happened, or somebody was shown records (`is_read`).
+
+    `actor_id` is null for what time brought about. `record_ids` names every record that was
+    written or shown; `changed` names fields, never their values. `purpose` says what for, where it
+    is out of the ordinary. `request_id` is that of the answer's `X-Request-Id`.
+    """
+
+    id: UUID
+    at: datetime
+    actor_id: UUID | None
+    happening: str
+    case_id: UUID | None
+    record_type: str | None
+    record_ids: list[UUID]
+    changed: list[str]
+    restricted: bool
+    is_read: bool
+    purpose: str | None
+    request_id: str | None
+
+
+class JournalQuery(PageQuery):
+    """Which entries."""
+
+    actor_id: UUID | None = None
+    case_id: UUID | None = None
+    happening: Happening | None = None
+    is_read: bool | None = None
+    from_: Day | None = Field(default=None, alias="from", description="On or after this day.")
+    to: Day | None = Field(default=None, description="On or before this day.")
+
+
+@router.get("")
+async def read_journal(
+    query: Annotated[JournalQuery, Query()],
+    me: Annotated[Actor, Depends(may_on_cases(Action.journal_read))],
+    marks: Marks,
+    tx: Tx,
+) -> Page[EntryRead]:
+    """Read the journal, newest first.
+
+    Privacy officers read all of it; everyone else what they did themselves, and who did and who
+    read what on their own cases, but for what is restricted.
+    """
+    statement = select(JournalEntry).where(visible_entries(tx, me), *_filters(tx, query))
+    entries, following = await newest_first(tx, marks, "journal", query, statement, JournalEntry)
+    record(
+        tx,
+        Happening.journal_read,
+        actor_id=me.id,
+        record_type="journal",
+        is_read=True,
+    )
+    return Page(items=[EntryRead.model_validate(entry) for entry in entries], next=following)
+
+
+def _filters(tx: Transaction, query: JournalQuery) -> Iterator[ColumnElement[bool]]:
+    if query.actor_id is not None:
+        yield col(JournalEntry.actor_id) == query.actor_id
+    if query.case_id is not None:
+        yield col(JournalEntry.case_id) == query.case_id
+    if query.happening is not None:
+        yield col(JournalEntry.happening) == query.happening
+    if query.is_read is not None:
+        yield col(JournalEntry.is_read).is_(query.is_read)
+    if query.from_ is not None:
+        yield col(JournalEntry.at) >= midnight(query.from_, tx.clinic.zone)
+    if query.to is not None:
+        yield col(JournalEntry.at) < midnight(query.to + timedelta(days=1), tx.clinic.zone)
