@@ -185,7 +185,7 @@ async def fill(world: World) -> None:
     officer = world.here["privacy_officer"]
     seen = {"review_note": word()}
     ok(await officer.post(f"/v1/break-glass/{opening['id']}/review", seen))
-    made(await me.post("/v1/me/totp"))
+    ok(await me.post("/v1/me/totp"))
     to = {"clinician_id": str(world.colleague.id), "reason": word()}
     ok(await supervisor.post(f"{path}/transfer", to))
 

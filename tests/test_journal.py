@@ -1,0 +1,238 @@
+"""The journal of reads: whoever was shown a record is written down before it is shown."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlmodel import select
+
+from api import journal
+from api.models import JournalEntry
+from tests.conftest import NOON
+from tests.matrix import TABLE, Row
+from tests.scene import Scene, set_scene
+from tests.test_bad_input import tolerant
+from tests.world import Person, Urls, World, made, ok, open_world
+
+NOT_CLINICAL = (
+    "/v1/me",
+    "/v1/sessions",
+    "/v1/users",
+    "/v1/supervisions",
+    "/v1/service-accounts",
+    "/v1/clinic",
+    "/v1/rules",
+    "/v1/vocabulary",
+    "/v1/journal",
+)
+READS = [
+    row
+    for row in TABLE
+    if row.method == "GET" and not row.path.startswith(NOT_CLINICAL) and "y" in row.cells
+]
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def stage_urls(request: pytest.FixtureRequest) -> Urls:
+    """The database that the scene is set on."""
+    found: Urls = request.getfixturevalue(f"{request.param}_urls")
+    return found
+
+
+@pytest.fixture(scope="module")
+async def scene(stage_urls: Urls) -> AsyncIterator[Scene]:
+    """Every sort of record, for those who may read it."""
+    async with open_world(stage_urls, NOON) as world:
+        tolerant(world)
+        yield await set_scene(world)
+
+
+def named(row: Row) -> str:
+    return " ".join([row.path, *row.on.values()])
+
+
+def reader_of(row: Row) -> tuple[str, str]:
+    """Give a role and a relation that may read."""
+    cells = [(role, relation) for role, relation, letter in row.expected() if letter == "y"]
+    treating = [cell for cell in cells if cell[0] in {"clinician", "supervisor"}]
+    return (treating or cells)[0]
+
+
+async def entries_of(world: World, request_id: str) -> list[JournalEntry]:
+    """Give what the journal tells of one request."""
+    async with world.owner.transaction() as tx:
+        told = select(JournalEntry).where(JournalEntry.request_id == request_id)
+        return list(await tx.exec(told))
+
+
+def shown_ids(body: Any) -> set[str]:
+    """Give the id of every record that an answer shows."""
+    if isinstance(body, dict) and "items" in body:
+        return set().union(*map(shown_ids, body["items"]))
+    if isinstance(body, dict) and "case" in body:
+        return {body["case"]["id"], *(flag["id"] for flag in body["flags"])}
+    return {body["id"]}
+
+
+@pytest.mark.parametrize("row", READS, ids=named)
+async def test_each_row_that_is_shown_is_named_in_the_journal(scene: Scene, row: Row) -> None:
+    role, relation = reader_of(row)
+    answer = await scene.send(row, role, relation)
+    assert answer.status_code == 200
+    entries = await entries_of(scene.world, answer.headers["x-request-id"])
+    named_ids = {row_id for entry in entries for row_id in entry.record_ids}
+    assert {entry.actor_id for entry in entries} <= {scene.person(row, role, relation).id}
+    assert all(entry.is_read for entry in entries)
+    if "timeline" in row.path or "export" in row.path:
+        assert scene.records[role, relation]["case_id"] in named_ids
+    else:
+        assert shown_ids(answer.json()) <= named_ids
+    if "{" in row.path:
+        assert named_ids
+
+
+async def test_a_read_that_is_not_written_down_is_noticed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin of the test above."""
+    row = next(row for row in READS if row.path == "/v1/cases/{case_id}")
+    monkeypatch.setattr(journal, "record", lambda *_, **__: None)
+    with pytest.raises(AssertionError):
+        await test_each_row_that_is_shown_is_named_in_the_journal(scene, row)
+
+
+async def test_while_the_journal_cannot_be_written_nobody_is_shown_anything(scene: Scene) -> None:
+    world = scene.world
+    await _run(world, "ALTER TABLE journal_entries RENAME TO journal_elsewhere")
+    slowest = 0.0
+    try:
+        for row in READS:
+            began = time.monotonic()
+            answer = await scene.send(row, *reader_of(row))
+            slowest = max(slowest, time.monotonic() - began)
+            if "{" in row.path or answer.status_code != 200:
+                assert answer.status_code == 503, row
+                assert set(answer.json()) == {"type", "title", "status", "detail", "request_id"}
+            else:
+                # a list that shows nothing needs no entry
+                assert answer.json()["items"] == [], row
+        assert (await world.http.get("/healthz")).status_code == 200
+    finally:
+        await _run(world, "ALTER TABLE journal_elsewhere RENAME TO journal_entries")
+    assert slowest < 2
+    assert (await scene.send(READS[0], *reader_of(READS[0]))).status_code == 200
+
+
+async def _run(world: World, statement: str) -> None:
+    async with world.owner.transaction() as tx:
+        await (await tx.connection()).exec_driver_sql(statement)
+
+
+# -------------------------------------------------------------------------------- who reads it
+
+
+async def told(person: Person, **filters: Any) -> list[dict[str, Any]]:
+    """Give what the journal tells somebody."""
+    items: list[dict[str, Any]] = ok(await person.get("/v1/journal", limit=100, **filters))["items"]
+    return items
+
+
+async def test_a_clinician_reads_who_read_their_case(world: World) -> None:
+    me, supervisor = world.clinician, world.supervisor
+    case, other = await me.case(), await world.colleague.case()
+    ok(await supervisor.get(f"/v1/cases/{case['id']}"))
+    ok(await world.colleague.get(f"/v1/cases/{other['id']}"))
+    reads = await told(me, happening="case.read")
+    assert [(each["actor_id"], each["case_id"]) for each in reads] == [
+        (str(supervisor.id), case["id"])
+    ]
+    assert await told(me, case_id=other["id"]) == []
+    assert await told(world.colleague, case_id=case["id"]) == []
+
+
+async def test_of_restricted_records_a_clinician_learns_nothing(world: World) -> None:
+    me, supervisor = world.clinician, world.supervisor
+    case = await me.case()
+    hidden = await supervisor.incident(case, "hurtful_words")
+    seen = await me.incident(case, "hurtful_words")
+    assert hidden["restricted"]
+    ok(await supervisor.get(f"/v1/incidents/{hidden['id']}"))
+    ok(await supervisor.get(f"/v1/cases/{case['id']}/incidents"))
+    entries = await told(me)
+    assert not [each for each in entries if hidden["id"] in each["record_ids"]]
+    (read,) = [each for each in entries if each["happening"] == "incident.read"]
+    assert read["record_ids"] == [seen["id"]]
+    officer = world.here["privacy_officer"]
+    assert [each for each in await told(officer) if hidden["id"] in each["record_ids"]]
+
+
+async def test_privacy_officers_read_all_of_their_clinic_and_nothing_of_another(
+    world: World,
+) -> None:
+    case = await world.clinician.case()
+    theirs = await world.there["clinician"].case()
+    officer = world.here["privacy_officer"]
+    assert {each["case_id"] for each in await told(officer, happening="case.opened")} == {
+        case["id"]
+    }
+    assert await told(officer, case_id=theirs["id"]) == []
+    for nobody in (world.admin, world.here["consultant"]):
+        assert (await nobody.get("/v1/journal")).status_code == 403
+
+
+async def test_entries_are_found_by_person_case_action_and_time(world: World) -> None:
+    me, officer = world.clinician, world.here["privacy_officer"]
+    first = await me.case()
+    world.clock.forward(days=1)
+    second = await me.case()
+    ok(await world.supervisor.get(f"/v1/cases/{second['id']}"))
+
+    async def cases(**filters: Any) -> set[str]:
+        return {each["case_id"] for each in await told(officer, **filters) if each["case_id"]}
+
+    assert await cases(actor_id=str(world.supervisor.id)) == {second["id"]}
+    assert await cases(case_id=first["id"]) == {first["id"]}
+    assert await cases(happening="case.opened") == {first["id"], second["id"]}
+    assert await cases(happening="case.opened", to=world.day(-1)) == {first["id"]}
+    assert await cases(**{"from": world.day()}) == {second["id"]}
+    assert await cases(is_read=True) == {second["id"]}
+    assert (await officer.get("/v1/journal", happening="case.eaten")).status_code == 422
+
+
+async def test_what_a_case_is_read_for_is_told_where_it_is_out_of_the_ordinary(
+    world: World,
+) -> None:
+    me, opener = world.clinician, world.stranger
+    case = await me.case()
+    made(await opener.post("/v1/break-glass", {"case_id": case["id"], "reason": "She is away."}))
+    for reader in (opener, world.supervisor):
+        ok(await reader.get(f"/v1/cases/{case['id']}"))
+    reads = await told(me, happening="case.read")
+    purposes = {UUID(each["actor_id"]): each["purpose"] for each in reads}
+    assert purposes == {opener.id: "emergency", world.supervisor.id: None}
+
+
+async def test_a_list_has_an_entry_for_each_case_it_shows(world: World) -> None:
+    me, supervisor = world.clinician, world.supervisor
+    cases = [await me.case() for _ in range(3)]
+    for case in cases:
+        await me.incident(case, "hurtful_words")
+    ok(await supervisor.get("/v1/incidents"))
+    reads = await told(me, happening="incident.read")
+    assert sorted(each["case_id"] for each in reads) == sorted(case["id"] for case in cases)
+    assert len({each["request_id"] for each in reads}) == 1
+
+
+async def test_reads_are_no_part_of_the_timeline(world: World) -> None:
+    case = await world.clinician.case()
+    for _ in range(3):
+        ok(await world.supervisor.get(f"/v1/cases/{case['id']}"))
+    items = ok(await world.clinician.get(f"/v1/cases/{case['id']}/timeline"))["items"]
+    assert [each["happening"] for each in items] == ["case.opened"]
