@@ -16,10 +16,11 @@ from api.models import (
     Flag,
     GrantKind,
     Incident,
+    Note,
     Supervision,
     User,
 )
-from api.vocabulary import Audience, ConsultationStatus, Role
+from api.vocabulary import Audience, ConsultationStatus, NoteClass, NoteStatus, Role
 
 # Aliases of their own: the statement around them may be about the same tables. Made once, because
 # making one costs more than running a statement.
@@ -111,6 +112,26 @@ def visible_flags(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     return and_(
         or_(col(Flag.restricted).is_(False), _supervised(tx, me)),
         or_(col(Flag.audience) == Audience.supervisor, treats),
+    )
+
+
+def visible_notes(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which notes of a case that is seen exist for somebody: `may_read_note` of each."""
+    if me.is_software:
+        return false()
+    shared = or_(
+        col(Note.note_class) == NoteClass.progress,
+        and_(
+            col(Note.note_class) == NoteClass.supervision,
+            or_(
+                col(Case.clinician_id) == me.id,
+                granted(GrantKind.cover, tx.clinic.id, me.id, tx.now),
+                _supervised(tx, me),
+            ),
+        ),
+    )
+    return or_(
+        col(Note.recorded_by_id) == me.id, and_(col(Note.status) == NoteStatus.signed, shared)
     )
 
 

@@ -74,6 +74,11 @@ async def _with_every_table(scene: Scene) -> Scene:
         path = f"/v1/consultations/{asked['id']}"
         assert (await colleague.post(f"{path}/request")).is_success
         assert (await people["consultant"].post(f"{path}/decline", {"reason": "no"})).is_success
+        words = {"note_class": "progress", "body": "as it was"}
+        note = (await colleague.post(f"/v1/cases/{case['id']}/notes", words)).json()
+        assert (await colleague.post(f"/v1/notes/{note['id']}/sign")).is_success
+        watcher = people.get("watcher", people["supervisor"])
+        assert (await watcher.post(f"/v1/notes/{note['id']}/cosign")).is_success
     return scene
 
 
@@ -279,6 +284,9 @@ async def test_every_table_stands_behind_the_second_wall(postgresql_urls: Urls) 
         "TRUNCATE flags",
         "UPDATE journal_entries SET happening = 'x'",
         "DELETE FROM journal_entries",
+        "DELETE FROM notes",
+        "UPDATE cosignatures SET version = 2",
+        "DELETE FROM cosignatures",
         "INSERT INTO clinics SELECT * FROM clinics",
         "ALTER TABLE cases DISABLE ROW LEVEL SECURITY",
         "DROP POLICY clinic_wall ON cases",

@@ -95,6 +95,13 @@ _trimmed = StringConstraints(strip_whitespace=True, min_length=1, max_length=20_
 Text = Annotated[str, _trimmed, AfterValidator(_without_nul)]
 """A clinician's words: not blank, at most 20,000 characters."""
 
+LongText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=50_000),
+    AfterValidator(_without_nul),
+]
+"""A clinical note: not blank, at most 50,000 characters."""
+
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
