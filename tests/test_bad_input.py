@@ -664,7 +664,7 @@ BAD_DAYS = [
     20260301,
 ]
 NO_TEXT: list[Any] = [5, 1.5, True, [CANARY], {CANARY: CANARY}]
-LONG = CANARY * 4_500
+LONG = CANARY * 3_500
 
 
 def wrong_values(spec: dict[str, Any]) -> list[Any]:

@@ -97,10 +97,13 @@ Text = Annotated[str, _trimmed, AfterValidator(_without_nul)]
 
 LongText = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=50_000),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=40_000),
     AfterValidator(_without_nul),
 ]
-"""A clinical note: not blank, at most 50,000 characters."""
+"""A clinical note: not blank, at most 40,000 characters.
+
+In any script, and escaped as JSON may be, so many still fit into a body of 256 KiB.
+"""
 
 Line = Annotated[
     str,
