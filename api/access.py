@@ -15,6 +15,8 @@ from api.domain.permissions import (
     Actor,
     Standing,
     may_ever,
+    may_keep_note,
+    may_read_note,
     may_see_case,
     may_see_flag,
     may_see_restricted,
@@ -24,7 +26,7 @@ from api.errors import Conflict, Forbidden, NotFound, PreconditionRequired, Refu
 from api.flagging import catch_up
 from api.identity import Me
 from api.journal import Happening, record
-from api.models import Case, Consultation, Flag, Incident, Promise
+from api.models import Case, Consultation, Flag, Incident, Note, Promise
 from api.sight import open_briefs
 from api.standing import (
     OpenCase,
@@ -42,7 +44,7 @@ IfMatch = Annotated[
     Header(alias="If-Match", description='The ETag of the version you read, as in `"3"`.'),
 ]
 
-Child = TypeVar("Child", Incident, Promise, Consultation, Flag)
+Child = TypeVar("Child", Incident, Promise, Consultation, Flag, Note)
 
 
 class may:  # noqa: N801 - reads as a sentence: Depends(may(Action.case_open))
@@ -156,7 +158,7 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
         return OpenRecord(row, case, standing)
 
     def _visible(self, me: Actor, found: OpenRecord[Child]) -> bool:
-        if found.standing.consulting:
+        if found.standing.consulting or found.standing.keeping:
             return True
         return may_see_case(found.standing) and _may_see_record(me, found.row, found.standing)
 
@@ -205,6 +207,27 @@ class flag_for(record_for[Flag]):  # noqa: N801 - as above
     async def __call__(self, request: Request, flag_id: UUID, me: Me, tx: Tx) -> OpenRecord[Flag]:
         """Give the flag, or refuse."""
         return await self.open(request, flag_id, me, tx)
+
+
+class note_for(record_for[Note]):  # noqa: N801 - as above
+    """Guard one note."""
+
+    model = Note
+
+    async def __call__(self, request: Request, note_id: UUID, me: Me, tx: Tx) -> OpenRecord[Note]:
+        """Give the note, or refuse."""
+        return await self.open(request, note_id, me, tx)
+
+    async def _load(
+        self, tx: Transaction, me: Actor, record_id: UUID, *, lock: bool
+    ) -> OpenRecord[Note] | None:
+        found = await super()._load(tx, me, record_id, lock=lock)
+        if found is None or may_see_case(found.standing):
+            return found
+        if may_keep_note(me, found.row.note_class, found.row.recorded_by_id):
+            # of this note alone: whatever else asks how they stand to the case, they do not see it
+            return OpenRecord(found.row, found.case, Standing(keeping=True))
+        return found
 
 
 def check_version(version: int, if_match: str | None) -> None:
@@ -305,6 +328,8 @@ def _may_see_record(me: Actor, row: Any, standing: Standing) -> bool:
         return may_see_restricted(me, standing, row.recorded_by_id)
     if isinstance(row, Flag):
         return may_see_flag(standing, row.audience, restricted=row.restricted)
+    if isinstance(row, Note):
+        return may_read_note(me, standing, row.note_class, row.status, row.recorded_by_id)
     return True
 
 

@@ -512,6 +512,11 @@ class Note(Voidable, table=True):
     content_hash: str | None = Field(default=None, max_length=64)
     content_salt: str | None = _sealed()
 
+    @property
+    def restricted(self) -> bool:
+        """It is its author's alone, and so are the journal's entries about it as it is now."""
+        return self.status == NoteStatus.draft or self.note_class == NoteClass.psychotherapy
+
 
 class Cosignature(Record, table=True):
     """A supervisor, `recorded_by_id`, has read a signed note and stands by it."""

@@ -17,10 +17,11 @@ from api.models import (
     GrantKind,
     Incident,
     JournalEntry,
+    Note,
     Supervision,
     User,
 )
-from api.vocabulary import Audience, ConsultationStatus, Role
+from api.vocabulary import Audience, ConsultationStatus, NoteClass, NoteStatus, Role
 
 # Aliases of their own: the statement around them may be about the same tables. Made once, because
 # making one costs more than running a statement.
@@ -127,6 +128,26 @@ def visible_entries(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     own = select(col(Case.id)).where(Case.clinic_id == tx.clinic.id, Case.clinician_id == me.id)
     told = and_(col(JournalEntry.case_id).in_(own), col(JournalEntry.restricted).is_(False))
     return and_(here, or_(col(JournalEntry.actor_id) == me.id, told))
+
+
+def visible_notes(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which notes of a case that is seen exist for somebody: `may_read_note` of each."""
+    if me.is_software:
+        return false()
+    shared = or_(
+        col(Note.note_class) == NoteClass.progress,
+        and_(
+            col(Note.note_class) == NoteClass.supervision,
+            or_(
+                col(Case.clinician_id) == me.id,
+                granted(GrantKind.cover, tx.clinic.id, me.id, tx.now),
+                _supervised(tx, me),
+            ),
+        ),
+    )
+    return or_(
+        col(Note.recorded_by_id) == me.id, and_(col(Note.status) == NoteStatus.signed, shared)
+    )
 
 
 def _supervised(tx: Transaction, me: Actor) -> ColumnElement[bool]:

@@ -70,6 +70,7 @@ ASKED = {
     "released": True,
 }
 REQUESTED = {"consultation_id": "requested"}
+DRAFTED = {"note_id": "drafted_note"}
 
 #                    clinician supervisor consultant privacy admin service
 EVERYONE = "         y         y          y          y       y     y"
@@ -89,6 +90,9 @@ PROMPT = "           yNNN      yNNN       yFFF       yFFF    yFFF  F"
 ASKED_TO_ANSWER = "  F         FyNN       FyyN       F       F     F"
 ITS_CONSULTANT = "   F         FyNN       FNyN       F       F     F"
 EXCEPTIONS = "       y         y          F          y       F     F"
+NOTES = "            yNNN      yyNN       yFFF       yFFF    yFFF  F"
+AUTHORS = "          yNNN      yFNN       yFFF       yFFF    yFFF  F"
+HIDDEN_NOTE = "      yNNN      yNNN       yFFF       yFFF    yFFF  F"
 
 TABLE = [
     Row("POST", "/v1/auth/revoke", EVERYONE),
@@ -206,6 +210,16 @@ TABLE = [
         {"response": "accepted"},
         {"consultation_id": "completed"},
     ),
+    Row("GET", "/v1/cases/{case_id}/notes", NOTES),
+    Row("POST", "/v1/cases/{case_id}/notes", AUTHORS, {"note_class": "progress", "body": "x"}),
+    Row("GET", "/v1/notes/{note_id}", NOTES),
+    Row("GET", "/v1/notes/{note_id}", HIDDEN_NOTE, on=DRAFTED),
+    Row("GET", "/v1/notes/{note_id}", HIDDEN_NOTE, on={"note_id": "psychotherapy_note"}),
+    Row("PATCH", "/v1/notes/{note_id}", HIDDEN_NOTE, {"body": "in short"}, DRAFTED),
+    Row("DELETE", "/v1/notes/{note_id}", HIDDEN_NOTE, on=DRAFTED),
+    Row("POST", "/v1/notes/{note_id}/sign", HIDDEN_NOTE, on=DRAFTED),
+    Row("POST", "/v1/notes/{note_id}/amendments", AUTHORS, {"body": "in short"}),
+    Row("POST", "/v1/notes/{note_id}/cosign", SUPERVISE),
     Row("GET", "/v1/cases/{case_id}/flags", CASE),
     Row(
         "POST",

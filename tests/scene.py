@@ -12,7 +12,7 @@ from httpx import Response
 from sqlmodel import col
 
 from api.db import Database, Transaction
-from api.models import Case, Consultation, Incident, Promise, Supervision, User
+from api.models import Case, Consultation, Incident, Note, Promise, Supervision, User
 from api.tokens import AccessTokens, Claims
 from api.vocabulary import Role, Scope
 from tests.matrix import ASKED, NOTE, ROLES, Row
@@ -30,6 +30,11 @@ from tests.world import (
 ANSWER = {"outcome": "mixed", "advice": "talk it over"}
 MOVES = ("request", "accept", "start", "complete")
 STATUSES = ("draft", "requested", "accepted", "in_progress", "completed")
+NOTES = {
+    "note_id": "progress",
+    "drafted_note": "supervision",
+    "psychotherapy_note": "psychotherapy",
+}
 TREATING = {"clinician", "supervisor"}
 
 
@@ -225,6 +230,7 @@ async def _play(scene: Scene, there: dict[str, Person]) -> None:
     for role in ROLES[:-1]:
         mine = await _records(scene, here["maker"], watcher, watcher, opener, admin)
         await _hand_over(world, mine, here[role])
+        await _sign(here[role], mine)
         scene.records[role, "own"] = mine
     linked = await _records(scene, here["linked"], watcher, here["supervisor"], opener, admin)
     unrelated = await _records(scene, here["other"], watcher, here["consultant"], opener, admin)
@@ -237,6 +243,9 @@ async def _play(scene: Scene, there: dict[str, Person]) -> None:
         opener_there,
         there["admin"],
     )
+    await _sign(here["linked"], linked)
+    await _sign(here["other"], unrelated)
+    await _sign(there["clinician"], elsewhere)
     for role in ROLES:
         scene.records[role, "linked"] = linked
         scene.records[role, "unrelated"] = unrelated
@@ -291,6 +300,9 @@ async def _records(
         "session_id": str(maker.session_id),
         "supervision_id": link["id"],
     }
+    for name, note_class in NOTES.items():
+        note = {"note_class": note_class, "body": "as it was"}
+        records[name] = made(await maker.post(f"{path}/notes", note))["id"]
     for status in STATUSES:
         records[status] = await _consultation(maker, consultant, case, status)
     return records
@@ -314,9 +326,15 @@ async def _hand_over(world: World, records: dict[str, str], to: Person) -> None:
     async with world.owner.transaction() as tx:
         case = sa.update(Case).where(col(Case.id) == case_id)
         await tx.exec(case.values(clinician_id=to.id, recorded_by_id=to.id))
-        for model in (Incident, Promise, Consultation):
+        for model in (Incident, Promise, Consultation, Note):
             theirs = sa.update(model).where(col(model.case_id) == case_id)
             await tx.exec(theirs.values(recorded_by_id=to.id))
+
+
+async def _sign(author: Person, records: dict[str, str]) -> None:
+    """Sign the notes that are not to stay drafts; once signed, nobody could hand them over."""
+    for name in ("note_id", "psychotherapy_note"):
+        ok(await author.post(f"/v1/notes/{records[name]}/sign"))
 
 
 async def _own_accounts(scene: Scene) -> None:

@@ -102,6 +102,10 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         path = f"/v1/consultations/{asked['id']}"
         ok(await world.clinician.post(f"{path}/request"))
         ok(await world.here["consultant"].post(f"{path}/decline", {"reason": "no time"}))
+        words = {"note_class": "progress", "body": "as it was"}
+        note = made(await world.clinician.post(f"/v1/cases/{case['id']}/notes", words))
+        ok(await world.clinician.post(f"/v1/notes/{note['id']}/sign"))
+        ok(await world.supervisor.post(f"/v1/notes/{note['id']}/cosign"))
         away = {"user_id": str(world.stranger.id)}
         made(await world.admin.post(f"/v1/cases/{case['id']}/recusals", away))
         diary = {"name": "Diary", "scopes": ["cases:read"]}

@@ -179,7 +179,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
             refused(answer, 404, why=(method, template))
         assert len({repr(without_id(answer)) for answer in answers}) == 1, (method, template)
         tried.update(names)
-    nouns = {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id"}
+    nouns = {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id", "note_id"}
     people = {"user_id", "supervision_id", "session_id", "account_id", "secret_id"}
     assert tried == nouns | people | {"recusal_id", "cover_id", "opening_id"}
 
@@ -190,7 +190,7 @@ async def test_a_record_one_may_not_know_of_is_answered_as_one_that_does_not_exi
     calls = await staged(tolerant(world), world.here)
     for (method, template), call in calls.items():
         if (
-            not {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id"}
+            not {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id", "note_id"}
             & call.ids.keys()
         ) or call.by is world.admin:
             continue

@@ -67,7 +67,7 @@ CONFIG = {
             "expected-statuses": ["2xx", 401, 403, 404, 409, 412, 422, 429],
         },
         "negative_data_rejection": {
-            "expected-statuses": [401, 403, 404, 405, 409, 412, 415, 422, 428, 429],
+            "expected-statuses": [401, 403, 404, 405, 409, 412, 413, 415, 422, 428, 429],
         },
         "missing_required_header": {"expected-statuses": [401, 403, 415, 422, 428]},
         # these follow a record from request to request, and here nothing that is done is kept

@@ -24,7 +24,7 @@ from tests.conftest import NOON
 from tests.matrix import TABLE
 from tests.scene import Scene, set_scene
 from tests.test_matrix import letter_of
-from tests.world import Urls, open_world
+from tests.world import SETTINGS, Urls, open_world
 
 MODELS = [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
 UTC = ZoneInfo("UTC")
@@ -74,13 +74,18 @@ async def _with_every_table(scene: Scene) -> Scene:
         path = f"/v1/consultations/{asked['id']}"
         assert (await colleague.post(f"{path}/request")).is_success
         assert (await people["consultant"].post(f"{path}/decline", {"reason": "no"})).is_success
+        words = {"note_class": "progress", "body": "as it was"}
+        note = (await colleague.post(f"/v1/cases/{case['id']}/notes", words)).json()
+        assert (await colleague.post(f"/v1/notes/{note['id']}/sign")).is_success
+        watcher = people.get("watcher", people["supervisor"])
+        assert (await watcher.post(f"/v1/notes/{note['id']}/cosign")).is_success
     return scene
 
 
 @asynccontextmanager
 async def reaching(url: str, *, walled: bool) -> AsyncIterator[Database]:
     """Reach a database with the first wall up, or down."""
-    database = Database(url, pool_size=2, walled=walled)
+    database = Database(url, keys=SETTINGS.data_keys, pool_size=2, walled=walled)
     try:
         yield database
     finally:
@@ -279,6 +284,9 @@ async def test_every_table_stands_behind_the_second_wall(postgresql_urls: Urls) 
         "TRUNCATE flags",
         "UPDATE journal_entries SET happening = 'x'",
         "DELETE FROM journal_entries",
+        "DELETE FROM notes",
+        "UPDATE cosignatures SET version = 2",
+        "DELETE FROM cosignatures",
         "INSERT INTO clinics SELECT * FROM clinics",
         "ALTER TABLE cases DISABLE ROW LEVEL SECURITY",
         "DROP POLICY clinic_wall ON cases",

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from api.vocabulary import Audience, Role, Scope, Severity
+from api.vocabulary import Audience, NoteClass, NoteStatus, Role, Scope, Severity
 
 
 class Action(StrEnum):
@@ -210,6 +210,9 @@ COVERED_CASE = OWN_CASE - {A.case_open, A.case_void, A.case_export, A.journal_re
 OPENED_CASE = _READING
 """What a supervisor may do with a case opened in an emergency: read."""
 
+KEPT_NOTE = frozenset({A.note_read})
+"""What is left to the author of a psychotherapy note who no longer sees its case."""
+
 EXCEPTIONS = frozenset(
     {A.recusal_list, A.recusal_create, A.cover_list, A.cover_create, A.cover_end, A.glass_list}
 )
@@ -369,6 +372,8 @@ class Standing:
     """Opened it in an emergency, a short while ago."""
     consulting: bool = False
     """Reads the brief of one request on it."""
+    keeping: bool = False
+    """Reads one psychotherapy note of their own on it, and sees nothing else of it."""
     conflicted: bool = False
     """An incident on it is about this person's conduct, or they keep away from it."""
     service: bool = False
@@ -423,14 +428,49 @@ def may_see_flag(standing: Standing, audience: Audience, *, restricted: bool) ->
     return audience == Audience.supervisor or standing.own or standing.covering
 
 
+def may_read_note(
+    actor: Actor,
+    standing: Standing,
+    note_class: NoteClass,
+    status: NoteStatus,
+    author_id: UUID | None,
+) -> bool:
+    """Tell whether a note exists for somebody who sees its case.
+
+    A draft is its author's alone, and so is a psychotherapy note for ever (45 CFR 164.501).
+    """
+    if standing.service:
+        return False
+    if author_id == actor.id:
+        return True
+    if status == NoteStatus.draft or note_class == NoteClass.psychotherapy:
+        return False
+    shared = standing.own or standing.linked or standing.covering
+    return shared or (standing.opened and note_class == NoteClass.progress)
+
+
+def may_keep_note(actor: Actor, note_class: NoteClass, author_id: UUID | None) -> bool:
+    """Tell whether a note still exists for somebody who does not see its case any more.
+
+    Nobody else ever reads a psychotherapy note: without its author nobody could. A conflict of
+    interest does not end this, as it would then be told by the note's absence.
+    """
+    wrote = author_id == actor.id and actor.role in TREATING
+    return wrote and note_class == NoteClass.psychotherapy
+
+
 def why_not(action: Action, standing: Standing) -> str | None:
     """Say why somebody who sees a case may not do this with it; None: they may."""
     if action in _allowed(standing):
         return None
     if standing.own:
         return "A case's own clinician may not do this; it is for the supervisor."
+    if standing.keeping:
+        return "You no longer see this case: you may read your note, and no more."
     if standing.opened:
         return "A case opened in an emergency is open for reading."
+    if action not in OWN_CASE:
+        return "This is for a supervisor who answers for the case's clinician."
     return "This is for the case's own clinician."
 
 
@@ -442,6 +482,7 @@ def _allowed(standing: Standing) -> frozenset[Action]:
         COVERED_CASE if standing.covering else (),
         OPENED_CASE if standing.opened else (),
         BRIEFS if standing.consulting else (),
+        KEPT_NOTE if standing.keeping else (),
     )
 
 
@@ -458,6 +499,20 @@ def why_not_rewrite(
         return "You may change or void only what you recorded yourself."
     if reviewed:
         return "This was reviewed. Only a supervisor may change or void it now."
+    return None
+
+
+def why_not_rewrite_note(actor: Actor, author_id: UUID | None) -> str | None:
+    """Say why somebody may not change, void, sign or amend a note; None: they may."""
+    if author_id != actor.id:
+        return "A note is changed, signed and amended by its author only."
+    return None
+
+
+def why_not_cosign(actor: Actor, author_id: UUID | None) -> str | None:
+    """Say why a supervisor may not co-sign a note they may read; None: they may."""
+    if author_id == actor.id:
+        return "Your own note is co-signed by somebody else."
     return None
 
 

@@ -95,6 +95,16 @@ _trimmed = StringConstraints(strip_whitespace=True, min_length=1, max_length=20_
 Text = Annotated[str, _trimmed, AfterValidator(_without_nul)]
 """A clinician's words: not blank, at most 20,000 characters."""
 
+LongText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=40_000),
+    AfterValidator(_without_nul),
+]
+"""A clinical note: not blank, at most 40,000 characters.
+
+In any script, and escaped as JSON may be, so many still fit into a body of 256 KiB.
+"""
+
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),

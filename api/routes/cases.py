@@ -347,13 +347,14 @@ def _told_to(me: Actor, standing: Standing) -> ColumnElement[bool]:
     told: list[ColumnElement[bool]] = []
     if not (standing.own or standing.covering):
         told.append(col(JournalEntry.prompt).is_(False))
+    of, restricted = col(JournalEntry.record_type), col(JournalEntry.restricted)
     if standing.service:
-        told.append(col(JournalEntry.restricted).is_(False))
-    elif standing.own or not standing.linked:
-        own_report = and_(
-            col(JournalEntry.actor_id) == me.id, col(JournalEntry.record_type) == "incident"
-        )
-        told.append(or_(col(JournalEntry.restricted).is_(False), own_report))
+        return and_(*told, restricted.is_(False), of.is_distinct_from("note"))
+    mine = col(JournalEntry.actor_id) == me.id
+    if standing.own or not standing.linked:
+        told.append(or_(restricted.is_(False), and_(mine, of.in_(("incident", "note")))))
+    # of a note that is its author's alone a supervisor is not told either
+    told.append(or_(restricted.is_(False), of.is_distinct_from("note"), mine))
     return and_(*told)
 
 
