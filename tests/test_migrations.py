@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 from api.main import migrations
 from tests.conftest import NOON
 from tests.postgres import make_runtime_role
-from tests.world import Urls, made, ok, open_world, promise
+from tests.world import DATA_KEY, Person, Urls, made, ok, open_world, promise
 
 VERSIONS = Path(__file__).parent.parent / "alembic" / "versions"
 
@@ -44,7 +44,7 @@ class Migrated:
 
     async def to(self, revision: str) -> None:
         """Go to a revision, forward or back."""
-        go = command.downgrade if revision == "base" else command.upgrade
+        go = command.upgrade if revision == "head" else command.downgrade
         await self._run(lambda config: go(config, revision))
 
     async def check(self) -> None:
@@ -80,6 +80,7 @@ class Migrated:
 def _with_connection(connection: Connection, do: Any) -> None:
     config = migrations()
     config.attributes["connection"] = connection
+    config.attributes["data_keys"] = DATA_KEY.get_secret_value()
     do(config)
 
 
@@ -124,6 +125,58 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
 _unreflected = pytest.mark.filterwarnings(
     "ignore:Skipped unsupported reflection", "ignore:autogenerate skipping"
 )
+
+
+WORDS = (
+    ("promises", "wording"),
+    ("incidents", "narrative"),
+    ("incidents", "sealed_detail"),
+    ("cases", "client_ref"),
+    ("users", "totp_secret"),
+)
+
+
+@_unreflected
+async def test_what_stands_is_sealed_and_on_the_way_back_opened(empty_url: str) -> None:
+    """Each release to the next with data: the same words, first in the open, then sealed."""
+    database = Migrated(empty_url)
+    await database.to("head")
+    async with open_world(await both_urls(empty_url), NOON) as world:
+        me = world.clinician
+        case = await me.case(client_ref="B-17")
+        told = await me.incident(case, "ending", stage="raised", plan="a plan", narrative="told")
+        pledge = await me.promise(case, wording="as it was told")
+        ok(await me.post("/v1/me/totp"))
+        paths = [f"/v1/cases/{case['id']}", f"/v1/incidents/{told['id']}"]
+        paths.append(f"/v1/promises/{pledge['id']}")
+        before = [ok(await me.get(path)) for path in paths]
+    assert all(text.startswith("1.") for text in await words(empty_url))
+    await database.to("0002")
+    opened = await words(empty_url)
+    assert {"as it was told", "told", "a plan", "B-17"} <= opened
+    assert not [text for text in opened if text.startswith("1.")]
+    await database.to("head")
+    assert all(text.startswith("1.") for text in await words(empty_url))
+    async with open_world(await both_urls(empty_url), NOON) as world:
+        again = Person(world, me.clinic_id, me.id, me.role, me.email)
+        assert [ok(await again.get(path)) for path in paths] == before
+        assert len(ok(await again.get("/v1/cases", client_ref="B-17"))["items"]) == 1
+        assert (await again.post("/v1/cases", {"client_ref": "B-17"})).status_code == 409
+    await database.check()
+
+
+async def words(url: str) -> set[str]:
+    """Give what the sealed columns hold."""
+    engine = create_async_engine(url)
+    found: set[str] = set()
+    async with engine.connect() as connection:
+        for table, column in WORDS:
+            rows = await connection.execute(
+                text(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")
+            )
+            found |= set(rows.scalars())
+    await engine.dispose()
+    return found
 
 
 @_unreflected
