@@ -1,6 +1,5 @@
 """Reads the file with the keys that sign access tokens: elliptic-curve keys, P-256."""
 
-import base64
 import hashlib
 import json
 import re
@@ -17,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
+
+from api.base64url import encode
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----", re.DOTALL)
 _PRIVATE = {"PRIVATE KEY", "EC PRIVATE KEY"}
@@ -97,17 +98,13 @@ def published(key: EllipticCurvePublicKey) -> PublishedKey:
     if not isinstance(key.curve, SECP256R1):
         raise _wrong_key()
     point = key.public_numbers()
-    x, y = (_base64url(number.to_bytes(32, "big")) for number in (point.x, point.y))
+    x, y = (encode(number.to_bytes(32, "big")) for number in (point.x, point.y))
     members = {"crv": "P-256", "kty": "EC", "x": x, "y": y}
     spelled = json.dumps(members, separators=(",", ":"), sort_keys=True)
-    return PublishedKey(_base64url(hashlib.sha256(spelled.encode()).digest()), x, y, key)
+    return PublishedKey(encode(hashlib.sha256(spelled.encode()).digest()), x, y, key)
 
 
 def _wrong_key() -> ValueError:
     return ValueError(
         f"BN_SIGNING_KEY_FILE holds something else than plain keys of the curve P-256; {_HOW}"
     )
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,7 +1,5 @@
 """Access tokens and passwords: the only room that knows python-jose and Argon2."""
 
-import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -17,6 +15,7 @@ from jose import jwk, jwt
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from api.base64url import decode, encode
 from api.signing import SigningKeys
 
 ISSUER = "boundary-notes"
@@ -157,12 +156,9 @@ def _three_parts(token: str) -> list[str]:
 def _canonical(part: str) -> bytes:
     """Decode base64url that has exactly one spelling; python-jose would take several."""
     try:
-        decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    except binascii.Error as error:
+        return decode(part)
+    except ValueError as error:
         raise InvalidToken from error
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != part:
-        raise InvalidToken
-    return decoded
 
 
 def _is_plain(signature: bytes) -> bool:
@@ -177,7 +173,7 @@ def _with_the_smaller_s(token: str) -> str:
     if _is_plain(raw):
         return token
     other = raw[:32] + (_ORDER - int.from_bytes(raw[32:])).to_bytes(32)
-    return f"{content}.{base64.urlsafe_b64encode(other).rstrip(b'=').decode()}"
+    return f"{content}.{encode(other)}"
 
 
 class Passwords:
