@@ -92,17 +92,32 @@ ENTER = "app.clinic_id"
 """The setting that PostgreSQL's policies compare each row with, for one transaction."""
 
 
+class LostBeforeBeginning(asyncpg.InterfaceError):  # type: ignore[misc]
+    """The connection was gone when a transaction was to begin on it: nothing was sent."""
+
+
 class WalledConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that enters a clinic by the very message that begins the transaction."""
 
     entering: UUID | None = None
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - the driver's own
-        """Run a command of the driver's own; BEGIN takes the clinic along."""
+        """Run a command of the driver's own; BEGIN takes the clinic along.
+
+        Raises LostBeforeBeginning where BEGIN was not carried out.
+        """
         clinic_id, self.entering = self.entering, None
-        if clinic_id is not None and query == "BEGIN;":
+        begins = query == "BEGIN;"
+        if clinic_id is not None and begins:
             query += f" SET LOCAL {ENTER} = '{UUID(str(clinic_id))}';"
-        status: str = await super().execute(query, *args, timeout=timeout)
+        try:
+            status: str = await super().execute(query, *args, timeout=timeout)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if not begins:
+                raise
+            # the driver may not have noticed yet that nobody is there
+            self.terminate()
+            raise LostBeforeBeginning(type(error).__name__) from error
         return status
 
 
