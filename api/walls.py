@@ -101,6 +101,12 @@ class WalledConnection(asyncpg.Connection):  # type: ignore[misc]
 
     entering: UUID | None = None
 
+    def transaction(self, **options: Any) -> Any:
+        """Prepare a transaction. Raises LostBeforeBeginning where the driver knows it already."""
+        if self.is_closed():
+            raise LostBeforeBeginning("closed")
+        return super().transaction(**options)
+
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - the driver's own
         """Run a command of the driver's own; BEGIN takes the clinic along.
 

@@ -41,6 +41,8 @@ READS_ARE_JOURNALLED = False
 """Whether a case that was shown has an entry, as it must."""
 
 READY_WITHIN = 10
+"""Seconds, without those for which the server was kept waiting for a processor by others."""
+PATIENCE = 60
 CLIENTS = 8
 REFRESHED_AFTER = 240
 """Seconds after which a token, which lives for ten minutes, is replaced."""
@@ -222,8 +224,8 @@ class Clinic:
 
     async def until_ready(self) -> None:
         """Wait until it is ready; that may take ten seconds."""
-        began = time.monotonic()
-        async with httpx.AsyncClient(base_url=self.url, timeout=READY_WITHIN) as http:
+        began, kept_waiting = time.monotonic(), self._kept_waiting()
+        async with httpx.AsyncClient(base_url=self.url, timeout=PATIENCE) as http:
             while True:
                 try:
                     answer = await http.get("/readyz")
@@ -232,9 +234,17 @@ class Clinic:
                 except httpx.TransportError:
                     pass
                 took = time.monotonic() - began
-                assert took < READY_WITHIN, self.log.read_text()[-2000:]
+                assert took < PATIENCE, self.log.read_text()[-2000:]
                 await asyncio.sleep(0.02)
-        self.ready_after.append(time.monotonic() - began)
+        took = time.monotonic() - began - (self._kept_waiting() - kept_waiting)
+        assert took < READY_WITHIN
+        self.ready_after.append(took)
+
+    def _kept_waiting(self) -> float:
+        """Give the seconds for which the server's process could have run, but others did."""
+        assert self._process is not None
+        told = Path(f"/proc/{self._process.pid}/schedstat")
+        return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0
 
     def kill(self) -> None:
         """Kill the server, without a word to it."""
