@@ -7,9 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from subprocess import DEVNULL
 
 import anyio
@@ -22,26 +20,12 @@ from api.crypto import KeyEncryptionKeys, new_key
 from api.db import Transaction
 from api.main import migration_head
 from api.routes.health import Readiness
-from tests.conftest import NOON, migrate
-from tests.postgres import Server, runtime_url, server_of_our_own
+from tests.conftest import NOON
+from tests.postgres import Server
 from tests.test_cli import READY_WITHIN, ROOT, environment
 from tests.world import SETTINGS, Urls, World, ok, open_world
 
 # ----------------------------------------------------------------------------- lost connections
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """A server that may be restarted: nobody else's tests use it."""
-    with server_of_our_own(durable=True) as running:
-        migrate(running.url)
-        yield running
-
-
-@pytest.fixture
-def own_urls(server: Server) -> Urls:
-    """The addresses of that server's database."""
-    return Urls(runtime_url(server.url), server.url)
 
 
 def restart(server: Server) -> None:
@@ -52,12 +36,12 @@ def restart(server: Server) -> None:
 
 @pytest.mark.parametrize("is_noticed", [False, True])
 async def test_postgresql_may_restart_between_two_requests(
-    is_noticed: bool, server: Server, own_urls: Urls
+    is_noticed: bool, own_server: Server, own_urls: Urls
 ) -> None:
     async with open_world(own_urls, NOON) as world:
         case = await world.clinician.case()
         await _read_at_once(world, case["id"])
-        restart(server)
+        restart(own_server)
         if is_noticed:
             await anyio.sleep(0.1)
         assert await _read_at_once(world, case["id"]) == {200}
@@ -71,19 +55,19 @@ async def _read_at_once(world: World, case_id: str) -> set[int]:
 
 
 async def test_without_a_second_try_they_fail(
-    server: Server, own_urls: Urls, monkeypatch: pytest.MonkeyPatch
+    own_server: Server, own_urls: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def once(tx: Transaction, ask):  # type: ignore[no-untyped-def]
         return await ask()
 
     async with open_world(own_urls, NOON) as world:
         case = await world.clinician.case()
-        restart(server)
+        restart(own_server)
         monkeypatch.setattr(Transaction, "_begin_with", once)
         assert (await world.clinician.get(f"/v1/cases/{case['id']}")).status_code == 503
 
 
-async def test_what_has_begun_is_not_tried_again(server: Server, own_urls: Urls) -> None:
+async def test_what_has_begun_is_not_tried_again(own_server: Server, own_urls: Urls) -> None:
     async with open_world(own_urls, NOON) as world:
         asked = text("SELECT 1")
         async with world.database.transaction() as tx:
@@ -92,7 +76,7 @@ async def test_what_has_begun_is_not_tried_again(server: Server, own_urls: Urls)
             async with world.database.transaction() as tx:
                 connection = await tx.connection()
                 await connection.execute(asked)
-                restart(server)
+                restart(own_server)
                 await connection.execute(asked)
 
 
@@ -105,14 +89,6 @@ async def test_a_transaction_that_sits_idle_is_ended(own_urls: Urls) -> None:
 
 
 # ------------------------------------------------------------------------------------ readiness
-
-
-@pytest.fixture
-def new_urls(tmp_path: Path) -> Urls:
-    """The address of a new SQLite file."""
-    url = f"sqlite+aiosqlite:///{tmp_path / 'clinic.db'}"
-    migrate(url)
-    return Urls(url, url)
 
 
 @pytest.fixture(params=["new_urls", "own_urls"])
