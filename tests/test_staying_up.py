@@ -15,10 +15,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlmodel import select
 
 from api.crypto import KeyEncryptionKeys, new_key
 from api.db import Transaction
 from api.main import migration_head
+from api.models import Supervision
 from api.routes.health import Readiness
 from tests.conftest import NOON
 from tests.postgres import Server
@@ -78,6 +80,29 @@ async def test_what_has_begun_is_not_tried_again(own_server: Server, own_urls: U
                 await connection.execute(asked)
                 restart(own_server)
                 await connection.execute(asked)
+
+
+async def test_rows_that_were_to_be_written_are_not_dropped_by_a_second_try(
+    own_server: Server, own_urls: Urls
+) -> None:
+    async with open_world(own_urls, NOON) as world:
+        await world.clinician.case()
+        restart(own_server)
+        # beginning again would forget the row, and commit without it
+        with pytest.raises(DBAPIError):  # noqa: PT012 - raised by the last, let through by the block
+            async with world.database.transaction() as tx:
+                await tx.enter(world.clinician.clinic_id)
+                tx.add(
+                    Supervision(
+                        clinic_id=world.clinician.clinic_id,
+                        supervisor_id=world.stranger.id,
+                        clinician_id=world.colleague.id,
+                        starts_on=NOON.date(),
+                        created_at=tx.now,
+                        updated_at=tx.now,
+                    )
+                )
+                await tx.exec(select(Supervision))
 
 
 async def test_a_transaction_that_sits_idle_is_ended(own_urls: Urls) -> None:
