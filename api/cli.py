@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, bootstrap, worker, openapi, demo."""
+"""The command line: serve, migrate, bootstrap, worker, backup, restore, openapi, demo."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -17,11 +18,14 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.backups import BackupError, back_up, sqlite_file
+from api.backups import restore as put_back
 from api.db import Database
 from api.demo import run_demo
 from api.founding import found_clinic
+from api.gate import PATIENCE
 from api.logs import configure_logs
-from api.main import create_app, migrations
+from api.main import create_app, known_revisions, migration_head, migrations
 from api.rotation import rotate, why_not_opened
 from api.runtime_role import grant_to_runtime_role, why_unsafe
 from api.settings import Settings, random_secret
@@ -59,7 +63,7 @@ def serve(
         # the server's own access log would show query strings: a client's reference may be there
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=PATIENCE,
     )
 
 
@@ -123,6 +127,37 @@ def rotate_keys(
     database = Database(chosen.owner_database_url, keys=chosen.data_keys)
     asyncio.run(_rotate(database, clinic_keys=clinic_keys))
     typer.echo("Every clinic's keys are wrapped by the first data key.")
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="The copy to make.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an older copy.")] = False,  # noqa: FBT002 - an option, by name
+) -> None:
+    """Copy the SQLite database, also while it is served; no data key is in the copy."""
+    with _said_in_a_sentence():
+        back_up(sqlite_file(_settings().database_url), file, force=force)
+    typer.echo(f"{file.name} is a sound copy. The data keys are not in it: keep them elsewhere.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="The copy to put back.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the database.")] = False,  # noqa: FBT002 - as above
+) -> None:
+    """Put a copy in the place of the SQLite database, while neither server nor worker runs."""
+    settings = _settings()
+    names = frozenset() if settings.data_keys is None else settings.data_keys.names
+    with _said_in_a_sentence():
+        revision = put_back(
+            file,
+            sqlite_file(settings.database_url),
+            revisions=known_revisions(),
+            data_keys=names,
+            force=force,
+        )
+    typer.echo(f"The database is as it was in {file.name}.")
+    if revision != migration_head():
+        typer.echo("Its tables are older than this program: run python -m api migrate.")
 
 
 @app.command()
@@ -199,6 +234,16 @@ def _refuse_without_its_key(settings: Settings, url: str) -> None:
     """Stop where the data key set would not open what stands in the database."""
     if (reason := asyncio.run(why_not_opened(settings, url))) is not None:
         _stop(reason)
+
+
+@contextlib.contextmanager
+def _said_in_a_sentence() -> Iterator[None]:
+    try:
+        yield
+    except BackupError as error:
+        _stop(str(error))
+    except OSError as error:
+        _stop(f"That file cannot be read or written ({type(error).__name__}).")
 
 
 def _stop(reason: str) -> NoReturn:

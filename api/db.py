@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from fastapi import Depends, Request
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel import Session, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -25,6 +26,7 @@ from api.walls import (
     DRIVER,
     ENTERED,
     HERE,
+    LostBeforeBeginning,
     WalledConnection,
     WalledSession,
     confined,
@@ -37,8 +39,11 @@ Clock = Callable[[], datetime]
 Writer = Callable[["Transaction", list[dict[str, Any]]], Awaitable[None]]
 """Writes rows of one kind, all at once."""
 
+T = TypeVar("T")
+
 STATEMENT_TIMEOUT = 5_000
 LOCK_TIMEOUT = 2_000
+IDLE_IN_TRANSACTION_TIMEOUT = 60_000
 SQLITE_BUSY_TIMEOUT = 5_000
 CONNECT_TIMEOUT = 2
 QUEUE_TIMEOUT = 5
@@ -176,21 +181,39 @@ class Transaction:
         return await self._safe.unlock(self._ask, self._here, anew=anew)
 
     async def _ask(self, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
-        self._has_begun = True
         if self._walled:
             params = {**(params or {}), HERE: self._here}
             statement = confined(statement)
-        return await self._session.exec(statement, params=params)
+        if self._has_begun:
+            return await self._session.exec(statement, params=params)
+        return await self._begin_with(lambda: self._session.exec(statement, params=params))
+
+    async def _begin_with(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask for the first time; where the connection was lost before that, on a fresh one."""
+        self._has_begun = True
+        # a session whose transaction failed forgets the rows it was to write
+        may_begin_again = not self._session.new
+        try:
+            return await ask()
+        except DBAPIError as error:
+            lost = isinstance(getattr(error.orig, "__cause__", None), LostBeforeBeginning)
+            if not (lost and may_begin_again):
+                raise
+        await self._session.rollback()
+        return await ask()
 
     async def _run(self, prepared: Prepared, params: Mapping[str, Any] | None) -> Rows:
         """Run what was compiled before, on the bare connection."""
         if not self._walled:
             return Rows((await self._ask(prepared.statement, params)).all())
         await self.flush()
-        self._has_begun = True
-        params = {**(params or {}), HERE: self._here}
+        filled = {**(params or {}), HERE: self._here}
         statement = confined(prepared.statement)
-        return Rows(await self._session.run_sync(prepared.run, statement, params))
+
+        async def ask() -> list[Any]:
+            return await self._session.run_sync(prepared.run, statement, filled)
+
+        return Rows(await (ask() if self._has_begun else self._begin_with(ask)))
 
     async def _prepare_to_seal(self) -> None:
         session = self._session
@@ -200,11 +223,15 @@ class Transaction:
 
     async def ask_everywhere(self, question: AcrossClinics, **params: Any) -> Any:
         """Ask what must be asked before a clinic is known."""
-        self._has_begun = True
-        if self._is_postgresql:
-            connection = await self.connection()
+        if not self._is_postgresql:
+            self._has_begun = True
+            return await self._session.exec(question.plain, params=params)
+
+        async def ask() -> Any:
+            connection = await self._session.connection()
             return await connection.execute(question.guarded, params)
-        return await self._session.exec(question.plain, params=params)
+
+        return await (ask() if self._has_begun else self._begin_with(ask))
 
     async def connection(self) -> AsyncConnection:
         """Give the bare connection, which has only the database's own wall."""
@@ -330,6 +357,8 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
     settings = {
         "statement_timeout": str(STATEMENT_TIMEOUT),
         "lock_timeout": str(LOCK_TIMEOUT),
+        # a process that was cut off keeps no lock for ever
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT),
         "timezone": "UTC",
         # short statements: compiling them costs more than it saves
         "jit": "off",

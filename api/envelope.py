@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from api.errors import failed, refuse_http
+from api.gate import Gate
 
 LARGEST_BODY = 256 * 1024
 
@@ -26,33 +27,35 @@ log = structlog.get_logger("access")
 class Envelope:
     """The outermost room: nothing gets in too large, and nothing gets out but an answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self.app = app
+        self.gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send)
-        try:
-            if exchange.announces_too_much():
-                await exchange.refuse_as_too_large()
-            else:
-                await self.app(scope, exchange.receive, exchange.send)
-        except Exception as error:  # let out, its text would be in the server's log
-            await exchange.fail(error)
-        finally:
-            exchange.write_down()
+        exchange = _Exchange(scope, receive, send, self.gate)
+        with self.gate.answering():
+            try:
+                if exchange.announces_too_much():
+                    await exchange.refuse_as_too_large()
+                else:
+                    await self.app(scope, exchange.receive, exchange.send)
+            except Exception as error:  # let out, its text would be in the server's log
+                await exchange.fail(error)
+            finally:
+                exchange.write_down()
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, gate: Gate) -> None:
         self.request_id = str(uuid7())
         scope.setdefault("state", {})["request_id"] = self.request_id
-        self._scope, self._receive, self._send = scope, receive, send
+        self._scope, self._receive, self._send, self._gate = scope, receive, send, gate
         self._began = perf_counter()
         self._received = 0
         self._status: int | None = None
@@ -97,7 +100,10 @@ class _Exchange:
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         shows_a_page = self._scope["path"].startswith(_PAGES)
+        # the next request goes to a process that stays
+        leaving = [(b"connection", b"close")] if self._gate.closing else []
         return [
+            *leaving,
             (b"x-request-id", self.request_id.encode()),
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),

@@ -16,6 +16,7 @@ from api.access import journal_refusal
 from api.db import Clock, Database, utc_now
 from api.envelope import Envelope
 from api.errors import PROBLEM, Problem, add_error_handlers
+from api.gate import Gate
 from api.logs import configure_logs
 from api.pages import Bookmarks
 from api.routes import (
@@ -41,6 +42,7 @@ from api.routes import (
     totp,
     users,
 )
+from api.routes.health import Readiness
 from api.sessions import SessionTimes
 from api.settings import Settings
 from api.throttle import Throttle
@@ -64,12 +66,14 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     """Build the application on one database, with one clock."""
+    gate = Gate(settings.drain_seconds)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # what was loaded so far stays for ever: the collector need not walk it again and again
         gc.collect()
         gc.freeze()
+        gate.close_at_sigterm()
         yield
         await app.state.database.dispose()
 
@@ -85,8 +89,9 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     furnish(app, settings, clock)
+    app.state.gate = gate
     add_error_handlers(app, journal_refusal)
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, gate=gate)
     # a request knocks at one door after the other: the busiest come first
     for door in (
         cases,
@@ -155,7 +160,7 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     )
     app.state.passwords = Passwords(settings.password_checks_at_once)
     app.state.bookmarks = Bookmarks(secret)
-    app.state.migration_head = migration_head()
+    app.state.readiness = Readiness(settings.data_keys, migration_head())
 
 
 def app_from_environment() -> FastAPI:
@@ -169,6 +174,12 @@ def migrations() -> Config:
     config = Config(ROOT / "alembic.ini")
     config.set_main_option("script_location", str(ROOT / "alembic"))
     return config
+
+
+def known_revisions() -> frozenset[str]:
+    """Give every revision of the tables that this program can bring up to date."""
+    scripts = ScriptDirectory.from_config(migrations())
+    return frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def migration_head() -> str:

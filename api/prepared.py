@@ -37,6 +37,9 @@ class Prepared:
             cursor.execute(compiled.sql, compiled.values(params))
             found, description = cursor.fetchall(), cursor.description
         except dialect.loaded_dbapi.Error as error:
+            if dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor):
+                # asked once more the usual way, it fails the usual way: the pool is told, too
+                connection.exec_driver_sql("SELECT 1")
             raise _translated(error, dialect) from error
         finally:
             cursor.close()

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     throttle_storage_url: str = Field(default="async+memory://", pattern=r"^async\+")
     password_checks_at_once: int = Field(default=2, ge=1, le=64)
     pool_size: int = Field(default=10, ge=1, le=100)
+    drain_seconds: float = Field(default=0, ge=0, le=300)
 
     @model_validator(mode="after")
     def _refuse_a_weak_secret(self) -> Self:

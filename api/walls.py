@@ -96,6 +96,10 @@ ENTER = "app.clinic_id"
 """The setting that PostgreSQL's policies compare each row with, for one transaction."""
 
 
+class LostBeforeBeginning(asyncpg.InterfaceError):  # type: ignore[misc]
+    """The connection was gone when a transaction was to begin on it: nothing was sent."""
+
+
 class WalledConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that says two things in one message, which saves a round trip each time.
 
@@ -106,17 +110,31 @@ class WalledConnection(asyncpg.Connection):  # type: ignore[misc]
     entering: UUID | None = None
     parting: str | None = None
 
+    def transaction(self, **options: Any) -> Any:
+        """Prepare a transaction. Raises LostBeforeBeginning where the driver knows it already."""
+        if self.is_closed():
+            raise LostBeforeBeginning("closed")
+        return super().transaction(**options)
+
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - the driver's own
-        """Run a command of the driver's own; BEGIN takes the clinic along."""
+        """Run a command of the driver's own; BEGIN takes the clinic along.
+
+        Raises LostBeforeBeginning where BEGIN was not carried out.
+        """
         clinic_id, self.entering = self.entering, None
         parting, self.parting = self.parting, None
-        if clinic_id is not None and query == "BEGIN;":
+        begins = query == "BEGIN;"
+        if clinic_id is not None and begins:
             query += f" SET LOCAL {ENTER} = '{UUID(str(clinic_id))}';"
         elif parting is not None and query == "COMMIT;":
             query = f"{parting}; COMMIT;"
         try:
             status: str = await super().execute(query, *args, timeout=timeout)
-        except asyncpg.PostgresError:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if begins:
+                # the driver may not have noticed yet that nobody is there
+                self.terminate()
+                raise LostBeforeBeginning(type(error).__name__) from error
             if parting is not None:
                 # the driver takes a failed COMMIT for the end: a later one must not find it open
                 self.terminate()

@@ -9,7 +9,7 @@ from alembic import command
 
 from api.main import migrations
 from tests.matrix import TABLE, count_cells
-from tests.postgres import postgres, runtime_url
+from tests.postgres import Server, postgres, runtime_url, server_of_our_own
 from tests.world import Urls, World, open_world
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -54,6 +54,28 @@ def sqlite_urls(tmp_path_factory: pytest.TempPathFactory) -> Urls:
     return Urls(url, url)
 
 
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[Server]:
+    """A durable PostgreSQL that a test may restart, with the newest tables; few tests share it."""
+    with server_of_our_own(durable=True) as server:
+        migrate(server.url)
+        yield server
+
+
+@pytest.fixture
+def own_urls(own_server: Server) -> Urls:
+    """The addresses of that server's first database."""
+    return Urls(runtime_url(own_server.url), own_server.url)
+
+
+@pytest.fixture
+def new_urls(tmp_path: Path) -> Urls:
+    """The address of a new SQLite file with the newest tables."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'clinic.db'}"
+    migrate(url)
+    return Urls(url, url)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def urls(request: pytest.FixtureRequest) -> Urls:
     """Each test that touches a database runs on both."""
@@ -78,6 +100,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how much the matrix asks."""
     played = len(TABLE), count_cells()
+    for report in (each for of in terminalreporter.stats.values() for each in of):
+        if getattr(report, "when", None) == "call":
+            for name, sentence in report.user_properties:
+                if name == "say":
+                    terminalreporter.write_line(str(sentence))
     terminalreporter.write_line(
         "the matrix of who may do what: {} operations, {} cells on each database, "
         "and as many mutants as operations".format(*played)

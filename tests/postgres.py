@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -45,15 +46,51 @@ def postgres(*, durable: bool = False) -> Iterator[str]:
     if given := os.environ.get("BN_TEST_DATABASE_URL"):
         yield given
         return
+    with server_of_our_own(durable=durable) as server:
+        yield server.url
+
+
+@dataclass
+class Server:
+    """A server that is stopped at once and started again in its folder; its programs beside it."""
+
+    folder: Path
+    binaries: Path
+    options: tuple[str, ...]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """A superuser's SQLAlchemy URL."""
+        return f"postgresql+asyncpg://postgres@/postgres?host={quote(str(self.folder))}"
+
+    def start(self) -> None:
+        """Start, after whatever end the last one had, and wait until it takes connections."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = _start(
+                self.folder, log, self.binaries / "postgres", "-Ddata", "-k", *self.options
+            )
+        _wait_until_ready(self.process, self.folder)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop: SIGINT ends every transaction first, SIGQUIT leaves all as in a power cut."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            _ended(self.process)
+
+
+@contextmanager
+def server_of_our_own(*, durable: bool = False) -> Iterator[Server]:
+    """Yield a running server that no other test uses, whatever the environment says."""
     reasons = []
     with ExitStack() as running:
         for source, binaries in _found():
             try:
-                url = running.enter_context(_server(binaries, () if durable else _FAST))
+                server = running.enter_context(_server(binaries, () if durable else _FAST))
             except (OSError, shutil.Error, subprocess.SubprocessError) as error:
                 reasons.append(f"{source}: {error}")
             else:
-                yield url
+                yield server
                 return
     raise RuntimeError("; ".join(["No PostgreSQL starts here", *(reasons or ["none was found"])]))
 
@@ -98,7 +135,7 @@ def _found() -> Iterator[tuple[str, Path]]:
 
 
 @contextmanager
-def _server(binaries: Path, settings: tuple[str, ...]) -> Iterator[str]:
+def _server(binaries: Path, settings: tuple[str, ...]) -> Iterator[Server]:
     with _private_folder() as folder:
         try:
             version = _run(folder, binaries / "postgres", "--version")
@@ -109,15 +146,13 @@ def _server(binaries: Path, settings: tuple[str, ...]) -> Iterator[str]:
             raise OSError(f"{binaries} has {version.strip()!r}, and {_OLDEST} is the oldest to do")
         how = ("--auth=trust", "-Upostgres", "--no-sync", "--encoding=UTF8", "--locale=C")
         _run(folder, binaries / "initdb", "-Ddata", *how)
-        options = [f"-c{setting}" for setting in (*_ALWAYS, *settings)]
-        with (folder / "log").open("wb") as log:
-            server = _start(folder, log, binaries / "postgres", "-Ddata", "-k", folder, *options)
+        options = (str(folder), *(f"-c{setting}" for setting in (*_ALWAYS, *settings)))
+        server = Server(folder, binaries, options)
         try:
-            _wait_until_ready(server, folder)
-            yield f"postgresql+asyncpg://postgres@/postgres?host={quote(str(folder))}"
+            server.start()
+            yield server
         finally:
-            server.send_signal(signal.SIGINT)  # a fast shutdown
-            _ended(server)
+            server.stop()
 
 
 @contextmanager
@@ -157,10 +192,16 @@ def _give_away(*paths: Path) -> None:
 
 def _wait_until_ready(server: subprocess.Popen[bytes], folder: Path) -> None:
     state, deadline = folder / "data" / "postmaster.pid", time.monotonic() + _PATIENCE
-    while not (state.exists() and state.read_text().rstrip().endswith("ready")):
+    while not _is_ready(server, state):
         if server.poll() is not None or time.monotonic() > deadline:
             raise OSError((folder / "log").read_text(errors="replace").strip())
         time.sleep(0.02)
+
+
+def _is_ready(server: subprocess.Popen[bytes], state: Path) -> bool:
+    # what the last one left may still be there
+    lines = state.read_text().splitlines() if state.exists() else []
+    return len(lines) > 7 and lines[0] == str(server.pid) and lines[7].strip() == "ready"
 
 
 def _run(folder: Path, *command: str | Path) -> str:

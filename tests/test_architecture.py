@@ -16,7 +16,7 @@ API = Path(__file__).parent.parent / "api"
 FLOORS = (
     {"vocabulary", "base64url"},
     {"crypto", "signing"},
-    {"settings", "logs"},
+    {"settings", "logs", "gate", "backups"},
     {"domain.values"},
     {"domain.details", "domain.thresholds", "domain.permissions", "domain.lifecycles"},
     {"domain.facts"},

@@ -1,14 +1,29 @@
 """Whether the process lives, and whether it is ready to answer."""
 
+from time import monotonic
 from typing import Literal
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
 
-from api.db import Database
+from api.crypto import KeyEncryptionKeys
+from api.db import AcrossClinics, Database, Transaction
 from api.domain.values import Output
 from api.errors import Unavailable
+from api.gate import Gate
 from api.intake import StrictRoute
+from api.models import ClinicKey
+
+KEYS_LOOKED_AT_EVERY = 10
+"""Seconds for which the data keys that were in use are taken to be those that are."""
+
+_REVISION = sa.text("SELECT version_num FROM alembic_version")
+_DATA_KEYS = AcrossClinics(
+    plain=sa.select(col(ClinicKey.wrapped_by)).distinct(),
+    guarded=sa.text("SELECT name FROM data_key_names()"),
+)
 
 router = APIRouter(tags=["health"], route_class=StrictRoute)
 
@@ -19,6 +34,28 @@ class Health(Output):
     status: Literal["ok"]
 
 
+class Readiness:
+    """What this process expects of the database: its tables' revision, and keys that unwrap."""
+
+    def __init__(self, keys: KeyEncryptionKeys | None, revision: str) -> None:
+        self._names = frozenset() if keys is None else keys.names
+        self._revision = revision
+        self._unlocked_until = 0.0
+
+    async def is_met(self, tx: Transaction) -> bool:
+        """Tell whether it is as expected. Raises SQLAlchemyError, OSError: it does not answer."""
+        (revision,) = (await tx.ask_everywhere(AcrossClinics(_REVISION, _REVISION))).one()
+        return revision == self._revision and await self._unlocks(tx)
+
+    async def _unlocks(self, tx: Transaction) -> bool:
+        if monotonic() < self._unlocked_until:
+            return True
+        in_use = {name for (name,) in (await tx.ask_everywhere(_DATA_KEYS)).all()}
+        if in_use <= self._names:
+            self._unlocked_until = monotonic() + KEYS_LOOKED_AT_EVERY
+        return in_use <= self._names
+
+
 @router.get("/healthz")
 async def is_alive() -> Health:
     """Tell that the process answers."""
@@ -27,15 +64,20 @@ async def is_alive() -> Health:
 
 @router.get("/readyz")
 async def is_ready(request: Request) -> Health:
-    """Tell that the database answers and has the tables this program expects; else 503."""
+    """Tell that the database answers with the tables and keys that are expected; else 503.
+
+    A process that was told to leave is not ready either.
+    """
+    gate: Gate = request.app.state.gate
     database: Database = request.app.state.database
+    readiness: Readiness = request.app.state.readiness
+    if gate.closing:
+        raise Unavailable
     try:
         async with database.transaction() as tx:
-            connection = await tx.connection()
-            found = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
-            revision = found.scalar()
+            is_met = await readiness.is_met(tx)
     except (SQLAlchemyError, OSError) as error:
         raise Unavailable from error
-    if revision != request.app.state.migration_head:
+    if not is_met:
         raise Unavailable
     return Health(status="ok")
