@@ -18,6 +18,8 @@ from api.envelope import Envelope
 from api.errors import PROBLEM, Problem, add_error_handlers
 from api.logs import configure_logs
 from api.pages import Bookmarks
+from api.repeats import DoneBefore, Fingerprints
+from api.replays import show_again
 from api.routes import (
     auth,
     break_glass,
@@ -84,6 +86,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     )
     furnish(app, settings, clock)
     add_error_handlers(app, journal_refusal)
+    app.add_exception_handler(DoneBefore, show_again)
     app.add_middleware(Envelope)
     # a request knocks at one door after the other: the busiest come first
     for door in (
@@ -151,6 +154,7 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     )
     app.state.passwords = Passwords(settings.password_checks_at_once)
     app.state.bookmarks = Bookmarks(secret)
+    app.state.fingerprints = Fingerprints(secret)
     app.state.migration_head = migration_head()
 
 

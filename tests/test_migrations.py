@@ -100,7 +100,7 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         path = f"/v1/cases/{case['id']}/consultations"
         asked = made(await world.clinician.post(path, {**question, "released": True}))
         path = f"/v1/consultations/{asked['id']}"
-        ok(await world.clinician.post(f"{path}/request"))
+        ok(await world.clinician.post(f"{path}/request", headers={"Idempotency-Key": "once"}))
         ok(await world.here["consultant"].post(f"{path}/decline", {"reason": "no time"}))
         away = {"user_id": str(world.stranger.id)}
         made(await world.admin.post(f"/v1/cases/{case['id']}/recusals", away))
