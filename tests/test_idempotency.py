@@ -2,6 +2,12 @@
 
 import asyncio
 import hashlib
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -13,12 +19,25 @@ from sqlmodel import SQLModel, col, select
 
 from api import flagging, identity
 from api.intake import KEY
-from api.models import Incident, JournalEntry, RepeatableRequest, Supervision, User
+from api.models import Case, Incident, JournalEntry, RepeatableRequest, Supervision, User
 from api.vocabulary import Role, Scope
 from tests.conftest import NOON
 from tests.matrix import TABLE, Row
 from tests.scene import Scene, set_scene
-from tests.world import Person, Urls, World, incident, made, ok, open_world, promise, software
+from tests.test_cli import serving
+from tests.world import (
+    DATA_KEY,
+    SETTINGS_SECRET,
+    Person,
+    Urls,
+    World,
+    incident,
+    made,
+    ok,
+    open_world,
+    promise,
+    software,
+)
 
 CANARY = "a heron stood in the reeds"
 
@@ -390,3 +409,109 @@ async def _sent_twice(scene: Scene, row: Row) -> str | None:
                 return None if again.status_code == 404 else f"shown again: {again.status_code}"
             return None if alike(first, again) else f"not alike: {again.text[:300]}"
     return f"nobody could: {first.text}"
+
+
+# -------------------------------------------------------------------- connections that are cut
+
+KEYS, CLIENTS = 100, 16
+CUT = 0.3
+"""The share of requests whose sender hangs up instead of reading the answer."""
+
+
+@dataclass
+class Storm:
+    """The same requests, sent again and again to a real server by clients that may hang up."""
+
+    url: str
+    token: str
+    chance: random.Random = field(default_factory=lambda: random.Random(20260302))
+    answers: dict[int, set[bytes]] = field(default_factory=dict)
+    statuses: Counter[int] = field(default_factory=Counter)
+    cut: int = 0
+
+    async def rage(self, times: int) -> None:
+        """Send each key so many times, in any order, and at last once more to read it."""
+        waiting = [number for number in range(KEYS) for _ in range(times - 1)]
+        self.chance.shuffle(waiting)
+        await asyncio.gather(*(self._client(waiting, CUT) for _ in range(CLIENTS)))
+        await self._client(list(range(KEYS)), 0)
+
+    async def _client(self, waiting: list[int], cut: float) -> None:
+        reader, writer = await self._connect()
+        while waiting:
+            number = waiting.pop()
+            if self.chance.random() >= cut:
+                writer.write(self._request(number))
+                await self._read(reader, number)
+                continue
+            await self._hang_up(writer, number)
+            reader, writer = await self._connect()
+        writer.close()
+
+    async def _hang_up(self, writer: asyncio.StreamWriter, number: int) -> None:
+        request = self._request(number)
+        # some do not even get to the end of what they say
+        upto = len(request) if self.chance.random() < 0.7 else self.chance.randrange(len(request))
+        writer.write(request[:upto])
+        await asyncio.sleep(self.chance.choice((0, 0.002, 0.01)))
+        writer.transport.abort()
+        self.cut += 1
+
+    async def _read(self, reader: asyncio.StreamReader, number: int) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        self.statuses[int(head.split()[1])] += 1
+        self.answers.setdefault(number, set()).add(await reader.readexactly(length))
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return await asyncio.open_connection(host, int(port))
+
+    def _request(self, number: int) -> bytes:
+        body = json.dumps({"client_ref": f"ref-{number}"})
+        lines = (
+            "POST /v1/cases HTTP/1.1",
+            "Host: notes.test",
+            f"Authorization: Bearer {self.token}",
+            f"{KEY}: key-{number}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+        )
+        return "\r\n".join((*lines, "", body)).encode()
+
+
+@pytest.mark.parametrize(
+    "times",
+    [20, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
+)
+async def test_a_hundred_keys_sent_again_and_again_make_a_hundred_rows(
+    postgresql_urls: Urls, times: int, say: Callable[[str], None]
+) -> None:
+    settings = {
+        "database_url": postgresql_urls.runtime,
+        "secret_key": SETTINGS_SECRET.get_secret_value(),
+        "data_key": DATA_KEY.get_secret_value(),
+    }
+    async with open_world(postgresql_urls, datetime.now(UTC)) as world:
+        token = await world.token_of(world.clinician)
+        with serving(settings) as url:
+            storm = Storm(url, token)
+            await storm.rage(times)
+        rows = await _count_all(world, Case), await _count_all(world, RepeatableRequest)
+    say(
+        f"idempotency keys: {KEYS} keys sent {times} times each, {storm.cut} connections cut: "
+        f"{rows[0]} rows; {storm.statuses.total()} answers read, "
+        f"{sum(map(len, storm.answers.values()))} different ones"
+    )
+    assert storm.statuses.keys() == {201}
+    assert storm.statuses.total() + storm.cut == KEYS * times
+    assert storm.cut >= KEYS * times * CUT / 2
+    assert rows == (KEYS, KEYS)
+    assert [len(answers) for answers in storm.answers.values()] == [1] * KEYS
+
+
+async def _count_all(world: World, model: Any) -> int:
+    async with world.owner.transaction() as tx:
+        of_clinic = sa.select(sa.func.count()).where(model.clinic_id == world.clinician.clinic_id)
+        found: int = (await (await tx.connection()).execute(of_clinic)).scalar_one()
+        return found
