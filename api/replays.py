@@ -78,7 +78,7 @@ async def _read(request: Request, path: str) -> Response:
 def _tells_of_flags(model: Any, shown: dict[str, Any]) -> bool:
     """Tell whether a write answers with the flags it raised, beside what is shown."""
     models: Iterable[Any] = get_args(model) or (model,)
-    return any({*shown, _FLAGS} == set(each.model_fields) for each in models)
+    return any({*shown, _FLAGS} == set(getattr(each, "model_fields", ())) for each in models)
 
 
 async def _flags(request: Request, done: DoneBefore) -> list[FlagRead]:
