@@ -1,7 +1,7 @@
 """The engine, and one transaction for each request, within the walls of one clinic."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from fastapi import Depends, Request
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel import Session, col, select
@@ -38,6 +39,8 @@ from api.walls import (
 Clock = Callable[[], datetime]
 Writer = Callable[["Transaction", list[dict[str, Any]]], Awaitable[None]]
 """Writes rows of one kind, all at once."""
+Ending = Callable[["Transaction"], Awaitable[None]]
+"""What is done once all else is, and may look back at it."""
 
 T = TypeVar("T")
 
@@ -110,6 +113,8 @@ class Transaction:
         self._safe = session.info[SAFE] = Safe(keyring)
         self._walled = walled
         self._last: dict[Writer, list[dict[str, Any]]] = {}
+        self._kept_back: dict[Writer, list[dict[str, Any]]] = {}
+        self._endings: list[Ending] = []
         self._entered: UUID | None = None
         self._has_begun = False
         self._is_ending = False
@@ -245,6 +250,25 @@ class Transaction:
     def write_last(self, write: Writer, row: dict[str, Any]) -> None:
         """Keep a row that is written just before the commit, in one go with others of its kind."""
         self._last.setdefault(write, []).append(row)
+        self._kept_back.setdefault(write, []).append(row)
+
+    def kept_back(self, write: Writer) -> Sequence[dict[str, Any]]:
+        """Give all rows that were left to one writer, in their order, written already or not."""
+        return self._kept_back.get(write, ())
+
+    def end_with(self, ending: Ending) -> None:
+        """Do this just before the commit; never, where something was raised before."""
+        self._endings.append(ending)
+
+    async def insert_unless_there(self, table: sa.Table, row: dict[str, Any]) -> None:
+        """Insert a row of the clinic entered, unless a unique one like it is there.
+
+        Where another transaction is just writing one, wait for its end.
+        """
+        self._refuse_elsewhere(row["clinic_id"])
+        connection = await self._session.connection()
+        dialect = postgresql if self._is_postgresql else sqlite
+        await connection.execute(dialect.insert(table).values(row).on_conflict_do_nothing())
 
     async def insert(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         """Insert rows of the clinic entered; RuntimeError for a row of another."""
@@ -258,7 +282,9 @@ class Transaction:
         await connection.execute(sa.insert(table), rows if len(rows) > 1 else rows[0])
 
     async def end(self) -> None:
-        """Write all that was kept back, with the commit that follows at once where that is it."""
+        """Do what was to be done at the end, and write what was kept back with the commit."""
+        for ending in self._endings:
+            await ending(self)
         await self.flush()
         self._is_ending = len(self._last) == 1
         await self.finish()

@@ -178,9 +178,9 @@ def add_error_handlers(app: FastAPI, witness: Witness) -> None:
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, refuse_http)
-    app.add_exception_handler(SQLAlchemyError, _database_failed)
-    app.add_exception_handler(OSError, _database_failed)
-    app.add_exception_handler(StorageError, _database_failed)
+    app.add_exception_handler(SQLAlchemyError, database_failed)
+    app.add_exception_handler(OSError, database_failed)
+    app.add_exception_handler(StorageError, database_failed)
     app.add_exception_handler(ResponseValidationError, failed)
 
 
@@ -255,7 +255,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     )
 
 
-async def _database_failed(request: Request, error: Exception) -> Response:
+async def database_failed(request: Request, error: Exception) -> Response:
+    """Answer a failure of the database: 503 where it may pass, else a mistake of ours."""
     # a timeout or a lost connection may pass; anything else is ours to mend
     if isinstance(error, PoolTimeout | OSError | StorageError) or (
         isinstance(error, DBAPIError) and not isinstance(error, IntegrityError | DataError)

@@ -15,6 +15,7 @@ from api.domain.permissions import Actor
 from api.errors import Forbidden, SignInAgain, Unauthorized
 from api.models import Clinic, ServiceAccount, SignIn, User
 from api.prepared import Prepared
+from api.repeats import only_once
 from api.tokens import Claims, InvalidToken
 from api.vocabulary import Role, Scope
 
@@ -88,6 +89,8 @@ async def _signed_in(
     request.state.signed_in = (tx.clinic, actor)
     if must_enrol and request.scope["route"].path not in _OPEN_BEFORE_ENROLMENT:
         raise Forbidden("This clinic asks for a second factor: enrol at /v1/me/totp first.")
+    # every operation passes here, so none can forget it
+    await only_once(request, tx, actor.id)
     return actor
 
 

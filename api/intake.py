@@ -1,16 +1,33 @@
-"""How a request is read: strict JSON, known parameters, the right media type."""
+"""How a request is read: strict JSON, known parameters, the right media type, a key of its own."""
 
 import json
 import math
+import re
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from api.errors import UnsupportedMediaType
+from api.errors import Invalid, UnsupportedMediaType
+
+KEY = "Idempotency-Key"
+"""The header that lets a request be sent again without being carried out again."""
+
+_KEY_POINTER = f"/header/{KEY}"
+_KEY_SCHEMA = {"type": "string", "pattern": "^[!-~]{1,200}$"}
+_IS_A_KEY = re.compile(r"[!-~]{1,200}").fullmatch
+_KEY_PARAMETER = {
+    "name": KEY,
+    "in": "header",
+    "required": False,
+    "description": "A word of your own for this request, new for each. Sent again with the same "
+    "body within 24 hours, nothing is done again: the answer shows the same record, as you may "
+    "see it now. With another body it is refused (422).",
+    "schema": _KEY_SCHEMA,
+}
 
 DEEPEST = 16
 """Levels of nesting that a body may have."""
@@ -29,7 +46,17 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that refuses unknown query parameters and bodies that are not strict JSON."""
+    """A route that refuses unknown query parameters and bodies that are not strict JSON.
+
+    Its POSTs may be sent again with the same idempotency key, and are carried out once.
+    """
+
+    repeatable: ClassVar[bool] = True
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if self.repeatable and "POST" in (self.methods or ()):
+            self.openapi_extra = {"parameters": [_KEY_PARAMETER]}
 
     def get_route_handler(self) -> Handler:
         """Wrap the ordinary handler with the checks that come before it."""
@@ -42,6 +69,8 @@ class StrictRoute(APIRoute):
 
         async def strictly(request: Request) -> Response:
             _refuse_unknown_parameters(request, known)
+            if request.method == "POST":
+                _refuse_other_keys(request, repeatable=self.repeatable)
             strict = _StrictRequest(request.scope, request.receive)
             if takes_json and not (may_be_absent and not await strict.body()):
                 _refuse_other_media(request)
@@ -50,6 +79,22 @@ class StrictRoute(APIRoute):
             return await handle(strict)
 
         return strictly
+
+
+class OneTimeRoute(StrictRoute):
+    """A route whose answers cannot be shown again: tokens, secrets, codes."""
+
+    repeatable = False
+
+
+def _refuse_other_keys(request: Request, *, repeatable: bool) -> None:
+    keys = request.headers.getlist(KEY)
+    if not keys:
+        return
+    if not repeatable:
+        raise Invalid(_KEY_POINTER, "What this answers is shown once; it takes no such key.")
+    if len(keys) > 1 or not _IS_A_KEY(keys[0]):
+        raise Invalid(_KEY_POINTER, "A key is 1 to 200 visible ASCII characters, sent once.")
 
 
 def _parse(body: bytes) -> Any:

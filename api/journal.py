@@ -1,6 +1,6 @@
 """The only writer of journal entries."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -173,6 +173,11 @@ def record_shown(
             is_read=True,
             purpose=purpose,
         )
+
+
+def told(tx: Transaction) -> Sequence[dict[str, Any]]:
+    """Give the entries of this transaction, in their order."""
+    return tx.kept_back(_append)
 
 
 _TABLE = SQLModel.metadata.tables[JournalEntry.__tablename__]

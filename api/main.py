@@ -19,6 +19,8 @@ from api.errors import PROBLEM, Problem, add_error_handlers
 from api.gate import Gate
 from api.logs import configure_logs
 from api.pages import Bookmarks
+from api.repeats import DoneBefore, Fingerprints
+from api.replays import show_again
 from api.routes import (
     auth,
     break_glass,
@@ -91,6 +93,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     furnish(app, settings, clock)
     app.state.gate = gate
     add_error_handlers(app, journal_refusal)
+    app.add_exception_handler(DoneBefore, show_again)
     app.add_middleware(Envelope, gate=gate)
     # a request knocks at one door after the other: the busiest come first
     for door in (
@@ -161,6 +164,7 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     app.state.passwords = Passwords(settings.password_checks_at_once)
     app.state.bookmarks = Bookmarks(secret)
     app.state.readiness = Readiness(settings.data_keys, migration_head())
+    app.state.fingerprints = Fingerprints(secret)
 
 
 def app_from_environment() -> FastAPI:

@@ -1,6 +1,6 @@
 """The worlds that tests live in: both databases, and always two clinics."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,6 +28,9 @@ UNMEASURED = {
 }
 """Rooms of tests that ask the same thousands of times: measuring what they reach doubles their
 time, and tells nothing that the other tests do not."""
+
+FIGURE = "figure"
+"""The name of the property that holds what a test has to say."""
 
 
 def migrate(url: str) -> None:
@@ -90,6 +93,17 @@ async def world(urls: Urls) -> AsyncIterator[World]:
         yield opened
 
 
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keep a sentence with a figure, which is printed at the end of the run."""
+
+    def keep(sentence: str) -> None:
+        # properties travel with the report, from the workers of xdist too
+        request.node.user_properties.append((FIGURE, sentence))
+
+    return keep
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the coverage of the longest rooms unmeasured."""
     for item in items:
@@ -98,7 +112,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much the matrix asks."""
+    """Say how much the matrix asks, and what the tests measured."""
     played = len(TABLE), count_cells()
     for report in (each for of in terminalreporter.stats.values() for each in of):
         if getattr(report, "when", None) == "call":
@@ -109,3 +123,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         "the matrix of who may do what: {} operations, {} cells on each database, "
         "and as many mutants as operations".format(*played)
     )
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    for report in reports:
+        for name, sentence in report.user_properties:
+            if name == FIGURE:
+                terminalreporter.write_line(sentence)

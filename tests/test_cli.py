@@ -50,14 +50,16 @@ def serving(settings: dict[str, str], *more: str, until: str = "/readyz") -> Ite
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "api", "serve", "--port", str(port), *more]
+    # into a pipe that nobody reads it could write only so much
+    quiet = subprocess.DEVNULL
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, cwd=ROOT, env=environment(settings), stdout=quiet, stderr=quiet
     ) as server:
         try:
             yield _once_answering(f"http://127.0.0.1:{port}", until)
         finally:
             server.terminate()
-            server.communicate(timeout=READY_WITHIN)
+            server.wait(READY_WITHIN)
 
 
 def _once_answering(url: str, path: str) -> str:

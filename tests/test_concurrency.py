@@ -1,14 +1,19 @@
 """Many at once: nothing is doubled, and nothing is lost."""
 
 import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
 from uuid import UUID
 
+import pytest
 from sqlmodel import col, select
 
 from api.models import Incident, JournalEntry
-from tests.world import World, incident, made, promise
+from tests.world import Person, World, incident, made, ok, promise
 
 AT_ONCE = 50
+EDITS = 20
 
 
 async def test_fifty_reports_at_once_leave_one_flag_a_rule_and_every_record(world: World) -> None:
@@ -77,6 +82,56 @@ async def test_of_many_changes_to_one_version_exactly_one_succeeds(world: World)
             )
         )
         assert found.one() == 2
+
+
+async def test_fifty_clients_change_one_case_and_lose_nothing(
+    world: World, say: Callable[[str], None]
+) -> None:
+    case = await world.clinician.case(agreed_sessions=1)
+    statuses = await _count_up(world.clinician, case, EDITS)
+    done = statuses[200]
+    shown = ok(await world.clinician.get(f"/v1/cases/{case['id']}"))
+    steps, lost = shown["version"] - 1, done - (shown["agreed_sessions"] - 1)
+    say(
+        f"edits of one record: {AT_ONCE} clients, {EDITS} tries each: {done} succeeded, "
+        f"{statuses[412]} came too late; {steps} version steps, {lost} lost updates"
+    )
+    assert (lost, steps) == (0, done)
+    assert done >= EDITS
+
+
+async def test_without_versions_updates_would_be_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.routes.cases.check_version", lambda *_: None)
+    case = await world.clinician.case(agreed_sessions=1)
+    done = (await _count_up(world.clinician, case, 2))[200]
+    shown = ok(await world.clinician.get(f"/v1/cases/{case['id']}"))
+    assert shown["version"] - 1 == done
+    assert shown["agreed_sessions"] - 1 < done
+
+
+async def _count_up(person: Person, case: dict[str, str], edits: int) -> Counter[int]:
+    """Let many clients read a number and write the next one; count what they are answered."""
+    path, chance = f"/v1/cases/{case['id']}", random.Random(20260302)
+    statuses: Counter[int] = Counter()
+
+    async def client() -> None:
+        for _ in range(edits):
+            read = await person.get(path)
+            # somebody thinks before they write, and others do not wait for them
+            await asyncio.sleep(chance.random() / 20)
+            if read.is_success:
+                body = {"agreed_sessions": read.json()["agreed_sessions"] + 1}
+                answer = await person.patch(path, body, int(read.headers["etag"].strip('"')))
+                statuses[answer.status_code] += 1
+            else:
+                statuses[read.status_code] += 1
+
+    await asyncio.gather(*(client() for _ in range(AT_ONCE)))
+    # whoever came too late, or waited too long for their turn, is told so
+    assert statuses.keys() <= {200, 412, 503}
+    return statuses
 
 
 async def test_fifty_cases_opened_at_once_with_one_reference_become_one(world: World) -> None:

@@ -101,7 +101,7 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         path = f"/v1/cases/{case['id']}/consultations"
         asked = made(await world.clinician.post(path, {**question, "released": True}))
         path = f"/v1/consultations/{asked['id']}"
-        ok(await world.clinician.post(f"{path}/request"))
+        ok(await world.clinician.post(f"{path}/request", headers={"Idempotency-Key": "once"}))
         ok(await world.here["consultant"].post(f"{path}/decline", {"reason": "no time"}))
         words = {"note_class": "progress", "body": "as it was"}
         note = made(await world.clinician.post(f"/v1/cases/{case['id']}/notes", words))

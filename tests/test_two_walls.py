@@ -72,7 +72,8 @@ async def _with_every_table(scene: Scene) -> Scene:
         case = await colleague.case()
         asked = (await colleague.post(f"/v1/cases/{case['id']}/consultations", released)).json()
         path = f"/v1/consultations/{asked['id']}"
-        assert (await colleague.post(f"{path}/request")).is_success
+        once = {"Idempotency-Key": "once"}
+        assert (await colleague.post(f"{path}/request", headers=once)).is_success
         assert (await people["consultant"].post(f"{path}/decline", {"reason": "no"})).is_success
         words = {"note_class": "progress", "body": "as it was"}
         note = (await colleague.post(f"/v1/cases/{case['id']}/notes", words)).json()

@@ -15,7 +15,7 @@ from api.db import Database, Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Output
 from api.errors import Invalid, Unauthorized
-from api.intake import StrictRoute
+from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import OneTimeCode, SignIn, User
 from api.sessions import (
@@ -31,7 +31,7 @@ from api.throttle import Throttle
 from api.tokens import AccessTokens, Claims, Passwords
 from api.totp import is_digits, step_of
 
-router = APIRouter(prefix="/v1/auth", tags=["sign-in"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/auth", tags=["sign-in"], route_class=OneTimeRoute)
 
 _NO_MATCH = (
     "Address and password do not match, or the second factor is missing or wrong. "

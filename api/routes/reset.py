@@ -16,14 +16,14 @@ from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Output, Password
 from api.errors import Forbidden, NotFound, Unauthorized
 from api.identity import require_recent_sign_in
-from api.intake import StrictRoute
+from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import OneTimeCode, User
 from api.sessions import account_at, end_sessions
 from api.throttle import Throttle
 from api.tokens import Passwords
 
-router = APIRouter(prefix="/v1", tags=["sign-in"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1", tags=["sign-in"], route_class=OneTimeRoute)
 
 LASTS = timedelta(hours=1)
 

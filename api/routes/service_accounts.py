@@ -17,14 +17,14 @@ from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Line, YesNo, absent, whole
 from api.errors import Conflict, NotFound
 from api.identity import require_recent_sign_in
-from api.intake import StrictRoute
+from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import ServiceAccount, ServiceSecret, SignIn
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.views import RecordRead
 from api.vocabulary import Scope
 
-router = APIRouter(prefix="/v1/service-accounts", tags=["people"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/service-accounts", tags=["people"], route_class=OneTimeRoute)
 
 LONGEST_DAYS = 90
 AT_ONCE = 2

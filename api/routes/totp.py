@@ -16,12 +16,12 @@ from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Output
 from api.errors import Conflict, Forbidden, Invalid
 from api.identity import require_recent_sign_in
-from api.intake import StrictRoute
+from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import Clinic, OneTimeCode, User
 from api.totp import new_secret, step_of, uri_of
 
-router = APIRouter(prefix="/v1/me/totp", tags=["sign-in"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/me/totp", tags=["sign-in"], route_class=OneTimeRoute)
 
 RECOVERY_CODES = 10
 

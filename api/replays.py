@@ -1,0 +1,99 @@
+"""Shows again what a request made that was carried out before: the record, as it is now."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
+from starlette.types import Message
+
+from api.db import Database
+from api.domain.permissions import may_see_case
+from api.errors import database_failed
+from api.journal import Happening, record_shown
+from api.models import Flag
+from api.repeats import DoneBefore
+from api.standing import find_case
+from api.views import FlagRead, flags_raised
+from api.vocabulary import Scope
+
+_FLAGS = "flags_raised"
+
+
+async def show_again(request: Request, done: Exception) -> Response:
+    """Answer by asking for the record as its own GET does, with the rights of today.
+
+    A refusal of that GET is the answer: whoever made a record may no longer see it.
+    """
+    assert isinstance(done, DoneBefore)  # noqa: S101 - the handler is registered for this class
+    if done.status == 204:
+        return Response(status_code=204)
+    answer = await _read(request, done.path)
+    if answer.status_code != 200:
+        return answer
+    shown = json.loads(bytes(answer.body))
+    if _tells_of_flags(request.scope["route"].response_model, shown):
+        try:
+            flags = await _flags(request, done)
+        except (SQLAlchemyError, OSError) as error:
+            return await database_failed(request, error)
+        shown[_FLAGS] = [flag.model_dump(mode="json") for flag in flags]
+    headers = {"ETag": answer.headers["ETag"]}
+    if done.status == 201:
+        headers["Location"] = done.path
+    return JSONResponse(shown, done.status, headers)
+
+
+async def _read(request: Request, path: str) -> Response:
+    """GET a record of this very application, as whoever asks."""
+    started: Message = {}
+    body = bytearray()
+
+    async def nothing() -> Message:
+        return {"type": "http.request"}
+
+    async def take(message: Message) -> None:
+        started.update(message)
+        body.extend(message.get("body", b""))
+
+    scope = {
+        **request.scope,
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "path_params": {},
+        "headers": [pair for pair in request.scope["headers"] if pair[0] == b"authorization"],
+        "state": dict(request.scope["state"]),
+    }
+    await request.app.router(scope, nothing, take)
+    answer = Response(bytes(body), started["status"])
+    answer.raw_headers = started["headers"]
+    return answer
+
+
+def _tells_of_flags(model: Any, shown: dict[str, Any]) -> bool:
+    """Tell whether a write answers with the flags it raised, beside what is shown."""
+    models: Iterable[Any] = get_args(model) or (model,)
+    return any({*shown, _FLAGS} == set(getattr(each, "model_fields", ())) for each in models)
+
+
+async def _flags(request: Request, done: DoneBefore) -> list[FlagRead]:
+    """Give the flags that were raised, as far as whoever asks may see them now."""
+    if done.case_id is None or not done.flag_ids:
+        return []
+    clinic, me = request.state.signed_in
+    database: Database = request.app.state.database
+    async with database.transaction(request.state.request_id) as tx:
+        await tx.enter(clinic.id, clinic.zone)
+        tx.withhold_sealed_text(unless=not me.is_software or Scope.narrative_read in me.scopes)
+        found = await find_case(tx, me, done.case_id)
+        if found is None or not may_see_case(found.standing):
+            return []
+        rows = await tx.exec(select(Flag).where(col(Flag.id).in_(done.flag_ids)))
+        seen = flags_raised(rows, found.standing)
+        record_shown(tx, Happening.flag_read, seen, actor_id=me.id, record_type="flag")
+        return seen
