@@ -16,6 +16,7 @@ from api.models import (
     Flag,
     GrantKind,
     Incident,
+    JournalEntry,
     Supervision,
     User,
 )
@@ -24,6 +25,7 @@ from api.vocabulary import Audience, ConsultationStatus, Role
 # Aliases of their own: the statement around them may be about the same tables. Made once, because
 # making one costs more than running a statement.
 _About = aliased(Incident)
+_Own = aliased(Case)
 _Watcher = aliased(User)
 _GRANTS = {kind: aliased(AccessGrant) for kind in GrantKind}
 
@@ -112,6 +114,22 @@ def visible_flags(tx: Transaction, me: Actor) -> ColumnElement[bool]:
         or_(col(Flag.restricted).is_(False), _supervised(tx, me)),
         or_(col(Flag.audience) == Audience.supervisor, treats),
     )
+
+
+def visible_entries(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which entries of the journal exist for somebody.
+
+    Privacy officers see all; everyone else what they did themselves, and what happened on their
+    own cases, but for what is restricted.
+    """
+    here = col(JournalEntry.clinic_id) == tx.clinic.id
+    if me.role == Role.privacy_officer:
+        return here
+    own = select(col(_Own.id)).where(
+        col(_Own.clinic_id) == tx.clinic.id, col(_Own.clinician_id) == me.id
+    )
+    on_own = and_(col(JournalEntry.case_id).in_(own), col(JournalEntry.restricted).is_(False))
+    return and_(here, or_(col(JournalEntry.actor_id) == me.id, on_own))
 
 
 def _supervised(tx: Transaction, me: Actor) -> ColumnElement[bool]:

@@ -1,0 +1,596 @@
+"""Seals of the journal: whatever is done to a sealed entry is found, with its place."""
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import rfc8785
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlmodel import SQLModel, col
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+from api import seals, verifying, worker
+from api.cli import app as cli
+from api.db import Database, Transaction
+from api.domain.merkle import leaf_hash, tree_root
+from api.models import Clinic, ClinicKey, JournalEntry, KeyPurpose, SealHead, SealLeaf
+from api.seals import (
+    ENTRY,
+    ENTRY_COLUMNS,
+    HEAD,
+    Head,
+    canonical,
+    entry_bytes,
+    lower_bound,
+    public_key_of,
+    seal_clinic,
+    signer_of_clinic,
+)
+from api.verifying import Verified, verify_clinic
+from tests.conftest import NOON
+from tests.world import DATA_KEY, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok
+
+ENTRIES, HEADS, LEAVES = (
+    SQLModel.metadata.tables[str(model.__tablename__)]
+    for model in (JournalEntry, SealHead, SealLeaf)
+)
+SCRIPT = Path(__file__).parent.parent / "docs" / "check_inclusion.py"
+TAMPERINGS = 500  # on each database
+HONEST = 50
+DAY_ONE = 1_780_000_000_000
+MINUTE = 60_000
+TREE = 9
+"""So few entries are sealed under one head here that there are full trees too."""
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def both_urls(request: pytest.FixtureRequest) -> Urls:
+    """Either database."""
+    found: Urls = request.getfixturevalue(f"{request.param}_urls")
+    return found
+
+
+@dataclass
+class Present:
+    """What the sealer takes for the time that ids are made at."""
+
+    now: int = DAY_ONE
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
+class Desk:
+    """Where journals are written by hand: both ways into the database, and the time."""
+
+    serving: Database
+    owner: Database
+    present: Present
+    chance: random.Random = field(default_factory=lambda: random.Random(7))
+
+    async def clinic(self) -> UUID:
+        """Found a clinic with nobody in it."""
+        async with self.owner.transaction() as tx:
+            clinic = Clinic(name="Fictional Clinic", created_at=tx.now, updated_at=tx.now)
+            await tx.enter(clinic.id)
+            tx.add(clinic)
+            await tx.flush()
+            for key in self.owner.keyring.forge(clinic.id, tx.now):
+                tx.add(key)
+        return clinic.id
+
+    async def write(self, clinic_id: UUID, ids: Sequence[UUID]) -> None:
+        """Write entries with these ids."""
+        async with self.serving.transaction() as tx:
+            await tx.enter(clinic_id)
+            if ids:
+                await tx.insert(ENTRIES, [entry(self.chance, clinic_id, each) for each in ids])
+
+    async def seal(self, clinic_id: UUID) -> int:
+        """Seal all that can be sealed."""
+        return await worker.seal(self.serving, clinic_id)
+
+    def id_at(self, milliseconds: int) -> UUID:
+        """Make an id as of an instant."""
+        return UUID(int=(milliseconds << 80) | (7 << 76) | self.chance.getrandbits(76))
+
+
+def entry(chance: random.Random, clinic_id: UUID, entry_id: UUID) -> dict[str, Any]:
+    """Write an entry like no other."""
+    some = [str(uuid4()) for _ in range(chance.randrange(4))]
+    return {
+        "clinic_id": clinic_id,
+        "id": entry_id,
+        "at": NOON + timedelta(microseconds=chance.randrange(10**12)),
+        "actor_id": chance.choice([None, uuid4()]),
+        "happening": chance.choice(["case.read", "flag.raised", "request.refused"]),
+        "case_id": chance.choice([None, uuid4()]),
+        "record_type": chance.choice([None, "case", "flag"]),
+        "record_ids": some,
+        "changed": chance.choice([[], ["phase"], ["phase", "setting"]]),
+        "restricted": chance.random() < 0.2,
+        "prompt": chance.random() < 0.2,
+        "is_read": chance.random() < 0.5,
+        "purpose": chance.choice([None, "legal"]),
+        "request_id": uuid4().hex,
+    }
+
+
+@pytest.fixture(scope="module")
+async def desk(both_urls: Urls) -> AsyncIterator[Desk]:
+    """Reach a database, with the sealer's time and the size of its trees in our hands."""
+    clock = Clock(NOON)
+    serving, owner = (
+        Database(url, keys=SETTINGS.data_keys, pool_size=4, clock=clock)
+        for url in (both_urls.runtime, both_urls.owner)
+    )
+    present = Present()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seals, "_present", present)
+        patch.setattr(seals, "LARGEST", TREE)
+        patch.setattr(worker, "LARGEST", TREE)
+        patch.setattr(verifying, "PAGE", 17)
+        patch.setattr(verifying, "WINDOW", 11)
+        yield Desk(serving, owner, present)
+    await serving.dispose()
+    await owner.dispose()
+
+
+@asynccontextmanager
+async def inside(desk: Desk, clinic_id: UUID) -> AsyncIterator[Transaction]:
+    """Work in a clinic as the owner of the tables."""
+    async with desk.owner.transaction() as tx:
+        await tx.enter(clinic_id)
+        yield tx
+
+
+# ------------------------------------------------------------------------------- honest journals
+
+
+async def live(desk: Desk) -> tuple[UUID, int, int]:
+    """Let a clinic live for a while; give it, its entries, and those not sealed at the end.
+
+    Entries are committed up to five minutes after their ids were made, the sealer comes now and
+    then, sometimes two at once, and the last entries wait for it.
+    """
+    chance, clinic_id = desk.chance, await desk.clinic()
+    start, lasts = desk.present.now, chance.choice([1, 30, 3000]) * MINUTE
+    entries = [chance.randrange(lasts) for _ in range(chance.randrange(60))]
+    events: list[tuple[int, UUID | None]] = [
+        (made + chance.choice([0, 0, chance.randrange(5 * MINUTE)]), desk.id_at(start + made))
+        for made in entries
+    ]
+    events += [(chance.randrange(lasts), None) for _ in range(chance.randrange(6))]
+    waiting: list[UUID] = []
+    unsealed = 0
+    for at, entry_id in sorted(events, key=lambda event: event[0]):
+        if entry_id is not None:
+            waiting.append(entry_id)
+            continue
+        desk.present.now = start + at
+        await desk.write(clinic_id, waiting)
+        waiting = []
+        await asyncio.gather(*(desk.seal(clinic_id) for _ in range(chance.choice([1, 1, 2]))))
+    await desk.write(clinic_id, waiting)
+    unsealed = len(waiting)
+    desk.present.now = start + lasts + 5 * MINUTE
+    return clinic_id, len(entries), unsealed
+
+
+async def test_an_honest_journal_raises_no_alarm(
+    desk: Desk, record_property: Callable[[str, object], None]
+) -> None:
+    for _ in range(HONEST):
+        clinic_id, entries, unsealed = await live(desk)
+        verified = await verify_clinic(desk.owner, clinic_id)
+        assert verified.difference is None, str(verified.difference)
+        assert (verified.entries, verified.not_yet_sealed) == (entries - unsealed, unsealed)
+        # the wait is over: what came late is sealed too, and still nothing is wrong
+        assert await desk.seal(clinic_id) == unsealed
+        verified = await verify_clinic(desk.owner, clinic_id)
+        assert verified[2:] == (entries, 0, None)
+    record_property("honest journals", HONEST)
+
+
+async def test_without_the_five_minutes_a_late_entry_would_be_left_out(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def late() -> Verified:
+        clinic_id, now = await desk.clinic(), desk.present.now
+        await desk.write(clinic_id, [desk.id_at(now)])
+        await desk.seal(clinic_id)
+        await desk.write(clinic_id, [desk.id_at(now - 2 * MINUTE)])
+        await desk.seal(clinic_id)
+        return await verify_clinic(desk.owner, clinic_id)
+
+    assert (await late())[1:] == (2, 2, 0, None)
+    monkeypatch.setattr(seals, "LATEST", 0)
+    difference = (await late()).difference
+    assert difference is not None
+    assert "too old for the next" in difference.what
+
+
+async def test_two_sealers_at_once_seal_each_entry_once(desk: Desk) -> None:
+    clinic_id = await desk.clinic()
+    ids = [desk.id_at(desk.present.now) for _ in range(50)]
+    await desk.write(clinic_id, ids)
+    sealed = await asyncio.gather(*(desk.seal(clinic_id) for _ in range(4)))
+    assert sum(sealed) == 50
+    verified = await verify_clinic(desk.owner, clinic_id)
+    assert verified[1:] == (6, 50, 0, None)
+
+
+# ---------------------------------------------------------------------------------- tamperings
+
+
+@dataclass
+class Sealed:
+    """A sealed journal, as it stands before anybody touches it."""
+
+    desk: Desk
+    clinic_id: UUID
+    heads: list[Head]
+    leaves: list[dict[str, Any]]
+    """In order, each with its entry."""
+    kept: dict[int, str]
+
+    def of_head(self, number: int) -> list[dict[str, Any]]:
+        """Give the leaves of a head."""
+        return [leaf for leaf in self.leaves if leaf["head_number"] == number]
+
+
+@pytest.fixture(scope="module")
+async def sealed(desk: Desk) -> Sealed:
+    """A journal of ten days, with late entries, full trees, and a few not sealed yet."""
+    clinic_id = await desk.clinic()
+    late: list[UUID] = []
+    for size in (4, 1, 21, 2, 7, 9, 3, 1):
+        desk.present.now += 24 * 60 * MINUTE
+        made = [
+            desk.id_at(desk.present.now - desk.chance.randrange(MINUTE)) for _ in range(size + 1)
+        ]
+        await desk.write(clinic_id, [*late, *made[:-1]])
+        await desk.seal(clinic_id)
+        late = made[-1:]
+        desk.present.now += 2 * MINUTE
+        await desk.write(clinic_id, late)
+        late = []
+        await desk.seal(clinic_id)
+    await desk.write(clinic_id, [desk.id_at(desk.present.now) for _ in range(3)])
+    async with inside(desk, clinic_id) as tx:
+        heads = [Head(*row) for row in await tx.exec(sa.select(*HEAD).order_by(HEAD[1]))]
+        joined = sa.select(LEAVES, *ENTRY).join(JournalEntry, LEAVES.c.entry_id == JournalEntry.id)
+        rows = await (await tx.connection()).execute(
+            joined.where(LEAVES.c.clinic_id == clinic_id).order_by(
+                LEAVES.c.head_number, LEAVES.c.position
+            )
+        )
+        leaves = [dict(row._mapping) for row in rows]
+    assert len(leaves) == 48 + 8
+    kept = {head.number: head.hash() for head in heads}
+    return Sealed(desk, clinic_id, heads, leaves, kept)
+
+
+@dataclass
+class Vandal:
+    """Somebody with the owner's way into the database, and without the data key."""
+
+    sealed: Sealed
+    chance: random.Random
+    connection: Any
+
+    async def do(self, statement: Any) -> None:
+        """Run a statement, which must touch something."""
+        assert (await self.connection.execute(statement)).rowcount > 0
+
+    async def edit(self, table: sa.Table, where: Any, **values: Any) -> None:
+        """Change rows of the clinic."""
+        mine = table.c.clinic_id == self.sealed.clinic_id
+        await self.do(sa.update(table).where(mine, where).values(**values))
+
+    async def remove(self, table: sa.Table, where: Any) -> None:
+        """Remove rows of the clinic."""
+        mine = table.c.clinic_id == self.sealed.clinic_id
+        await self.do(sa.delete(table).where(mine, where))
+
+    def leaf(self) -> dict[str, Any]:
+        """Choose a leaf."""
+        return self.chance.choice(self.sealed.leaves)
+
+    def head(self) -> Head:
+        """Choose a head."""
+        return self.chance.choice(self.sealed.heads)
+
+    def two_leaves(self) -> list[dict[str, Any]]:
+        """Choose two leaves, in order."""
+        both = self.chance.sample(range(len(self.sealed.leaves)), 2)
+        return [self.sealed.leaves[each] for each in sorted(both)]
+
+    def other(self, name: str, value: Any) -> Any:
+        """Give another value for a column of an entry."""
+        if isinstance(value, bool):
+            return not value
+        if name in {"id", "clinic_id", "actor_id", "case_id"}:
+            return self.chance.choice([uuid4()] + [None] * (value is not None and "_" in name[5:]))
+        if name == "at":
+            return value + timedelta(microseconds=self.chance.choice([-1, 1, 10**9]))
+        if isinstance(value, list):
+            return self.chance.choice([[*value, "x"], value[:-1] if value else [""]])
+        return self.chance.choice([f"{value}x", "" if value else " "])
+
+
+Place = tuple[int | None, set[UUID] | UUID | None]
+Tampering = Callable[[Vandal], Awaitable[Place]]
+
+
+def _entry(leaf: dict[str, Any]) -> sa.ColumnElement[bool]:
+    return ENTRIES.c.id == leaf["entry_id"]
+
+
+def _leaf(leaf: dict[str, Any]) -> sa.ColumnElement[bool]:
+    return LEAVES.c.entry_id == leaf["entry_id"]
+
+
+async def edit_an_entry(by: Vandal) -> Place:
+    leaf, name = by.leaf(), by.chance.choice(ENTRY_COLUMNS)
+    await by.edit(ENTRIES, _entry(leaf), **{name: by.other(name, leaf[name])})
+    return leaf["head_number"], leaf["entry_id"]
+
+
+async def remove_an_entry(by: Vandal) -> Place:
+    leaf = by.leaf()
+    await by.remove(ENTRIES, _entry(leaf))
+    return leaf["head_number"], leaf["entry_id"]
+
+
+async def remove_a_leaf(by: Vandal) -> Place:
+    leaf = by.leaf()
+    await by.remove(LEAVES, _leaf(leaf))
+    if by.chance.random() < 0.5:
+        await by.remove(ENTRIES, _entry(leaf))
+    return leaf["head_number"], None
+
+
+async def insert_an_entry(by: Vandal) -> Place:
+    first, last = by.sealed.leaves[0]["entry_id"], by.sealed.heads[-1].floor_id
+    between = UUID(int=by.chance.choice([by.chance.randrange(first.int, last.int), 0]))
+    made = entry(by.chance, by.sealed.clinic_id, between)
+    await by.do(sa.insert(ENTRIES).values(**made))
+    return None, between
+
+
+async def insert_an_entry_with_a_leaf(by: Vandal) -> Place:
+    head, entry_id = by.head(), by.sealed.desk.id_at(by.sealed.desk.present.now)
+    made = entry(by.chance, by.sealed.clinic_id, entry_id)
+    await by.do(sa.insert(ENTRIES).values(**made))
+    hashed = leaf_hash(entry_bytes([made[name] for name in ENTRY_COLUMNS])).hex()
+    place = {"head_number": head.number, "position": head.size, "leaf_hash": hashed}
+    await by.do(sa.insert(LEAVES).values(clinic_id=by.sealed.clinic_id, entry_id=entry_id, **place))
+    return head.number, entry_id
+
+
+async def swap_two_entries(by: Vandal) -> Place:
+    one, two = by.two_leaves()
+    for leaf, like in ((one, two), (two, one)):
+        values = {name: like[name] for name in ENTRY_COLUMNS if name not in {"clinic_id", "id"}}
+        await by.edit(ENTRIES, _entry(leaf), **values)
+    return one["head_number"], one["entry_id"]
+
+
+async def swap_two_leaves(by: Vandal) -> Place:
+    one, two = by.two_leaves()
+    await by.edit(LEAVES, _leaf(one), position=-1)
+    for leaf, like in ((two, one), (one, two)):
+        place = {"head_number": like["head_number"], "position": like["position"]}
+        await by.edit(LEAVES, _leaf(leaf), **place)
+    among = {leaf["entry_id"] for leaf in by.sealed.of_head(one["head_number"])}
+    return one["head_number"], among | {two["entry_id"]}
+
+
+async def swap_what_two_leaves_stand_for(by: Vandal) -> Place:
+    one, two = by.two_leaves()
+    await by.edit(LEAVES, _leaf(one), entry_id=UUID(int=1))
+    await by.edit(LEAVES, _leaf(two), entry_id=one["entry_id"])
+    await by.edit(LEAVES, LEAVES.c.entry_id == UUID(int=1), entry_id=two["entry_id"])
+    return one["head_number"], two["entry_id"]
+
+
+async def edit_a_leaf(by: Vandal) -> Place:
+    leaf = by.leaf()
+    await by.edit(LEAVES, _leaf(leaf), leaf_hash=by.leaf()["leaf_hash"][::-1])
+    return leaf["head_number"], leaf["entry_id"]
+
+
+async def move_a_leaf(by: Vandal) -> Place:
+    leaf = by.leaf()
+    await by.edit(LEAVES, _leaf(leaf), position=leaf["position"] + 100)
+    return leaf["head_number"], None
+
+
+async def edit_an_entry_and_its_leaf(by: Vandal) -> Place:
+    leaf = by.leaf()
+    name = by.chance.choice([each for each in ENTRY_COLUMNS if each not in {"clinic_id", "id"}])
+    changed = {**leaf, name: by.other(name, leaf[name])}
+    await by.edit(ENTRIES, _entry(leaf), **{name: changed[name]})
+    hashed = leaf_hash(entry_bytes([changed[name] for name in ENTRY_COLUMNS])).hex()
+    await by.edit(LEAVES, _leaf(leaf), leaf_hash=hashed)
+    return leaf["head_number"], None
+
+
+async def edit_a_head(by: Vandal) -> Place:
+    head = by.head()
+    names = [name for name in Head._fields if name != "clinic_id"]
+    name = by.chance.choice(names)
+    value = getattr(head, name)
+    if isinstance(value, str):
+        value = value[::-1]
+    elif isinstance(value, UUID):
+        value = uuid4()
+    else:
+        value += 100 if isinstance(value, int) else timedelta(microseconds=1)
+    await by.edit(HEADS, HEADS.c.number == head.number, **{name: value})
+    return head.number, None
+
+
+def forged(by: Vandal, head: Head) -> Head:
+    """Sign a head with a key of one's own, and show that key or the clinic's."""
+    signer = Ed25519PrivateKey.generate()
+    shown = by.chance.choice([public_key_of(signer), head.public_key])
+    return head._replace(signature=signer.sign(head.signed_bytes()).hex(), public_key=shown)
+
+
+async def replace_a_head(by: Vandal) -> Place:
+    head = by.head()
+    leaves = by.sealed.of_head(head.number)[:-1]
+    await by.remove(
+        LEAVES, (LEAVES.c.head_number == head.number) & (LEAVES.c.position == len(leaves))
+    )
+    root = tree_root([bytes.fromhex(leaf["leaf_hash"]) for leaf in leaves]).hex()
+    other = forged(by, head._replace(root=root, size=len(leaves)))
+    await by.edit(HEADS, HEADS.c.number == head.number, **other._asdict())
+    return head.number, None
+
+
+async def add_a_head(by: Vandal) -> Place:
+    last = by.sealed.heads[-1]
+    number = last.number + 1
+    added = forged(by, last._replace(number=number, previous=last.hash()))
+    await by.do(sa.insert(HEADS).values(**added._asdict()))
+    return number, None
+
+
+async def remove_a_head(by: Vandal) -> Place:
+    head = by.head()
+    await by.remove(HEADS, HEADS.c.number == head.number)
+    return head.number, None
+
+
+async def cut_off_heads(by: Vandal) -> Place:
+    head = by.head()
+    await by.remove(HEADS, HEADS.c.number >= head.number)
+    return head.number, None
+
+
+async def cut_off_leaves(by: Vandal) -> Place:
+    head = by.head()
+    await by.remove(LEAVES, LEAVES.c.head_number >= head.number)
+    return head.number, None
+
+
+async def cut_off_the_tail(by: Vandal) -> Place:
+    head = by.head()
+    await by.remove(HEADS, HEADS.c.number >= head.number)
+    await by.remove(LEAVES, LEAVES.c.head_number >= head.number)
+    if by.chance.random() < 0.5:
+        gone = [leaf["entry_id"] for leaf in by.sealed.leaves]
+        gone = gone[
+            -len([leaf for leaf in by.sealed.leaves if leaf["head_number"] >= head.number]) :
+        ]
+        await by.remove(ENTRIES, ENTRIES.c.id.in_(gone))
+    return head.number, None
+
+
+NEEDS_KEPT_HEADS = {cut_off_the_tail}
+KINDS: tuple[Tampering, ...] = (
+    edit_an_entry,
+    remove_an_entry,
+    remove_a_leaf,
+    insert_an_entry,
+    insert_an_entry_with_a_leaf,
+    swap_two_entries,
+    swap_two_leaves,
+    swap_what_two_leaves_stand_for,
+    edit_a_leaf,
+    move_a_leaf,
+    edit_an_entry_and_its_leaf,
+    edit_a_head,
+    replace_a_head,
+    add_a_head,
+    remove_a_head,
+    cut_off_heads,
+    cut_off_leaves,
+    cut_off_the_tail,
+)
+
+
+class Within:
+    """Lets the verifier look at what is not committed yet."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Give the open transaction."""
+        yield self._tx
+
+
+@asynccontextmanager
+async def undone(desk: Desk, clinic_id: UUID) -> AsyncIterator[tuple[Transaction, Any]]:
+    """Work in a clinic, and undo all of it at the end."""
+
+    class _UndoError(Exception):
+        pass
+
+    try:
+        async with inside(desk, clinic_id) as tx:
+            yield tx, await tx.connection()
+            raise _UndoError
+    except _UndoError:
+        pass
+
+
+async def verified_after(
+    sealed: Sealed, tampering: Tampering, chance: random.Random
+) -> tuple[Verified, Place]:
+    async with undone(sealed.desk, sealed.clinic_id) as (tx, connection):
+        place = await tampering(Vandal(sealed, chance, connection))
+        kept = sealed.kept if tampering in NEEDS_KEPT_HEADS else None
+        return await verify_clinic(Within(tx), sealed.clinic_id, kept), place
+
+
+def is_there(verified: Verified, place: Place) -> bool:
+    """Tell whether the difference was found at its place."""
+    found, (head, entries) = verified.difference, place
+    if found is None or found.head != head:
+        return False
+    if isinstance(entries, set):
+        return found.entry_id is None or found.entry_id in entries
+    return found.entry_id == entries
+
+
+async def test_every_tampering_is_found_with_its_place(
+    sealed: Sealed, record_property: Callable[[str, object], None]
+) -> None:
+    before = await verify_clinic(sealed.desk.owner, sealed.clinic_id, sealed.kept)
+    assert before[1:] == (len(sealed.heads), len(sealed.leaves), 3, None)
+    chance, missed = random.Random(8), []
+    for number in range(TAMPERINGS):
+        tampering = KINDS[number % len(KINDS)]
+        verified, place = await verified_after(sealed, tampering, chance)
+        if not is_there(verified, place):
+            missed.append((tampering.__name__, place, verified))  # type: ignore[attr-defined]
+    assert missed == []
+    # and all was undone
+    assert await verify_clinic(sealed.desk.owner, sealed.clinic_id, sealed.kept) == before
+    record_property("tamperings", TAMPERINGS)
