@@ -104,7 +104,10 @@ def canonical(value: dict[str, Any]) -> bytes:
 
 def plain(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
     """Write columns in the plain words of JSON, the same from each database."""
-    return {name: _plain(value) for name, value in zip(names, values, strict=False)}
+    return {
+        name: value if type(value) in _PLAIN else _plain(value)
+        for name, value in zip(names, values, strict=False)
+    }
 
 
 def entry_bytes(values: Sequence[Any]) -> bytes:
@@ -112,13 +115,15 @@ def entry_bytes(values: Sequence[Any]) -> bytes:
     return canonical(plain(ENTRY_COLUMNS, values))
 
 
+_PLAIN = {type(None), str, bool, int, list}
+
+
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool):
-        return value
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
+    # whatever else somebody wrote into a column
     return value
 
 

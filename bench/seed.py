@@ -56,21 +56,21 @@ async def open_connection(url: str) -> Any:
 async def seed_clinic(connection: Any, *, cases: int, flagged: int) -> Seeded:
     """Write one clinic; its one supervisor answers for all its clinicians."""
     clinic = Clinic(name="Fictional Clinic", created_at=NOW, updated_at=NOW)
-    await _copy(connection, Clinic, [clinic.model_dump()])
+    await copy_rows(connection, Clinic, [clinic.model_dump()])
     people = [_person(clinic.id, number) for number in range(CLINICIANS + 1)]
-    await _copy(connection, User, (person.model_dump() for person in people))
+    await copy_rows(connection, User, (person.model_dump() for person in people))
     sessions = [_session(clinic.id, person.id) for person in people]
-    await _copy(connection, SignIn, (session.model_dump() for session in sessions))
+    await copy_rows(connection, SignIn, (session.model_dump() for session in sessions))
     supervisor, *clinicians = people
     links = (_link(clinic.id, supervisor.id, clinician.id) for clinician in clinicians)
-    await _copy(connection, Supervision, (link.model_dump() for link in links))
+    await copy_rows(connection, Supervision, (link.model_dump() for link in links))
     owners = [clinicians[number % CLINICIANS].id for number in range(cases)]
     ids = [uuid7() for _ in owners]
-    await _copy(connection, Case, _cases(clinic.id, ids, owners))
-    await _copy(connection, Incident, _incidents(clinic.id, ids, owners))
-    await _copy(connection, Promise, _promises(clinic.id, ids))
+    await copy_rows(connection, Case, _cases(clinic.id, ids, owners))
+    await copy_rows(connection, Incident, _incidents(clinic.id, ids, owners))
+    await copy_rows(connection, Promise, _promises(clinic.id, ids))
     chosen = random.Random(5).sample(ids, flagged)
-    await _copy(connection, Flag, _flags(clinic.id, chosen))
+    await copy_rows(connection, Flag, _flags(clinic.id, chosen))
     workers = [
         Worker(
             Claims(clinic.id, person.id, session.id),
@@ -212,7 +212,7 @@ def _flags(clinic_id: UUID, ids: list[UUID]) -> Iterator[dict[str, Any]]:
             yield flag.model_dump()
 
 
-async def _copy(connection: Any, model: type[SQLModel], rows: Iterable[dict[str, Any]]) -> None:
+async def copy_rows(connection: Any, model: type[SQLModel], rows: Iterable[dict[str, Any]]) -> None:
     """Write rows as the column types of the model write them."""
     table = SQLModel.metadata.tables[str(model.__tablename__)]
     dialect = asyncpg_dialect()  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +18,7 @@ import rfc8785
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlmodel import SQLModel, col
 from structlog.testing import capture_logs
@@ -27,7 +28,7 @@ from api import seals, verifying, worker
 from api.cli import app as cli
 from api.db import Database, Transaction
 from api.domain.merkle import leaf_hash, tree_root
-from api.models import Clinic, ClinicKey, JournalEntry, KeyPurpose, SealHead, SealLeaf
+from api.models import Clinic, JournalEntry, SealHead, SealLeaf
 from api.seals import (
     ENTRY,
     ENTRY_COLUMNS,
@@ -35,11 +36,10 @@ from api.seals import (
     Head,
     canonical,
     entry_bytes,
-    lower_bound,
     public_key_of,
     seal_clinic,
-    signer_of_clinic,
 )
+from api.settings import new_data_key
 from api.verifying import Verified, verify_clinic
 from tests.conftest import NOON
 from tests.world import DATA_KEY, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok
@@ -144,16 +144,24 @@ async def desk(both_urls: Urls) -> AsyncIterator[Desk]:
         Database(url, keys=SETTINGS.data_keys, pool_size=4, clock=clock)
         for url in (both_urls.runtime, both_urls.owner)
     )
+    for database in (serving, owner):
+        if both_urls.owner.startswith("sqlite"):
+            # nothing here is about power cuts
+            sa.event.listen(database.engine.sync_engine, "connect", _do_not_wait)
     present = Present()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seals, "_present", present)
         patch.setattr(seals, "LARGEST", TREE)
         patch.setattr(worker, "LARGEST", TREE)
-        patch.setattr(verifying, "PAGE", 17)
-        patch.setattr(verifying, "WINDOW", 11)
+        patch.setattr(verifying, "PAGE", 40)
+        patch.setattr(verifying, "WINDOW", 50)
         yield Desk(serving, owner, present)
     await serving.dispose()
     await owner.dispose()
+
+
+def _do_not_wait(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 @asynccontextmanager
@@ -182,7 +190,6 @@ async def live(desk: Desk) -> tuple[UUID, int, int]:
     ]
     events += [(chance.randrange(lasts), None) for _ in range(chance.randrange(6))]
     waiting: list[UUID] = []
-    unsealed = 0
     for at, entry_id in sorted(events, key=lambda event: event[0]):
         if entry_id is not None:
             waiting.append(entry_id)
@@ -192,9 +199,8 @@ async def live(desk: Desk) -> tuple[UUID, int, int]:
         waiting = []
         await asyncio.gather(*(desk.seal(clinic_id) for _ in range(chance.choice([1, 1, 2]))))
     await desk.write(clinic_id, waiting)
-    unsealed = len(waiting)
     desk.present.now = start + lasts + 5 * MINUTE
-    return clinic_id, len(entries), unsealed
+    return clinic_id, len(entries), len(waiting)
 
 
 async def test_an_honest_journal_raises_no_alarm(
@@ -263,18 +269,15 @@ class Sealed:
 async def sealed(desk: Desk) -> Sealed:
     """A journal of ten days, with late entries, full trees, and a few not sealed yet."""
     clinic_id = await desk.clinic()
-    late: list[UUID] = []
     for size in (4, 1, 21, 2, 7, 9, 3, 1):
         desk.present.now += 24 * 60 * MINUTE
         made = [
             desk.id_at(desk.present.now - desk.chance.randrange(MINUTE)) for _ in range(size + 1)
         ]
-        await desk.write(clinic_id, [*late, *made[:-1]])
+        await desk.write(clinic_id, made[:-1])
         await desk.seal(clinic_id)
-        late = made[-1:]
         desk.present.now += 2 * MINUTE
-        await desk.write(clinic_id, late)
-        late = []
+        await desk.write(clinic_id, made[-1:])
         await desk.seal(clinic_id)
     await desk.write(clinic_id, [desk.id_at(desk.present.now) for _ in range(3)])
     async with inside(desk, clinic_id) as tx:
@@ -343,11 +346,11 @@ Place = tuple[int | None, set[UUID] | UUID | None]
 Tampering = Callable[[Vandal], Awaitable[Place]]
 
 
-def _entry(leaf: dict[str, Any]) -> sa.ColumnElement[bool]:
+def _entry(leaf: dict[str, Any]) -> Any:
     return ENTRIES.c.id == leaf["entry_id"]
 
 
-def _leaf(leaf: dict[str, Any]) -> sa.ColumnElement[bool]:
+def _leaf(leaf: dict[str, Any]) -> Any:
     return LEAVES.c.entry_id == leaf["entry_id"]
 
 
@@ -589,8 +592,408 @@ async def test_every_tampering_is_found_with_its_place(
         tampering = KINDS[number % len(KINDS)]
         verified, place = await verified_after(sealed, tampering, chance)
         if not is_there(verified, place):
-            missed.append((tampering.__name__, place, verified))  # type: ignore[attr-defined]
+            missed.append((tampering.__name__, place, verified))
     assert missed == []
     # and all was undone
     assert await verify_clinic(sealed.desk.owner, sealed.clinic_id, sealed.kept) == before
     record_property("tamperings", TAMPERINGS)
+
+
+# ------------------------------------------------------------------------- what finds all of it
+
+
+async def _missed(sealed: Sealed, tampering: Tampering) -> bool:
+    verified, _ = await verified_after(sealed, tampering, random.Random(9))
+    return verified.difference is None
+
+
+async def test_without_the_signature_a_replaced_head_would_pass(
+    sealed: Sealed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def replace_the_last(by: Vandal) -> Place:
+        last = by.sealed.heads[-1]
+        (leaf,) = by.sealed.of_head(last.number)
+        changed = {**leaf, "happening": "case.voided"}
+        hashed = leaf_hash(entry_bytes([changed[name] for name in ENTRY_COLUMNS])).hex()
+        await by.edit(ENTRIES, _entry(leaf), happening="case.voided")
+        await by.edit(LEAVES, _leaf(leaf), leaf_hash=hashed)
+        other = forged(by, last._replace(root=tree_root([bytes.fromhex(hashed)]).hex()))
+        await by.edit(HEADS, HEADS.c.number == last.number, **other._asdict())
+        return last.number, None
+
+    assert not await _missed(sealed, replace_the_last)
+    monkeypatch.setattr(verifying._Walk, "_check_signature", lambda *_: None)
+    assert await _missed(sealed, replace_the_last)
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "blind", "tampering"),
+    [
+        (verifying, "_checked", lambda leaf: bytes.fromhex(leaf.leaf_hash), edit_an_entry),
+        (verifying, "unsealed", sa.false, insert_an_entry),
+        (verifying._Walk, "_check_head", lambda *_: None, edit_a_head),
+        (verifying, "read_kept_heads", lambda _: {}, cut_off_the_tail),
+    ],
+)
+async def test_without_a_check_something_would_pass(
+    sealed: Sealed,
+    monkeypatch: pytest.MonkeyPatch,
+    room: Any,
+    name: str,
+    blind: Any,
+    tampering: Tampering,
+) -> None:
+    async def on_another_column(by: Vandal) -> Place:
+        # one that no key and no other check depends on
+        while True:
+            by.chance.random()
+            if tampering is edit_an_entry:
+                leaf = by.leaf()
+                await by.edit(ENTRIES, _entry(leaf), happening="case.voided")
+                return leaf["head_number"], leaf["entry_id"]
+            if tampering is edit_a_head:
+                head = by.head()
+                later = {"at": head.at + timedelta(days=1)}
+                await by.edit(HEADS, HEADS.c.number == head.number, **later)
+                return head.number, None
+            return await tampering(by)
+
+    if tampering is cut_off_the_tail:
+        # who kept no heads finds nothing
+        monkeypatch.setattr(sealed, "kept", {})
+        assert await _missed(sealed, on_another_column)
+        return
+    assert not await _missed(sealed, on_another_column)
+    monkeypatch.setattr(room, name, blind)
+    assert await _missed(sealed, on_another_column)
+
+
+async def test_what_cannot_be_read_is_a_difference_and_no_crash(sealed: Sealed) -> None:
+    """SQLite keeps anything in any column."""
+    leaf, later = sealed.leaves[3], sealed.leaves[5]
+    if sealed.desk.owner.engine.dialect.name != "sqlite":
+        return
+    ids = {"entry": leaf["entry_id"].hex, "later": later["entry_id"].hex}
+    for statement, place in (
+        ("UPDATE journal_entries SET at = 'noon' WHERE id = :entry", (leaf["head_number"], True)),
+        (
+            "UPDATE journal_entries SET record_ids = '[' WHERE id = :entry",
+            (leaf["head_number"], True),
+        ),
+        (
+            "UPDATE journal_entries SET purpose = x'ff' WHERE id = :entry",
+            (leaf["head_number"], True),
+        ),
+        ("UPDATE seal_leaves SET entry_id = 'x' WHERE entry_id = :entry", (1, False)),
+        ("UPDATE seal_heads SET at = 'noon' WHERE number = 2 AND :entry <> :later", (1, False)),
+    ):
+        async with undone(sealed.desk, sealed.clinic_id) as (tx, connection):
+            await connection.execute(
+                sa.text(statement), ids if ":later" in statement else {"entry": ids["entry"]}
+            )
+            found = (await verify_clinic(Within(tx), sealed.clinic_id)).difference
+        assert found is not None, statement
+        head, named = place
+        assert (found.head, found.entry_id) == (head, leaf["entry_id"] if named else None), found
+
+
+# ------------------------------------------------------------------------------ canonical bytes
+
+
+async def test_both_databases_and_the_library_write_an_entry_alike(sealed: Sealed) -> None:
+    async with inside(sealed.desk, sealed.clinic_id) as tx:
+        rows = list(await tx.exec(sa.select(*ENTRY)))
+    assert len(rows) > 50
+    for row in rows:
+        assert entry_bytes(row) == rfc8785.dumps(json.loads(entry_bytes(row)))
+    assert {str(column.key) for column in ENTRIES.columns} == set(ENTRY_COLUMNS), (
+        "leave a new column out of entries that were sealed before it came, or they do not verify"
+    )
+
+
+def test_an_entry_is_written_the_same_for_ever() -> None:
+    values = {
+        "actor_id": UUID(int=1),
+        "at": NOON,
+        "case_id": None,
+        "changed": ["a", "\u00e9"],
+        "clinic_id": UUID(int=2),
+        "happening": 'x"\\\n\x1f\x7f\u2028',
+        "id": UUID(int=3),
+        "is_read": True,
+        "prompt": False,
+        "purpose": "",
+        "record_ids": [],
+        "record_type": None,
+        "request_id": "\U0001f600",
+        "restricted": False,
+    }
+    written = entry_bytes([values[name] for name in ENTRY_COLUMNS])
+    assert (
+        written
+        == (
+            '{"actor_id":"00000000-0000-0000-0000-000000000001","at":"2026-03-02T12:00:00.000000Z",'
+            '"case_id":null,"changed":["a","\u00e9"],'
+            '"clinic_id":"00000000-0000-0000-0000-000000000002",'
+            '"happening":"x\\"\\\\\\n\\u001f\x7f\u2028",'
+            '"id":"00000000-0000-0000-0000-000000000003","is_read":true,"prompt":false,"purpose":"",'
+            '"record_ids":[],"record_type":null,"request_id":"\U0001f600","restricted":false}'
+        ).encode()
+    )
+
+
+_WORDS = st.dictionaries(
+    st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**53) + 1, 2**53 - 1),
+        st.text(),
+        st.lists(st.text()),
+    ),
+)
+
+
+@hypothesis_settings(deadline=None)
+@given(_WORDS)
+def test_what_is_written_is_what_the_library_writes(value: dict[str, Any]) -> None:
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+# ------------------------------------------------------------------------------- the worker
+
+
+async def test_the_worker_seals_every_clinic_and_one_failure_stops_no_other(desk: Desk) -> None:
+    whole, broken, quiet = [await desk.clinic() for _ in range(3)]
+    for clinic_id in (whole, broken):
+        await desk.write(clinic_id, [desk.id_at(desk.present.now) for _ in range(TREE + 1)])
+    async with inside(desk, broken) as tx:
+        connection = await tx.connection()
+        keys = SQLModel.metadata.tables["clinic_keys"]
+        spoil = sa.update(keys).where(keys.c.clinic_id == broken, keys.c.purpose == "seal")
+        await connection.execute(spoil.values(wrapped="x" * 80))
+    assert {whole, broken} <= set(await seals.clinics_to_seal(desk.serving))
+    assert quiet not in await seals.clinics_to_seal(desk.serving)
+    with capture_logs() as logs:
+        assert await worker.seal_once(desk.serving) >= TREE + 1
+    assert {"event": "work failed", "log_level": "error", "work": "seals"}.items() <= logs[
+        0
+    ].items()
+    assert logs[0]["kind"] == "WrongKeyError"
+    assert whole not in await seals.clinics_to_seal(desk.serving)
+    assert (await verify_clinic(desk.owner, whole))[1:] == (2, TREE + 1, 0, None)
+    async with inside(desk, broken) as tx:
+        await (await tx.connection()).execute(
+            sa.delete(ENTRIES).where(ENTRIES.c.clinic_id == broken)
+        )
+
+
+async def test_the_worker_goes_on_after_a_failure_of_either_kind(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    often = asyncio.Event()
+
+    def failing(work: str) -> Callable[[Database], Awaitable[int]]:
+        async def fail(_database: Database) -> int:
+            done.append(work)
+            if min(done.count("flags"), done.count("seals")) > 1:
+                often.set()
+            raise OSError(work)
+
+        return fail
+
+    monkeypatch.setattr(worker, "work_once", failing("flags"))
+    monkeypatch.setattr(worker, "seal_once", failing("seals"))
+    monkeypatch.setattr(worker, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(worker, "SEAL_EVERY_SECONDS", 0)
+    with capture_logs():
+        working = asyncio.create_task(worker.work_for_ever(desk.serving))
+        await often.wait()
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+
+
+# ----------------------------------------------------------------------------- over the API
+
+
+async def test_a_proof_is_checked_years_later_with_a_head_that_was_kept(
+    world: World, tmp_path: Path
+) -> None:
+    case, *_ = [await world.clinician.case() for _ in range(5)]
+    officer = world.here["privacy_officer"]
+    entry_id = await _entry_of(world, case["id"])
+    assert (await officer.get(f"/v1/journal/{entry_id}/proof")).status_code == 409
+    assert ok(await officer.get("/v1/journal/heads"))["items"] == []
+    await worker.seal_once(world.database)
+    proof = ok(await world.clinician.get(f"/v1/journal/{entry_id}/proof"))
+    assert proof == ok(await officer.get(f"/v1/journal/{entry_id}/proof"))
+    assert proof["entry"]["case_id"] == case["id"]
+    (kept,) = ok(await officer.get("/v1/journal/heads"))["items"]
+    assert kept == proof["head"]
+    assert _script(tmp_path, proof, kept).returncode == 0
+    for changed in (
+        {**proof, "entry": {**proof["entry"], "happening": "case.voided"}},
+        {**proof, "leaf_index": proof["leaf_index"] + 1},
+        {**proof, "path": [*proof["path"], "00" * 32]},
+        {**proof, "path": proof["path"][1:]},
+    ):
+        refused = _script(tmp_path, changed, kept)
+        assert refused.returncode == 1
+        assert "NOT sealed" in refused.stderr
+    assert "InvalidSignature" in _script(tmp_path, proof, {**kept, "root": "00" * 32}).stderr
+    await worker.seal_once(world.database)
+    await _unseen_by_others(world, entry_id)
+
+
+async def _unseen_by_others(world: World, entry_id: str) -> None:
+    for who in (world.colleague, world.supervisor, world.there["privacy_officer"]):
+        assert (await who.get(f"/v1/journal/{entry_id}/proof")).status_code == 404
+    for who in (world.admin, world.here["consultant"]):
+        assert (await who.get(f"/v1/journal/{entry_id}/proof")).status_code == 403
+
+
+async def test_heads_are_listed_newest_first_page_by_page(world: World) -> None:
+    officer = world.here["privacy_officer"]
+    for _ in range(5):
+        await world.clinician.case()
+        await worker.seal_once(world.database)
+    numbers: list[int] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = ok(await officer.get("/v1/journal/heads", limit=2, **cursor))
+        numbers += [head["number"] for head in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert numbers == [5, 4, 3, 2, 1]
+
+
+async def test_a_restricted_entry_on_ones_own_case_is_not_proved_to_its_clinician(
+    world: World,
+) -> None:
+    case = await world.clinician.case()
+    await world.supervisor.incident(case, "hurtful_words", restricted=True)
+    await worker.seal_once(world.database)
+    entry_id = await _entry_of(world, case["id"], "incident.reported")
+    path = f"/v1/journal/{entry_id}/proof"
+    assert (await world.clinician.get(path)).status_code == 404
+    assert ok(await world.supervisor.get(path))["entry"]["restricted"] is True
+
+
+async def _entry_of(world: World, case_id: str, happening: str = "case.opened") -> str:
+    told = sa.select(col(JournalEntry.id)).where(
+        col(JournalEntry.case_id) == UUID(case_id), col(JournalEntry.happening) == happening
+    )
+    async with world.owner.transaction() as tx:
+        return str((await tx.exec(told)).one()[0])
+
+
+def _script(folder: Path, proof: Any, head: Any) -> subprocess.CompletedProcess[str]:
+    files = [folder / "proof.json", folder / "head.json"]
+    for file, value in zip(files, (proof, head), strict=True):
+        file.write_text(json.dumps(value, indent=2))
+    command = [sys.executable, str(SCRIPT), *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+# ------------------------------------------------------------------------- on the command line
+
+
+@dataclass
+class Shell:
+    """`python -m api`, as the owner of the tables runs it on one clinic's journal."""
+
+    urls: Urls
+
+    def __call__(self, *arguments: str, **settings: str) -> tuple[int, str]:
+        """Run a command; give its exit code and all it said."""
+        env = {
+            "BN_DATABASE_URL": self.urls.runtime,
+            "BN_MIGRATE_DATABASE_URL": self.urls.owner,
+            "BN_SECRET_KEY": SETTINGS_SECRET.get_secret_value(),
+            "BN_DATA_KEY": DATA_KEY.get_secret_value(),
+            **settings,
+        }
+        done = CliRunner().invoke(cli, list(arguments), env=env)
+        return done.exit_code, done.output
+
+
+async def _journal(urls: Urls) -> UUID:
+    """Write and seal a journal of two heads, with one entry that is not sealed yet."""
+    serving, owner = (Database(url, keys=SETTINGS.data_keys) for url in (urls.runtime, urls.owner))
+    desk = Desk(serving, owner, Present())
+    clinic_id = await desk.clinic()
+    for _ in range(2):
+        await desk.write(clinic_id, [desk.id_at(seals._present()) for _ in range(3)])
+        await seal_clinic(serving, clinic_id)
+    await desk.write(clinic_id, [desk.id_at(seals._present())])
+    await serving.dispose()
+    await owner.dispose()
+    return clinic_id
+
+
+async def _change(urls: Urls, *statements: Any) -> None:
+    owner = Database(urls.owner, walled=False)
+    async with owner.transaction() as tx:
+        for statement in statements:
+            await (await tx.connection()).execute(statement)
+    await owner.dispose()
+
+
+def test_the_command_verifies_and_tells_the_place(urls: Urls, tmp_path: Path) -> None:
+    clinic_id = asyncio.run(_journal(urls))
+    shell, only = Shell(urls), ("--clinic", str(clinic_id))
+    code, said = shell("verify-journal", *only)
+    assert (code, said) == (
+        0,
+        f"fine clinic {clinic_id}: 6 entries under 2 heads; 1 not yet sealed\n",
+    )
+    code, printed = shell("journal-heads", *only)
+    assert [json.loads(line)["number"] for line in printed.splitlines()] == [1, 2]
+    lines, page, bad = (tmp_path / name for name in ("heads.jsonl", "page.json", "bad"))
+    lines.write_text(printed)
+    page.write_text(
+        json.dumps({"items": list(map(json.loads, printed.splitlines())), "next": None})
+    )
+    bad.write_text("[1]")
+    for kept in (lines, page):
+        assert shell("verify-journal", *only, "--heads", str(kept))[0] == 0
+    assert shell("verify-journal", *only, "--heads", str(bad))[0] == 2
+    mine = [table.c.clinic_id == clinic_id for table in (HEADS, LEAVES)]
+    asyncio.run(
+        _change(
+            urls,
+            sa.delete(HEADS).where(mine[0], HEADS.c.number == 2),
+            sa.delete(LEAVES).where(mine[1], LEAVES.c.head_number == 2),
+        )
+    )
+    assert shell("verify-journal", *only)[0] == 0
+    code, said = shell("verify-journal", *only, "--heads", str(lines))
+    assert code == 1
+    assert f"DIFFERENT clinic {clinic_id}, head 2: it was kept elsewhere" in said
+    asyncio.run(
+        _change(
+            urls, sa.update(ENTRIES).where(ENTRIES.c.clinic_id == clinic_id).values(purpose="x")
+        )
+    )
+    code, said = shell("verify-journal", *only)
+    assert code == 1
+    assert f"DIFFERENT clinic {clinic_id}, head 1, entry " in said
+
+
+def test_the_command_says_when_it_could_not_run(urls: Urls, tmp_path: Path) -> None:
+    clinic_id = asyncio.run(_journal(urls))
+    shell = Shell(urls)
+    assert shell("verify-journal", "--clinic", str(uuid4()))[0] == 2
+    assert shell("verify-journal", "--clinic", str(clinic_id), BN_DATA_KEY=new_data_key())[0] == 2
+    nowhere = f"sqlite+aiosqlite:///{tmp_path / 'none.db'}"
+    code, said = shell("verify-journal", BN_MIGRATE_DATABASE_URL=nowhere)
+    assert code == 2
+    assert "Traceback" not in said
+    if urls.runtime != urls.owner:
+        # the role that serves sees no clinic before it enters one
+        code, said = shell("verify-journal", BN_MIGRATE_DATABASE_URL=urls.runtime)
+        assert code == 2
+        assert "No clinic is seen" in said

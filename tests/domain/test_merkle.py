@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.domain.merkle import inclusion_path, leaf_hash, node_hash, root_from_path, tree_root
@@ -36,6 +36,7 @@ def defined_path(index: int, data: list[bytes]) -> list[bytes]:
     return [*defined_path(index - k, data[k:]), defined_root(data[:k])]
 
 
+@settings(deadline=None)
 @given(LEAVES, st.data())
 def test_root_and_path_are_as_defined(data: list[bytes], draw: st.DataObject) -> None:
     index = draw.draw(st.integers(0, len(data) - 1))
@@ -46,6 +47,7 @@ def test_root_and_path_are_as_defined(data: list[bytes], draw: st.DataObject) ->
     assert root_from_path(leaves[index], index, len(leaves), path) == tree_root(leaves)
 
 
+@settings(deadline=None)
 @given(LEAVES, st.data())
 def test_no_other_leaf_place_or_path_leads_to_the_root(
     data: list[bytes], draw: st.DataObject
