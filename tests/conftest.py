@@ -82,3 +82,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         "the matrix of who may do what: {} operations, {} cells on each database, "
         "and as many mutants as operations".format(*played)
     )
+    # properties travel with the reports, also from workers of xdist
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind)]
+    told = [told for each in reports if each.when == "call" for told in each.user_properties]
+    tried, found, honest, alarms = (
+        sum(int(str(value)) for name, value in told if name == f"journal: {what}")
+        for what in ("tried", "found", "honest", "alarms")
+    )
+    if tried or honest:
+        terminalreporter.write_line(
+            f"journal: {found:,} of {tried:,} tamperings found with their place, "
+            f"{alarms} of {honest} false alarms"
+        )

@@ -70,9 +70,13 @@ async def kept(world: World) -> list[tuple[str, ...]]:
         connection = await tx.connection()
         for table in SQLModel.metadata.sorted_tables:
             if table.name != "journal_entries":
-                newest = sa.func.max(table.c.updated_at)
+                # rows that only ever come have no version
+                changes = [
+                    sa.func.sum(table.c.get("version", sa.literal(0))),
+                    sa.func.max(table.c.get("updated_at", sa.literal(0))),
+                ]
                 found = await connection.execute(
-                    sa.select(sa.func.count(), sa.func.sum(table.c.version), newest)
+                    sa.select(sa.func.count(), *changes).select_from(table)
                 )
                 sums.append((table.name, *map(str, found.one())))
     return sums
