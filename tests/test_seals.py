@@ -36,8 +36,10 @@ from api.seals import (
     Head,
     canonical,
     entry_bytes,
+    lower_bound,
     public_key_of,
     seal_clinic,
+    signer_of_clinic,
 )
 from api.settings import new_data_key
 from api.verifying import Verified, verify_clinic
@@ -669,6 +671,28 @@ async def test_without_a_check_something_would_pass(
     assert not await _missed(sealed, on_another_column)
     monkeypatch.setattr(room, name, blind)
     assert await _missed(sealed, on_another_column)
+
+
+async def test_an_old_entry_that_was_sealed_late_is_found_though_all_is_signed(
+    sealed: Sealed,
+) -> None:
+    async with undone(sealed.desk, sealed.clinic_id) as (tx, connection):
+        last, signer = sealed.heads[-1], await signer_of_clinic(tx)
+        made = entry(random.Random(10), sealed.clinic_id, lower_bound(DAY_ONE))
+        hashed = leaf_hash(entry_bytes([made[name] for name in ENTRY_COLUMNS]))
+        number = last.number + 1
+        head = last._replace(
+            number=number, previous=last.hash(), size=1, root=tree_root([hashed]).hex()
+        )
+        head = head._replace(signature=signer.sign(head.signed_bytes()).hex())
+        leaf = {"entry_id": made["id"], "head_number": number, "leaf_hash": hashed.hex()}
+        await connection.execute(sa.insert(ENTRIES).values(**made))
+        await connection.execute(sa.insert(HEADS).values(**head._asdict()))
+        await connection.execute(
+            sa.insert(LEAVES).values(clinic_id=sealed.clinic_id, position=0, **leaf)
+        )
+        found = (await verify_clinic(Within(tx), sealed.clinic_id)).difference
+    assert found == (sealed.clinic_id, number, made["id"], "it was inserted later")
 
 
 async def test_what_cannot_be_read_is_a_difference_and_no_crash(sealed: Sealed) -> None:
