@@ -43,7 +43,7 @@ from api.seals import (
 )
 from api.settings import new_data_key
 from api.verifying import Verified, verify_clinic
-from tests.conftest import NOON
+from tests.conftest import NOON, migrate
 from tests.world import DATA_KEY, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok
 
 ENTRIES, HEADS, LEAVES = (
@@ -673,6 +673,12 @@ async def test_without_a_check_something_would_pass(
     assert await _missed(sealed, on_another_column)
 
 
+async def test_a_head_that_is_not_the_one_kept_elsewhere_is_found(sealed: Sealed) -> None:
+    kept = {**sealed.kept, 3: seals.NO_HEAD}
+    found = (await verify_clinic(sealed.desk.owner, sealed.clinic_id, kept)).difference
+    assert found == (sealed.clinic_id, 3, None, "it is not the one that was kept elsewhere")
+
+
 async def test_an_old_entry_that_was_sealed_late_is_found_though_all_is_signed(
     sealed: Sealed,
 ) -> None:
@@ -1024,3 +1030,20 @@ def test_the_command_says_when_it_could_not_run(urls: Urls, tmp_path: Path) -> N
         code, said = shell("verify-journal", BN_MIGRATE_DATABASE_URL=urls.runtime)
         assert code == 2
         assert "No clinic is seen" in said
+
+
+def test_the_command_looks_at_every_clinic_and_misses_one_that_is_gone(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'clinics.db'}"
+    migrate(url)
+    shell = Shell(Urls(url, url))
+    assert shell("verify-journal")[0] == 2
+    clinics = [asyncio.run(_journal(Urls(url, url))) for _ in range(2)]
+    code, said = shell("verify-journal")
+    assert (code, said.count("fine")) == (0, 2)
+    kept = tmp_path / "heads.jsonl"
+    gone = uuid4()
+    kept.write_text(shell("journal-heads")[1].replace(str(clinics[1]), str(gone)))
+    code, said = shell("verify-journal", "--heads", str(kept))
+    assert (code, said.count("fine")) == (1, 2)
+    assert f"DIFFERENT clinic {gone}, no head: its heads were kept, and it is gone" in said
+    assert shell("verify-journal", "--clinic", str(clinics[0]), "--heads", str(kept))[0] == 0
