@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, bootstrap, worker, backup, restore, openapi, demo."""
+"""The command line: each command of `python -m api`, and how it says what went wrong."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
+from uuid import UUID
 
 import typer
 import uvicorn
@@ -20,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.backups import BackupError, back_up, sqlite_file
 from api.backups import restore as put_back
+from api.crypto import WrongKeyError
 from api.db import Database
 from api.demo import run_demo
 from api.founding import found_clinic
@@ -28,9 +32,20 @@ from api.logs import configure_logs
 from api.main import create_app, known_revisions, migration_head, migrations
 from api.rotation import rotate, why_not_opened
 from api.runtime_role import grant_to_runtime_role, why_unsafe
+from api.seals import canonical
 from api.settings import Settings, random_secret
 from api.settings import new_data_key as make_data_key
 from api.tokens import Passwords
+from api.verifying import (
+    Difference,
+    KeptHeads,
+    Verified,
+    clinics,
+    count_sealed,
+    heads_of,
+    read_kept_heads,
+    verify_clinic,
+)
 from api.worker import work_for_ever
 
 SHORTEST_PASSWORD = 15
@@ -98,7 +113,7 @@ def bootstrap(
 
 @app.command()
 def worker() -> None:
-    """Keep flags up to date each minute, beside the server."""
+    """Keep flags up to date each minute and seal the journal each second, beside the server."""
     settings = _settings()
     _refuse_unsafe(settings)
     _refuse_without_its_key(settings, settings.database_url)
@@ -106,6 +121,45 @@ def worker() -> None:
     asyncio.run(
         _until_stopped(work_for_ever(Database(settings.database_url, keys=settings.data_keys)))
     )
+
+
+_ONE_CLINIC = Annotated[UUID | None, typer.Option(help="Only this clinic, by its id.")]
+
+
+@app.command()
+def verify_journal(
+    clinic: _ONE_CLINIC = None,
+    heads: Annotated[
+        Path | None,
+        typer.Option(help="Heads kept elsewhere, as `journal-heads` printed them.", dir_okay=False),
+    ] = None,
+) -> None:
+    """Compare every entry of the journal with its seal; 0: all is as sealed, 1: something is not.
+
+    For each clinic it names the place of the first difference.
+    """
+    settings = _settings()
+    try:
+        kept = read_kept_heads(_heads_of(heads)) if heads else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _stop(f"{heads} does not hold heads as journal-heads prints them ({type(error).__name__}).")
+    found = _run_as_owner(settings, lambda database: _verify(database, clinic, kept))
+    for each in found:
+        if each.difference is not None:
+            typer.echo(f"DIFFERENT {each.difference}")
+        else:
+            typer.echo(
+                f"fine clinic {each.clinic_id}: {each.entries} entries under {each.heads} heads; "
+                f"{each.not_yet_sealed} not yet sealed"
+            )
+    if any(each.difference for each in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def journal_heads(clinic: _ONE_CLINIC = None) -> None:
+    """Print the journal's signed heads, one JSON object a line, to be kept elsewhere."""
+    _run_as_owner(_settings(), lambda database: _print_heads(database, clinic))
 
 
 @app.command()
@@ -129,6 +183,7 @@ def rotate_keys(
     typer.echo("Every clinic's keys are wrapped by the first data key.")
 
 
+@app.command()
 def backup(
     file: Annotated[Path, typer.Argument(help="The copy to make.")],
     force: Annotated[bool, typer.Option("--force", help="Replace an older copy.")] = False,  # noqa: FBT002 - an option, by name
@@ -191,6 +246,67 @@ async def _rotate(database: Database, *, clinic_keys: bool) -> None:
         async for done, total in rotate(database, clinic_keys=clinic_keys):
             bar.update(task, completed=done, total=total)
     await database.dispose()
+
+
+Result = TypeVar("Result")
+
+
+def _run_as_owner(settings: Settings, do: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Do something that is about all clinics. Stops where the database cannot be asked for it."""
+
+    async def run() -> Result:
+        database = Database(settings.owner_database_url, keys=settings.data_keys, pool_size=2)
+        try:
+            return await do(database)
+        finally:
+            await database.dispose()
+
+    try:
+        return asyncio.run(run())
+    except (OSError, SQLAlchemyError, WrongKeyError) as error:
+        # without its text: the address may hold a password
+        _stop(f"The journal cannot be read ({type(error).__name__}).")
+
+
+async def _verify(database: Database, clinic: UUID | None, kept: KeptHeads) -> list[Verified]:
+    here = await _clinics(database, clinic)
+    gone = sorted(kept.keys() - here) if clinic is None else []
+    found = [
+        Verified(each, 0, 0, 0, Difference(each, None, None, "its heads were kept, and it is gone"))
+        for each in gone
+    ]
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        for number, each in enumerate(here, 1):
+            total = await count_sealed(database, each)
+            task = progress.add_task(f"clinic {number} of {len(here)}", total=total)
+            advance = partial(progress.advance, task)
+            found.append(await verify_clinic(database, each, kept.get(each), advance))
+            progress.update(task, visible=number == len(here))
+    return found
+
+
+async def _print_heads(database: Database, clinic: UUID | None) -> None:
+    for each in await _clinics(database, clinic):
+        async with aclosing(heads_of(database, each)) as heads:
+            async for head in heads:
+                typer.echo(canonical(head.as_json()))
+
+
+async def _clinics(database: Database, clinic: UUID | None) -> list[UUID]:
+    here = await clinics(database)
+    if not here:
+        _stop("No clinic is seen. On PostgreSQL, BN_MIGRATE_DATABASE_URL must be the owner's.")
+    if clinic is not None and clinic not in here:
+        _stop("There is no such clinic.")
+    return here if clinic is None else [clinic]
+
+
+def _heads_of(path: Path) -> Iterator[dict[str, Any]]:
+    """Give the heads in a file: one a line, or pages of them as the API gives them."""
+    with path.open() as lines:
+        for line in filter(str.strip, lines):
+            read = json.loads(line)
+            yield from read.get("items", [read])
 
 
 async def _bootstrap(

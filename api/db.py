@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from fastapi import Depends, Request
+from pydantic_core import from_json
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -375,7 +376,12 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         # One writer at a time is SQLite's rule. One connection makes the requests of a process
         # wait their turn in order, instead of polling for the lock.
         engine = create_async_engine(
-            url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=QUEUE_TIMEOUT
+            url,
+            hide_parameters=True,
+            json_deserializer=from_json,
+            pool_size=1,
+            max_overflow=0,
+            pool_timeout=QUEUE_TIMEOUT,
         )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_immediately)
@@ -392,6 +398,8 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
         hide_parameters=True,
+        # several times as fast as the standard library's
+        json_deserializer=from_json,
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=False,

@@ -24,6 +24,7 @@ from api.founding import found_clinic
 from api.logs import configure_logs
 from api.main import create_app, migrations
 from api.settings import Settings, new_data_key, random_secret
+from api.worker import seal_for_ever
 
 HOST = "127.0.0.1"
 PASSWORD = "only-for-this-demo"  # noqa: S105 - everyone may know it
@@ -152,7 +153,12 @@ async def _fill_and_serve(url: str, key_file: Path, listener: socket.socket) -> 
         typer.echo(_welcome(listener.getsockname()[1]))
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
         config.timeout_graceful_shutdown = 2
-        await uvicorn.Server(config).serve(sockets=[listener])
+        sealing = asyncio.create_task(seal_for_ever(app.state.database))
+        try:
+            await uvicorn.Server(config).serve(sockets=[listener])
+        finally:
+            sealing.cancel()
+            await asyncio.gather(sealing, return_exceptions=True)
     finally:
         await app.state.database.dispose()
 

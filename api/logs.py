@@ -16,6 +16,7 @@ ALLOWED = frozenset(
         "milliseconds",
         "kind",
         "cases",
+        "work",
     }
 )
 

@@ -38,6 +38,7 @@ from api.routes import (
     promises,
     recusals,
     reset,
+    seals,
     service_accounts,
     sessions,
     supervisions,
@@ -116,6 +117,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         totp,
         reset,
         service_accounts,
+        seals,
         keys,
         health,
     ):

@@ -26,6 +26,7 @@ from api.vocabulary import Audience, ConsultationStatus, NoteClass, NoteStatus, 
 # Aliases of their own: the statement around them may be about the same tables. Made once, because
 # making one costs more than running a statement.
 _About = aliased(Incident)
+_Own = aliased(Case)
 _Watcher = aliased(User)
 _GRANTS = {kind: aliased(AccessGrant) for kind in GrantKind}
 

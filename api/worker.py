@@ -1,9 +1,10 @@
-"""Runs beside the server: each minute it brings the flags of due cases up to date.
+"""Runs beside the server: flags of due cases each minute, seals of the journal each second.
 
 No answer waits for it: whoever reads flags first does the same.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,8 +15,10 @@ from sqlmodel import col
 from api.db import AcrossClinics, Database
 from api.flagging import catch_up_batch
 from api.models import Case
+from api.seals import LARGEST, clinics_to_seal, seal_clinic
 
 EVERY_SECONDS = 60
+SEAL_EVERY_SECONDS = 1
 
 _CLINICS_WITH_DUE_CASES = AcrossClinics(
     plain=sa.select(col(Case.clinic_id))
@@ -28,11 +31,47 @@ log = structlog.get_logger("worker")
 
 
 async def work_for_ever(database: Database) -> None:
-    """Work, wait a minute, and work again, until cancelled."""
+    """Work, wait, and work again, until cancelled."""
+    await asyncio.gather(_work_each_minute(database), seal_for_ever(database))
+
+
+async def _work_each_minute(database: Database) -> None:
     while True:
-        caught_up = await work_once(database)
+        caught_up = await _whatever_happens("flags", work_once(database))
         log.info("worked", cases=caught_up)
         await asyncio.sleep(EVERY_SECONDS)
+
+
+async def seal_for_ever(database: Database) -> None:
+    """Seal, wait a second, and seal again, until cancelled."""
+    while True:
+        await _whatever_happens("seals", seal_once(database))
+        await asyncio.sleep(SEAL_EVERY_SECONDS)
+
+
+async def seal_once(database: Database) -> int:
+    """Seal what is not sealed yet of every clinic's journal; count the entries."""
+    clinics = await clinics_to_seal(database)
+    return sum([await _whatever_happens("seals", seal(database, each)) for each in clinics])
+
+
+async def seal(database: Database, clinic_id: UUID) -> int:
+    """Seal what is not sealed yet of one clinic's journal, head after head; count the entries."""
+    total = sealed = await seal_clinic(database, clinic_id)
+    while sealed == LARGEST:
+        sealed = await seal_clinic(database, clinic_id)
+        total += sealed
+    return total
+
+
+async def _whatever_happens(work: str, doing: Awaitable[int]) -> int:
+    """Go on when one sort of work fails, or that of one clinic; it is tried again in its turn."""
+    try:
+        return await doing
+    except Exception as error:
+        # never its text: it may show what was stored
+        log.error("work failed", work=work, kind=type(error).__name__)
+        return 0
 
 
 async def work_once(database: Database) -> int:

@@ -81,24 +81,24 @@ async def open_connection(url: str) -> Any:
 async def seed_clinic(connection: Any, keyring: Keyring, *, cases: int, flagged: int) -> Seeded:
     """Write one clinic; its one supervisor answers for all its clinicians."""
     clinic = Clinic(name="Fictional Clinic", created_at=NOW, updated_at=NOW)
-    await _copy(connection, Clinic, [clinic.model_dump()])
+    await copy_rows(connection, Clinic, [clinic.model_dump()])
     keys = keyring.forge(clinic.id, NOW)
-    await _copy(connection, ClinicKey, (key.model_dump() for key in keys))
+    await copy_rows(connection, ClinicKey, (key.model_dump() for key in keys))
     safe = _CaseKeys(keyring.unlock(clinic.id, keys))
     people = [_person(clinic.id, number) for number in range(CLINICIANS + 1)]
-    await _copy(connection, User, (person.model_dump() for person in people))
+    await copy_rows(connection, User, (person.model_dump() for person in people))
     sessions = [_session(clinic.id, person.id) for person in people]
-    await _copy(connection, SignIn, (session.model_dump() for session in sessions))
+    await copy_rows(connection, SignIn, (session.model_dump() for session in sessions))
     supervisor, *clinicians = people
     links = (_link(clinic.id, supervisor.id, clinician.id) for clinician in clinicians)
-    await _copy(connection, Supervision, (link.model_dump() for link in links))
+    await copy_rows(connection, Supervision, (link.model_dump() for link in links))
     owners = [clinicians[number % CLINICIANS].id for number in range(cases)]
     ids = [uuid7() for _ in owners]
-    await _copy(connection, Case, _cases(safe, ids, owners))
-    await _copy(connection, Incident, _incidents(safe, ids, owners))
-    await _copy(connection, Promise, _promises(safe, ids))
+    await copy_rows(connection, Case, _cases(safe, ids, owners))
+    await copy_rows(connection, Incident, _incidents(safe, ids, owners))
+    await copy_rows(connection, Promise, _promises(safe, ids))
     chosen = random.Random(5).sample(ids, flagged)
-    await _copy(connection, Flag, _flags(clinic.id, chosen))
+    await copy_rows(connection, Flag, _flags(clinic.id, chosen))
     workers = [
         Worker(
             Claims(clinic.id, person.id, session.id),
@@ -248,7 +248,7 @@ def _flags(clinic_id: UUID, ids: list[UUID]) -> Iterator[dict[str, Any]]:
             yield flag.model_dump()
 
 
-async def _copy(connection: Any, model: type[SQLModel], rows: Iterable[dict[str, Any]]) -> None:
+async def copy_rows(connection: Any, model: type[SQLModel], rows: Iterable[dict[str, Any]]) -> None:
     """Write rows as the column types of the model write them."""
     table = SQLModel.metadata.tables[str(model.__tablename__)]
     dialect = asyncpg_dialect()  # type: ignore[no-untyped-call]

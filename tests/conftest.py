@@ -114,17 +114,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how much the matrix asks, and what the tests measured."""
     played = len(TABLE), count_cells()
-    for report in (each for of in terminalreporter.stats.values() for each in of):
-        if getattr(report, "when", None) == "call":
-            for name, sentence in report.user_properties:
-                if name == "say":
-                    terminalreporter.write_line(str(sentence))
     terminalreporter.write_line(
         "the matrix of who may do what: {} operations, {} cells on each database, "
         "and as many mutants as operations".format(*played)
     )
-    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
-    for report in reports:
-        for name, sentence in report.user_properties:
-            if name == FIGURE:
-                terminalreporter.write_line(sentence)
+    # properties travel with the reports, also from workers of xdist
+    for report in (each for of in terminalreporter.stats.values() for each in of):
+        if getattr(report, "when", None) == "call":
+            for name, sentence in report.user_properties:
+                if name == FIGURE:
+                    terminalreporter.write_line(str(sentence))

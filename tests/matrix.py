@@ -255,6 +255,8 @@ TABLE = [
     Row("GET", "/v1/break-glass/{opening_id}", "yNNN yNNN F yyyN F F"),
     Row("POST", "/v1/break-glass/{opening_id}/review", "F F F yyyN F F", {"review_note": "seen"}),
     Row("GET", "/v1/journal", "y y y.FF y y.FF F"),
+    Row("GET", "/v1/journal/heads", "F F F y F F"),
+    Row("GET", "/v1/journal/{entry_id}/proof", "yNNN yNNN yNNN yyyN yNNN F"),
     Row("GET", "/v1/clinic", STAFF),
     Row("PATCH", "/v1/clinic", ADMINS, {"name": "Other"}),
     Row("GET", "/v1/rules", EVERYONE),

@@ -12,9 +12,19 @@ from httpx import Response
 from sqlmodel import col
 
 from api.db import Database, Transaction
-from api.models import Case, Consultation, Incident, Note, Promise, Supervision, User
+from api.models import (
+    Case,
+    Consultation,
+    Incident,
+    JournalEntry,
+    Note,
+    Promise,
+    Supervision,
+    User,
+)
 from api.tokens import AccessTokens, Claims
 from api.vocabulary import Role, Scope
+from api.worker import seal
 from tests.matrix import ASKED, NOTE, ROLES, Row
 from tests.world import (
     Person,
@@ -299,6 +309,7 @@ async def _records(
         "user_id": str(maker.id),
         "session_id": str(maker.session_id),
         "supervision_id": link["id"],
+        "entry_id": await _sealed_entry(world, maker, case["id"]),
     }
     for name, note_class in NOTES.items():
         note = {"note_class": note_class, "body": "as it was"}
@@ -306,6 +317,16 @@ async def _records(
     for status in STATUSES:
         records[status] = await _consultation(maker, consultant, case, status)
     return records
+
+
+async def _sealed_entry(world: World, maker: Person, case_id: str) -> str:
+    """Seal the journal of somebody's clinic; give the entry that tells of a case's beginning."""
+    await seal(world.database, maker.clinic_id)
+    told = sa.select(col(JournalEntry.id)).where(
+        col(JournalEntry.case_id) == UUID(case_id), col(JournalEntry.happening) == "case.opened"
+    )
+    async with world.owner.transaction() as tx:
+        return str((await tx.exec(told)).one()[0])
 
 
 async def _consultation(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -435,7 +435,7 @@ LONG = (pytest.mark.long, pytest.mark.timeout(900))
     ("kills", "writes"), [(3, 40), pytest.param(10, 400, marks=LONG)], ids=["short", "long"]
 )
 def test_nothing_is_lost_when_the_server_is_killed_on_sqlite(
-    kills: int, writes: int, tmp_path: Path, request: pytest.FixtureRequest
+    kills: int, writes: int, tmp_path: Path, say: Callable[[str], None]
 ) -> None:
     luck = random.Random()
 
@@ -446,7 +446,7 @@ def test_nothing_is_lost_when_the_server_is_killed_on_sqlite(
     with _clinic(_sqlite(tmp_path), tmp_path) as clinic:
         asyncio.run(play(clinic))
     assert clinic.ledger.writes >= kills * writes
-    _say(request, clinic, f"SQLite: {kills} kills")
+    say(_figures(clinic, f"SQLite: {kills} kills"))
 
 
 @pytest.mark.parametrize(
@@ -455,7 +455,7 @@ def test_nothing_is_lost_when_the_server_is_killed_on_sqlite(
     ids=["short", "long"],
 )
 def test_nothing_is_lost_when_the_server_is_killed_or_postgresql_stops(
-    kills: int, stops: int, writes: int, tmp_path: Path, request: pytest.FixtureRequest
+    kills: int, stops: int, writes: int, tmp_path: Path, say: Callable[[str], None]
 ) -> None:
     luck = random.Random()
 
@@ -470,7 +470,7 @@ def test_nothing_is_lost_when_the_server_is_killed_or_postgresql_stops(
     ):
         asyncio.run(play(clinic, server))
     assert clinic.ledger.writes >= (kills + stops) * writes
-    _say(request, clinic, f"PostgreSQL: {kills} kills and {stops} immediate stops of it")
+    say(_figures(clinic, f"PostgreSQL: {kills} kills and {stops} immediate stops of it"))
 
 
 def test_a_server_that_does_not_wait_for_the_disk_is_found_out(tmp_path: Path) -> None:
@@ -492,15 +492,14 @@ def test_a_server_that_does_not_wait_for_the_disk_is_found_out(tmp_path: Path) -
     assert any(each.startswith("lost") for each in wrong)
 
 
-def _say(request: pytest.FixtureRequest, clinic: Clinic, what: str) -> None:
+def _figures(clinic: Clinic, what: str) -> str:
     ledger = clinic.ledger
     reads = len(ledger.answers) - ledger.writes
-    sentence = (
+    return (
         f"crashes on {what}: 0 of {ledger.writes} acknowledged writes lost, {reads} answered "
         f"reads, {ledger.unavailable} answers of 503, ready after {max(clinic.ready_after):.1f} s "
         "at most"
     )
-    request.node.user_properties.append(("say", sentence))
 
 
 CASE_ID = UUID(int=1)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlmodel import SQLModel
 
 from api.main import migrations
+from api.worker import seal_once
 from tests.conftest import NOON
 from tests.postgres import make_runtime_role
 from tests.world import DATA_KEY, Person, Urls, made, ok, open_world, promise
@@ -112,6 +113,7 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         diary = {"name": "Diary", "scopes": ["cases:read"]}
         made(await world.admin.post("/v1/service-accounts", diary))
         made(await world.admin.post(f"/v1/users/{world.clinician.id}/password-reset"))
+        await seal_once(world.database)
     held = await database.rows()
     assert all(held.values()), held
     await database.to("base")

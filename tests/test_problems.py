@@ -160,6 +160,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     theirs = await staged(tolerant(world), world.there)
     ids = {name: value for call in theirs.values() for name, value in call.ids.items()}
     ids["user_id"] = str(world.there["clinician"].id)
+    ids["entry_id"] = await _some_entry_of(world, world.there["clinician"])
     tried = set()
     for method, template, _ in described():
         if "{" not in template:
@@ -181,7 +182,14 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
         tried.update(names)
     nouns = {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id", "note_id"}
     people = {"user_id", "supervision_id", "session_id", "account_id", "secret_id"}
-    assert tried == nouns | people | {"recusal_id", "cover_id", "opening_id"}
+    assert tried == nouns | people | {"recusal_id", "cover_id", "opening_id", "entry_id"}
+
+
+async def _some_entry_of(world: World, person: Person) -> str:
+    """Give an entry of the journal that tells of what somebody did."""
+    told = select(JournalEntry.id).where(JournalEntry.actor_id == person.id)
+    async with world.owner.transaction() as tx:
+        return str((await tx.exec(told)).first())
 
 
 async def test_a_record_one_may_not_know_of_is_answered_as_one_that_does_not_exist(
