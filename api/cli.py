@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, bootstrap, worker, openapi, demo."""
+"""The command line: serve, migrate, bootstrap, worker, purge, openapi, demo."""
 
 import asyncio
 import contextlib
@@ -8,11 +8,15 @@ import signal
 import sys
 from collections.abc import Coroutine
 from typing import Annotated, Any, NoReturn
+from uuid import UUID
 
 import typer
 import uvicorn
 from alembic import command
 from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.db import Database
@@ -20,6 +24,8 @@ from api.demo import run_demo
 from api.founding import found_clinic
 from api.logs import configure_logs
 from api.main import create_app, migrations
+from api.retention import DueCase, cases_due
+from api.retention import purge as purge_cases
 from api.runtime_role import grant_to_runtime_role, why_unsafe
 from api.settings import Settings, random_secret
 from api.tokens import Passwords
@@ -97,6 +103,18 @@ def worker() -> None:
 
 
 @app.command()
+def purge(
+    clinic: Annotated[UUID | None, typer.Option(help="The id of one clinic.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Destroy, instead of listing only.")] = False,  # noqa: FBT002
+) -> None:
+    """List the cases past their clinic's retention; with --yes, destroy their texts for good."""
+    settings = _settings()
+    if settings.data_keys is None:
+        _stop("Set BN_DATA_KEY or BN_DATA_KEY_FILE: what is due is asked of the records.")
+    asyncio.run(_purge(settings, clinic, destroy=yes))
+
+
+@app.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
     document = create_app(Settings(secret_key=random_secret())).openapi()
@@ -137,6 +155,30 @@ async def _bootstrap(
         )
     await database.dispose()
     return {"clinic_id": str(clinic_id), "user_id": str(user_id)}
+
+
+async def _purge(settings: Settings, clinic: UUID | None, *, destroy: bool) -> None:
+    database = Database(settings.owner_database_url, keys=settings.data_keys)
+    try:
+        due = await cases_due(database, clinic)
+        _show_due(due)
+        if not destroy:
+            typer.echo(f"Texts of {len(due)} cases are due. Nothing was destroyed: add --yes.")
+            return
+        done = await purge_cases(database, due)
+        typer.echo(f"The texts of {done} cases were destroyed.")
+    finally:
+        await database.dispose()
+
+
+def _show_due(due: list[DueCase]) -> None:
+    table = Table("Clinic")
+    for title in ("Case", "Ended on", "Voided on"):
+        table.add_column(title, no_wrap=True)
+    for each in due:
+        days = (str(day) if day else "" for day in (each.ended_on, each.voided_on))
+        table.add_row(escape(each.clinic), str(each.case_id), *days)
+    Console().print(table)
 
 
 def _settings() -> Settings:

@@ -1,4 +1,4 @@
-"""How a request is read: strict JSON, known parameters, the right media type."""
+"""How a request is read: strict JSON, known parameters, the media type sent and asked for."""
 
 import json
 import math
@@ -10,6 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
+from api.csv_lists import CSV, MEDIA_TYPE, Columns, columns_of, link_to_next, prefers_csv, write_csv
 from api.errors import UnsupportedMediaType
 
 DEEPEST = 16
@@ -29,7 +30,16 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that refuses unknown query parameters and bodies that are not strict JSON."""
+    """A route that refuses unknown query parameters and bodies that are not strict JSON.
+
+    Where it answers with a list, it also writes it as CSV, for whoever asks for that.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if columns_of(self.response_model):
+            as_csv = {"content": {CSV: {"schema": {"type": "string"}}}}
+            self.responses = {**self.responses, 200: as_csv}
 
     def get_route_handler(self) -> Handler:
         """Wrap the ordinary handler with the checks that come before it."""
@@ -39,6 +49,7 @@ class StrictRoute(APIRoute):
         field = self.body_field
         takes_json = field is not None and not takes_form
         may_be_absent = field is not None and not field.field_info.is_required()
+        columns = columns_of(self.response_model)
 
         async def strictly(request: Request) -> Response:
             _refuse_unknown_parameters(request, known)
@@ -47,9 +58,24 @@ class StrictRoute(APIRoute):
                 _refuse_other_media(request)
             if takes_form:
                 await _refuse_other_forms(strict)
-            return await handle(strict)
+            answer = await handle(strict)
+            return _in_the_form_asked_for(request, answer, columns) if columns else answer
 
         return strictly
+
+
+def _in_the_form_asked_for(request: Request, answer: Response, columns: Columns) -> Response:
+    """Give a list as JSON, or as CSV; what the operation did, it has done already."""
+    answer.headers["Vary"] = "Accept"
+    if not prefers_csv(request.headers.get("accept", "")):
+        return answer
+    page = json.loads(bytes(answer.body))
+    written = Response(write_csv(page["items"], columns), media_type=MEDIA_TYPE)
+    written.headers["Vary"] = "Accept"
+    if page["next"] is not None:
+        query = request.scope["query_string"].decode()
+        written.headers["Link"] = link_to_next(request.url.path, query, page["next"])
+    return written
 
 
 def _parse(body: bytes) -> Any:

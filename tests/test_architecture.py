@@ -14,7 +14,7 @@ from api.settings import Settings, random_secret
 API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
-    {"vocabulary", "base64url"},
+    {"vocabulary", "base64url", "csv_lists"},
     {"crypto", "signing"},
     {"settings", "logs"},
     {"domain.values"},
@@ -30,10 +30,11 @@ FLOORS = (
     {"db"},
     {"journal", "sense", "pages", "intake", "envelope"},
     {"flagging", "founding", "sessions"},
-    {"sight"},
+    {"sight", "retention"},
     {"standing", "identity"},
     {"access", "worker"},
-    {"views", "brief", "notices"},
+    {"views", "brief", "notices", "copies"},
+    {"export_page"},
     {"routes"},
     {"main"},
     {"demo_cases"},

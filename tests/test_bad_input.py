@@ -148,6 +148,7 @@ class _Stage:
         await self._consultations()
         await self._flags()
         await self._exceptions()
+        await self._holds()
         await self._software()
         await self._sign_in()
 
@@ -336,6 +337,15 @@ class _Stage:
             opening_id=self.opening["id"],
         )
 
+    async def _holds(self) -> None:
+        officer, path = self.people["privacy_officer"], "/v1/legal-holds"
+        body = {"case_id": self.case_id, "reason": "A court asked for the record."}
+        hold = made(await officer.post(path, body))
+        await self.call("privacy_officer", "POST", path, body)
+        await self.call(
+            "privacy_officer", "POST", f"{path}/{{hold_id}}/release", None, hold_id=hold["id"]
+        )
+
     async def _software(self) -> None:
         admin, path = self.people["admin"], "/v1/service-accounts"
         body = {"name": "Diary", "scopes": ["cases:read"]}
@@ -388,6 +398,8 @@ READERS = {
     "/v1/service-accounts": "admin",
     "/v1/service-accounts/{account_id}": "admin",
     "/v1/break-glass": "privacy_officer",
+    "/v1/legal-holds": "privacy_officer",
+    "/v1/legal-holds/{hold_id}": "privacy_officer",
 }
 """Who may use a GET that a clinician may not, or sees more there."""
 

@@ -74,6 +74,7 @@ async def _with_every_table(scene: Scene) -> Scene:
         path = f"/v1/consultations/{asked['id']}"
         assert (await colleague.post(f"{path}/request")).is_success
         assert (await people["consultant"].post(f"{path}/decline", {"reason": "no"})).is_success
+        assert (await colleague.get(f"/v1/cases/{case['id']}/export")).is_success
     return scene
 
 
