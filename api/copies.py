@@ -350,7 +350,7 @@ def _corrections(
     amended = [
         Correction(kind="amended", record="note", id=row.amends_id, at=row.signed_at, why=None)
         for row in notes
-        if row.amends_id in known and row.voided_at is None
+        if row.amends_id in known and row.signed_at is not None and row.voided_at is None
     ]
     return sorted([*voided, *amended], key=lambda each: (each.at, each.id))
 

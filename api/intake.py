@@ -67,7 +67,7 @@ class StrictRoute(APIRoute):
 def _in_the_form_asked_for(request: Request, answer: Response, columns: Columns) -> Response:
     """Give a list as JSON, or as CSV; what the operation did, it has done already."""
     answer.headers["Vary"] = "Accept"
-    if not prefers_csv(request.headers.get("accept", "")):
+    if not prefers_csv(",".join(request.headers.getlist("accept"))):
         return answer
     page = json.loads(bytes(answer.body))
     written = Response(write_csv(page["items"], columns), media_type=MEDIA_TYPE)
