@@ -1,7 +1,8 @@
 """Ends what a clinic keeps: the texts of cases that ended longer ago than it wants to keep them.
 
 What is destroyed is the key of a case, and with it every word that was sealed with it. Its
-structure stays: dates, kinds, ids, signed rows and the journal, which goes on to verify.
+structure stays: dates, kinds, ids, signed rows and the journal, which goes on to verify. A backup
+made before still holds the key, until it is itself destroyed.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import col, select
 
 from api.db import AcrossClinics, Database, Transaction
@@ -52,7 +54,10 @@ async def cases_due(database: Database, clinic_id: UUID | None = None) -> list[D
 
 async def purge(database: Database, due: Sequence[DueCase]) -> int:
     """Destroy the texts of these cases, one a transaction; count those that still were due."""
-    return sum([await _purge(database, each) for each in due])
+    done = sum([await _purge(database, each) for each in due])
+    if done:
+        await _sweep(database.engine.url)
+    return done
 
 
 def years_before(day: date, years: int) -> date:
@@ -100,9 +105,23 @@ async def _purge(database: Database, due: DueCase) -> bool:
 
 async def _enter(tx: Transaction, clinic_id: UUID) -> Clinic:
     await tx.enter(clinic_id)
-    clinic: Clinic = (await tx.exec(select(Clinic))).one()
+    clinic: Clinic = (await tx.exec(select(Clinic).where(Clinic.id == clinic_id))).one()
     tx.know_zone(ZoneInfo(clinic.time_zone))
     return clinic
+
+
+async def _sweep(url: sa.URL) -> None:
+    """Let the database drop former versions of rows, which still hold the keys."""
+    engine = create_async_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    on_sqlite = url.get_backend_name() == "sqlite"
+    # on SQLite the log of what was written is emptied, too
+    swept = ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)") if on_sqlite else ("VACUUM cases, flags",)
+    try:
+        async with engine.connect() as connection:
+            for statement in swept:
+                await connection.exec_driver_sql(statement)
+    finally:
+        await engine.dispose()
 
 
 def _past_retention(tx: Transaction, clinic: Clinic) -> ColumnElement[bool]:
@@ -112,7 +131,8 @@ def _past_retention(tx: Transaction, clinic: Clinic) -> ColumnElement[bool]:
     since = years_before(tx.today, clinic.retention_years)
     ended = and_(col(Case.status) != CaseStatus.active, col(Case.ended_on) < since)
     voided = col(Case.voided_at) < midnight(since, tx.clinic.zone)
-    return and_(col(Case.purged_at).is_(None), or_(ended, voided))
+    here = col(Case.clinic_id) == tx.clinic.id
+    return and_(here, col(Case.purged_at).is_(None), or_(ended, voided))
 
 
 def _may_go() -> tuple[ColumnElement[bool], ...]:

@@ -171,8 +171,8 @@ async def test_without_the_look_at_what_is_restricted_it_would_be_found(
     case, _, _ = await full_case(world)
     really = copies._of_case
 
-    async def careless(tx: Any, model: Any, case_id: UUID, *_: Any) -> list[Any]:
-        return await really(tx, model, case_id)
+    async def careless(tx: Any, model: Any, case_id: UUID, *wanted: Any) -> list[Any]:
+        return await really(tx, model, case_id, *wanted[1:])
 
     monkeypatch.setattr(copies, "_of_case", careless)
     found = texts_of((await world.clinician.get(f"/v1/cases/{case['id']}/export")).text)
