@@ -181,7 +181,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
         tried.update(names)
     nouns = {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id"}
     people = {"user_id", "supervision_id", "session_id", "account_id", "secret_id"}
-    assert tried == nouns | people | {"recusal_id", "cover_id", "opening_id"}
+    assert tried == nouns | people | {"recusal_id", "cover_id", "opening_id", "hold_id"}
 
 
 async def test_a_record_one_may_not_know_of_is_answered_as_one_that_does_not_exist(
@@ -218,6 +218,8 @@ ADMINISTERED = ("/v1/users", "/v1/supervisions", "/v1/service-accounts")
 
 
 def _reader_of(template: str) -> str:
+    if template.startswith("/v1/legal-holds"):
+        return "privacy_officer"
     return "admin" if template.startswith(ADMINISTERED) else "clinician"
 
 
