@@ -163,10 +163,10 @@ async def _purge(settings: Settings, clinic: UUID | None, *, destroy: bool) -> N
         due = await cases_due(database, clinic)
         _show_due(due)
         if not destroy:
-            typer.echo(f"Texts of {len(due)} cases are due. Nothing was destroyed: add --yes.")
+            typer.echo(f"Cases whose texts are due: {len(due)}. Nothing was destroyed: add --yes.")
             return
         done = await purge_cases(database, due)
-        typer.echo(f"The texts of {done} cases were destroyed.")
+        typer.echo(f"Cases whose texts were destroyed: {done}.")
     finally:
         await database.dispose()
 
