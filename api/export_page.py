@@ -79,7 +79,9 @@ def _rows(record: BaseModel, before: str = "") -> Iterator[tuple[str, str]]:
             for number, each in enumerate(value, 1):
                 yield from _rows(each, f"{label} {number}: ")
         elif value not in (None, []):
-            yield label, _written(value)
+            # of an incident's details it is no word of an enum
+            spelled = value.replace("_", " ") if name == "kind" else value
+            yield label, _written(spelled)
 
 
 def _table(caption: str, rows: Iterable[tuple[str, str]]) -> str:

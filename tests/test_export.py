@@ -252,6 +252,7 @@ async def test_the_page_says_what_the_document_says(world: World) -> None:
         for record in copy[part]:
             assert record["id"] in said
     for words in (
+        "second role",
         "institution employee",
         "2024-02-29",
         "2026-03-02 12:00 UTC",
@@ -316,6 +317,23 @@ async def test_the_journal_names_every_record_that_was_given(world: World) -> No
     assert (read.is_read, set(read.record_ids)) == (True, given)
     timeline = ok(await world.clinician.get(f"{path}/timeline"))["items"]
     assert timeline[0]["happening"] == "case.exported"
+
+
+async def test_what_cannot_be_journalled_is_not_given(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, _, _ = await full_case(world)
+
+    async def broken(*_: object) -> None:
+        raise OSError
+
+    path = f"/v1/cases/{case['id']}/export"
+    with monkeypatch.context() as patch:
+        patch.setattr("api.journal._append", broken)
+        for form in ("json", "html"):
+            refused = await world.clinician.get(path, format=form)
+            assert (refused.status_code, texts_of(refused.text)) == (503, set())
+    assert len(ok(await world.clinician.get(path))["disclosures"]) == 1
 
 
 async def signed_in_since(world: World, person: Person, ago: timedelta) -> None:
