@@ -24,7 +24,7 @@ from tests.conftest import NOON
 from tests.matrix import TABLE
 from tests.scene import Scene, set_scene
 from tests.test_matrix import letter_of
-from tests.world import Urls, open_world
+from tests.world import SETTINGS, Urls, open_world
 
 MODELS = [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
 UTC = ZoneInfo("UTC")
@@ -81,7 +81,7 @@ async def _with_every_table(scene: Scene) -> Scene:
 @asynccontextmanager
 async def reaching(url: str, *, walled: bool) -> AsyncIterator[Database]:
     """Reach a database with the first wall up, or down."""
-    database = Database(url, pool_size=2, walled=walled)
+    database = Database(url, keys=SETTINGS.data_keys, pool_size=2, walled=walled)
     try:
         yield database
     finally:
