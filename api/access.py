@@ -34,6 +34,7 @@ from api.standing import (
     find_case,
     locked,
     placeholder,
+    refuse_purged,
     standing_columns,
     standing_of,
 )
@@ -109,7 +110,7 @@ class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.cas
             raise _hidden(me, self.action)
         _allow(me, self.action, found.standing)
         if _writes(request):
-            _refuse_voided(found.row)
+            _refuse_closed(found.row)
             await catch_up(tx, found.row)
         elif _is_due(found.row, tx):
             due = await find_case(tx, me, case_id, lock=True) or found
@@ -137,7 +138,7 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
             raise _hidden(me, self.action)
         _allow(me, self.action, found.standing)
         if lock:
-            _refuse_voided_record(found)
+            _refuse_closed_record(found)
         elif _is_due(found.case, tx):
             found = await self._load(tx, me, record_id, lock=True) or found
         await catch_up(tx, found.case)
@@ -309,16 +310,18 @@ def _allow(me: Actor, action: Action, standing: Standing) -> None:
         raise Forbidden(reason)
 
 
-def _refuse_voided(case: Case) -> None:
+def _refuse_closed(case: Case) -> None:
+    refuse_purged(case)
     if case.voided_at is not None:
         raise Conflict("This case was voided; nothing more is written to it.")
 
 
-def _refuse_voided_record(found: OpenRecord[Any]) -> None:
+def _refuse_closed_record(found: OpenRecord[Any]) -> None:
     # the flags of a voided case still wait for a person, and may be settled
     if isinstance(found.row, Flag):
+        refuse_purged(found.case)
         return
-    _refuse_voided(found.case)
+    _refuse_closed(found.case)
     if getattr(found.row, "voided_at", None) is not None:
         raise Conflict("This record was voided; it does not change any more.")
 

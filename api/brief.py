@@ -37,7 +37,7 @@ class ConsultationBrief(Output):
 
     It says nothing of who the client or the clinician is. `therapy_months` is the length of the
     therapy in whole months, null where its start is not known. `outcome` and `advice` are the
-    reader's own answer.
+    reader's own answer. Texts are null once those of the case were destroyed.
     """
 
     id: UUID
@@ -46,7 +46,7 @@ class ConsultationBrief(Output):
     urgency: ConsultationUrgency
     status: ConsultationStatus
     due_at: datetime | None
-    question: str
+    question: str | None
     summary: str | None
     phase: Phase
     setting: Setting | None

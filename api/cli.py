@@ -18,7 +18,9 @@ import uvicorn
 from alembic import command
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
+from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.backups import BackupError, back_up, sqlite_file
@@ -30,6 +32,8 @@ from api.founding import found_clinic
 from api.gate import PATIENCE
 from api.logs import configure_logs
 from api.main import create_app, known_revisions, migration_head, migrations
+from api.retention import DueCase, cases_due
+from api.retention import purge as purge_cases
 from api.rotation import rotate, why_not_opened
 from api.runtime_role import grant_to_runtime_role, why_unsafe
 from api.seals import canonical
@@ -216,6 +220,17 @@ def restore(
 
 
 @app.command()
+def purge(
+    clinic: Annotated[UUID | None, typer.Option(help="The id of one clinic.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Destroy, instead of listing only.")] = False,  # noqa: FBT002
+) -> None:
+    """List the cases past their clinic's retention; with --yes, destroy their texts for good."""
+    settings = _settings()
+    _refuse_without_its_key(settings, settings.owner_database_url)
+    asyncio.run(_purge(settings, clinic, destroy=yes))
+
+
+@app.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
     document = create_app(Settings(secret_key=random_secret())).openapi()
@@ -325,6 +340,30 @@ async def _bootstrap(
         )
     await database.dispose()
     return {"clinic_id": str(clinic_id), "user_id": str(user_id)}
+
+
+async def _purge(settings: Settings, clinic: UUID | None, *, destroy: bool) -> None:
+    database = Database(settings.owner_database_url, keys=settings.data_keys)
+    try:
+        due = await cases_due(database, clinic)
+        _show_due(due)
+        if not destroy:
+            typer.echo(f"Cases whose texts are due: {len(due)}. Nothing was destroyed: add --yes.")
+            return
+        done = await purge_cases(database, due)
+        typer.echo(f"Cases whose texts were destroyed: {done}.")
+    finally:
+        await database.dispose()
+
+
+def _show_due(due: list[DueCase]) -> None:
+    table = Table("Clinic")
+    for title in ("Case", "Ended on", "Voided on"):
+        table.add_column(title, no_wrap=True)
+    for each in due:
+        days = (str(day) if day else "" for day in (each.ended_on, each.voided_on))
+        table.add_row(escape(each.clinic), str(each.case_id), *days)
+    Console().print(table)
 
 
 def _settings() -> Settings:

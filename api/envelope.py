@@ -13,6 +13,7 @@ from api.gate import Gate
 
 LARGEST_BODY = 256 * 1024
 
+_POLICY_NAME = b"content-security-policy"
 _POLICY = b"default-src 'none'; frame-ancestors 'none'"
 # the documentation pages run their own scripts, and load nothing from elsewhere
 _POLICY_OF_PAGES = (
@@ -74,7 +75,11 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self._headers()]
+            headers = list(message.get("headers", ()))
+            # a page that carries its own style says which
+            if _POLICY_NAME not in dict(headers):
+                headers.append((_POLICY_NAME, self._policy()))
+            message["headers"] = [*headers, *self._headers()]
         await self._send(message)
 
     async def refuse_as_too_large(self) -> None:
@@ -99,7 +104,6 @@ class _Exchange:
         )
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
-        shows_a_page = self._scope["path"].startswith(_PAGES)
         # the next request goes to a process that stays
         leaving = [(b"connection", b"close")] if self._gate.closing else []
         return [
@@ -108,5 +112,7 @@ class _Exchange:
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
-            (b"content-security-policy", _POLICY_OF_PAGES if shows_a_page else _POLICY),
         ]
+
+    def _policy(self) -> bytes:
+        return _POLICY_OF_PAGES if self._scope["path"].startswith(_PAGES) else _POLICY

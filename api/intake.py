@@ -1,4 +1,4 @@
-"""How a request is read: strict JSON, known parameters, the right media type, a key of its own."""
+"""How a request is read: strict JSON, known parameters, media types, a key of its own."""
 
 import json
 import math
@@ -11,6 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
+from api.csv_lists import CSV, MEDIA_TYPE, Columns, columns_of, link_to_next, prefers_csv, write_csv
 from api.errors import Invalid, UnsupportedMediaType
 
 KEY = "Idempotency-Key"
@@ -48,7 +49,8 @@ class _StrictRequest(Request):
 class StrictRoute(APIRoute):
     """A route that refuses unknown query parameters and bodies that are not strict JSON.
 
-    Its POSTs may be sent again with the same idempotency key, and are carried out once.
+    Its POSTs may be sent again with the same idempotency key, and are carried out once. Where it
+    answers with a list, it also writes it as CSV, for whoever asks for that.
     """
 
     repeatable: ClassVar[bool] = True
@@ -57,6 +59,9 @@ class StrictRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         if self.repeatable and "POST" in (self.methods or ()):
             self.openapi_extra = {"parameters": [_KEY_PARAMETER]}
+        if columns_of(self.response_model):
+            as_csv = {"content": {CSV: {"schema": {"type": "string"}}}}
+            self.responses = {**self.responses, 200: as_csv}
 
     def get_route_handler(self) -> Handler:
         """Wrap the ordinary handler with the checks that come before it."""
@@ -66,6 +71,7 @@ class StrictRoute(APIRoute):
         field = self.body_field
         takes_json = field is not None and not takes_form
         may_be_absent = field is not None and not field.field_info.is_required()
+        columns = columns_of(self.response_model)
 
         async def strictly(request: Request) -> Response:
             _refuse_unknown_parameters(request, known)
@@ -76,7 +82,8 @@ class StrictRoute(APIRoute):
                 _refuse_other_media(request)
             if takes_form:
                 await _refuse_other_forms(strict)
-            return await handle(strict)
+            answer = await handle(strict)
+            return _in_the_form_asked_for(request, answer, columns) if columns else answer
 
         return strictly
 
@@ -95,6 +102,20 @@ def _refuse_other_keys(request: Request, *, repeatable: bool) -> None:
         raise Invalid(_KEY_POINTER, "What this answers is shown once; it takes no such key.")
     if len(keys) > 1 or not _IS_A_KEY(keys[0]):
         raise Invalid(_KEY_POINTER, "A key is 1 to 200 visible ASCII characters, sent once.")
+
+
+def _in_the_form_asked_for(request: Request, answer: Response, columns: Columns) -> Response:
+    """Give a list as JSON, or as CSV; what the operation did, it has done already."""
+    answer.headers["Vary"] = "Accept"
+    if not prefers_csv(",".join(request.headers.getlist("accept"))):
+        return answer
+    page = json.loads(bytes(answer.body))
+    written = Response(write_csv(page["items"], columns), media_type=MEDIA_TYPE)
+    written.headers["Vary"] = "Accept"
+    if page["next"] is not None:
+        query = request.scope["query_string"].decode()
+        written.headers["Link"] = link_to_next(request.url.path, query, page["next"])
+    return written
 
 
 def _parse(body: bytes) -> Any:

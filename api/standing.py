@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from api.db import Transaction
 from api.domain.lifecycles import BRIEF_LASTS
 from api.domain.permissions import TREATING, Actor, Standing, may_see_case
-from api.errors import NotFound
+from api.errors import Conflict, NotFound
 from api.models import IS_UNRESOLVED, Case, Flag, GrantKind, Supervision, sealed_columns
 from api.prepared import Prepared
 from api.sight import conflicted, granted, links
@@ -67,12 +67,19 @@ async def sees(tx: Transaction, me: Actor, case_id: UUID) -> OpenCase:
     return found
 
 
-async def load_case(tx: Transaction, case_id: UUID) -> Case:
+async def load_case(tx: Transaction, case_id: UUID, *, lock: bool = False) -> Case:
     """Load a case for somebody who knows no more of it than its id; 404 where there is none."""
-    found: Case | None = (await tx.exec(select(Case).where(Case.id == case_id))).first()
+    statement = select(Case).where(Case.id == case_id)
+    found: Case | None = (await tx.exec(locked(statement, Case) if lock else statement)).first()
     if found is None:
         raise NotFound
     return found
+
+
+def refuse_purged(case: Case) -> None:
+    """Raise 409 for a case whose text was destroyed: nothing could be sealed on it any more."""
+    if case.purged_at is not None:
+        raise Conflict("The text of this case was destroyed; nothing more is written to it.")
 
 
 async def standings_on(tx: Transaction, me: Actor, cases: Iterable[Case]) -> dict[UUID, Standing]:

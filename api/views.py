@@ -91,7 +91,8 @@ class FlagSummary(Output):
 class CaseRead(RecordRead):
     """A client's therapy. `client_ref` is the clinic's own pseudonym for the client.
 
-    Like every sealed text it is null for software without the scope `narrative:read`.
+    Like every sealed text it is null for software without the scope `narrative:read`, and for
+    everybody once the texts of the case were destroyed, at `purged_at`.
     """
 
     client_ref: str | None
@@ -107,6 +108,7 @@ class CaseRead(RecordRead):
     is_minor: bool | None
     voided_at: datetime | None
     void_reason: VoidReason | None
+    purged_at: datetime | None
     flags: FlagSummary
 
 
@@ -174,12 +176,13 @@ def flags_raised(flags: Iterable[Flag], standing: Standing) -> list[FlagRead]:
 
 
 class ClinicRead(Output):
-    """The clinic."""
+    """The clinic. `retention_years`: how long texts outlast the end of a case; null: for ever."""
 
     id: UUID
     name: str
     time_zone: str
     requires_totp: bool
+    retention_years: int | None
     created_at: datetime
     updated_at: datetime
     version: int

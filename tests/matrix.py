@@ -45,7 +45,7 @@ class Row:
     @property
     def names_a_record(self) -> bool:
         """Tell whether the relation is that of a record, in the path or in the body."""
-        return "{" in self.path or self.body in ("a cover", "an emergency")
+        return "{" in self.path or self.body in ("a cover", "an emergency", "a hold")
 
     def expected(self) -> Iterator[tuple[str, str, str]]:
         """Give role, relation and letter of each cell."""
@@ -89,6 +89,9 @@ REQUEST = "          yNNN      yFNN       yFFF       yFFF    yFFF  ..yN"
 PROMPT = "           yNNN      yNNN       yFFF       yFFF    yFFF  F"
 ASKED_TO_ANSWER = "  F         FyNN       FyyN       F       F     F"
 ITS_CONSULTANT = "   F         FyNN       FNyN       F       F     F"
+EXPORT = "           yNNN      yyNN       yFFF       yFFF    yFFF  F"
+WATCHER = "          F         F          F          y       F     F"
+WATCHER_HERE = "     F         F          F          yyyN    F     F"
 EXCEPTIONS = "       y         y          F          y       F     F"
 NOTES = "            yNNN      yyNN       yFFF       yFFF    yFFF  F"
 AUTHORS = "          yNNN      yFNN       yFFF       yFFF    yFFF  F"
@@ -257,6 +260,12 @@ TABLE = [
     Row("GET", "/v1/journal", "y y y.FF y y.FF F"),
     Row("GET", "/v1/journal/heads", "F F F y F F"),
     Row("GET", "/v1/journal/{entry_id}/proof", "yNNN yNNN yNNN yyyN yNNN F"),
+    Row("GET", "/v1/cases/{case_id}/export", EXPORT),
+    Row("GET", "/v1/cases/{case_id}/disclosures", EXPORT),
+    Row("GET", "/v1/legal-holds", WATCHER),
+    Row("POST", "/v1/legal-holds", WATCHER_HERE, "a hold"),
+    Row("GET", "/v1/legal-holds/{hold_id}", WATCHER_HERE),
+    Row("POST", "/v1/legal-holds/{hold_id}/release", WATCHER_HERE),
     Row("GET", "/v1/clinic", STAFF),
     Row("PATCH", "/v1/clinic", ADMINS, {"name": "Other"}),
     Row("GET", "/v1/rules", EVERYONE),

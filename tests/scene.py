@@ -132,6 +132,7 @@ class Scene:
                 "ends_on": self.world.day(7),
             },
             "an emergency": {"case_id": case_id, "reason": "The clinician cannot be reached."},
+            "a hold": {"case_id": case_id, "reason": "A court asked for the record."},
         }
         return words[body] if isinstance(body, str) else body
 
@@ -292,6 +293,9 @@ async def _records(
     account = made(
         await admin.post("/v1/service-accounts", {"name": "Diary", "scopes": ["cases:read"]})
     )
+    people = scene.here if maker.clinic_id == scene.here["maker"].clinic_id else scene.there
+    held = {"case_id": case["id"], "reason": "An insurer asked for the record."}
+    hold = made(await people["privacy_officer"].post("/v1/legal-holds", held))
     await world.token_of(maker)
     (link, *_) = ok(await admin.get("/v1/supervisions", clinician_id=str(maker.id)))["items"]
     records = {
@@ -305,6 +309,7 @@ async def _records(
         "cover_id": cover["id"],
         "opening_id": opening["id"],
         "account_id": account["id"],
+        "hold_id": hold["id"],
         "secret_id": account["secrets"][0]["id"],
         "user_id": str(maker.id),
         "session_id": str(maker.session_id),

@@ -14,7 +14,7 @@ from api.settings import Settings, random_secret
 API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
-    {"vocabulary", "base64url"},
+    {"vocabulary", "base64url", "csv_lists"},
     {"crypto", "signing"},
     {"settings", "logs", "gate", "backups"},
     {"domain.values"},
@@ -36,10 +36,11 @@ FLOORS = (
     {"db"},
     {"journal", "sense", "pages", "intake", "envelope"},
     {"flagging", "founding", "sessions", "repeats", "seals"},
-    {"sight", "verifying"},
+    {"sight", "verifying", "retention"},
     {"standing", "identity"},
     {"access", "worker", "rotation"},
-    {"views", "brief", "notices"},
+    {"views", "brief", "notices", "copies"},
+    {"export_page"},
     {"replays"},
     {"routes"},
     {"main"},

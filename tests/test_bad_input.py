@@ -155,6 +155,7 @@ class _Stage:
         await self._notes()
         await self._flags()
         await self._exceptions()
+        await self._holds()
         await self._software()
         await self._sign_in()
         await self._seal()
@@ -366,6 +367,17 @@ class _Stage:
             opening_id=self.opening["id"],
         )
 
+    async def _holds(self) -> None:
+        officer, path = self.people["privacy_officer"], "/v1/legal-holds"
+        body = {"case_id": self.case_id, "reason": "A court asked for the record."}
+        hold, _ = [made(await officer.post(path, body)) for _ in range(2)]
+        for _ in range(2):
+            ok(await self.people["clinician"].get(f"/v1/cases/{self.case_id}/export"))
+        await self.call("privacy_officer", "POST", path, body)
+        await self.call(
+            "privacy_officer", "POST", f"{path}/{{hold_id}}/release", None, hold_id=hold["id"]
+        )
+
     async def _software(self) -> None:
         admin, path = self.people["admin"], "/v1/service-accounts"
         body = {"name": "Diary", "scopes": ["cases:read"]}
@@ -419,6 +431,8 @@ READERS = {
     "/v1/service-accounts/{account_id}": "admin",
     "/v1/break-glass": "privacy_officer",
     "/v1/journal/heads": "privacy_officer",
+    "/v1/legal-holds": "privacy_officer",
+    "/v1/legal-holds/{hold_id}": "privacy_officer",
 }
 """Who may use a GET that a clinician may not, or sees more there."""
 

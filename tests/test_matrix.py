@@ -65,7 +65,7 @@ def letter_of(answer: Response) -> str:
 
 
 async def kept(world: World) -> list[tuple[str, ...]]:
-    """Sum up all that is kept, but the journal."""
+    """Sum up all that is kept, but the journal and its seals."""
     sums = []
     async with world.owner.transaction() as tx:
         connection = await tx.connection()

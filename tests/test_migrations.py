@@ -114,6 +114,9 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         made(await world.admin.post("/v1/service-accounts", diary))
         made(await world.admin.post(f"/v1/users/{world.clinician.id}/password-reset"))
         await seal_once(world.database)
+        ok(await world.clinician.get(f"/v1/cases/{case['id']}/export"))
+        hold = {"case_id": case["id"], "reason": "A court asked for the record."}
+        made(await world.here["privacy_officer"].post("/v1/legal-holds", hold))
     held = await database.rows()
     assert all(held.values()), held
     await database.to("base")

@@ -80,6 +80,7 @@ async def _with_every_table(scene: Scene) -> Scene:
         assert (await colleague.post(f"/v1/notes/{note['id']}/sign")).is_success
         watcher = people.get("watcher", people["supervisor"])
         assert (await watcher.post(f"/v1/notes/{note['id']}/cosign")).is_success
+        assert (await colleague.get(f"/v1/cases/{case['id']}/export")).is_success
     return scene
 
 

@@ -1,5 +1,6 @@
 """What an incident may say: one class for each kind, together one discriminated union."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
@@ -323,6 +324,15 @@ Details = Annotated[
 ]
 
 DETAILS: TypeAdapter[Details] = TypeAdapter(Details)
+
+
+def put_together(details: Mapping[str, object], sealed: str | None) -> Details:
+    """Make one of what rules read and of the one text that is kept encrypted."""
+    parted = DETAILS.validate_python(details)
+    if parted.sealed_field is None:
+        return parted
+    return parted.model_copy(update={parted.sealed_field: sealed})
+
 
 IncidentKind = Literal[
     "expression",

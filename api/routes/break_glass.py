@@ -18,7 +18,7 @@ from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.standing import find_case
+from api.standing import find_case, load_case, refuse_purged
 from api.views import RecordRead
 
 router = APIRouter(prefix="/v1/break-glass", tags=["who sees a case"], route_class=StrictRoute)
@@ -43,14 +43,15 @@ class GlassReview(Input):
 class GlassBreakRead(RecordRead):
     """An emergency opening of a case, for reading, until `ends_at`.
 
-    `review_note` is shown to privacy officers.
+    `review_note` is shown to privacy officers. Both texts are null once those of the case were
+    destroyed.
     """
 
     case_id: UUID
     user_id: UUID
     starts_at: datetime
     ends_at: datetime
-    reason: str
+    reason: str | None
     review_due_at: datetime
     reviewed_by_id: UUID | None
     reviewed_at: datetime | None
@@ -105,6 +106,7 @@ async def break_glass(
         raise NotFound
     if may_see_case(found.standing):
         raise Conflict("You see this case already.")
+    refuse_purged(found.row)
     row = AccessGrant(
         clinic_id=tx.clinic.id,
         kind=GrantKind.break_glass,
@@ -151,6 +153,7 @@ async def review_glass_break(
     row = await _load(tx, me, opening_id, lock=True)
     if row.reviewed_at is not None:
         raise Conflict("This was reviewed already.")
+    refuse_purged(await load_case(tx, row.case_id))
     row.change(
         {"reviewed_by_id": me.id, "reviewed_at": tx.now, "review_note": body.review_note}, tx.now
     )

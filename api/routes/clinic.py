@@ -15,7 +15,7 @@ from api.domain.permissions import Action, Actor
 from api.domain.prompts import PROMPTS
 from api.domain.rulebook import RULEBOOK_VERSION, RULES
 from api.domain.thresholds import Thresholds
-from api.domain.values import Input, Line, Output, YesNo, absent
+from api.domain.values import Input, Line, Output, YesNo, absent, whole
 from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
@@ -40,11 +40,13 @@ class ClinicPatch(Input):
     """A change to the clinic. A new time zone moves every midnight.
 
     Where it `requires_totp`, nobody does anything before they have enrolled a second factor.
+    `retention_years` after a case ended its texts may be destroyed; null: never.
     """
 
     name: Line = absent()
     time_zone: TimeZone = absent()
     requires_totp: YesNo = absent()
+    retention_years: Annotated[int, whole(1, 100)] | None = None
 
 
 class RuleRead(Output):
@@ -77,7 +79,7 @@ async def change_clinic(
     response: Response,
     if_match: IfMatch = None,
 ) -> ClinicRead:
-    """Change the clinic's name or time zone, or whether it asks everybody for a second factor.
+    """Change the clinic's name, time zone or retention, or ask everybody for a second factor.
 
     For admins; the second factor needs a recent sign-in.
     """
@@ -162,7 +164,11 @@ async def _ask_every_rule_again(tx: Transaction) -> None:
     """Make every case due: whoever reads its flags next runs its rules first."""
     await tx.exec(
         update(Case)
-        .where(col(Case.clinic_id) == tx.clinic.id, col(Case.voided_at).is_(None))
+        .where(
+            col(Case.clinic_id) == tx.clinic.id,
+            col(Case.voided_at).is_(None),
+            col(Case.purged_at).is_(None),
+        )
         .values(recheck_at=tx.now)
     )
 

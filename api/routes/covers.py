@@ -20,7 +20,7 @@ from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import supervised_cases
-from api.standing import sees
+from api.standing import refuse_purged, sees
 from api.views import RecordRead
 
 router = APIRouter(prefix="/v1/covers", tags=["who sees a case"], route_class=StrictRoute)
@@ -86,6 +86,7 @@ async def arrange_cover(
     found = await sees(tx, me, body.case_id)
     if not (found.standing.own or found.standing.linked):
         raise Forbidden("A cover is arranged by the case's clinician or a linked supervisor.")
+    refuse_purged(found.row)
     _make_sense(tx, body)
     await _refuse_who_cannot_stand_in(tx, body.user_id, found.row)
     row = AccessGrant(

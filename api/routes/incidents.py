@@ -23,12 +23,12 @@ from api.access import (
 from api.db import Transaction, Tx
 from api.domain.details import (
     ABOUT_NOBODY,
-    DETAILS,
     AbsenceDetails,
     Details,
     IncidentKind,
     RecordRequestDetails,
     days_that_happened,
+    put_together,
 )
 from api.domain.permissions import (
     Action,
@@ -406,10 +406,7 @@ def _stored(details: Details) -> dict[str, Any]:
 
 
 def _details(incident: Incident) -> Details:
-    details = DETAILS.validate_python(incident.details)
-    if details.sealed_field is None:
-        return details
-    return details.model_copy(update={details.sealed_field: incident.sealed_detail})
+    return put_together(incident.details, incident.sealed_detail)
 
 
 def _may_rewrite(me: Actor, found: OpenRecord[Incident]) -> None:

@@ -18,7 +18,7 @@ from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import in_force
-from api.standing import load_case, sees
+from api.standing import load_case, refuse_purged, sees
 from api.views import RecordRead
 
 router = APIRouter(
@@ -71,6 +71,7 @@ async def recuse(
 ) -> RecusalRead:
     """Keep away from a case, or as an admin keep somebody away: it is gone for them at once."""
     case = await _case(tx, me, case_id)
+    refuse_purged(case)
     user_id = body.user_id or me.id
     if user_id != me.id and not may_ever(me, Action.recusal_end):
         raise Forbidden("Only an admin keeps somebody else away from a case.")
