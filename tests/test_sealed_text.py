@@ -186,6 +186,11 @@ async def fill(world: World) -> None:
     seen = {"review_note": word()}
     ok(await officer.post(f"/v1/break-glass/{opening['id']}/review", seen))
     ok(await me.post("/v1/me/totp"))
+    written = {"note_class": "progress", "body": word()}
+    written_note = made(await me.post(f"{path}/notes", written))
+    ok(await me.post(f"/v1/notes/{written_note['id']}/sign"))
+    held = {"case_id": case["id"], "reason": word()}
+    made(await officer.post("/v1/legal-holds", held))
     to = {"clinician_id": str(world.colleague.id), "reason": word()}
     ok(await supervisor.post(f"{path}/transfer", to))
 
