@@ -371,7 +371,8 @@ async def test_walls_session_and_journal_cost_one_round_trip(
 ) -> None:
     scene, _ = postgres_scene
     sent: list[str] = []
-    sends, executes = asyncpg.Connection.execute, AsyncAdapt_asyncpg_cursor.execute
+    sends: Any = asyncpg.Connection.execute
+    executes: Any = AsyncAdapt_asyncpg_cursor.execute
 
     async def send(self: WalledConnection, query: str, *args: Any, **options: Any) -> str:
         sent.append(query)
