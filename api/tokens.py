@@ -5,7 +5,7 @@ import hmac
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -176,21 +176,29 @@ def _with_the_smaller_s(token: str) -> str:
     return f"{content}.{encode(other)}"
 
 
+_HASHER = PasswordHash((Argon2Hasher(memory_cost=47_104, time_cost=1, parallelism=1),))
+
+
+@cache
+def _hash_of_nobody() -> str:
+    return _HASHER.hash(uuid4().hex)
+
+
 class Passwords:
     """Hashes and checks passwords off the event loop, a few at a time."""
 
     def __init__(self, at_once: int) -> None:
-        self._hasher = PasswordHash((Argon2Hasher(memory_cost=47_104, time_cost=1, parallelism=1),))
         self._limit = anyio.CapacityLimiter(at_once)
-        self._nobody = self._hasher.hash(uuid4().hex)
+        # made now: the first unknown name must not take longer than others
+        self._nobody = _hash_of_nobody()
 
     async def hash(self, password: str) -> str:
         """Give the Argon2id hash to store."""
-        return await anyio.to_thread.run_sync(self._hasher.hash, password, limiter=self._limit)
+        return await anyio.to_thread.run_sync(_HASHER.hash, password, limiter=self._limit)
 
     async def check(self, password: str, password_hash: str | None) -> bool:
         """Compare a password; without a hash, do the same work and say no."""
         known = await anyio.to_thread.run_sync(
-            self._hasher.verify, password, password_hash or self._nobody, limiter=self._limit
+            _HASHER.verify, password, password_hash or self._nobody, limiter=self._limit
         )
         return known and password_hash is not None

@@ -15,6 +15,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from api.db import Database
@@ -258,6 +259,10 @@ _idle: list[FastAPI] = []
 """Applications that no world uses just now. Building one takes longer than most tests."""
 
 
+_engines: dict[str, AsyncEngine] = {}
+"""Each database's engine: a new one would compile every statement anew."""
+
+
 @asynccontextmanager
 async def open_world(urls: Urls, now: datetime) -> AsyncIterator[World]:
     """Open a world on a migrated database."""
@@ -265,6 +270,8 @@ async def open_world(urls: Urls, now: datetime) -> AsyncIterator[World]:
     owner = Database(urls.owner, keys=SETTINGS.data_keys, pool_size=1, clock=clock, walled=False)
     app = _idle.pop() if _idle else create_app(SETTINGS)
     furnish(app, SETTINGS.model_copy(update={"database_url": urls.runtime}), clock)
+    for database in (app.state.database, owner):
+        database.engine = _engines.setdefault(str(database.engine.url), database.engine)
     transport = ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://notes.test") as http:
         world = World(app, http, clock, owner)
