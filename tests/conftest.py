@@ -1,6 +1,6 @@
 """The worlds that tests live in: both databases, and always two clinics."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,12 +22,16 @@ UNMEASURED = {
     "test_matrix",
     "test_refresh",
     "test_schemathesis",
+    "test_state_machine",
     "test_throttle",
     "test_tokens",
     "test_two_walls",
 }
 """Rooms of tests that ask the same thousands of times: measuring what they reach doubles their
 time, and tells nothing that the other tests do not."""
+
+FIGURE = "figure"
+"""The name of the property that holds what a test has to say."""
 
 
 def migrate(url: str) -> None:
@@ -68,6 +72,17 @@ async def world(urls: Urls) -> AsyncIterator[World]:
         yield opened
 
 
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keep a sentence with a figure, which is printed at the end of the run."""
+
+    def keep(sentence: str) -> None:
+        # properties travel with the report, from the workers of xdist too
+        request.node.user_properties.append((FIGURE, sentence))
+
+    return keep
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the coverage of the longest rooms unmeasured."""
     for item in items:
@@ -76,9 +91,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much the matrix asks."""
+    """Say how much the matrix asks, and what the tests measured."""
     played = len(TABLE), count_cells()
     terminalreporter.write_line(
         "the matrix of who may do what: {} operations, {} cells on each database, "
         "and as many mutants as operations".format(*played)
     )
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    for report in reports:
+        for name, sentence in report.user_properties:
+            if name == FIGURE:
+                terminalreporter.write_line(sentence)
