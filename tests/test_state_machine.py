@@ -858,11 +858,13 @@ class SideBySide:
             asked.released = released
             self.written("consultation.changed", part, asked, answer)
 
-    @step("consultation", often=4, part=PARTS, which=WHICH, move=["onward"] * 4 + sorted(MOVES))
+    @step("consultation", often=4, part=PARTS, which=WHICH, move=["onward"] * 14 + sorted(MOVES))
     def move_consultation(self, part: str, which: int, move: str) -> None:
         asked = self.pick("consultation", which)
         move = ONWARD[asked.state] if move == "onward" else move
         verb = f"consultation.{move}"
+        if part == "whoever may" and asked.asked and verb in SUPERVISORS:
+            part = asked.asked
         part = self.who(part, verb, asked)
         refusals: list[int | None] = []
         if move in {"accept", "decline", "start", "complete"}:
