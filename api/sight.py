@@ -219,13 +219,15 @@ def _in_force(today: Any) -> tuple[ColumnElement[bool], ...]:
 def granted(kind: GrantKind, clinic: Any, me: Any, now: Any) -> ColumnElement[bool]:
     """Say in SQL whether an exception of this kind holds now for somebody on a case."""
     grant = _GRANTS[kind]
-    return exists().where(
+    held = exists().where(
         col(grant.clinic_id) == clinic,
         col(grant.case_id) == Case.id,
         col(grant.user_id) == me,
         col(grant.kind) == kind,
         *in_force(grant, now),
     )
+    # of the case that is asked about, however deep inside the question: else of any case
+    return held.correlate_except(grant)
 
 
 def in_force(grant: Any, now: Any) -> tuple[ColumnElement[bool], ...]:
@@ -247,4 +249,4 @@ def conflicted(clinic: Any, me: Any, now: Any) -> ColumnElement[bool]:
         col(_About.about_user_id) == me,
         col(_About.voided_at).is_(None),
     )
-    return or_(concerned, granted(GrantKind.recusal, clinic, me, now))
+    return or_(concerned.correlate_except(_About), granted(GrantKind.recusal, clinic, me, now))

@@ -22,6 +22,7 @@ UNMEASURED = {
     "test_matrix",
     "test_refresh",
     "test_schemathesis",
+    "test_state_machine",
     "test_throttle",
     "test_tokens",
     "test_two_walls",

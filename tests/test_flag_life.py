@@ -1,6 +1,7 @@
 """How a flag lives: opened, worsened, eased, lapsed, looked at, and back again."""
 
 from typing import Any
+from uuid import UUID
 
 from sqlmodel import col, select
 
@@ -278,9 +279,7 @@ async def test_every_move_of_a_flag_is_journalled(world: World) -> None:
 async def test_a_case_without_anything_pending_is_never_rechecked(world: World) -> None:
     case = await world.clinician.case()
     async with world.owner.transaction() as tx:
-        found = await tx.exec(
-            select(col(Case.recheck_at)).where(col(Case.client_ref) == case["client_ref"])
-        )
+        found = await tx.exec(select(col(Case.recheck_at)).where(col(Case.id) == UUID(case["id"])))
         assert found.one() is None
         entries = await tx.exec(
             select(JournalEntry).where(col(JournalEntry.happening) == "case.opened")

@@ -223,7 +223,7 @@ async def test_it_is_journalled_and_in_the_timeline(world: World) -> None:
         await tx.enter(world.clinician.clinic_id)
         kept = await tx.exec(
             select(JournalEntry)
-            .where(col(JournalEntry.record_type) == "recusal")
+            .where(col(JournalEntry.record_type) == "recusal", ~col(JournalEntry.is_read))
             .order_by(col(JournalEntry.id))
         )
         entries = [entry for entry in kept if str(entry.case_id) == id_of(at)]

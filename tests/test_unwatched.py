@@ -126,6 +126,16 @@ async def test_a_case_becomes_unwatched(world: World, lose: Any) -> None:
     assert await unwatched(world) == [case_id]
 
 
+@pytest.mark.parametrize("lose", [concern, keep_away, take_over])
+async def test_who_does_not_watch_one_case_still_watches_the_others(
+    world: World, lose: Any
+) -> None:
+    watched, case_id = await flagged(world.clinician), await flagged(world.clinician)
+    await lose(world, case_id)
+    assert await unwatched(world) == [case_id]
+    assert [item["case"]["id"] for item in await world.supervisor.queue()] == [watched]
+
+
 @pytest.mark.parametrize("lose", [end_link, shut_out, change_role, concern, keep_away])
 async def test_a_second_supervisor_still_watches(world: World, lose: Any) -> None:
     await linked(world, world.stranger)

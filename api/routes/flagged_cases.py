@@ -200,6 +200,7 @@ async def _items(tx: Transaction, me: Actor, case_ids: list[UUID]) -> list[Flagg
         select(Case, Flag)
         .join(Flag, and_(col(Flag.clinic_id) == Case.clinic_id, col(Flag.case_id) == Case.id))
         .where(col(Case.clinic_id) == tx.clinic.id, col(Case.id).in_(case_ids), *_in_queue(me))
+        .order_by(col(Flag.id))
     )
     cases: dict[UUID, Case] = {}
     flags: defaultdict[UUID, list[Flag]] = defaultdict(list)
