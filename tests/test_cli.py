@@ -14,8 +14,9 @@ from uuid import UUID
 
 import httpx
 import pytest
+from pydantic import SecretStr, ValidationError
 
-from api.settings import new_data_key
+from api.settings import Settings, new_data_key, random_secret
 from tests.world import Urls
 
 ROOT = Path(__file__).parent.parent
@@ -37,14 +38,17 @@ def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def environment(settings: dict[str, str]) -> dict[str, str]:
-    """Give the surrounding environment with no settings but these."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BN_")}
+def environment(settings: dict[str, str], *, measured: bool = True) -> dict[str, str]:
+    """Give the surrounding environment with no settings but these; `measured` for coverage."""
+    left_out = ("BN_",) if measured else ("BN_", "COVERAGE_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return inherited | {f"BN_{name.upper()}": value for name, value in settings.items()}
 
 
 @contextmanager
-def serving(settings: dict[str, str], *more: str, until: str = "/readyz") -> Iterator[str]:
+def serving(
+    settings: dict[str, str], *more: str, until: str = "/readyz", measured: bool = True
+) -> Iterator[str]:
     """Serve on a free port until the block ends; give the address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -53,7 +57,7 @@ def serving(settings: dict[str, str], *more: str, until: str = "/readyz") -> Ite
     # into a pipe that nobody reads it could write only so much
     quiet = subprocess.DEVNULL
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment(settings), stdout=quiet, stderr=quiet
+        command, cwd=ROOT, env=environment(settings, measured=measured), stdout=quiet, stderr=quiet
     ) as server:
         try:
             yield _once_answering(f"http://127.0.0.1:{port}", until)
@@ -158,15 +162,34 @@ def test_the_worker_works_and_stops_when_told(settings: dict[str, str]) -> None:
         assert worker.returncode == 0
 
 
-@pytest.mark.parametrize("key", [None, "short", "=" * 43, "é" * 43])
+@pytest.mark.parametrize("key", [None, "short"])
 def test_without_a_data_key_it_refuses_to_start(settings: dict[str, str], key: str | None) -> None:
-    run("migrate", **settings)
     others = {name: value for name, value in settings.items() if name != "data_key"}
     refused = run("serve", **others | ({} if key is None else {"data_key": key}))
     assert refused.returncode == 2
     assert "BN_DATA_KEY" in refused.stderr
     assert key is None or key not in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("key", ["", "A" * 42, "=" * 43, "é" * 43, "A" * 43 + ",x", "A" * 44])
+def test_a_data_key_is_32_bytes_in_base64url(key: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(secret_key=random_secret(), data_key=SecretStr(key))
+    assert "BN_DATA_KEY" in refused.value.errors()[0]["msg"]
+
+
+def test_a_data_key_is_set_once(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    secret, key = random_secret(), SecretStr(new_data_key())
+    with pytest.raises(ValidationError, match="cannot be read"):
+        Settings(secret_key=secret, data_key_file=path)
+    path.write_text(f"{new_data_key()}\n{new_data_key()}\n")
+    kept = Settings(secret_key=secret, data_key_file=path).data_keys
+    assert kept is not None
+    assert len(kept.names) == 2
+    with pytest.raises(ValidationError, match="leave one out"):
+        Settings(secret_key=secret, data_key_file=path, data_key=key)
 
 
 def test_keys_are_changed_and_the_wrong_one_refuses_to_start(

@@ -218,7 +218,11 @@ class Clinic:
         command = [sys.executable, "-m", "api", "serve", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-                command, cwd=ROOT, env=environment(self.settings), stdout=log, stderr=log
+                command,
+                cwd=ROOT,
+                env=environment(self.settings, measured=False),
+                stdout=log,
+                stderr=log,
             )
         await self.until_ready()
 

@@ -160,7 +160,11 @@ class Served:
             self.port = free.getsockname()[1]
         command = [sys.executable, "-m", "api", "serve", "--port", str(self.port)]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(settings), stdout=DEVNULL, stderr=DEVNULL
+            command,
+            cwd=ROOT,
+            env=environment(settings, measured=False),
+            stdout=DEVNULL,
+            stderr=DEVNULL,
         )
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=5)
         deadline = time.monotonic() + READY_WITHIN
