@@ -142,12 +142,16 @@ class TooMany(Refusal):
 
 
 class Unavailable(Refusal):
-    """The database cannot answer just now; nothing was kept."""
+    """The database cannot answer just now.
+
+    Nothing was kept, unless it was lost in the very moment of the commit: whether that came
+    through, nobody can say then. An idempotency key makes it safe to send a change again.
+    """
 
     status, code, title = 503, "unavailable", "Unavailable"
 
     def __init__(self) -> None:
-        super().__init__("The records cannot be reached just now. Nothing was kept; try again.")
+        super().__init__("The records cannot be reached just now. Try again in a moment.")
         self.headers = {"Retry-After": "2"}
 
 

@@ -317,10 +317,12 @@ _INCIDENTS = Prepared(
         col(Incident.determination),
         col(Incident.restricted),
         col(Incident.details),
-    ).where(
+    )
+    .where(
         col(Incident.case_id) == _CASE,
         col(Incident.voided_at).is_(None),
     )
+    .order_by(col(Incident.id))
 )
 _PROMISES = Prepared(
     sa.select(
@@ -336,14 +338,17 @@ _PROMISES = Prepared(
         col(Promise.discussed_with_client),
         col(Promise.client_impact),
         col(Promise.reported_by),
-    ).where(
+    )
+    .where(
         col(Promise.case_id) == _CASE,
         col(Promise.voided_at).is_(None),
     )
+    .order_by(col(Promise.id))
 )
-_FLAGS = select(Flag).where(
-    col(Flag.case_id) == _CASE,
-    col(Flag.status) != FlagStatus.withdrawn,
+_FLAGS = (
+    select(Flag)
+    .where(col(Flag.case_id) == _CASE, col(Flag.status) != FlagStatus.withdrawn)
+    .order_by(col(Flag.id))
 )
 
 

@@ -291,8 +291,8 @@ class Voidable(Record):
 class Case(Voidable, table=True):
     """A client's therapy with one clinician. `recheck_at`: when time alone may move its flags.
 
-    `text_key` is the wrapped key of all that is sealed on this case: without it no word of it can
-    be read again, here or in any copy. `client_ref_hash` finds a reference without reading it.
+    `text_key` is the wrapped key of all that is sealed on this case: once it is gone, so is every
+    word of it. `client_ref_hash` finds a reference without reading it.
     """
 
     __tablename__ = "cases"

@@ -237,3 +237,10 @@ async def test_reads_are_no_part_of_the_timeline(world: World) -> None:
         ok(await world.supervisor.get(f"/v1/cases/{case['id']}"))
     items = ok(await world.clinician.get(f"/v1/cases/{case['id']}/timeline"))["items"]
     assert [each["happening"] for each in items] == ["case.opened"]
+
+
+async def test_a_refusal_of_what_is_no_id_names_no_record(world: World) -> None:
+    consultant, officer = world.here["consultant"], world.here["privacy_officer"]
+    assert (await consultant.get("/v1/break-glass/not-an-id")).status_code == 403
+    (refused, *_) = await told(officer, happening="request.refused")
+    assert (refused["actor_id"], refused["record_ids"]) == (str(consultant.id), [])

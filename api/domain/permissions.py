@@ -204,7 +204,13 @@ _READING = frozenset(
     }
 )
 
-COVERED_CASE = OWN_CASE - {A.case_open, A.case_void, A.case_export, A.journal_read}
+COVERED_CASE = OWN_CASE - {
+    A.case_open,
+    A.case_void,
+    A.case_export,
+    A.disclosure_list,
+    A.journal_read,
+}
 """What a colleague may do who stands in for a case's clinician."""
 
 OPENED_CASE = _READING
