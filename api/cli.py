@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -50,7 +50,7 @@ from api.verifying import (
     read_kept_heads,
     verify_clinic,
 )
-from api.worker import work_for_ever
+from api.worker import work_until
 
 SHORTEST_PASSWORD = 15
 LONGEST_PASSWORD = 128
@@ -122,9 +122,7 @@ def worker() -> None:
     _refuse_unsafe(settings)
     _refuse_without_its_key(settings, settings.database_url)
     configure_logs()
-    asyncio.run(
-        _until_stopped(work_for_ever(Database(settings.database_url, keys=settings.data_keys)))
-    )
+    asyncio.run(_work(Database(settings.database_url, keys=settings.data_keys)))
 
 
 _ONE_CLINIC = Annotated[UUID | None, typer.Option(help="Only this clinic, by its id.")]
@@ -246,13 +244,12 @@ def demo(
     run_demo(port)
 
 
-async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Work until SIGTERM or Ctrl-C; what is under way is rolled back, and done by the next one."""
-    task = asyncio.ensure_future(work)
+async def _work(database: Database) -> None:
+    """Work until SIGTERM or Ctrl-C; what is under way is finished first."""
+    told_to_stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+        asyncio.get_running_loop().add_signal_handler(sign, told_to_stop.set)
+    await work_until(told_to_stop, database)
 
 
 async def _rotate(database: Database, *, clinic_keys: bool) -> None:

@@ -24,7 +24,7 @@ from api.founding import found_clinic
 from api.logs import configure_logs
 from api.main import create_app, migrations
 from api.settings import Settings, new_data_key, random_secret
-from api.worker import seal_for_ever
+from api.worker import seal_until
 
 HOST = "127.0.0.1"
 PASSWORD = "only-for-this-demo"  # noqa: S105 - everyone may know it
@@ -153,12 +153,13 @@ async def _fill_and_serve(url: str, key_file: Path, listener: socket.socket) -> 
         typer.echo(_welcome(listener.getsockname()[1]))
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
         config.timeout_graceful_shutdown = 2
-        sealing = asyncio.create_task(seal_for_ever(app.state.database))
+        told_to_stop = asyncio.Event()
+        sealing = asyncio.create_task(seal_until(told_to_stop, app.state.database))
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
         finally:
-            sealing.cancel()
-            await asyncio.gather(sealing, return_exceptions=True)
+            told_to_stop.set()
+            await sealing
     finally:
         await app.state.database.dispose()
 

@@ -5,6 +5,7 @@ No answer waits for it: whoever reads flags first does the same.
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -30,23 +31,35 @@ _CLINICS_WITH_DUE_CASES = AcrossClinics(
 log = structlog.get_logger("worker")
 
 
-async def work_for_ever(database: Database) -> None:
-    """Work, wait, and work again, until cancelled."""
-    await asyncio.gather(_work_each_minute(database), seal_for_ever(database))
+async def work_until(told_to_stop: asyncio.Event, database: Database) -> None:
+    """Work, wait, and work again; once told to stop, finish what is under way and go home.
+
+    It is told, not cancelled: a transaction that is broken off may leave its connection open, and
+    a process that waits for it never ends.
+    """
+    await asyncio.gather(
+        _work_each_minute_until(told_to_stop, database), seal_until(told_to_stop, database)
+    )
+    await database.dispose()
 
 
-async def _work_each_minute(database: Database) -> None:
-    while True:
+async def _work_each_minute_until(told_to_stop: asyncio.Event, database: Database) -> None:
+    while not told_to_stop.is_set():
         caught_up = await _whatever_happens("flags", work_once(database))
         log.info("worked", cases=caught_up)
-        await asyncio.sleep(EVERY_SECONDS)
+        await _wait(EVERY_SECONDS, told_to_stop)
 
 
-async def seal_for_ever(database: Database) -> None:
-    """Seal, wait a second, and seal again, until cancelled."""
-    while True:
+async def seal_until(told_to_stop: asyncio.Event, database: Database) -> None:
+    """Seal, wait a second, and seal again, until told to stop."""
+    while not told_to_stop.is_set():
         await _whatever_happens("seals", seal_once(database))
-        await asyncio.sleep(SEAL_EVERY_SECONDS)
+        await _wait(SEAL_EVERY_SECONDS, told_to_stop)
+
+
+async def _wait(seconds: float, told_to_stop: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(told_to_stop.wait(), seconds)
 
 
 async def seal_once(database: Database) -> int:

@@ -839,11 +839,11 @@ async def test_the_worker_goes_on_after_a_failure_of_either_kind(
     monkeypatch.setattr(worker, "EVERY_SECONDS", 0)
     monkeypatch.setattr(worker, "SEAL_EVERY_SECONDS", 0)
     with capture_logs():
-        working = asyncio.create_task(worker.work_for_ever(desk.serving))
+        told_to_stop = asyncio.Event()
+        working = asyncio.create_task(worker.work_until(told_to_stop, desk.serving))
         await often.wait()
-        working.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await working
+        told_to_stop.set()
+        await working
 
 
 # ----------------------------------------------------------------------------- over the API
