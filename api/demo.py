@@ -5,6 +5,7 @@ import errno
 import logging
 import signal
 import socket
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,14 +78,17 @@ class _SetBack:
 def run_demo(port: int) -> None:
     """Serve the demo on this machine alone, until Ctrl-C or SIGTERM; then remove all of it."""
     _stop_as_with_ctrl_c()
-    try:
-        with _listen(port) as listener, TemporaryDirectory(prefix="boundary-notes-demo-") as folder:
-            url = f"sqlite+aiosqlite:///{Path(folder) / 'demo.db'}"
-            _migrate(url)
-            key_file = _make_key_file(Path(folder))
-            asyncio.run(_fill_and_serve(url, key_file, listener))
-    except KeyboardInterrupt:
-        typer.echo("The demo has stopped, and nothing of it is kept.")
+    # it may end by the interruption, or having been told of it
+    with (
+        suppress(KeyboardInterrupt),
+        _listen(port) as listener,
+        TemporaryDirectory(prefix="boundary-notes-demo-") as folder,
+    ):
+        url = f"sqlite+aiosqlite:///{Path(folder) / 'demo.db'}"
+        _migrate(url)
+        key_file = _make_key_file(Path(folder))
+        asyncio.run(_fill_and_serve(url, key_file, listener))
+    typer.echo("The demo has stopped, and nothing of it is kept.")
 
 
 def requests_to_try(port: int) -> tuple[str, str, str]:
