@@ -111,7 +111,10 @@ def bootstrap(
     )
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         _stop(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
-    made = asyncio.run(_bootstrap(settings, clinic, admin.strip().lower(), password, time_zone))
+    address = admin.strip().lower()
+    made = _run_as_owner(
+        settings, lambda database: _bootstrap(database, clinic, address, password, time_zone)
+    )
     typer.echo(json.dumps(made))
 
 
@@ -180,8 +183,7 @@ def rotate_keys(
     """Wrap every clinic's keys with the first of the data keys; the others may then go."""
     chosen = _settings()
     _refuse_without_its_key(chosen, chosen.owner_database_url)
-    database = Database(chosen.owner_database_url, keys=chosen.data_keys)
-    asyncio.run(_rotate(database, clinic_keys=clinic_keys))
+    _run_as_owner(chosen, lambda database: _rotate(database, clinic_keys=clinic_keys))
     typer.echo("Every clinic's keys are wrapped by the first data key.")
 
 
@@ -225,7 +227,7 @@ def purge(
     """List the cases past their clinic's retention; with --yes, destroy their texts for good."""
     settings = _settings()
     _refuse_without_its_key(settings, settings.owner_database_url)
-    asyncio.run(_purge(settings, clinic, destroy=yes))
+    _run_as_owner(settings, lambda database: _purge(database, clinic, destroy=yes))
 
 
 @app.command()
@@ -257,7 +259,6 @@ async def _rotate(database: Database, *, clinic_keys: bool) -> None:
         task = bar.add_task("clinics")
         async for done, total in rotate(database, clinic_keys=clinic_keys):
             bar.update(task, completed=done, total=total)
-    await database.dispose()
 
 
 Result = TypeVar("Result")
@@ -277,7 +278,7 @@ def _run_as_owner(settings: Settings, do: Callable[[Database], Awaitable[Result]
         return asyncio.run(run())
     except (OSError, SQLAlchemyError, WrongKeyError) as error:
         # without its text: the address may hold a password
-        _stop(f"The journal cannot be read ({type(error).__name__}).")
+        _stop(f"The database does not answer what is asked ({type(error).__name__}).")
 
 
 async def _verify(database: Database, clinic: UUID | None, kept: KeptHeads) -> list[Verified]:
@@ -322,10 +323,9 @@ def _heads_of(path: Path) -> Iterator[dict[str, Any]]:
 
 
 async def _bootstrap(
-    settings: Settings, clinic: str, admin: str, password: str, time_zone: str
+    database: Database, clinic: str, admin: str, password: str, time_zone: str
 ) -> dict[str, str]:
     password_hash = await Passwords(1).hash(password)
-    database = Database(settings.owner_database_url, keys=settings.data_keys)
     async with database.transaction() as tx:
         clinic_id, user_id = await found_clinic(
             tx,
@@ -335,22 +335,17 @@ async def _bootstrap(
             password_hash=password_hash,
             time_zone=time_zone,
         )
-    await database.dispose()
     return {"clinic_id": str(clinic_id), "user_id": str(user_id)}
 
 
-async def _purge(settings: Settings, clinic: UUID | None, *, destroy: bool) -> None:
-    database = Database(settings.owner_database_url, keys=settings.data_keys)
-    try:
-        due = await cases_due(database, clinic)
-        _show_due(due)
-        if not destroy:
-            typer.echo(f"Cases whose texts are due: {len(due)}. Nothing was destroyed: add --yes.")
-            return
-        done = await purge_cases(database, due)
-        typer.echo(f"Cases whose texts were destroyed: {done}.")
-    finally:
-        await database.dispose()
+async def _purge(database: Database, clinic: UUID | None, *, destroy: bool) -> None:
+    due = await cases_due(database, clinic)
+    _show_due(due)
+    if not destroy:
+        typer.echo(f"Cases whose texts are due: {len(due)}. Nothing was destroyed: add --yes.")
+        return
+    done = await purge_cases(database, due)
+    typer.echo(f"Cases whose texts were destroyed: {done}.")
 
 
 def _show_due(due: list[DueCase]) -> None:
@@ -384,7 +379,11 @@ def _refuse_unsafe(settings: Settings) -> None:
 
 def _refuse_without_its_key(settings: Settings, url: str) -> None:
     """Stop where the data key set would not open what stands in the database."""
-    if (reason := asyncio.run(why_not_opened(settings, url))) is not None:
+    try:
+        reason = asyncio.run(why_not_opened(settings, url))
+    except OSError as error:
+        _stop(f"The database cannot be reached ({type(error).__name__}).")
+    if reason is not None:
         _stop(reason)
 
 

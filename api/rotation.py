@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
-from api.db import AcrossClinics, Database
+from api.db import AcrossClinics, Database, Transaction
 from api.journal import Happening, record
 from api.models import Case, Clinic, ClinicKey, KeyPurpose, User
 from api.settings import NO_DATA_KEY, Settings
@@ -20,10 +20,9 @@ _NAMES_IN_USE = AcrossClinics(
 )
 
 
-async def names_in_use(database: Database) -> set[str]:
+async def names_in_use(tx: Transaction) -> set[str]:
     """Name the data keys that the clinics' keys are wrapped by."""
-    async with database.transaction() as tx:
-        return {name for (name,) in await tx.ask_everywhere(_NAMES_IN_USE)}
+    return {name for (name,) in await tx.ask_everywhere(_NAMES_IN_USE)}
 
 
 async def why_not_opened(settings: Settings, url: str) -> str | None:
@@ -32,7 +31,8 @@ async def why_not_opened(settings: Settings, url: str) -> str | None:
         return NO_DATA_KEY
     database = Database(url, keys=settings.data_keys)
     try:
-        missing = await names_in_use(database) - settings.data_keys.names
+        async with database.transaction() as tx:
+            missing = await names_in_use(tx) - settings.data_keys.names
     except DBAPIError:
         # not migrated yet: the server starts, and says that it is not ready
         return None

@@ -74,7 +74,8 @@ async def test_every_word_stays_readable_while_keys_change(alone: World, clinic_
     assert (after["text_key"] == before["text_key"]) is not clinic_keys
     assert not after["wrapped"] & before["wrapped"]
     only = KeyEncryptionKeys([fresh])
-    assert await names_in_use(alone.database) == only.names
+    async with alone.database.transaction() as tx:
+        assert await names_in_use(tx) == only.names
     for keyring in (alone.database.keyring, Keyring(only)):
         alone.database.keyring = keyring
         assert ok(await me.get(f"/v1/promises/{told['id']}"))["wording"] == "as it was told"

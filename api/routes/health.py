@@ -6,7 +6,6 @@ from typing import Literal
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import col
 
 from api.crypto import KeyEncryptionKeys
 from api.db import AcrossClinics, Database, Transaction
@@ -14,16 +13,12 @@ from api.domain.values import Output
 from api.errors import Unavailable
 from api.gate import Gate
 from api.intake import StrictRoute
-from api.models import ClinicKey
+from api.rotation import names_in_use
 
 KEYS_LOOKED_AT_EVERY = 10
 """Seconds for which the data keys that were in use are taken to be those that are."""
 
 _REVISION = sa.text("SELECT version_num FROM alembic_version")
-_DATA_KEYS = AcrossClinics(
-    plain=sa.select(col(ClinicKey.wrapped_by)).distinct(),
-    guarded=sa.text("SELECT name FROM data_key_names()"),
-)
 
 router = APIRouter(tags=["health"], route_class=StrictRoute)
 
@@ -50,7 +45,7 @@ class Readiness:
     async def _unlocks(self, tx: Transaction) -> bool:
         if monotonic() < self._unlocked_until:
             return True
-        in_use = {name for (name,) in (await tx.ask_everywhere(_DATA_KEYS)).all()}
+        in_use = await names_in_use(tx)
         if in_use <= self._names:
             self._unlocked_until = monotonic() + KEYS_LOOKED_AT_EVERY
         return in_use <= self._names
