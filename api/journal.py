@@ -24,6 +24,7 @@ class Happening(StrEnum):
     clinic_founded = "clinic.founded"
     clinic_changed = "clinic.changed"
     thresholds_changed = "thresholds.changed"
+    modes_changed = "modes.changed"
     user_created = "user.created"
     user_changed = "user.changed"
     password_changed = "user.password_changed"  # noqa: S105 - the name of a happening
@@ -76,6 +77,16 @@ class Happening(StrEnum):
     note_cosigned = "note.cosigned"
     hold_placed = "legal_hold.placed"
     hold_released = "legal_hold.released"
+    webhook_created = "webhook.created"
+    webhook_changed = "webhook.changed"
+    webhook_deleted = "webhook.deleted"
+    webhook_secret_added = "webhook.secret_added"  # noqa: S105 - the name of a happening
+    webhook_secret_ended = "webhook.secret_ended"  # noqa: S105 - as above
+    webhook_tested = "webhook.tested"
+    webhook_resent = "webhook.resent"
+    import_begun = "import.begun"
+    import_finished = "import.finished"
+    records_exported = "records.exported"
     keys_rotated = "clinic.keys_rotated"
     flag_opened = "flag.opened"
     flag_raised = "flag.raised"
@@ -101,6 +112,7 @@ class Happening(StrEnum):
     disclosure_read = "disclosure.read"
     hold_read = "legal_hold.read"
     journal_read = "journal.read"
+    patterns_read = "patterns.read"
 
 
 def record(

@@ -120,6 +120,8 @@ class Clinic(Versioned, table=True):
     """A clinic: its name, its time zone, and what it has set for itself.
 
     `retention_years`: how long a case's text is kept after the case ended; None: for ever.
+    `rule_modes` names the rules that are not active. `watched_events`: what its webhooks ask for,
+    taken together, so that a write need not look at each.
     """
 
     __tablename__ = "clinics"
@@ -130,6 +132,8 @@ class Clinic(Versioned, table=True):
     thresholds: dict[str, int] = _json(dict)
     requires_totp: bool = False
     retention_years: int | None = None
+    rule_modes: dict[str, str] = _json(dict)
+    watched_events: list[str] = _json(list)
 
 
 class Record(Versioned):
@@ -647,6 +651,37 @@ WHAT_HAPPENED = sa.text("NOT journal_entries.is_read")
 """The entry tells of more than of a read; spelled as the partial index is, so that it serves."""
 
 
+class MonitoredFinding(Record, table=True):
+    """What a rule that is only monitored would have raised on a case, from when until when.
+
+    It is counted by rule and month, and shown to nobody as a case's.
+    """
+
+    __tablename__ = "monitored_findings"
+    __table_args__ = (
+        _points_at("case_id", "cases"),
+        Index(
+            "uq_monitored_findings_one_standing",
+            "clinic_id",
+            "case_id",
+            "rule",
+            "restricted",
+            unique=True,
+            postgresql_where=sa.text("ended_at IS NULL"),
+            sqlite_where=sa.text("ended_at IS NULL"),
+        ),
+        Index(None, "clinic_id", "effective_at"),
+    )
+
+    case_id: UUID
+    rule: str = _text(40)
+    severity: Severity = _word(Severity)
+    restricted: bool = False
+    evidence: list[dict[str, str]] = _json(list)
+    effective_at: datetime
+    ended_at: datetime | None = None
+
+
 class JournalEntry(SQLModel, table=True):
     """Something happened: who, what, which rows, when; never any content. Only ever appended.
 
@@ -718,3 +753,166 @@ class SealLeaf(SQLModel, table=True):
     head_number: int
     position: int
     leaf_hash: str = _text(64)
+
+
+class Webhook(Record, table=True):
+    """An address of the clinic's software, told of some events; `deleted_at`: no more."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (_in_clinic(),)
+
+    name: str = _text(200)
+    url: str = _text(2_000)
+    events: list[str] = _json(list)
+    is_active: bool = True
+    deleted_at: datetime | None = None
+
+
+class WebhookSecret(Record, table=True):
+    """A secret that signs what a webhook is sent; two may overlap while one replaces the other."""
+
+    __tablename__ = "webhook_secrets"
+    __table_args__ = (
+        _points_at("webhook_id", "webhooks"),
+        Index(None, "clinic_id", "webhook_id"),
+    )
+
+    webhook_id: UUID
+    secret: str | None = _sealed()
+    expires_at: datetime | None = None
+
+
+class WebhookEvent(SQLModel, table=True):
+    """Something that happened and that webhooks are told of: ids only, never any content."""
+
+    __tablename__ = "webhook_events"
+    __table_args__ = (_in_clinic(),)
+
+    clinic_id: UUID = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    at: datetime
+    event: str = _text(60)
+    record_type: str | None = Field(default=None, max_length=40)
+    record_id: UUID | None = None
+    case_id: UUID | None = None
+
+
+class DeliveryStatus(StrEnum):
+    """How far the telling of an event to a webhook has come."""
+
+    pending = "pending"
+    """It is to be tried, for the first time or again."""
+    delivered = "delivered"
+    """The receiver said that it has it."""
+    failed = "failed"
+    """It was tried as often as it is tried, or the webhook was taken away."""
+
+
+class WebhookDelivery(Record, table=True):
+    """An event is owed to a webhook. `next_attempt_at`: when it is tried again; None: not."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        _points_at("webhook_id", "webhooks"),
+        _points_at("event_id", "webhook_events"),
+        Index(None, "clinic_id", "webhook_id", "id"),
+        Index(
+            "ix_webhook_deliveries_due",
+            "clinic_id",
+            "next_attempt_at",
+            postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
+            sqlite_where=sa.text("next_attempt_at IS NOT NULL"),
+        ),
+    )
+
+    webhook_id: UUID
+    event_id: UUID
+    status: DeliveryStatus = _word(DeliveryStatus, default=DeliveryStatus.pending)
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+
+
+class WebhookAttempt(SQLModel, table=True):
+    """One try to deliver: what came of it, never a word of the receiver's answer.
+
+    `outcome` is a short word; `http_status` is there where an answer came.
+    """
+
+    __tablename__ = "webhook_attempts"
+    __table_args__ = (
+        _points_at("delivery_id", "webhook_deliveries"),
+        Index(None, "clinic_id", "delivery_id", "id"),
+    )
+
+    clinic_id: UUID = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    delivery_id: UUID
+    at: datetime
+    outcome: str = _text(40)
+    http_status: int | None = None
+    milliseconds: int
+
+
+class ImportStatus(StrEnum):
+    """How far an import has come."""
+
+    running = "running"
+    """Lines are being read; or it was broken off, and may be sent again."""
+    finished = "finished"
+    """Every line was looked at."""
+
+
+class Import(Record, table=True):
+    """A file of records that was read in, or only looked at (`dry_run`). Counts are of lines."""
+
+    __tablename__ = "imports"
+    __table_args__ = (_in_clinic(),)
+
+    form: str = _text(10)
+    dry_run: bool = False
+    status: ImportStatus = _word(ImportStatus, default=ImportStatus.running)
+    lines: int = 0
+    created: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    finished_at: datetime | None = None
+
+
+class ImportRefusal(SQLModel, table=True):
+    """A line that could not be read in, and why; it repeats nothing of the line."""
+
+    __tablename__ = "import_refusals"
+    __table_args__ = (
+        _points_at("import_id", "imports"),
+        Index(None, "clinic_id", "import_id", "id"),
+    )
+
+    clinic_id: UUID = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    import_id: UUID
+    line: int
+    pointer: str = _text(200)
+    message: str = _text(400)
+
+
+class ImportedRecord(Record, table=True):
+    """What a record was called where it came from, so that it is read in once.
+
+    `source_hash` finds it without reading it; `body_hash` tells whether the line is the same.
+    """
+
+    __tablename__ = "imported_records"
+    __table_args__ = (
+        _points_at("import_id", "imports"),
+        _points_at("case_id", "cases"),
+        sa.UniqueConstraint("clinic_id", "record_type", "source_hash"),
+        Index(None, "clinic_id", "case_id"),
+    )
+
+    import_id: UUID
+    case_id: UUID
+    record_type: str = _text(40)
+    record_id: UUID
+    source_key: str | None = _sealed()
+    source_hash: str = _text(64)
+    body_hash: str = _text(64)

@@ -17,14 +17,19 @@ _FEWER = {
     "seal_leaves": "SELECT, INSERT",
     "cosignatures": "SELECT, INSERT",
     "disclosures": "SELECT, INSERT",
+    "webhook_events": "SELECT, INSERT",
+    "webhook_attempts": "SELECT, INSERT",
+    "import_refusals": "SELECT, INSERT",
     # clinics are founded by the owner
     "clinics": "SELECT, UPDATE",
 }
 _FUNCTIONS = (
     "accounts_at(text)",
     "clinics_with_due_cases(timestamptz)",
+    "clinics_with_deliveries_due(timestamptz)",
     "clinics_with_unsealed_entries()",
     "data_key_names()",
+    "standing_counts()",
 )
 
 

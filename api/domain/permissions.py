@@ -98,6 +98,14 @@ class Action(StrEnum):
     hold_list = "hold:list"
     hold_place = "hold:place"
     hold_release = "hold:release"
+    webhook_list = "webhook:list"
+    webhook_create = "webhook:create"
+    webhook_read = "webhook:read"
+    webhook_change = "webhook:change"
+    import_run = "import:run"
+    import_read = "import:read"
+    patterns_read = "patterns:read"
+    summary_read = "summary:read"
 
 
 A = Action
@@ -267,6 +275,10 @@ _ADMINISTRATION = frozenset(
         A.recusal_list,
         A.recusal_create,
         A.recusal_end,
+        A.webhook_list,
+        A.webhook_create,
+        A.webhook_read,
+        A.webhook_change,
     }
 )
 _WATCHING = frozenset(
@@ -281,6 +293,9 @@ _WATCHING = frozenset(
         A.glass_list,
         A.glass_review,
         A.queue_unwatched,
+        A.summary_read,
+        A.webhook_list,
+        A.webhook_read,
         A.journal_read,
         A.journal_heads,
         A.hold_list,
@@ -288,13 +303,15 @@ _WATCHING = frozenset(
         A.hold_release,
     }
 )
+_OVERSEEING = frozenset({A.thresholds_read, A.clinic_read, A.patterns_read, A.summary_read})
 _ROOMS: dict[Role, frozenset[Action]] = {
-    Role.clinician: _EVERYONE | OWN_CASE | EXCEPTIONS | {A.thresholds_read, A.clinic_read},
+    Role.clinician: _EVERYONE | OWN_CASE | EXCEPTIONS | _OVERSEEING,
     Role.supervisor: _EVERYONE
     | OWN_CASE
     | LINKED_CASE
     | EXCEPTIONS
-    | {A.thresholds_read, A.clinic_read, A.glass_break},
+    | _OVERSEEING
+    | {A.glass_break},
     Role.consultant: _EVERYONE | BRIEFS,
     Role.privacy_officer: _EVERYONE | _WATCHING,
     Role.admin: _EVERYONE | _ADMINISTRATION,
@@ -324,6 +341,8 @@ _SCOPES: dict[Scope, frozenset[Action]] = {
             A.promise_record,
             A.promise_change,
             A.promise_void,
+            A.import_run,
+            A.import_read,
         }
     ),
     Scope.consultations_create: frozenset(
@@ -335,7 +354,7 @@ _SCOPES: dict[Scope, frozenset[Action]] = {
         }
     ),
     Scope.consultations_read: frozenset({A.consultation_list, A.consultation_read}),
-    Scope.flags_read: frozenset({A.flag_list, A.flag_read, A.queue_read}),
+    Scope.flags_read: frozenset({A.flag_list, A.flag_read, A.queue_read, A.summary_read}),
 }
 """What clinic software may do by each scope; the others only widen these."""
 
