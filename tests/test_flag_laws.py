@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.case_files import CaseFile
 from api.db import Transaction
 from api.domain.facts import Facts
 from api.domain.rules import evaluate
-from api.flagging import _CaseFile, _Run, _settle
+from api.flagging import _Run, _settle
 from api.keyring import Keyring
 from api.models import Case, Flag
 from api.vocabulary import CaseStatus, FlagStatus, Phase, severity_rank
@@ -61,7 +62,7 @@ class Desk:
             created_at=NOW,
             updated_at=NOW,
         )
-        self.file = _CaseFile(case, replace(facts, flags=()), [])
+        self.file = CaseFile(case, replace(facts, flags=()), [])
 
     def write(self, facts: Facts | None = None) -> list[Flag]:
         """Run the rules as after a write; give what was opened or got worse."""

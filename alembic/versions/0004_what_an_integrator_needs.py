@@ -23,6 +23,14 @@ NEW_TABLES = (
     "webhook_deliveries",
     "webhook_attempts",
 )
+WHAT_WAITS = (
+    (
+        "ix_consultations_waiting",
+        "consultations",
+        "status IN ('requested', 'accepted', 'in_progress')",
+    ),
+    ("ix_promises_open", "promises", "state = 'open' AND voided_at IS NULL"),
+)
 
 
 def upgrade() -> None:
@@ -243,6 +251,11 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
+            batch_op.f("ix_monitored_findings_clinic_id_case_id_id"),
+            ["clinic_id", "case_id", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
             "uq_monitored_findings_one_standing",
             ["clinic_id", "case_id", "rule", "restricted"],
             unique=True,
@@ -291,6 +304,12 @@ def upgrade() -> None:
             )
         )
 
+    for name, table, condition in WHAT_WAITS:
+        where = sa.text(condition)
+        op.create_index(
+            name, table, ["clinic_id", "case_id"], postgresql_where=where, sqlite_where=where
+        )
+
     if op.get_bind().dialect.name == "postgresql":
         _build_wall()
 
@@ -300,6 +319,8 @@ def downgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION standing_counts()")
         op.execute("DROP FUNCTION clinics_with_deliveries_due(timestamptz)")
+    for name, table, _ in WHAT_WAITS:
+        op.drop_index(name, table)
     with op.batch_alter_table("clinics", schema=None) as batch_op:
         batch_op.drop_column("watched_events")
         batch_op.drop_column("rule_modes")
@@ -315,6 +336,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("ended_at IS NULL"),
         )
         batch_op.drop_index(batch_op.f("ix_monitored_findings_clinic_id_effective_at"))
+        batch_op.drop_index(batch_op.f("ix_monitored_findings_clinic_id_case_id_id"))
 
     op.drop_table("monitored_findings")
     with op.batch_alter_table("imported_records", schema=None) as batch_op:
