@@ -303,6 +303,17 @@ class Transaction:
         if self._session.new or self._session.dirty:
             await self._session.flush()
 
+    async def pause(self) -> None:
+        """Give the connection back until the next statement, and let go of what was read.
+
+        For a long look at many cases, so that others need not wait. Raises RuntimeError where
+        something is still to be written: that belongs into one transaction.
+        """
+        if self._session.new or self._session.dirty or self._last or self._endings:
+            raise RuntimeError("what is to be written cannot wait")
+        await self._session.commit()
+        self._has_begun = False
+
     @property
     def _is_postgresql(self) -> bool:
         bind: Any = self._session.bind

@@ -245,6 +245,8 @@ TABLE = [
     ),
     Row("GET", "/v1/flagged-cases", "F y F F F y"),
     Row("GET", "/v1/flagged-cases?unwatched=true", "F F F y F F"),
+    Row("GET", "/v1/summary", "y y y.FF y y.FF y"),
+    Row("GET", "/v1/patterns", "y y y.FF y.FF y.FF F"),
     Row("GET", "/v1/cases/{case_id}/recusals", "yNNN yyNN F yyyN yyyN F"),
     Row("POST", "/v1/cases/{case_id}/recusals", "cNNN cyNN F F yyyN F", "a recusal"),
     Row("GET", "/v1/cases/{case_id}/recusals/{recusal_id}", "yNNN yyNN F yyyN yyyN F"),
@@ -271,6 +273,10 @@ TABLE = [
     Row("GET", "/v1/rules", EVERYONE),
     Row("GET", "/v1/rules/thresholds", STAFF),
     Row("PUT", "/v1/rules/thresholds", ADMINS, {"drift_days": 60}),
+    Row("GET", "/v1/rules/modes", STAFF),
+    Row("PUT", "/v1/rules/modes", ADMINS, {"frame_drift": "monitor"}),
+    Row("GET", "/v1/rules/monitored", STAFF),
+    Row("POST", "/v1/rules/preview", ADMINS, {"modes": {"frame_drift": "monitor"}}),
     Row("GET", "/v1/vocabulary", EVERYONE),
 ]
 

@@ -453,6 +453,15 @@ def may_see_flag(standing: Standing, audience: Audience, *, restricted: bool) ->
     return audience == Audience.supervisor or standing.own or standing.covering
 
 
+def may_count_restricted(actor: Actor) -> bool:
+    """Tell whether restricted findings are in the clinic's numbers for somebody.
+
+    For those who keep the clinic's rules and its privacy: a number could tell a clinician, in a
+    small clinic, of an incident that is hidden from them.
+    """
+    return may_ever(actor, A.thresholds_change) or may_ever(actor, A.queue_unwatched)
+
+
 def may_read_note(
     actor: Actor,
     standing: Standing,
