@@ -21,7 +21,7 @@ from api.vocabulary import severity_rank
 T = TypeVar("T")
 Key = tuple[str, bool]
 
-BATCH = 100
+BATCH = 50
 """Cases that are read at once; the connection is given back before their rules are asked."""
 AT_ONCE = 10
 """Cases whose rules are asked before others have their turn."""

@@ -195,6 +195,10 @@ class _Stage:
         await self.call("admin", "DELETE", path, None, True, supervision_id=other["id"])
         await self.call("admin", "PATCH", "/v1/clinic", {"name": "Another clinic"}, match=True)
         await self.call("admin", "PUT", "/v1/rules/thresholds", {"touch_times": 4})
+        modes = {"frame_drift": "monitor"}
+        await self.call("admin", "PUT", "/v1/rules/modes", modes)
+        looked_at = {"thresholds": {"touch_times": 4}, "modes": modes}
+        await self.call("admin", "POST", "/v1/rules/preview", looked_at)
 
     async def _cases(self) -> None:
         clinician = self.people["clinician"]
@@ -720,6 +724,8 @@ def wrong_values(spec: dict[str, Any]) -> list[Any]:
         case "array", _:
             empty: list[Any] = [[]] if spec.get("minItems") else []
             return [*wrong, *empty, CANARY, 5, True, {}, {CANARY: 1}, [CANARY], [5], [[]], [None]]
+        case "object", _:
+            return [*wrong, CANARY, 5, True, [], [CANARY], {CANARY: CANARY}]
         case _:
             assert "oneOf" in spec, spec
             return [*wrong, CANARY, 5, True, [], [CANARY], {}, {"kind": CANARY}, {"kind": [CANARY]}]

@@ -29,7 +29,8 @@ from api.vocabulary import PromptName, RuleMode, RuleName, Severity
 
 router = APIRouter(prefix="/v1/rules", tags=["clinic"], route_class=OneTimeRoute)
 
-MOST_CASES = 10_000
+MOST_CASES = 5_000
+"""A look at so many takes some seconds; a reader would give up on a longer one."""
 
 
 class MonitoredMonth(Output):
