@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from api.routes import summary
+from tests.conftest import NOON
 from tests.test_conflicts import linked
-from tests.world import Person, World, made, ok, software
+from tests.world import Person, Urls, World, made, ok, open_world, software
 
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}
 GRAVEST_FIRST = ("critical", "high", "moderate", "low")
@@ -204,3 +205,30 @@ async def test_who_only_administers_counts_their_own_cases_and_no_others(world: 
     assert (await world.here["consultant"].get("/v1/summary")).status_code == 403
     ok(await world.admin.patch(f"/v1/users/{world.clinician.id}", {"role": "consultant"}))
     await agrees(world.clinician, await waiting(world.clinician))
+
+
+async def test_a_number_costs_by_what_waits_and_not_by_what_was_ever_kept(new_urls: Urls) -> None:
+    """Each count begins with an index of what is open."""
+    asked: list[tuple[str, Any]] = []
+    async with open_world(new_urls, NOON) as world:
+        await begun(world)
+        engine = world.database.engine
+
+        @sa.event.listens_for(engine.sync_engine, "before_cursor_execute")
+        def _note(*told: Any) -> None:
+            asked.append((told[2], told[3]))
+
+        for person in (world.clinician, world.supervisor, world.here["privacy_officer"]):
+            await glance(person)
+        counts = [each for each in asked if "count(" in each[0]]
+        first = Counter[str]()
+        async with engine.connect() as connection:
+            for statement, values in counts:
+                plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+                (*_, detail), *_ = plan.all()
+                first[detail.split(" (")[0]] += 1
+    assert first == {
+        "SEARCH flags USING INDEX ix_flags_unresolved": 4,
+        "SEARCH consultations USING INDEX ix_consultations_waiting": 2,
+        "SEARCH promises USING INDEX ix_promises_open": 2,
+    }
