@@ -117,7 +117,7 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         ok(await world.clinician.get(f"/v1/cases/{case['id']}/export"))
         silent = {"hurtful_words": "monitor"}
         ok(await world.admin.send("PUT", "/v1/rules/modes", json=silent))
-        await world.clinician.incident(case, "hurtful_words")
+        await world.clinician.incident(await world.clinician.case(), "hurtful_words")
         hold = {"case_id": case["id"], "reason": "A court asked for the record."}
         made(await world.here["privacy_officer"].post("/v1/legal-holds", hold))
     held = await database.rows()
