@@ -129,7 +129,8 @@ async def set_modes(
             changed=changed,
         )
         await ask_every_rule_again(tx)
-        await count_no_longer(tx, changed - own.keys())
+        if again := changed - own.keys():
+            await count_no_longer(tx, again)
     return body
 
 
