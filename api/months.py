@@ -1,4 +1,4 @@
-"""Counts by calendar month of the clinic: which span, and which month an instant is of."""
+"""Counts by calendar month of the clinic, and by severity: which span, which month, how many."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_, case, literal
+from sqlalchemy import ColumnElement, and_, case, func, literal
 
 from api.db import Transaction
 from api.domain.facts import midnight
 from api.domain.values import Day, Input
 from api.errors import Invalid
+from api.vocabulary import Severity
 
 MOST_MONTHS = 60
 YEAR = 12
@@ -53,6 +54,12 @@ class Months:
     def _ends(self, months: list[date]) -> Iterator[tuple[str, datetime]]:
         for month in months:
             yield f"{month:%Y-%m}", midnight(_month_on(month, 1), self.zone)
+
+
+def by_severity(severity: Any) -> Iterator[ColumnElement[int]]:
+    """Count in SQL the rows of each severity, under its name; prompts are not counted so."""
+    for each in (Severity.low, Severity.moderate, Severity.high, Severity.critical):
+        yield func.sum(case((severity == each, 1), else_=0)).label(str(each))
 
 
 def months_asked(tx: Transaction, query: MonthsQuery) -> Months:

@@ -1,7 +1,6 @@
 """One clinician's cases over time: what was flagged, by month and rule."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_, case, distinct, func
+from sqlalchemy import ColumnElement, and_, distinct, func
 from sqlmodel import col
 
 from api.access import may_on_cases
@@ -21,9 +20,9 @@ from api.flagging import catch_up_due
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Case, Flag
-from api.months import MonthsQuery, months_asked
+from api.months import MonthsQuery, by_severity, months_asked
 from api.sight import supervised_cases, supervised_clinicians, visible_flags
-from api.vocabulary import Audience, RuleName, Severity
+from api.vocabulary import Audience, RuleName
 
 router = APIRouter(prefix="/v1/patterns", tags=["queue"], route_class=StrictRoute)
 
@@ -98,7 +97,7 @@ async def read_patterns(
         col(Flag.rule),
         func.count().label("flags"),
         func.count(distinct(col(Flag.case_id))).label("cases"),
-        *_by_severity(),
+        *by_severity(col(Flag.severity)),
     )
     statement = (
         statement.join(
@@ -149,8 +148,3 @@ def _cases_of(tx: Transaction, me: Actor, clinician_id: UUID) -> ColumnElement[b
     """Say in SQL which of a clinician's cases count for whoever asks."""
     theirs = col(Case.clinician_id) == clinician_id
     return theirs if clinician_id == me.id else and_(theirs, supervised_cases(tx, me))
-
-
-def _by_severity() -> Iterator[ColumnElement[int]]:
-    for severity in (Severity.low, Severity.moderate, Severity.high, Severity.critical):
-        yield func.sum(case((col(Flag.severity) == severity, 1), else_=0)).label(str(severity))

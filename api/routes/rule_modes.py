@@ -1,13 +1,12 @@
 """Measuring before acting: rules that only count, what they counted, and what settings would do."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
-from sqlalchemy import ColumnElement, case, distinct, func
+from sqlalchemy import distinct, func
 from sqlmodel import col
 
 from api.access import may
@@ -21,11 +20,11 @@ from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import MonitoredFinding
-from api.months import MonthsQuery, months_asked
+from api.months import MonthsQuery, by_severity, months_asked
 from api.pages import Page
 from api.rehearsal import RuleSettings, rehearse, settings_of
 from api.standing import load_clinic
-from api.vocabulary import PromptName, RuleMode, RuleName, Severity
+from api.vocabulary import PromptName, RuleMode, RuleName
 
 router = APIRouter(prefix="/v1/rules", tags=["clinic"], route_class=OneTimeRoute)
 
@@ -155,19 +154,13 @@ async def count_monitored(
         months.of(began).label("month"),
         func.count().label("findings"),
         func.count(distinct(col(MonitoredFinding.case_id))).label("cases"),
-        *_by_severity(),
+        *by_severity(col(MonitoredFinding.severity)),
     )
     rows = await tx.exec(statement.where(*wanted).group_by("rule", "month"))
     shown = [MonitoredMonth.model_validate(row) for row in rows]
     order = list(RuleName)
     shown.sort(key=lambda each: (each.month, order.index(each.rule)))
     return Page(items=shown, next=None)
-
-
-def _by_severity() -> Iterator[ColumnElement[int]]:
-    for severity in (Severity.low, Severity.moderate, Severity.high, Severity.critical):
-        is_it = case((col(MonitoredFinding.severity) == severity, 1), else_=0)
-        yield func.sum(is_it).label(str(severity))
 
 
 @router.post("/preview")
