@@ -255,7 +255,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
         Invalid.code,
         Invalid.title,
         "Some of what was sent cannot be accepted.",
-        errors=[_field_error(each) for each in error.errors()],
+        errors=[field_error(each) for each in error.errors()],
     )
 
 
@@ -315,7 +315,8 @@ _MESSAGES = {
 _TAGS = {"union_tag_not_found", "union_tag_invalid"}
 
 
-def _field_error(error: dict[str, Any]) -> FieldError:
+def field_error(error: dict[str, Any]) -> FieldError:
+    """Say what is wrong with a field, by one of pydantic's errors, and repeat nothing of it."""
     kind = error["type"]
     if kind == "value_error":
         # our own validators' sentences, which never quote the value
