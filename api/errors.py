@@ -159,7 +159,11 @@ _BY_STATUS = {
     400: ("bad-request", "Bad request", "This request cannot be read."),
     404: ("not-found", "Not found", "There is no such path here."),
     405: ("method-not-allowed", "Method not allowed", "This path does not answer that method."),
-    413: ("too-large", "Too large", "A request body is at most 256 KiB."),
+    413: (
+        "too-large",
+        "Too large",
+        "A request body is at most 256 KiB, and an import at most 256 MiB and 500,000 lines.",
+    ),
 }
 
 
