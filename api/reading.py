@@ -86,7 +86,7 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[Raw]:
 def _whole(number: int, line: bytearray, *, is_too_long: bool) -> bytes | None:
     if is_too_long or len(line) > LONGEST_LINE:
         return None
-    return bytes(line).removesuffix(b"\r").removeprefix(_BOM if number == 1 else b"")
+    return bytes(line).removeprefix(_BOM if number == 1 else b"")
 
 
 def _of_json(raw: bytes) -> AnyLine | Refused:

@@ -195,7 +195,7 @@ class Taking:
         line = item.line
         if (known := self._known.get(item.name)) is not None:
             if known.body_hash != item.body_hash:
-                raise NotTaken("/key", "Another record came under this key before.")
+                raise NotTaken("/key", "This key came before, with other content.")
             return None
         if _as_id(line.key) in self._there:
             raise NotTaken("/key", "This is the id of a record that is here already.")
