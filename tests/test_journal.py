@@ -26,6 +26,7 @@ NOT_CLINICAL = (
     "/v1/rules",
     "/v1/vocabulary",
     "/v1/journal",
+    "/v1/imports",
 )
 READS = [
     row
