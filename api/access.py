@@ -5,7 +5,7 @@ from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from fastapi import Header, Request
+from fastapi import Depends, Header, Request
 from sqlalchemy import and_, bindparam, or_
 from sqlmodel import col, select
 
@@ -24,7 +24,7 @@ from api.domain.permissions import (
 )
 from api.errors import Conflict, Forbidden, NotFound, PreconditionRequired, Refusal, Stale
 from api.flagging import catch_up
-from api.identity import Me
+from api.identity import Me, bearer, signed_in
 from api.journal import Happening, record
 from api.models import Case, Consultation, Flag, Incident, Note, Promise
 from api.sight import open_briefs
@@ -84,6 +84,24 @@ class may_on_cases(may):  # noqa: N801 - as above
         request.state.action = self.action
         if not may_ever(me, self.action):
             await _refuse_without_a_case(tx, me, self.action)
+        return me
+
+
+class may_alone(may):  # noqa: N801 - as above
+    """Guard an operation that works in transactions of its own: who asks is asked in one before.
+
+    None stays open meanwhile, which on SQLite would keep out all others, and the operation too.
+    """
+
+    async def __call__(  # type: ignore[override]
+        self, request: Request, token: Annotated[str | None, Depends(bearer)]
+    ) -> Actor:
+        """Give the actor, or refuse with 403."""
+        request.state.action = self.action
+        database: Database = request.app.state.database
+        async with database.transaction(request.state.request_id) as tx:
+            me = await signed_in(request, tx, token)
+            refuse_role(me, self.action)
         return me
 
 

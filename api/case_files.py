@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -140,6 +140,26 @@ async def open_file(tx: Transaction, case: Case) -> CaseFile:
         file.monitored = list(await tx.exec(_MONITORED, params=here))
     return file
 
+
+def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts:
+    """Add a record that is not voided, as reading it would."""
+    match row:
+        case Incident():
+            named = [getattr(row, name) for name in _OF_INCIDENT]
+            texts = (row.rationale is not None, row.sealed_detail is not None)
+            rest = (row.status, row.determination, row.restricted, row.details)
+            incident = _incident_fact(*named, *texts, *rest)
+            return replace(facts, incidents=(*facts.incidents, incident))
+        case Promise():
+            promise = PromiseFact(*(getattr(row, name) for name in _OF_PROMISE))
+            return replace(facts, promises=(*facts.promises, promise))
+    consultation = _consultation_fact(*(getattr(row, name) for name in _OF_CONSULTATION))
+    return replace(facts, consultations=(*facts.consultations, consultation))
+
+
+_OF_INCIDENT = tuple(each.name for each in fields(IncidentFact))[:6]
+_OF_PROMISE = tuple(each.name for each in fields(PromiseFact))
+_OF_CONSULTATION = tuple(each.name for each in fields(ConsultationFact))
 
 _CASE_STATE = (col(Case.id), col(Case.status), col(Case.recheck_at))
 _FLAG_STATE = (

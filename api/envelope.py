@@ -12,6 +12,9 @@ from api.errors import failed, refuse_http
 from api.gate import Gate
 
 LARGEST_BODY = 256 * 1024
+LARGEST_IMPORT = 256 * 1024 * 1024
+_IMPORTS = "/v1/imports"
+"""Where a body is read as it comes, line by line, and never held as a whole."""
 
 _POLICY_NAME = b"content-security-policy"
 _POLICY = b"default-src 'none'; frame-ancestors 'none'"
@@ -59,16 +62,17 @@ class _Exchange:
         self._scope, self._receive, self._send, self._gate = scope, receive, send, gate
         self._began = perf_counter()
         self._received = 0
+        self._largest = LARGEST_IMPORT if scope["path"] == _IMPORTS else LARGEST_BODY
         self._status: int | None = None
 
     def announces_too_much(self) -> bool:
         length = Request(self._scope).headers.get("content-length", "0")
-        return length.isdecimal() and int(length) > LARGEST_BODY
+        return length.isdecimal() and int(length) > self._largest
 
     async def receive(self) -> Message:
         message = await self._receive()
         self._received += len(message.get("body", b""))
-        if self._received > LARGEST_BODY:
+        if self._received > self._largest:
             raise HTTPException(413)
         return message
 

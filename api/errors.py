@@ -159,7 +159,11 @@ _BY_STATUS = {
     400: ("bad-request", "Bad request", "This request cannot be read."),
     404: ("not-found", "Not found", "There is no such path here."),
     405: ("method-not-allowed", "Method not allowed", "This path does not answer that method."),
-    413: ("too-large", "Too large", "A request body is at most 256 KiB."),
+    413: (
+        "too-large",
+        "Too large",
+        "A request body is at most 256 KiB, and an import at most 256 MiB and 500,000 lines.",
+    ),
 }
 
 
@@ -255,7 +259,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
         Invalid.code,
         Invalid.title,
         "Some of what was sent cannot be accepted.",
-        errors=[_field_error(each) for each in error.errors()],
+        errors=[field_error(each) for each in error.errors()],
     )
 
 
@@ -315,7 +319,8 @@ _MESSAGES = {
 _TAGS = {"union_tag_not_found", "union_tag_invalid"}
 
 
-def _field_error(error: dict[str, Any]) -> FieldError:
+def field_error(error: dict[str, Any]) -> FieldError:
+    """Say what is wrong with a field, by one of pydantic's errors, and repeat nothing of it."""
     kind = error["type"]
     if kind == "value_error":
         # our own validators' sentences, which never quote the value

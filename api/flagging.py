@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, select, update
 from uuid_utils.compat import uuid7
 
-from api.case_files import CaseFile, open_file
+from api.case_files import CaseFile, open_file, with_one_more
 from api.db import Transaction
 from api.domain.facts import FlagFact
 from api.domain.findings import Finding
@@ -17,7 +17,7 @@ from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.rulebook import GRAVE, RULEBOOK_VERSION
 from api.domain.rules import evaluate
 from api.journal import Happening, record
-from api.models import Case, Flag, MonitoredFinding
+from api.models import Case, Consultation, Flag, Incident, MonitoredFinding, Promise
 from api.vocabulary import Audience, FlagStatus, Severity, severity_rank
 
 MANUAL = "manual"
@@ -47,6 +47,34 @@ async def reconcile_flags(tx: Transaction, case: Case, *, actor_id: UUID) -> lis
     await tx.flush()
     file = await open_file(tx, case)
     return _settle(tx, file, _Run(tx.now, actor_id))
+
+
+class WritesInARow:
+    """Several writes to one case in one transaction: the rules run after each, and read once.
+
+    So the flags are those of the same writes in as many transactions. The caller holds the lock on
+    the case, which was caught up before; the rows need not be written yet.
+    """
+
+    def __init__(self, file: CaseFile) -> None:
+        self._file = file
+
+    @classmethod
+    async def on(cls, tx: Transaction, case: Case) -> "WritesInARow":
+        """Read what is known of a case."""
+        return cls(await open_file(tx, case))
+
+    def add(
+        self, tx: Transaction, row: Incident | Promise | Consultation, *, actor_id: UUID
+    ) -> list[Flag]:
+        """Run the rules with one record more; give the flags that this opened."""
+        file = self._file
+        if file.case.voided_at is not None or getattr(row, "voided_at", None) is not None:
+            return []
+        file.facts = with_one_more(file.facts, row)
+        before = len(file.flags)
+        _settle(tx, file, _Run(tx.now, actor_id))
+        return file.flags[before:]
 
 
 async def catch_up(tx: Transaction, case: Case) -> None:

@@ -42,7 +42,7 @@ class _StrictRequest(Request):
     async def json(self) -> Any:
         """Parse the body. Raises a validation error for anything that is not plain JSON."""
         if not hasattr(self, "_json"):
-            self._json = _parse(await self.body())
+            self._json = strict_json(await self.body())
         return self._json
 
 
@@ -118,7 +118,8 @@ def _in_the_form_asked_for(request: Request, answer: Response, columns: Columns)
     return written
 
 
-def _parse(body: bytes) -> Any:
+def strict_json(body: bytes) -> Any:
+    """Parse JSON that every reader and both databases take alike. Raises JSONDecodeError."""
     try:
         # json.loads guesses the encoding of bytes; JSON is UTF-8 (RFC 8259)
         text = body.decode()

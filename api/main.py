@@ -33,6 +33,7 @@ from api.routes import (
     flagged_cases,
     flags,
     health,
+    imports,
     incidents,
     journal,
     keys,
@@ -129,6 +130,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         reset,
         service_accounts,
         seals,
+        imports,
         keys,
         health,
     ):

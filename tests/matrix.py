@@ -76,6 +76,8 @@ DRAFTED = {"note_id": "drafted_note"}
 EVERYONE = "         y         y          y          y       y     y"
 PEOPLE = "           y         y          y          y       y     F"
 OWN = "              yNNN      yNNN       yNNN       yyyN    yyyN  F"
+SOFTWARE = "         F         F          F          F       F     y"
+SOFTWARE_HERE = "    F         F          F          F       F     ..yN"
 AUDITORS = "         F         F          F          y       y     F"
 AUDITORS_HERE = "    F         F          F          ..yN    ..yN  F"
 ADMINS = "           F         F          F          F       y     F"
@@ -268,6 +270,10 @@ TABLE = [
     Row("POST", "/v1/legal-holds", WATCHER_HERE, "a hold"),
     Row("GET", "/v1/legal-holds/{hold_id}", WATCHER_HERE),
     Row("POST", "/v1/legal-holds/{hold_id}/release", WATCHER_HERE),
+    Row("GET", "/v1/imports", SOFTWARE),
+    Row("POST", "/v1/imports", SOFTWARE, b""),
+    Row("GET", "/v1/imports/{import_id}", SOFTWARE_HERE),
+    Row("GET", "/v1/imports/{import_id}/refusals", SOFTWARE_HERE),
     Row("GET", "/v1/clinic", STAFF),
     Row("PATCH", "/v1/clinic", ADMINS, {"name": "Other"}),
     Row("GET", "/v1/rules", EVERYONE),

@@ -27,6 +27,7 @@ NOT_CLINICAL = (
     "/v1/vocabulary",
     "/v1/journal",
     "/v1/summary",
+    "/v1/imports",
 )
 READS = [
     row

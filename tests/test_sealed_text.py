@@ -17,7 +17,8 @@ from sqlmodel import SQLModel, col, select
 from api.crypto import Place, SealableText, Sealed, SealedText, WrongKeyError, new_key
 from api.models import Case, Incident, Promise, sealed_columns
 from tests.test_bad_input import tolerant
-from tests.world import PASSWORD, Person, Urls, World, made, ok, software
+from tests.test_import import case_line, line, read_in
+from tests.world import PASSWORD, Person, Urls, World, made, ok, promise, software
 
 CANARY = "zqcanary4kestrel"
 PLANTED = "zqplanted4kestrel"
@@ -191,6 +192,11 @@ async def fill(world: World) -> None:
     ok(await me.post(f"/v1/notes/{written_note['id']}/sign"))
     held = {"case_id": case["id"], "reason": word()}
     made(await officer.post("/v1/legal-holds", held))
+    lines = [case_line(word(), me, client_ref=word())]
+    lines.append(line("promise", word(), lines[0]["key"], promise(world, wording=word())))
+    # a line that is refused leaves no word either
+    lines.append(line(word(), word(), word(), {word(): word()}))
+    assert made(await read_in(world, lines))["created"] == 2
     to = {"clinician_id": str(world.colleague.id), "reason": word()}
     ok(await supervisor.post(f"{path}/transfer", to))
 
