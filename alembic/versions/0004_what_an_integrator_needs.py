@@ -27,6 +27,26 @@ NEW_TABLES = (
 
 def upgrade() -> None:
     """Go forward."""
+    # first of all, because every request reads its clinic: who waits for this lock holds no other,
+    # so that a server which goes on serving meanwhile meets no deadlock
+    with op.batch_alter_table("clinics", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "rule_modes",
+                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+                nullable=False,
+                server_default="{}",
+            )
+        )
+        batch_op.add_column(
+            sa.Column(
+                "watched_events",
+                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+                nullable=False,
+                server_default="[]",
+            )
+        )
+
     op.create_table(
         "imports",
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -271,24 +291,6 @@ def upgrade() -> None:
             batch_op.f("ix_webhook_attempts_clinic_id_delivery_id_id"),
             ["clinic_id", "delivery_id", "id"],
             unique=False,
-        )
-
-    with op.batch_alter_table("clinics", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column(
-                "rule_modes",
-                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
-                nullable=False,
-                server_default="{}",
-            )
-        )
-        batch_op.add_column(
-            sa.Column(
-                "watched_events",
-                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
-                nullable=False,
-                server_default="[]",
-            )
         )
 
     if op.get_bind().dialect.name == "postgresql":
