@@ -382,7 +382,7 @@ def _refuse_unsafe(settings: Settings) -> None:
         # without its text: the address may hold a password
         _stop(f"The database in BN_DATABASE_URL cannot be reached ({type(error).__name__}).")
     if reason is not None:
-        _stop(f"{reason} The README's production part has the roles to make.")
+        _stop(f"{reason} The roles to make are in docs/production.md.")
 
 
 def _refuse_without_its_key(settings: Settings, url: str) -> None:
@@ -402,7 +402,10 @@ def _refuse_without_the_extra(settings: Settings) -> None:
     try:
         import_module("api.telemetry")
     except ImportError:
-        _stop("BN_TELEMETRY_ENDPOINT needs an extra: pip install '.[telemetry]'")
+        _stop(
+            "BN_TELEMETRY_ENDPOINT needs two more packages: "
+            "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+        )
 
 
 @contextlib.contextmanager

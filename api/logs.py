@@ -97,13 +97,8 @@ class _OfOthers(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(record.msg, BaseException):
             error = record.msg
-        log.log(
-            record.levelno,
-            _harmless(record),
-            logger=record.name,
-            kind=None if error is None else type(error).__name__,
-            where=where(error),
-        )
+        about = {} if error is None else {"kind": type(error).__name__, "where": where(error)}
+        log.log(record.levelno, _harmless(record), logger=record.name, **about)
 
 
 def _harmless(record: logging.LogRecord) -> str:
