@@ -9,7 +9,9 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -32,6 +34,7 @@ from api.founding import found_clinic
 from api.gate import PATIENCE
 from api.logs import configure_logs
 from api.main import create_app, known_revisions, migration_head, migrations
+from api.metrics import FOLDER
 from api.retention import DueCase, cases_due
 from api.retention import purge as purge_cases
 from api.rotation import rotate
@@ -77,17 +80,22 @@ def serve(
     settings = read_settings()
     _refuse_unsafe(settings)
     refuse_without_its_key(settings, settings.database_url)
-    uvicorn.run(
-        "api.main:app_from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        # the server's own access log would show query strings: a client's reference may be there
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=PATIENCE,
-    )
+    _refuse_without_the_extra(settings)
+    configure_logs(settings.log_format)
+    with _numbers_kept_together(workers):
+        uvicorn.run(
+            "api.main:app_from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            # the server's own would show query strings: a client's reference may be there
+            access_log=False,
+            # what else it says goes the way of our own lines
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=PATIENCE,
+        )
 
 
 @app.command()
@@ -128,7 +136,7 @@ def worker() -> None:
     settings = read_settings()
     _refuse_unsafe(settings)
     refuse_without_its_key(settings, settings.database_url)
-    configure_logs()
+    configure_logs(settings.log_format)
     asyncio.run(_work(Database(settings.database_url, keys=settings.data_keys)))
 
 
@@ -370,7 +378,32 @@ def _refuse_unsafe(settings: Settings) -> None:
         # without its text: the address may hold a password
         stop(f"The database in BN_DATABASE_URL cannot be reached ({type(error).__name__}).")
     if reason is not None:
-        stop(f"{reason} The README's production part has the roles to make.")
+        stop(f"{reason} The roles to make are in docs/production.md.")
+
+
+def _refuse_without_the_extra(settings: Settings) -> None:
+    """Stop where traces are asked for and what sends them is not installed."""
+    if settings.telemetry_endpoint is None:
+        return
+    try:
+        import_module("api.telemetry")
+    except ImportError:
+        stop(
+            "BN_TELEMETRY_ENDPOINT needs two more packages: "
+            "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+        )
+
+
+@contextlib.contextmanager
+def _numbers_kept_together(workers: int) -> Iterator[None]:
+    """Let several processes write their numbers into one folder, which is gone afterwards."""
+    if workers == 1:
+        os.environ.pop(FOLDER, None)
+        yield
+        return
+    with TemporaryDirectory(prefix="bn-metrics-") as folder:
+        os.environ[FOLDER] = folder
+        yield
 
 
 @contextlib.contextmanager

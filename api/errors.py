@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from api.domain.values import Output
+from api.logs import where
 
 PROBLEM = "application/problem+json"
 TYPE = "urn:boundary-notes:"
@@ -208,11 +209,15 @@ def problem(
         "title": title,
         "status": status,
         "detail": detail,
-        "request_id": getattr(request.state, "request_id", ""),
+        "request_id": _request_id(request),
     }
     if errors is not None:
         body["errors"] = [error.model_dump() for error in errors]
     return JSONResponse(body, status, headers, media_type=PROBLEM)
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request.state, "request_id", ""))
 
 
 def _refuse(request: Request, error: Refusal) -> Response:
@@ -269,15 +274,22 @@ async def database_failed(request: Request, error: Exception) -> Response:
     if isinstance(error, PoolTimeout | OSError | StorageError) or (
         isinstance(error, DBAPIError) and not isinstance(error, IntegrityError | DataError)
     ):
-        log.warning("database_unavailable", kind=type(error).__name__)
+        log.warning(
+            "database_unavailable", request_id=_request_id(request), kind=type(error).__name__
+        )
         return _refuse(request, Unavailable())
     return await failed(request, error)
 
 
 async def failed(request: Request, error: Exception) -> Response:
     """Answer a mistake of ours, and log no more of it than its type."""
-    # the type only: a message may carry a client's words
-    log.error("request_failed", kind=type(error).__name__)
+    # the type and the place only: a message may carry a client's words
+    log.error(
+        "request_failed",
+        request_id=_request_id(request),
+        kind=type(error).__name__,
+        where=where(error),
+    )
     return problem(
         request, 500, "internal", "Something went wrong", "This was our mistake. Nothing was kept."
     )

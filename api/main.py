@@ -1,12 +1,13 @@
 """Builds the application; nothing imports this room."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -38,6 +39,7 @@ from api.routes import (
     journal,
     keys,
     legal_holds,
+    metrics,
     notes,
     patterns,
     promises,
@@ -58,6 +60,10 @@ from api.settings import Settings
 from api.throttle import Throttle
 from api.tokens import AccessTokens, Passwords
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent.parent
 
 DESCRIPTION = """
@@ -77,6 +83,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     """Build the application on one database, with one clock."""
     gate = Gate(settings.drain_seconds)
+    traces = _traces(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -86,20 +93,31 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         gate.close_at_sigterm()
         yield
         await app.state.database.dispose()
+        if traces is not None:
+            await asyncio.to_thread(traces.shutdown)
 
     app = FastAPIOffline(
         title="Boundary Notes",
-        version="0.1.0",
+        version=VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
         responses=REFUSALS,
         # logs of the framework would carry the text of exceptions: clients' words
-        telemetry={"logs": False, "tracing": False, "metrics": False},
+        telemetry={
+            "logs": False,
+            "metrics": False,
+            "auto_configure": False,
+            "operation_spans": False,
+            "tracing": traces is not None,
+            "tracer_provider": traces,
+        },
         generate_unique_id_function=lambda route: route.name,
     )
     furnish(app, settings, clock)
     app.state.gate = gate
+    if traces is not None:
+        _trace_transactions(app.state.database, traces)
     add_error_handlers(app, journal_refusal)
     app.add_exception_handler(DoneBefore, show_again)
     app.add_middleware(Envelope, gate=gate)
@@ -133,6 +151,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         imports,
         keys,
         health,
+        metrics,
     ):
         app.include_router(door.router)
     document_refusals(app)
@@ -180,12 +199,30 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     app.state.bookmarks = Bookmarks(secret)
     app.state.readiness = Readiness(settings.data_keys, migration_head())
     app.state.fingerprints = Fingerprints(secret)
+    token = settings.metrics_token
+    app.state.metrics_token = None if token is None else token.get_secret_value().encode()
+
+
+def _traces(settings: Settings) -> "TracerProvider | None":
+    """Give where spans are sent from; None: nowhere. Raises ImportError without the extra."""
+    if settings.telemetry_endpoint is None:
+        return None
+    from api.telemetry import to_collector  # noqa: PLC0415 - needs an extra, which few install
+
+    return to_collector(settings.telemetry_endpoint, VERSION)
+
+
+def _trace_transactions(database: Database, traces: "TracerProvider") -> None:
+    from api.telemetry import TransactionSpans  # noqa: PLC0415 - as above
+
+    database.traced = TransactionSpans(traces)
 
 
 def app_from_environment() -> FastAPI:
     """Build the application from the environment's settings, as each server process does."""
-    configure_logs()
-    return create_app(Settings())
+    settings = Settings()
+    configure_logs(settings.log_format)
+    return create_app(settings)
 
 
 def migrations() -> Config:

@@ -16,7 +16,7 @@ API = Path(__file__).parent.parent / "api"
 FLOORS = (
     {"vocabulary", "base64url", "csv_lists"},
     {"crypto", "signing"},
-    {"settings", "logs", "gate", "backups"},
+    {"settings", "logs", "gate", "backups", "metrics", "telemetry"},
     {"domain.values"},
     {
         "domain.details",

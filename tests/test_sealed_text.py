@@ -251,14 +251,25 @@ async def test_no_word_is_found_in_the_database_or_the_logs(
     assert hits(refused.content + missing.content) == []
     kept = await stored(urls, world)
     assert hits(kept) == []
+    scraped = await _scraped(world)
+    assert b'bn_requests_total{method="POST",route="/v1/cases",status="201"}' in scraped
+    assert hits(scraped) == []
     said = capfd.readouterr()
     assert said.out.count("milliseconds=")
     assert hits((said.out + said.err).encode()) == []
     name = world.owner.engine.dialect.name
     say(
         f"canaries ({name}): one in each of {len(SEALED)} sealed columns, "
-        f"0 found in {len(kept):,} bytes of database files, the log and refusals"
+        f"0 found in {len(kept):,} bytes of database files, the log, metrics and refusals"
     )
+
+
+async def _scraped(world: World) -> bytes:
+    world.app.state.metrics_token = b"metrics"
+    answer = await world.http.get("/metrics", headers={"Authorization": "Bearer metrics"})
+    world.app.state.metrics_token = None
+    assert answer.status_code == 200
+    return answer.content
 
 
 async def test_a_word_in_the_open_is_found(world: World, urls: Urls) -> None:

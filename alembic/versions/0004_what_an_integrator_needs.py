@@ -35,6 +35,26 @@ WHAT_WAITS = (
 
 def upgrade() -> None:
     """Go forward."""
+    # first of all, because every request reads its clinic: who waits for this lock holds no other,
+    # so that a server which goes on serving meanwhile meets no deadlock
+    with op.batch_alter_table("clinics", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "rule_modes",
+                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+                nullable=False,
+                server_default="{}",
+            )
+        )
+        batch_op.add_column(
+            sa.Column(
+                "watched_events",
+                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+                nullable=False,
+                server_default="[]",
+            )
+        )
+
     op.create_table(
         "imports",
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -286,24 +306,6 @@ def upgrade() -> None:
             unique=False,
         )
 
-    with op.batch_alter_table("clinics", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column(
-                "rule_modes",
-                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
-                nullable=False,
-                server_default="{}",
-            )
-        )
-        batch_op.add_column(
-            sa.Column(
-                "watched_events",
-                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
-                nullable=False,
-                server_default="[]",
-            )
-        )
-
     for name, table, condition in WHAT_WAITS:
         where = sa.text(condition)
         op.create_index(
@@ -382,18 +384,26 @@ def _build_wall() -> None:
             "WHERE d.next_attempt_at <= present",
         ),
         (
-            # numbers of all clinics together: none tells of one
+            # numbers of all clinics together: none tells of one. Seconds since 1970 for instants.
+            # A clinic's entries below its floor are sealed, and are not read: hence the OFFSET
             "standing_counts()",
             "TABLE (what text, kind text, number bigint)",
+            "WITH waiting AS (SELECT e.at FROM {0}.clinics c CROSS JOIN LATERAL (SELECT j.at "
+            "FROM {0}.journal_entries j WHERE j.clinic_id = c.id AND j.id >= coalesce((SELECT "
+            "h.floor_id FROM {0}.seal_heads h WHERE h.clinic_id = c.id ORDER BY h.number DESC "
+            "LIMIT 1), '00000000-0000-0000-0000-000000000000') AND NOT EXISTS (SELECT FROM "
+            "{0}.seal_leaves l WHERE l.clinic_id = j.clinic_id AND l.entry_id = j.id) OFFSET 0) e) "
             "SELECT 'flags', f.severity, count(*) FROM {0}.flags f "
             "WHERE f.status IN ('open', 'acknowledged') GROUP BY f.severity "
-            "UNION ALL SELECT 'deliveries', 'pending', count(*) FROM {0}.webhook_deliveries d "
+            "UNION ALL SELECT 'entries', 'waiting', count(*) FROM waiting "
+            "UNION ALL SELECT 'entries', 'since', extract(epoch FROM min(w.at))::bigint "
+            "FROM waiting w "
+            "UNION ALL SELECT 'deliveries', 'waiting', count(*) FROM {0}.webhook_deliveries d "
             "WHERE d.next_attempt_at IS NOT NULL "
-            "UNION ALL SELECT 'entries', 'unsealed', count(*) FROM {0}.journal_entries e "
-            "WHERE e.id >= coalesce((SELECT h.floor_id FROM {0}.seal_heads h "
-            "WHERE h.clinic_id = e.clinic_id ORDER BY h.number DESC LIMIT 1), "
-            "'00000000-0000-0000-0000-000000000000') AND NOT EXISTS (SELECT FROM "
-            "{0}.seal_leaves l WHERE l.clinic_id = e.clinic_id AND l.entry_id = e.id)",
+            "UNION ALL SELECT 'deliveries', 'since', extract(epoch FROM min(d.next_attempt_at))"
+            "::bigint FROM {0}.webhook_deliveries d WHERE d.next_attempt_at IS NOT NULL "
+            "UNION ALL SELECT 'cases', 'since', extract(epoch FROM min(k.recheck_at))::bigint "
+            "FROM {0}.cases k WHERE k.recheck_at IS NOT NULL",
         ),
     ):
         op.execute(
