@@ -20,6 +20,7 @@ from api.errors import PROBLEM, Problem, add_error_handlers
 from api.gate import Gate
 from api.logs import configure_logs
 from api.pages import Bookmarks
+from api.public_addresses import Destinations
 from api.repeats import DoneBefore, Fingerprints
 from api.replays import show_again
 from api.routes import (
@@ -47,6 +48,7 @@ from api.routes import (
     supervisions,
     totp,
     users,
+    webhooks,
 )
 from api.routes.health import Readiness
 from api.sessions import SessionTimes
@@ -93,6 +95,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         # logs of the framework would carry the text of exceptions: clients' words
         telemetry={"logs": False, "tracing": False, "metrics": False},
         generate_unique_id_function=lambda route: route.name,
+        webhooks=webhooks.told,
     )
     furnish(app, settings, clock)
     app.state.gate = gate
@@ -122,6 +125,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         totp,
         reset,
         service_accounts,
+        webhooks,
         seals,
         keys,
         health,
@@ -172,6 +176,7 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     app.state.bookmarks = Bookmarks(secret)
     app.state.readiness = Readiness(settings.data_keys, migration_head())
     app.state.fingerprints = Fingerprints(secret)
+    app.state.destinations = Destinations(settings.test_addresses)
 
 
 def app_from_environment() -> FastAPI:

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from api.db import AcrossClinics, Database, Transaction
 from api.journal import Happening, record
-from api.models import Case, Clinic, ClinicKey, KeyPurpose, User
+from api.models import Case, Clinic, ClinicKey, KeyPurpose, User, WebhookSecret
 from api.settings import NO_DATA_KEY, Settings
 
 BATCH = 500
@@ -84,6 +84,8 @@ async def _rewrap_clinic_keys(database: Database, clinic_id: UUID, *, add_one: b
             # what belongs to no case is sealed by the clinic's key itself
             for user in await tx.exec(select(User).where(col(User.totp_secret).is_not(None))):
                 user.totp_secret = str(user.totp_secret or "")
+            for each in await tx.exec(select(WebhookSecret)):
+                each.secret = str(each.secret or "")
         if changed:
             record(
                 tx,

@@ -15,7 +15,7 @@ API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
     {"vocabulary", "base64url", "csv_lists"},
-    {"crypto", "signing"},
+    {"crypto", "signing", "public_addresses"},
     {"settings", "logs", "gate", "backups"},
     {"domain.values"},
     {
@@ -34,8 +34,9 @@ FLOORS = (
     {"walls", "runtime_role", "throttle", "keyring", "prepared"},
     {"sealing"},
     {"db"},
+    {"outbox"},
     {"journal", "sense", "pages", "intake", "envelope"},
-    {"flagging", "founding", "sessions", "repeats", "seals"},
+    {"flagging", "founding", "sessions", "repeats", "seals", "deliveries"},
     {"sight", "verifying", "retention"},
     {"standing", "identity"},
     {"access", "worker", "rotation"},

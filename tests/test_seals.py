@@ -29,6 +29,7 @@ from api.cli import app as cli
 from api.db import Database, Transaction
 from api.domain.merkle import leaf_hash, tree_root
 from api.models import Clinic, JournalEntry, SealHead, SealLeaf
+from api.public_addresses import Destinations
 from api.seals import (
     ENTRY,
     ENTRY_COLUMNS,
@@ -840,7 +841,7 @@ async def test_the_worker_goes_on_after_a_failure_of_either_kind(
     monkeypatch.setattr(worker, "SEAL_EVERY_SECONDS", 0)
     with capture_logs():
         told_to_stop = asyncio.Event()
-        working = asyncio.create_task(worker.work_until(told_to_stop, desk.serving))
+        working = asyncio.create_task(worker.work_until(told_to_stop, desk.serving, Destinations()))
         await often.wait()
         told_to_stop.set()
         await working
