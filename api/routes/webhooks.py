@@ -71,7 +71,7 @@ Wishes = Annotated[
 ]
 Url = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=LONGEST_URL),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_URL),
     Field(
         description="Where events are sent: https, a public host, port 443 or one from 1024 on; "
         "no user name, no fragment, in ASCII.",
