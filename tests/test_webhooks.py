@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 from standardwebhooks import WebhookVerificationError
 
-from api import deliveries, outbox
+from api import deliveries, journal, outbox
 from api.deliveries import TRIES, Deliveries
 from api.main import create_app
 from api.models import Webhook, WebhookDelivery, WebhookEvent
