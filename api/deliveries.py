@@ -158,7 +158,7 @@ class Deliveries:
         try:
             began = time.monotonic()
             answer = await send(letter, self._destinations, self._database.clock())
-            await _write_down(self._database, letter, answer, time.monotonic() - began)
+            await write_down(self._database, letter, answer, time.monotonic() - began)
         except Exception as error:
             # it stays claimed, and is tried again after that
             log.error("work failed", work="delivery", kind=type(error).__name__)
@@ -334,7 +334,8 @@ class _Only(httpcore.AsyncNetworkBackend):
 # ------------------------------------------------------------------------------------ writing down
 
 
-async def _write_down(database: Database, letter: Letter, answer: Answer, seconds: float) -> None:
+async def write_down(database: Database, letter: Letter, answer: Answer, seconds: float) -> None:
+    """Keep what came of a try, and say when it is tried again, if it is."""
     async with database.transaction() as tx:
         await tx.enter_for_work(letter.clinic_id)
         found = await tx.exec(

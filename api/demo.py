@@ -28,7 +28,7 @@ from api.settings import Settings, new_data_key, random_secret
 from api.worker import deliver_until, seal_until
 
 HOST = "127.0.0.1"
-RECEIVER = f"{HOST}:9000"
+RECEIVER = f"{HOST}:8765"
 """The one address, beside public ones, that the demo sends events to."""
 PASSWORD = "only-for-this-demo"  # noqa: S105 - everyone may know it
 WRITTEN_AGO = timedelta(hours=30)

@@ -6,11 +6,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
+import sqlalchemy as sa
 import time_machine
 from standardwebhooks import Webhook as Verifier
 
+from api.deliveries import Answer, Letter, write_down
+from api.models import Outcome, WebhookDelivery
 from api.public_addresses import Destinations
+from api.worker import deliver_once
 from tests.world import Person, World, made, ok
 
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -155,3 +160,24 @@ async def log_of(admin: Person, hook: dict[str, Any], **filters: str) -> list[di
     path = f"/v1/webhooks/{hook['id']}/deliveries"
     items: list[dict[str, Any]] = ok(await admin.get(path, limit=100, **filters))["items"]
     return items
+
+
+async def forget_what_is_owed(world: World) -> None:
+    """Give up what other tests have left to be delivered: a worker works for every clinic."""
+    async with world.owner.transaction() as tx:
+        await tx.exec(sa.update(WebhookDelivery).values(next_attempt_at=None))
+
+
+async def deliver(world: World) -> int:
+    """Let a worker try once whatever is due."""
+    return await deliver_once(world.database, world.app.state.destinations)
+
+
+async def try_in_vain(world: World, admin: Person) -> None:
+    """Leave a webhook with a delivery that was tried once; nothing is sent."""
+    body = {"name": "Diary", "url": "https://diary.example/events", "events": ["flag.*"]}
+    hook = made(await admin.post("/v1/webhooks", body))
+    sent = ok(await admin.post(f"/v1/webhooks/{hook['id']}/test"))
+    hook_id, delivery_id, event_id = (UUID(of["id"]) for of in (hook, sent, sent))
+    letter = Letter(admin.clinic_id, hook_id, delivery_id, event_id, hook["url"], "", ())
+    await write_down(world.database, letter, Answer(Outcome.timed_out), 10)

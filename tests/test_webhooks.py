@@ -19,9 +19,11 @@ from api.main import create_app
 from api.models import Webhook, WebhookDelivery, WebhookEvent
 from api.settings import Settings, random_secret
 from api.vocabulary import Event
-from api.worker import deliver_once, deliver_until, work_once
+from api.worker import deliver_until, work_once
 from tests.receivers import (
     allow,
+    deliver,
+    forget_what_is_owed,
     in_drops,
     log_of,
     never,
@@ -42,14 +44,8 @@ FAMILIES = ("case.*", "incident.*", "promise.*", "consultation.*", "flag.*")
 @pytest.fixture
 async def world(world: World) -> World:
     """A world where nothing is owed to anybody; other tests may have left something."""
-    async with world.owner.transaction() as tx:
-        await tx.exec(sa.update(WebhookDelivery).values(next_attempt_at=None))
+    await forget_what_is_owed(world)
     return world
-
-
-async def deliver(world: World) -> int:
-    """Let a worker try once whatever is due."""
-    return await deliver_once(world.database, world.app.state.destinations)
 
 
 async def count(world: World, model: type[WebhookEvent] | type[WebhookDelivery]) -> int:
