@@ -281,7 +281,7 @@ async def journal_refusal(request: Request, refusal: Refusal) -> None:
     clinic, actor = signed_in
     database: Database = request.app.state.database
     async with database.transaction(request.state.request_id) as tx:
-        await tx.enter(clinic.id, clinic.zone)
+        await tx.enter_again(clinic)
         record(
             tx,
             Happening.refused,

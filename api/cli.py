@@ -35,6 +35,7 @@ from api.gate import PATIENCE
 from api.logs import configure_logs
 from api.main import create_app, known_revisions, migration_head, migrations
 from api.metrics import FOLDER
+from api.public_addresses import Destinations
 from api.retention import DueCase, cases_due
 from api.retention import purge as purge_cases
 from api.rotation import rotate
@@ -132,12 +133,13 @@ def bootstrap(
 
 @app.command()
 def worker() -> None:
-    """Keep flags up to date each minute and seal the journal each second, beside the server."""
+    """Keep flags up to date, seal the journal and deliver events, beside the server."""
     settings = read_settings()
     _refuse_unsafe(settings)
     refuse_without_its_key(settings, settings.database_url)
     configure_logs(settings.log_format)
-    asyncio.run(_work(Database(settings.database_url, keys=settings.data_keys)))
+    database = Database(settings.database_url, keys=settings.data_keys)
+    asyncio.run(_work(database, Destinations(settings.test_addresses)))
 
 
 _ONE_CLINIC = Annotated[UUID | None, typer.Option(help="Only this clinic, by its id.")]
@@ -258,12 +260,12 @@ def demo(
     run_demo(port)
 
 
-async def _work(database: Database) -> None:
+async def _work(database: Database, destinations: Destinations) -> None:
     """Work until SIGTERM or Ctrl-C; what is under way is finished first."""
     told_to_stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, told_to_stop.set)
-    await work_until(told_to_stop, database)
+    await work_until(told_to_stop, database, destinations)
 
 
 async def _rotate(database: Database, *, clinic_keys: bool) -> None:

@@ -60,7 +60,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-_TIME_ZONE = select(col(Clinic.time_zone)).where(col(Clinic.id) == sa.bindparam(HERE))
+_WHERE_WORK_IS = select(col(Clinic.time_zone), col(Clinic.watched_events)).where(
+    col(Clinic.id) == sa.bindparam(HERE)
+)
 
 
 class Rows(list[Any]):
@@ -93,10 +95,11 @@ class AcrossClinics(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClinicContext:
-    """The clinic a transaction works in, and its time zone."""
+    """The clinic a transaction works in, its time zone, and what its software is told of."""
 
     id: UUID
     zone: ZoneInfo
+    watched: Sequence[str] = ()
 
 
 class Transaction:
@@ -116,6 +119,7 @@ class Transaction:
         self._walled = walled
         self._last: dict[Writer, list[dict[str, Any]]] = {}
         self._kept_back: dict[Writer, list[dict[str, Any]]] = {}
+        self._before_last: dict[Writer, list[dict[str, Any]]] = {}
         self._endings: list[Ending] = []
         self._entered: UUID | None = None
         self._has_begun = False
@@ -133,14 +137,20 @@ class Transaction:
         if self._has_begun and self._is_postgresql:
             await self._session.run_sync(enter_on_postgresql, clinic_id)
 
+    async def enter_again(self, clinic: ClinicContext) -> None:
+        """Enter a clinic that another transaction was in, with all that was known of it there."""
+        await self.enter(clinic.id)
+        self._clinic = clinic
+
     async def enter_for_work(self, clinic_id: UUID) -> None:
         """Enter a clinic where nobody signed in, and so nobody has read its time zone yet."""
         await self.enter(clinic_id)
-        self.know_zone(ZoneInfo((await self.exec(_TIME_ZONE)).one()))
+        time_zone, watched = (await self.exec(_WHERE_WORK_IS)).one()
+        self.know_zone(ZoneInfo(time_zone), watched)
 
-    def know_zone(self, zone: ZoneInfo) -> None:
-        """Count days as the entered clinic does."""
-        self._clinic = ClinicContext(self._here, zone)
+    def know_zone(self, zone: ZoneInfo, watched: Sequence[str] = ()) -> None:
+        """Count days as the entered clinic does; `watched`: what its software is told of."""
+        self._clinic = ClinicContext(self._here, zone, watched)
 
     @property
     def clinic(self) -> ClinicContext:
@@ -254,6 +264,10 @@ class Transaction:
         self._last.setdefault(write, []).append(row)
         self._kept_back.setdefault(write, []).append(row)
 
+    def write_before_last(self, write: Writer, row: dict[str, Any]) -> None:
+        """Keep a row that is written at the end too, but not in the message that commits."""
+        self._before_last.setdefault(write, []).append(row)
+
     def kept_back(self, write: Writer) -> Sequence[dict[str, Any]]:
         """Give all rows that were left to one writer, in their order, written already or not."""
         return self._kept_back.get(write, ())
@@ -287,6 +301,8 @@ class Transaction:
         """Do what was to be done at the end, and write what was kept back with the commit."""
         for ending in self._endings:
             await ending(self)
+        for write, rows in self._before_last.items():
+            await write(self, rows)
         await self.flush()
         self._is_ending = len(self._last) == 1
         await self.finish()

@@ -21,6 +21,7 @@ from api.errors import PROBLEM, Problem, add_error_handlers
 from api.gate import Gate
 from api.logs import configure_logs
 from api.pages import Bookmarks
+from api.public_addresses import Destinations
 from api.repeats import DoneBefore, Fingerprints
 from api.replays import show_again
 from api.routes import (
@@ -53,6 +54,7 @@ from api.routes import (
     supervisions,
     totp,
     users,
+    webhooks,
 )
 from api.routes.health import Readiness
 from api.sessions import SessionTimes
@@ -113,6 +115,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
             "tracer_provider": traces,
         },
         generate_unique_id_function=lambda route: route.name,
+        webhooks=webhooks.told,
     )
     furnish(app, settings, clock)
     app.state.gate = gate
@@ -147,6 +150,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         totp,
         reset,
         service_accounts,
+        webhooks,
         seals,
         imports,
         keys,
@@ -199,6 +203,7 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     app.state.bookmarks = Bookmarks(secret)
     app.state.readiness = Readiness(settings.data_keys, migration_head())
     app.state.fingerprints = Fingerprints(secret)
+    app.state.destinations = Destinations(settings.test_addresses)
     token = settings.metrics_token
     app.state.metrics_token = None if token is None else token.get_secret_value().encode()
 

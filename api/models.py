@@ -857,10 +857,35 @@ class WebhookDelivery(Record, table=True):
     next_attempt_at: datetime | None = None
 
 
+class Outcome(StrEnum):
+    """What came of one try to deliver an event."""
+
+    delivered = "delivered"
+    """It was answered with a 2xx."""
+    redirected = "redirected"
+    """It was answered with a 3xx, which is not followed."""
+    gone = "gone"
+    """It was answered with a 410: the receiver wants no more, and the webhook is switched off."""
+    not_accepted = "not_accepted"
+    """It was answered with any other status."""
+    timed_out = "timed_out"
+    """It was not answered in time."""
+    not_resolved = "not_resolved"
+    """Its host has no address."""
+    not_public = "not_public"
+    """Its host has an address that is not a public one: nothing was sent."""
+    not_connected = "not_connected"
+    """Nobody answers at its address, or the connection broke."""
+    not_trusted = "not_trusted"
+    """Its certificate is not one to trust for its host: nothing was sent."""
+    not_http = "not_http"
+    """What came back is no answer of HTTP."""
+
+
 class WebhookAttempt(SQLModel, table=True):
     """One try to deliver: what came of it, never a word of the receiver's answer.
 
-    `outcome` is a short word; `http_status` is there where an answer came.
+    `http_status` is there where an answer came.
     """
 
     __tablename__ = "webhook_attempts"
@@ -873,7 +898,7 @@ class WebhookAttempt(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     delivery_id: UUID
     at: datetime
-    outcome: str = _text(40)
+    outcome: Outcome = _word(Outcome)
     http_status: int | None = None
     milliseconds: int
 

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.base64url import decode, encode
 from api.crypto import KeyEncryptionKeys, new_key
+from api.public_addresses import read_address
 from api.signing import SigningKeys, read_signing_keys
 
 SHORTEST_SECRET = 32
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = None
     log_format: Literal["json", "text"] | None = None
     telemetry_endpoint: str | None = Field(default=None, pattern=r"^https?://")
+    webhook_test_addresses: str = ""
 
     @model_validator(mode="after")
     def _refuse_a_weak_secret(self) -> Self:
@@ -72,6 +74,22 @@ class Settings(BaseSettings):
     def _refuse_a_wrong_data_key(self) -> Self:
         _ = self.data_keys
         return self
+
+    @model_validator(mode="after")
+    def _refuse_a_wrong_test_address(self) -> Self:
+        try:
+            for each in self.test_addresses:
+                read_address(each)
+        except ValueError:
+            raise ValueError(
+                "BN_WEBHOOK_TEST_ADDRESSES is a list as in 127.0.0.1:9000,[::1]:9000"
+            ) from None
+        return self
+
+    @property
+    def test_addresses(self) -> list[str]:
+        """Where events may be sent although it is not public: to try things out, never else."""
+        return self.webhook_test_addresses.replace(",", " ").split()
 
     @cached_property
     def data_keys(self) -> KeyEncryptionKeys | None:

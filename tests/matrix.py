@@ -69,6 +69,7 @@ ASKED = {
     "summary": "in short",
     "released": True,
 }
+HOOK = {"name": "Diary", "url": "https://diary.example/events", "events": ["flag.*"]}
 REQUESTED = {"consultation_id": "requested"}
 DRAFTED = {"note_id": "drafted_note"}
 
@@ -131,6 +132,25 @@ TABLE = [
     Row("PATCH", "/v1/service-accounts/{account_id}", "F F F F ..yN F", {"name": "Other"}),
     Row("POST", "/v1/service-accounts/{account_id}/secrets", "F F F F ..yN F", {}),
     Row("DELETE", "/v1/service-accounts/{account_id}/secrets/{secret_id}", "F F F F ..yN F"),
+    Row("GET", "/v1/webhooks", AUDITORS),
+    Row("POST", "/v1/webhooks", ADMINS, HOOK),
+    Row("GET", "/v1/webhooks/{webhook_id}", AUDITORS_HERE),
+    Row("PATCH", "/v1/webhooks/{webhook_id}", "F F F F ..yN F", {"url": HOOK["url"]}),
+    Row("DELETE", "/v1/webhooks/{webhook_id}", "F F F F ..yN F"),
+    Row("POST", "/v1/webhooks/{webhook_id}/secrets", "F F F F ..yN F", {}),
+    Row(
+        "DELETE",
+        "/v1/webhooks/{webhook_id}/secrets/{secret_id}",
+        "F F F F ..yN F",
+        on={"webhook_id": "changing_webhook", "secret_id": "webhook_secret"},
+    ),
+    Row("POST", "/v1/webhooks/{webhook_id}/test", "F F F F ..yN F"),
+    Row("GET", "/v1/webhooks/{webhook_id}/deliveries", AUDITORS_HERE),
+    Row(
+        "POST",
+        "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend",
+        "F F F F ..yN F",
+    ),
     Row("GET", "/v1/cases", CASES),
     Row("POST", "/v1/cases", "y y F F F y", "a case"),
     Row("GET", "/v1/cases/{case_id}", CASE),

@@ -15,7 +15,7 @@ API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
     {"vocabulary", "base64url", "csv_lists"},
-    {"crypto", "signing"},
+    {"crypto", "signing", "public_addresses"},
     {"settings", "logs", "gate", "backups", "metrics", "telemetry"},
     {"domain.values"},
     {
@@ -38,8 +38,9 @@ FLOORS = (
     {"walls", "runtime_role", "throttle", "keyring", "prepared"},
     {"sealing"},
     {"db"},
+    {"outbox"},
     {"journal", "sense", "pages", "intake", "envelope", "case_files", "months"},
-    {"flagging", "founding", "sessions", "repeats", "seals", "making", "reading"},
+    {"flagging", "founding", "sessions", "repeats", "seals", "making", "reading", "deliveries"},
     {"sight", "verifying", "retention", "rehearsal"},
     {"standing", "identity"},
     {"access", "worker", "rotation", "taking"},

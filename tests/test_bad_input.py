@@ -160,6 +160,7 @@ class _Stage:
         await self._holds()
         await self._software()
         await self._import()
+        await self._webhooks()
         await self._sign_in()
         await self._seal()
 
@@ -405,6 +406,27 @@ class _Stage:
         for _ in range(2):
             made(await diary.send("POST", "/v1/imports", **sent))
 
+    async def _webhooks(self) -> None:
+        admin, path = self.people["admin"], "/v1/webhooks"
+        body = {"name": "Diary", "url": "https://diary.example/x", "events": ["flag.*"]}
+        one, two, three = [made(await admin.post(path, body)) for _ in range(3)]
+        await self.call("admin", "POST", path, body)
+        path = f"{path}/{{webhook_id}}"
+        await self.call("admin", "PATCH", path, body, True, webhook_id=one["id"])
+        await self.call("admin", "DELETE", path, None, True, webhook_id=three["id"])
+        hours = {"overlap_hours": 1}
+        await self.call("admin", "POST", f"{path}/secrets", hours, webhook_id=one["id"])
+        added = made(await admin.post(f"/v1/webhooks/{two['id']}/secrets", hours))
+        ids = {"webhook_id": two["id"], "secret_id": added["id"]}
+        secret = f"{path}/secrets/{{secret_id}}"
+        await self.call("admin", "DELETE", secret, None, **ids)
+        self.calls["DELETE", secret].headers["If-Match"] = '"1"'
+        await self.call("admin", "POST", f"{path}/test", None, webhook_id=one["id"])
+        for _ in range(2):
+            sent = ok(await admin.post(f"/v1/webhooks/{one['id']}/test"))
+        ids = {"webhook_id": one["id"], "delivery_id": sent["id"]}
+        await self.call("admin", "POST", f"{path}/deliveries/{{delivery_id}}/resend", None, **ids)
+
     async def _sign_in(self) -> None:
         clinician, path = self.people["clinician"], "/v1/sessions/{session_id}"
         form = {"grant_type": "password", "username": clinician.email, "password": PASSWORD}
@@ -446,6 +468,9 @@ READERS = {
     "/v1/supervisions": "admin",
     "/v1/service-accounts": "admin",
     "/v1/service-accounts/{account_id}": "admin",
+    "/v1/webhooks": "admin",
+    "/v1/webhooks/{webhook_id}": "admin",
+    "/v1/webhooks/{webhook_id}/deliveries": "admin",
     "/v1/break-glass": "privacy_officer",
     "/v1/journal/heads": "privacy_officer",
     "/v1/legal-holds": "privacy_officer",

@@ -22,6 +22,7 @@ NOT_CLINICAL = (
     "/v1/users",
     "/v1/supervisions",
     "/v1/service-accounts",
+    "/v1/webhooks",
     "/v1/clinic",
     "/v1/rules",
     "/v1/vocabulary",

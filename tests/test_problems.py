@@ -182,6 +182,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
         tried.update(names)
     nouns = {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id", "note_id"}
     people = {"user_id", "supervision_id", "session_id", "account_id", "secret_id"}
+    people |= {"webhook_id", "delivery_id"}
     assert tried == nouns | people | {"recusal_id", "cover_id", "opening_id", "entry_id", "hold_id"}
 
 
@@ -222,7 +223,7 @@ def _part(people: dict[str, Person], person: Person) -> str:
     return part
 
 
-ADMINISTERED = ("/v1/users", "/v1/supervisions", "/v1/service-accounts")
+ADMINISTERED = ("/v1/users", "/v1/supervisions", "/v1/service-accounts", "/v1/webhooks")
 
 
 def _reader_of(template: str) -> str:
