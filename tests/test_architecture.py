@@ -14,7 +14,7 @@ from api.settings import Settings, random_secret
 API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
-    {"vocabulary", "base64url", "csv_lists"},
+    {"vocabulary", "base64url", "csv_lists", "compatibility"},
     {"crypto", "signing"},
     {"settings", "logs", "gate", "backups"},
     {"domain.values"},
@@ -39,9 +39,10 @@ FLOORS = (
     {"sight", "verifying", "retention"},
     {"standing", "identity"},
     {"access", "worker", "rotation"},
+    {"foreseen", "examples"},
     {"views", "brief", "notices", "copies"},
     {"export_page"},
-    {"replays"},
+    {"replays", "documents"},
     {"routes"},
     {"main"},
     {"demo_cases"},
@@ -55,6 +56,8 @@ OPEN_DOORS = {
     "/v1/auth/token",
     "/v1/auth/password",
     "/.well-known/jwks.json",
+    "/problems",
+    "/problems/{code}",
     "/healthz",
     "/readyz",
 }
