@@ -105,6 +105,7 @@ _FRAMEWORKS_SCHEME = "OAuth2PasswordBearer"
 _FRAMEWORKS_422 = {"HTTPValidationError", "ValidationError"}
 _HTML = "text/html"
 _JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
 _NO_ID = "019cadf1-0000-7000-8000-000000000000"
 
 _ON_A_CASE = {
@@ -167,7 +168,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 """The headers that an answer may carry and a program may need."""
 
-_SET_BY_DOORS = ("ETag", "Location", "Content-Disposition")
+_SET_BY_DOORS = ("ETag", "Location", "Content-Disposition", "Vary")
 
 
 def document(app: FastAPI) -> None:
@@ -236,6 +237,10 @@ class Finishing:
             self._refuse(operation)
         for operation in self._told:
             operation.written["responses"].pop("422", None)
+            for answer in operation.written["responses"].values():
+                # what whoever was told answers is theirs
+                answer.pop("content", None)
+                answer["description"] = "It was taken."
             self._summarize(operation)
         for operation in (*self._operations, *self._told):
             self._show(operation)
@@ -253,7 +258,7 @@ class Finishing:
             for operation in (*self._operations, *self._told)
             for tag in operation.written.get("tags", ())
         }
-        for tag in (*TAGS, *(used.keys() - TAGS.keys())):
+        for tag in dict.fromkeys((*TAGS, *used)):
             if tag in used:
                 door = sys.modules[used[tag].route.endpoint.__module__]
                 yield {"name": tag, "description": TAGS.get(tag) or inspect.getdoc(door) or tag}
@@ -333,11 +338,11 @@ class Finishing:
         for answer in answers.values():
             content = answer.get("content", {})
             answer["description"] = self._told_by(content)
-            headers = [name for name in _SET_BY_DOORS if name in operation.foreseen.texts]
-            if len(content) > 1 and "Content-Disposition" not in headers:
-                headers.append("Vary")
-            answer["headers"] = _headers(headers)
+            answer["headers"] = _headers(
+                name for name in _SET_BY_DOORS if name in operation.foreseen.texts
+            )
             if CSV in content:
+                answer["headers"] |= _headers(["Vary"])
                 answer["headers"]["Link"] = {**HEADERS["Link"], "required": False}
 
     def _told_by(self, content: dict[str, Any]) -> str:
@@ -528,12 +533,10 @@ def _refused_by_shape(operation: Operation) -> Iterator[Refusal]:
     body = operation.written.get("requestBody")
     if body is not None:
         yield TooLarge()
-        form = "application/x-www-form-urlencoded"
-        yield UnsupportedMediaType(
-            f"Send a form: {form}."
-            if form in body["content"]
-            else "Send JSON, with Content-Type: application/json."
-        )
+        if _FORM in body["content"]:
+            yield UnsupportedMediaType(f"Send a form: {_FORM}.")
+        elif _JSON in body["content"]:
+            yield UnsupportedMediaType("Send JSON, with Content-Type: application/json.")
     if operation.takes("If-Match"):
         yield Stale()
         yield PreconditionRequired()

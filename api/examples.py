@@ -381,7 +381,7 @@ class Examples:
             item = self._resolved(schema["items"])[1]
             return all(self._fits(each, item) for each in value)
         if isinstance(value, dict) and "properties" in schema:
-            return value.keys() == schema["properties"].keys()
+            return set(value) == set(schema["properties"])
         return _is_of(schema, value)
 
 

@@ -78,10 +78,10 @@ CONFIG = {
         "object_level_authorization": {"enabled": False},
     },
     "phases": {
-        # the document has no examples; links between operations would need records that stay
-        "examples": {"enabled": False},
+        "examples": {"enabled": True},
         "coverage": {"enabled": True},
         "fuzzing": {"enabled": True},
+        # links between operations would need records that stay
         "stateful": {"enabled": False},
     },
 }
