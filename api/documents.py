@@ -3,54 +3,18 @@
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, iter_route_contexts
 
-from api.access import case_for, flag_for, may, may_on_cases, record_for, refuse_closed
 from api.csv_lists import CSV, write_csv
-from api.domain.permissions import (
-    BRIEFS,
-    COVERED_CASE,
-    KEPT_NOTE,
-    LINKED_CASE,
-    OPENED_CASE,
-    OWN_CASE,
-    Action,
-    Standing,
-    may_anybody,
-    roles_that_may,
-    scopes_that_let,
-    why_not,
-)
-from api.errors import (
-    PROBLEM,
-    Forbidden,
-    Invalid,
-    NotFound,
-    PreconditionRequired,
-    Problem,
-    Refusal,
-    SignInAgain,
-    Stale,
-    TooLarge,
-    TooMany,
-    Unauthorized,
-    Unavailable,
-    UnsupportedMediaType,
-    body_of,
-)
+from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
+from api.errors import PROBLEM, Problem, Refusal, SignInAgain, body_of
 from api.examples import VALUES, Examples, first_sentence
-from api.foreseen import Foreseen, Refused, foresee
-from api.identity import OPEN_BEFORE_ENROLMENT
-from api.intake import KEY, StrictRoute
-from api.repeats import being_carried_out
-from api.standing import refuse_purged
-from api.vocabulary import Role, Scope
+from api.operations import Operation, operations_of, who_may
+from api.promised import refusals_of
+from api.vocabulary import Scope
 
 DESCRIPTION = """
 Case notes for clinicians who keep the frame of psychotherapy.
@@ -105,24 +69,7 @@ _FRAMEWORKS_SCHEME = "OAuth2PasswordBearer"
 _FRAMEWORKS_422 = {"HTTPValidationError", "ValidationError"}
 _HTML = "text/html"
 _JSON = "application/json"
-_FORM = "application/x-www-form-urlencoded"
 _NO_ID = "019cadf1-0000-7000-8000-000000000000"
-
-_ON_A_CASE = {
-    "the case's clinician": OWN_CASE,
-    "a supervisor who is linked to the clinician": LINKED_CASE,
-    "whoever covers for the clinician": COVERED_CASE,
-    "a supervisor who opened the case in an emergency": OPENED_CASE,
-    "the consultant who is asked": BRIEFS,
-    "the author of a psychotherapy note, who may no longer see its case": KEPT_NOTE,
-}
-_PEOPLE = {
-    Role.clinician: "clinicians",
-    Role.supervisor: "supervisors",
-    Role.consultant: "consultants",
-    Role.privacy_officer: "privacy officers",
-    Role.admin: "admins",
-}
 
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {
@@ -184,39 +131,6 @@ def _openapi(app: FastAPI, framework: Any) -> dict[str, Any]:
     return app.openapi_schema
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation: its route, its guard, what its code foresees, and what is written of it."""
-
-    method: str
-    path: str
-    route: APIRoute
-    dependant: Dependant
-    guard: Any
-    foreseen: Foreseen
-    written: dict[str, Any]
-
-    @property
-    def action(self) -> Action | None:
-        """What the guard asks for; None where nobody need be signed in."""
-        return None if self.guard is None else self.guard.action
-
-    @property
-    def writes(self) -> bool:
-        """Tell whether this is more than reading."""
-        return self.method != "GET"
-
-    def takes(self, header: str) -> bool:
-        """Tell whether it reads a header."""
-        return any(each["name"] == header for each in self.written.get("parameters", ()))
-
-    @property
-    def names_records(self) -> bool:
-        """Tell whether an id is sent to it, in the path or in the body."""
-        fields = [] if self.route.body_field is None else _fields_of(self.route.body_field)
-        return "{" in self.path or any(name.endswith("_id") for name in fields)
-
-
 class Finishing:
     """Finishes one document."""
 
@@ -224,8 +138,8 @@ class Finishing:
         self._written = written
         self._components = written["components"]
         self.examples = Examples(self._components["schemas"])
-        self._operations = list(_operations(app.routes, written["paths"]))
-        self._told = list(_operations(app.webhooks.routes, written.get("webhooks", {})))
+        self._operations = list(operations_of(app.routes, written["paths"]))
+        self._told = list(operations_of(app.webhooks.routes, written.get("webhooks", {})))
 
     def finish(self) -> None:
         """Finish it, in place."""
@@ -429,158 +343,7 @@ class Finishing:
         return self.examples.several(content.get("schema", {}), name, is_request=is_request)
 
 
-# ------------------------------------------------------------------------------ operations
-
-
-def _operations(routes: Any, paths: dict[str, Any]) -> Iterator[Operation]:
-    """Give every operation of the document with the route that answers it."""
-    for context in iter_route_contexts(routes):
-        route, path = context.original_route, context.path or ""
-        if not isinstance(route, APIRoute) or not route.include_in_schema:
-            continue
-        dependant = context.dependant or route.dependant
-        (guard, *_) = *guards_of(dependant), None
-        for method in sorted(route.methods or ()):
-            written = paths[path if path in paths else path.lstrip("/")][method.lower()]
-            foreseen = foresee(route.endpoint)
-            yield Operation(method, path, route, dependant, guard, foreseen, written)
-
-
-def guards_of(dependant: Dependant) -> Iterator[Any]:
-    """Give the guards that an operation depends on: what asks for an action."""
-    if isinstance(getattr(dependant.call, "action", None), Action):
-        yield dependant.call
-    for inner in dependant.dependencies:
-        yield from guards_of(inner)
-
-
-def who_may(operation: Operation) -> str:
-    """Say in a sentence who may use a guarded operation."""
-    action = operation.guard.action
-    if may_anybody(action):
-        return "For everybody who is signed in, software too."
-    if isinstance(operation.guard, case_for | record_for):
-        people = [who for who, may_do in _ON_A_CASE.items() if action in may_do]
-    else:
-        roles = roles_that_may(getattr(operation.guard, "other", action)) | roles_that_may(action)
-        people = [who for role, who in _PEOPLE.items() if role in roles]
-        if len(people) == len(_PEOPLE):
-            people = ["everybody who is signed in"]
-        elif isinstance(operation.guard, may_on_cases) and action in OWN_CASE:
-            people.append("whoever has a case of their own")
-    scopes = [f"`{scope}`" for scope in scopes_that_let(action)]
-    software = f"software with the scope {_listed(scopes, 'or')}" if scopes else ""
-    return f"For {_listed([*people, *filter(None, [software])])}."
-
-
-def _listed(parts: list[str], last: str = "and") -> str:
-    return f" {last} ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
-
-
-# -------------------------------------------------------------------------------- refusals
-
-
-def refusals_of(operation: Operation) -> Iterator[Refusal]:
-    """Give every refusal an operation can come to, each as it will be said.
-
-    What its shape tells (guard, ids, body, headers), and what its code says.
-    """
-    if operation.guard is not None:
-        yield from _refused_at_the_door(operation)
-    yield from _refused_by_shape(operation)
-    for refused in operation.foreseen.refusals:
-        yield from _as_said(refused, operation)
-    if operation.guard is not None or operation.foreseen.names & {"Database", "Throttle"}:
-        yield Unavailable()
-
-
-def _refused_at_the_door(operation: Operation) -> Iterator[Refusal]:
-    guard, action = operation.guard, operation.guard.action
-    yield Unauthorized()
-    # software is counted before it is asked what it may
-    yield TooMany(*TooMany.example)
-    yield from _forbidden(operation)
-    if isinstance(guard, case_for | record_for):
-        yield NotFound()
-        closes = refuse_purged if isinstance(guard, flag_for) else refuse_closed
-        for refused in foresee(closes).refusals if operation.writes else ():
-            yield refused.kind(*refused.said)
-    elif isinstance(guard, may_on_cases) and operation.takes(KEY):
-        # sent again by somebody who may no longer see what they made
-        yield NotFound()
-    elif not isinstance(guard, may):
-        for refused in foresee(type(guard).__call__).refusals:
-            yield from _as_said(refused, operation)
-    assert action is not None  # noqa: S101 - every guard has one
-
-
-def _forbidden(operation: Operation) -> Iterator[Refusal]:
-    guard, action = operation.guard, operation.guard.action
-    refused = [role for role in _PEOPLE if role not in roles_that_may(action)]
-    if not may_anybody(action):
-        if refused:
-            yield Forbidden(f"The role {refused[-1].replace('_', ' ')} does not do this.")
-        yield Forbidden("This software was not given the scope for it.")
-    if isinstance(guard, case_for | record_for):
-        for standing in (Standing(own=True), Standing(linked=True), Standing(opened=True)):
-            if reason := why_not(action, standing):
-                yield Forbidden(reason)
-    if operation.path not in OPEN_BEFORE_ENROLMENT:
-        yield Forbidden("This clinic asks for a second factor: enrol at /v1/me/totp first.")
-
-
-def _refused_by_shape(operation: Operation) -> Iterator[Refusal]:
-    body = operation.written.get("requestBody")
-    if body is not None:
-        yield TooLarge()
-        if _FORM in body["content"]:
-            yield UnsupportedMediaType(f"Send a form: {_FORM}.")
-        elif _JSON in body["content"]:
-            yield UnsupportedMediaType("Send JSON, with Content-Type: application/json.")
-    if operation.takes("If-Match"):
-        yield Stale()
-        yield PreconditionRequired()
-    if operation.takes(KEY):
-        yield being_carried_out()
-    if isinstance(operation.route, StrictRoute):
-        yield _invalid(operation)
-
-
-def _invalid(operation: Operation) -> Invalid:
-    """Say what is most likely wrong with a request of this shape."""
-    field = operation.route.body_field
-    for name in [] if field is None else _fields_of(field, needed=True):
-        return Invalid(f"/{name}", "This field is needed.")
-    for parameter in operation.written.get("parameters", ()):
-        name, schema = parameter["name"], parameter["schema"]
-        if schema.get("format") == "uuid":
-            return Invalid(f"/path/{name}", "This must be an id.")
-        if name == "limit":
-            return Invalid("/query/limit", "This number is too large.")
-    return Invalid("/query", "A field here is not known.")
-
-
-def _as_said(refused: Refused, operation: Operation) -> Iterator[Refusal]:
-    """Give a refusal of the code, with its own words where they are written out there."""
-    kind = refused.kind
-    if kind is NotFound and not operation.names_records:
-        # what is one's own is always there
-        return
-    if kind is Unauthorized and operation.guard is not None:
-        return
-    try:
-        yield kind(*refused.said)
-    except TypeError:
-        # its words depend on what is asked; others of this kind are shown where there are any
-        others = (each for each in operation.foreseen.refusals if each.kind is kind)
-        if kind is not Invalid and not any(each.said for each in others):
-            yield kind(*kind.example)
-
-
-def _fields_of(field: Any, *, needed: bool = False) -> list[str]:
-    model = field.field_info.annotation
-    fields = getattr(model, "model_fields", {})
-    return [name for name, info in fields.items() if not needed or info.is_required()]
+# ---------------------------------------------------------------------- parts of the document
 
 
 def _explained(kind: type[Refusal]) -> str:
