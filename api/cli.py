@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api import cli_records
 from api.backups import BackupError, back_up, sqlite_file
 from api.backups import restore as put_back
+from api.compatibility import breaking_changes
 from api.crypto import WrongKeyError
 from api.db import Database
 from api.demo import run_demo
@@ -245,11 +246,26 @@ def purge(
 
 
 @app.command()
-def openapi() -> None:
-    """Print the OpenAPI document."""
+def openapi(
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Report what would break programs written to this document instead."),
+    ] = None,
+) -> None:
+    """Print the OpenAPI document, or what in it breaks an earlier one."""
     document = create_app(Settings(secret_key=random_secret())).openapi()
-    json.dump(document, sys.stdout, indent=2, sort_keys=True)
-    sys.stdout.write("\n")
+    if against is None:
+        json.dump(document, sys.stdout, indent=2, sort_keys=True)
+        sys.stdout.write("\n")
+        return
+    try:
+        before = json.loads(against.read_text())
+    except (OSError, ValueError):
+        stop(f"{against} cannot be read as an OpenAPI document.")
+    if broken := breaking_changes(before, document):
+        typer.echo("\n".join(broken))
+        raise typer.Exit(1)
+    typer.echo(f"Nothing breaks what was written to {against.name}.")
 
 
 @app.command()

@@ -90,7 +90,7 @@ async def signed_in(
         raise Unauthorized
     tx.know_zone(ZoneInfo(time_zone), watched)
     request.state.signed_in = (tx.clinic, actor)
-    if must_enrol and request.scope["route"].path not in _OPEN_BEFORE_ENROLMENT:
+    if must_enrol and request.scope["route"].path not in OPEN_BEFORE_ENROLMENT:
         raise Forbidden("This clinic asks for a second factor: enrol at /v1/me/totp first.")
     # every operation passes here, so none can forget it
     await only_once(request, tx, actor.id)
@@ -131,7 +131,8 @@ def _known(scopes: Collection[str]) -> frozenset[Scope]:
 
 Me = Annotated[Actor, Depends(signed_in)]
 
-_OPEN_BEFORE_ENROLMENT = {"/v1/me", "/v1/me/totp", "/v1/me/totp/confirm", "/v1/auth/revoke"}
+OPEN_BEFORE_ENROLMENT = {"/v1/me", "/v1/me/totp", "/v1/me/totp/confirm", "/v1/auth/revoke"}
+"""What somebody may do before they have enrolled the second factor that their clinic asks for."""
 
 RECENT = timedelta(minutes=15)
 """How long ago a sign-in may be for what needs a recent one."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -16,8 +16,9 @@ from fastapi_offline import FastAPIOffline
 
 from api.access import journal_refusal
 from api.db import Clock, Database, utc_now
+from api.documents import DESCRIPTION, REFUSALS, document
 from api.envelope import Envelope
-from api.errors import PROBLEM, Problem, add_error_handlers
+from api.errors import add_error_handlers
 from api.gate import Gate
 from api.logs import configure_logs
 from api.pages import Bookmarks
@@ -43,6 +44,7 @@ from api.routes import (
     metrics,
     notes,
     patterns,
+    problems,
     promises,
     recusals,
     reset,
@@ -67,19 +69,6 @@ if TYPE_CHECKING:
 
 VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent.parent
-
-DESCRIPTION = """
-Case notes for clinicians who keep the frame of psychotherapy.
-
-Clinicians record cases, boundary incidents, promises and requests for consultation. Rules raise
-flags that say "please look"; supervisors work through the queue of flagged cases. Feelings for a
-therapist are how therapy works, and are never a flag.
-"""
-
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    statuses: {"model": Problem, "description": "A problem document (RFC 9457)."}
-    for statuses in ("4XX", "5XX")
-}
 
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
@@ -154,34 +143,13 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         seals,
         imports,
         keys,
+        problems,
         health,
         metrics,
     ):
         app.include_router(door.router)
-    document_refusals(app)
+    document(app)
     return app
-
-
-def document_refusals(app: FastAPI) -> None:
-    """Let the OpenAPI document say what the framework does not know of refusals."""
-    described = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        is_known = app.openapi_schema is not None
-        document = described()
-        if not is_known:
-            for operations in document["paths"].values():
-                for operation in operations.values():
-                    for status in REFUSALS:
-                        content = operation["responses"][status]["content"]
-                        content[PROBLEM] = content.pop("application/json")
-                    for parameter in operation.get("parameters", ()):
-                        if parameter["name"] == "If-Match":
-                            # without it the answer is 428, which is not the framework's way
-                            parameter |= {"required": True, "schema": {"type": "string"}}
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:

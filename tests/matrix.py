@@ -25,6 +25,8 @@ PUBLIC = {
     ("POST", "/v1/auth/token"),
     ("POST", "/v1/auth/password"),
     ("GET", "/.well-known/jwks.json"),
+    ("GET", "/problems"),
+    ("GET", "/problems/{code}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
 }

@@ -14,7 +14,7 @@ from api.settings import Settings, random_secret
 API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
-    {"vocabulary", "base64url", "csv_lists"},
+    {"vocabulary", "base64url", "csv_lists", "compatibility"},
     {"crypto", "signing", "public_addresses"},
     {"settings", "logs", "gate", "backups", "metrics", "telemetry"},
     {"domain.values"},
@@ -45,9 +45,12 @@ FLOORS = (
     {"standing", "identity"},
     {"access", "worker", "rotation", "taking"},
     {"importing", "exporting"},
+    {"foreseen", "examples"},
     {"views", "brief", "notices", "copies"},
     {"export_page"},
-    {"replays"},
+    {"replays", "operations"},
+    {"promised"},
+    {"documents"},
     {"routes"},
     {"main"},
     {"demo_cases"},
@@ -63,6 +66,8 @@ OPEN_DOORS = {
     "/v1/auth/token",
     "/v1/auth/password",
     "/.well-known/jwks.json",
+    "/problems",
+    "/problems/{code}",
     "/healthz",
     "/readyz",
 }

@@ -499,8 +499,9 @@ def described() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def ids_of(calls: dict[Key, Call]) -> dict[str, str]:
     """Give one id for each name that may stand in a path."""
     named = {name: value for call in reversed(calls.values()) for name, value in call.ids.items()}
-    # nobody writes an entry of the journal by its id
-    return {"entry_id": str(uuid4()), "import_id": str(uuid4()), **named}
+    # nobody writes an entry of the journal by its id, and a code is no record
+    unwritten = {"entry_id": str(uuid4()), "import_id": str(uuid4()), "code": "conflict"}
+    return {**unwritten, **named}
 
 
 @pytest.fixture(scope="module")
