@@ -39,6 +39,7 @@ from api.routes import (
     legal_holds,
     notes,
     promises,
+    reading,
     recusals,
     reset,
     seals,
@@ -49,6 +50,7 @@ from api.routes import (
     users,
 )
 from api.routes.health import Readiness
+from api.schema_names import name_schemas
 from api.sessions import SessionTimes
 from api.settings import Settings
 from api.throttle import Throttle
@@ -86,6 +88,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     app = FastAPIOffline(
         title="Boundary Notes",
         version="0.1.0",
+        redoc_url=None,  # ours below; its own asks for a picture from elsewhere
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
@@ -125,6 +128,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         seals,
         keys,
         health,
+        reading,
     ):
         app.include_router(door.router)
     document_refusals(app)
@@ -139,6 +143,7 @@ def document_refusals(app: FastAPI) -> None:
         is_known = app.openapi_schema is not None
         document = described()
         if not is_known:
+            name_schemas(document)
             for operations in document["paths"].values():
                 for operation in operations.values():
                     for status in REFUSALS:
