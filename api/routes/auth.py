@@ -49,6 +49,28 @@ _NEEDED = {
 """The fields that each grant needs."""
 
 
+def _describe_each_grant(schema: dict[str, Any]) -> None:
+    """Describe the form of each grant in full: generators of clients make a class of each."""
+    fields = {name: _as_in_a_form(field) for name, field in schema["properties"].items()}
+    schema["properties"] = fields
+    schema["oneOf"] = [
+        {
+            "title": f"{grant.title().replace('_', '')}Grant",
+            "type": "object",
+            "properties": {**fields, "grant_type": {"const": grant, "type": "string"}},
+            "required": ["grant_type", *needed],
+            "additionalProperties": False,
+        }
+        for grant, needed in _NEEDED.items()
+    ]
+
+
+def _as_in_a_form(field: dict[str, Any]) -> dict[str, Any]:
+    """Leave out null, which no form can say."""
+    said, *_null = field.pop("anyOf", [{}])
+    return {**said, **field}
+
+
 class TokenForm(Input):
     """How to sign in, or to stay signed in; each grant needs fields of its own.
 
@@ -58,14 +80,7 @@ class TokenForm(Input):
     `client_credentials`: `client_id` and `client_secret` of a service account.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {"properties": {"grant_type": {"const": grant}}, "required": list(fields)}
-                for grant, fields in _NEEDED.items()
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=_describe_each_grant)
 
     grant_type: Literal["password", "refresh_token", "client_credentials"]
     username: Annotated[str | None, Field(max_length=254)] = None
