@@ -3,25 +3,27 @@
 from typing import Any
 
 _PREFIX = "#/components/schemas/"
-_SENT, _SHOWN = "-Input", "-Output"
 
 
 def name_schemas(document: dict[str, Any]) -> None:
-    """Give what is sent one way and shown another two names: `XDetails` and `XDetailsRead`.
+    """Give every schema one plain name, which is its title too.
 
-    The framework tells them apart by `-Input` and `-Output`, under one title; generators name
-    classes by titles, and leave out whatever would need a second class of the same name.
+    What is sent one way and shown another is told apart by the framework as `X-Input` and
+    `X-Output`, under one title, and pages as `Page_XRead_`: here they are `X`, `XRead` and `XPage`.
+    Generators name classes by titles, and leave out what would need a second class of that name.
     """
     schemas = document["components"]["schemas"]
-    names = {
-        old: old.removesuffix(_SENT) if old.endswith(_SENT) else f"{old.removesuffix(_SHOWN)}Read"
-        for old in schemas
-        if old.endswith((_SENT, _SHOWN))
-    }
+    names = {old: _name(old, schema) for old, schema in schemas.items() if not old.isalnum()}
     for old, new in names.items():
-        assert new not in schemas, new  # noqa: S101 - or one schema would be lost
+        assert new.isalnum(), new  # noqa: S101 - it is to be the name of a class
+        assert new not in schemas, new  # noqa: S101 - or one of the two would be lost
         schemas[new] = {**schemas.pop(old), "title": new}
     _refer_to(document, {_PREFIX + old: _PREFIX + new for old, new in names.items()})
+
+
+def _name(old: str, schema: dict[str, Any]) -> str:
+    title: str = schema["title"]
+    return f"{title}Read" if old.endswith("-Output") else title
 
 
 def _refer_to(node: Any, renamed: dict[str, str]) -> None:
