@@ -89,6 +89,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         title="Boundary Notes",
         version="0.1.0",
         redoc_url=None,  # ours below; its own asks for a picture from elsewhere
+        swagger_ui_parameters={"defaultModelsExpandDepth": 0},
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,

@@ -13,15 +13,16 @@ def name_schemas(document: dict[str, Any]) -> None:
     Generators name classes by titles, and leave out what would need a second class of that name.
     """
     schemas = document["components"]["schemas"]
-    names = {old: _name(old, schema) for old, schema in schemas.items() if not old.isalnum()}
-    for old, new in names.items():
-        assert new.isalnum(), new  # noqa: S101 - it is to be the name of a class
-        assert new not in schemas, new  # noqa: S101 - or one of the two would be lost
-        schemas[new] = {**schemas.pop(old), "title": new}
+    names = {old: _name(old, schema) for old, schema in schemas.items()}
+    named = {names[old]: {**schema, "title": names[old]} for old, schema in schemas.items()}
+    assert len(named) == len(schemas), sorted(names.values())  # noqa: S101 - or one would be lost
+    document["components"]["schemas"] = dict(sorted(named.items()))
     _refer_to(document, {_PREFIX + old: _PREFIX + new for old, new in names.items()})
 
 
 def _name(old: str, schema: dict[str, Any]) -> str:
+    if old.isalnum():
+        return old
     title: str = schema["title"]
     return f"{title}Read" if old.endswith("-Output") else title
 
