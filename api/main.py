@@ -20,6 +20,7 @@ from api.errors import PROBLEM, Problem, add_error_handlers
 from api.gate import Gate
 from api.logs import configure_logs
 from api.pages import Bookmarks
+from api.plain_schemas import write_plainly
 from api.repeats import DoneBefore, Fingerprints
 from api.replays import show_again
 from api.routes import (
@@ -50,7 +51,6 @@ from api.routes import (
     users,
 )
 from api.routes.health import Readiness
-from api.schema_names import name_schemas
 from api.sessions import SessionTimes
 from api.settings import Settings
 from api.throttle import Throttle
@@ -144,7 +144,7 @@ def document_refusals(app: FastAPI) -> None:
         is_known = app.openapi_schema is not None
         document = described()
         if not is_known:
-            name_schemas(document)
+            write_plainly(document)
             for operations in document["paths"].values():
                 for operation in operations.values():
                     for status in REFUSALS:

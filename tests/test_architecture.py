@@ -14,7 +14,7 @@ from api.settings import Settings, random_secret
 API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
-    {"vocabulary", "base64url", "csv_lists", "schema_names"},
+    {"vocabulary", "base64url", "csv_lists", "plain_schemas"},
     {"crypto", "signing"},
     {"settings", "logs", "gate", "backups"},
     {"domain.values"},

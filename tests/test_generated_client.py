@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from api.schema_names import name_schemas
+from api.plain_schemas import write_plainly
 from api.settings import new_data_key
 from tests.test_bad_input import described, document
 from tests.test_cli import run, serving
@@ -135,7 +135,16 @@ def test_every_schema_has_one_plain_name() -> None:
     assert f'"{kinds["touch"]}"' in json.dumps(schemas["IncidentWritten"])
 
 
+def test_nobody_is_told_to_send_null_where_nothing_is_sent() -> None:
+    parameters = [each for _, _, told in described() for each in told.get("parameters", ())]
+    bodies = [told["requestBody"] for _, _, told in described() if "requestBody" in told]
+    assert len(parameters) > len(bodies) > 40
+    assert '"null"' not in json.dumps([parameters, bodies])
+
+
 def test_two_schemas_that_would_get_one_name_are_noticed() -> None:
     thing = {"title": "Thing"}
     with pytest.raises(AssertionError, match="ThingRead"):
-        name_schemas({"components": {"schemas": {"Thing-Output": thing, "ThingRead": thing}}})
+        write_plainly(
+            {"paths": {}, "components": {"schemas": {"Thing-Output": thing, "ThingRead": thing}}}
+        )

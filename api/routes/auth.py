@@ -18,6 +18,7 @@ from api.errors import Invalid, Unauthorized
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import OneTimeCode, SignIn, User
+from api.plain_schemas import without_null
 from api.sessions import (
     Account,
     Refused,
@@ -51,7 +52,8 @@ _NEEDED = {
 
 def _describe_each_grant(schema: dict[str, Any]) -> None:
     """Describe the form of each grant in full: generators of clients make a class of each."""
-    fields = {name: _as_in_a_form(field) for name, field in schema["properties"].items()}
+    # no form can say null
+    fields = {name: without_null(field) for name, field in schema["properties"].items()}
     schema["properties"] = fields
     schema["oneOf"] = [
         {
@@ -63,12 +65,6 @@ def _describe_each_grant(schema: dict[str, Any]) -> None:
         }
         for grant, needed in _NEEDED.items()
     ]
-
-
-def _as_in_a_form(field: dict[str, Any]) -> dict[str, Any]:
-    """Leave out null, which no form can say."""
-    said, *_null = field.pop("anyOf", [{}])
-    return {**said, **field}
 
 
 class TokenForm(Input):

@@ -99,7 +99,7 @@ from boundary_notes_client.models import (
     UserCreateRole,
     UserRead,
 )
-from boundary_notes_client.types import Response
+from boundary_notes_client.types import UNSET, Response, Unset
 
 PASSWORD = "a password only for this day"
 TODAY = datetime.now(UTC).date()
@@ -305,7 +305,7 @@ def consult(
         draft_consultation.sync_detailed(case.id, client=clinic.clinician, body=body),
         ConsultationWritten,
     )
-    asked = request_consultation.sync_detailed(draft.id, client=clinic.clinician, body=Nothing())
+    asked = request_consultation.sync_detailed(draft.id, client=clinic.clinician)
     assert given(asked, ConsultationWritten).status is ConsultationStatus.REQUESTED
     for move in (accept_consultation, start_consultation):
         given(
@@ -331,13 +331,13 @@ def consult(
 def pages_of_queue(clinic: Clinic) -> list[FlaggedCase]:
     """The supervisor reads her queue one case at a time, as far as the cursor leads."""
     seen: list[FlaggedCase] = []
-    cursor: str | None = None
-    while not seen or cursor is not None:
+    cursor: str | Unset = UNSET
+    while not seen or cursor:
         answer = read_queue.sync_detailed(client=clinic.supervisor, limit=1, cursor=cursor)
         page = given(answer, FlaggedCasePage)
         assert len(page.items) == 1
         seen += page.items
-        cursor = page.next_
+        cursor = page.next_ or UNSET
     return seen
 
 

@@ -1,11 +1,34 @@
-"""Names of schemas that a generator of clients can make classes of: one name, one class."""
+"""What the framework writes about schemas, said so that a generator of clients understands it."""
 
 from typing import Any
 
 _PREFIX = "#/components/schemas/"
 
 
-def name_schemas(document: dict[str, Any]) -> None:
+def write_plainly(document: dict[str, Any]) -> None:
+    """Give every schema one name, and take null from where nobody can send it."""
+    _name_schemas(document)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = without_null(parameter["schema"])
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                content["schema"] = without_null(content["schema"])
+
+
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Leave null out of a schema's alternatives: what is optional is left out, not null."""
+    if "anyOf" not in schema:
+        return schema
+    kept = [each for each in schema["anyOf"] if each != {"type": "null"}]
+    if len(kept) > 1:
+        return {**schema, "anyOf": kept}
+    # beside a reference generators overlook the rest
+    around = {key: value for key, value in schema.items() if key != "anyOf"}
+    return kept[0] if "$ref" in kept[0] else {**around, **kept[0]}
+
+
+def _name_schemas(document: dict[str, Any]) -> None:
     """Give every schema one plain name, which is its title too.
 
     What is sent one way and shown another is told apart by the framework as `X-Input` and
