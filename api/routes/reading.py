@@ -12,7 +12,8 @@ router = APIRouter(prefix="/redoc", include_in_schema=False)
 
 _SCRIPT = Path(fastapi_offline.__file__).parent / "static" / "redoc.standalone.js"
 _LOGO = "https://cdn.redoc.ly/redoc/logo-mini.svg"
-_NO_LOGO = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"
+_NO_LOGO = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/%3E"
+"""A picture of nothing."""
 
 
 @router.get("")
