@@ -2,8 +2,8 @@
 
 What is sent may be asked less of, and what is answered may say more; never the other way round.
 Harmless are: a new operation, an optional parameter or field, a further word, a longer text, a
-field more in an answer, and a range of statuses ("4XX") that is now told one by one. Kinds of a
-union count as words.
+field more in an answer, a range of statuses ("4XX") that is now told one by one, and a parameter or
+a field of a form that was said to be null: neither can say it. Kinds of a union count as words.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 Schema = dict[str, Any]
 Document = dict[str, Any]
 
+_FORM = "application/x-www-form-urlencoded"
 _METHODS = ("get", "put", "post", "delete", "patch")
 _LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
@@ -23,10 +24,14 @@ def breaking_changes(before: Document, after: Document) -> list[str]:
 
 
 class _Way(NamedTuple):
-    """Which way a value goes: `is_sent` to this API, else it is an answer of its."""
+    """Which way a value goes: `is_sent` to this API, else it is an answer of its.
+
+    `is_text`: it is sent as a parameter or in a form, where nothing is null.
+    """
 
     is_sent: bool
     where: str
+    is_text: bool = False
 
     def at(self, step: str) -> "_Way":
         return self._replace(where=f"{self.where}{step}")
@@ -72,7 +77,7 @@ class _Comparison:
             if key not in there:
                 yield f"{where} is gone."
             else:
-                way = _Way(is_sent=True, where=where)
+                way = _Way(is_sent=True, where=where, is_text=True)
                 yield from self._schemas(parameter["schema"], there[key]["schema"], way)
         for key, parameter in there.items():
             if parameter.get("required") and not known.get(key, {}).get("required"):
@@ -106,7 +111,8 @@ class _Comparison:
             if there is None:
                 yield f"{way.where} is no longer {media}."
             elif "schema" in content:
-                yield from self._schemas(content["schema"], there.get("schema", {}), way)
+                this = way._replace(is_text=media == _FORM)
+                yield from self._schemas(content["schema"], there.get("schema", {}), this)
 
     # ------------------------------------------------------------------------- schemas
 
@@ -119,6 +125,8 @@ class _Comparison:
         known = dict(self._alternatives(self._before, before))
         there = dict(self._alternatives(self._after, after))
         for key in known.keys() - there.keys():
+            if way.is_text and key == "null":
+                continue
             if way.is_sent or key.startswith("kind "):
                 yield f"{way.where} is no longer {key}."
         for key in there.keys() - known.keys():

@@ -13,6 +13,7 @@ from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
 from api.errors import PROBLEM, Problem, Refusal, SignInAgain, body_of
 from api.examples import VALUES, Examples, first_sentence
 from api.operations import Operation, operations_of, who_may
+from api.plain_schemas import write_plainly
 from api.promised import refusals_of
 from api.vocabulary import Scope
 
@@ -126,6 +127,7 @@ def document(app: FastAPI) -> None:
 def _openapi(app: FastAPI, framework: Any) -> dict[str, Any]:
     if app.openapi_schema is None:
         written: dict[str, Any] = framework()
+        write_plainly(written)
         Finishing(app, written).finish()
         app.openapi_schema = written
     return app.openapi_schema

@@ -283,8 +283,11 @@ class Examples:
     def _branches(self, within: str, body: Schema) -> Iterator[tuple[str, Any]]:
         """Fill an object that needs other fields for each word of one of them."""
         for branch in body["oneOf"]:
-            ((chooser, chosen),) = branch["properties"].items()
-            names = [name for name in (*body["required"], *branch["required"]) if name != chooser]
+            ((chooser, chosen),) = (
+                (name, field) for name, field in branch["properties"].items() if "const" in field
+            )
+            needed = dict.fromkeys((*body["required"], *branch["required"]))
+            names = [name for name in needed if name != chooser]
             sent = {
                 name: self._value(body["properties"][name], name, within, is_request=True)
                 for name in names

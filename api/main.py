@@ -47,6 +47,7 @@ from api.routes import (
     problems,
     promises,
     recusals,
+    redoc,
     reset,
     rule_modes,
     seals,
@@ -90,6 +91,8 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     app = FastAPIOffline(
         title="Boundary Notes",
         version=VERSION,
+        redoc_url=None,  # ours below; its own asks for a picture from elsewhere
+        swagger_ui_parameters={"defaultModelsExpandDepth": 0},
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
@@ -146,6 +149,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         problems,
         health,
         metrics,
+        redoc,
     ):
         app.include_router(door.router)
     document(app)

@@ -14,7 +14,7 @@ from api.settings import Settings, random_secret
 API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
-    {"vocabulary", "base64url", "csv_lists", "compatibility"},
+    {"vocabulary", "base64url", "csv_lists", "compatibility", "plain_schemas"},
     {"crypto", "signing", "public_addresses"},
     {"settings", "logs", "gate", "backups", "metrics", "telemetry"},
     {"domain.values"},
