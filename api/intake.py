@@ -80,6 +80,8 @@ class StrictRoute(APIRoute):
             strict = _StrictRequest(request.scope, request.receive)
             if takes_json and not (may_be_absent and not await strict.body()):
                 _refuse_other_media(request)
+                if may_be_absent:
+                    _refuse_null(await strict.body())
             if takes_form:
                 await _refuse_other_forms(strict)
             answer = await handle(strict)
@@ -207,6 +209,12 @@ def _refuse_other_media(request: Request) -> None:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise UnsupportedMediaType("Send JSON, with Content-Type: application/json.")
+
+
+def _refuse_null(body: bytes) -> None:
+    """Refuse what the framework would take for a body that was left out."""
+    if body.strip() == b"null":
+        raise Invalid("", "Send an object, or no body at all.")
 
 
 def _query_names(dependant: Dependant) -> frozenset[str]:

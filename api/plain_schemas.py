@@ -6,12 +6,14 @@ _PREFIX = "#/components/schemas/"
 
 
 def write_plainly(document: dict[str, Any]) -> None:
-    """Give every schema one name, and take null from parameters, where nobody can send it."""
+    """Give every schema one name, and take null from where nobody can send it."""
     _name_schemas(document)
     for operations in document["paths"].values():
         for operation in operations.values():
             for parameter in operation.get("parameters", ()):
                 parameter["schema"] = without_null(parameter["schema"])
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                content["schema"] = without_null(content["schema"])
 
 
 def without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -595,7 +595,7 @@ def not_an_object(call: Call, *, needed: bool) -> Iterator[tuple[str, bytes]]:
     valid = json.dumps(call.body).encode()
     if needed:
         yield "nothing", b""
-        yield "null", b"null"
+    yield "null", b"null"
     yield "blank", b" \n"
     yield "a text", json.dumps(CANARY).encode()
     yield "a number", b"5"
