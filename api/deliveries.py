@@ -121,7 +121,8 @@ class Deliveries:
         begun = 0
         async with self._database.transaction() as tx:
             due = (await tx.ask_everywhere(_CLINICS_WITH_DELIVERIES_DUE, present=tx.now)).all()
-        for (clinic_id,) in due:
+        # no clinic, and no webhook, is always the last one
+        for (clinic_id,) in random.sample(due, len(due)):
             try:
                 letters = await self._claim(clinic_id)
             except Exception as error:
@@ -171,7 +172,8 @@ async def _webhooks_with_deliveries_due(tx: Transaction) -> list[UUID]:
     due = select(col(WebhookDelivery.webhook_id)).where(
         col(WebhookDelivery.next_attempt_at) <= tx.now
     )
-    return list((await tx.exec(due.distinct())).all())
+    found = (await tx.exec(due.distinct())).all()
+    return random.sample(found, len(found))
 
 
 async def _claim_for(tx: Transaction, webhook_id: UUID, room: int) -> list[Letter]:
