@@ -17,6 +17,7 @@ from api.access import journal_refusal
 from api.db import Clock, Database, utc_now
 from api.envelope import Envelope
 from api.errors import PROBLEM, Problem, add_error_handlers
+from api.events_told import told
 from api.gate import Gate
 from api.logs import configure_logs
 from api.pages import Bookmarks
@@ -95,7 +96,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         # logs of the framework would carry the text of exceptions: clients' words
         telemetry={"logs": False, "tracing": False, "metrics": False},
         generate_unique_id_function=lambda route: route.name,
-        webhooks=webhooks.told,
+        webhooks=told,
     )
     furnish(app, settings, clock)
     app.state.gate = gate

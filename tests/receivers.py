@@ -12,9 +12,10 @@ import sqlalchemy as sa
 import time_machine
 from standardwebhooks import Webhook as Verifier
 
-from api.deliveries import Answer, Letter, write_down
+from api.deliveries import write_down
 from api.models import Outcome, WebhookDelivery
 from api.public_addresses import Destinations
+from api.sending import Answer, Letter
 from api.worker import deliver_once
 from tests.world import Person, World, made, ok
 

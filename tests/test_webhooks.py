@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 from standardwebhooks import WebhookVerificationError
 
-from api import deliveries, journal, outbox
+from api import deliveries, journal, outbox, sending
 from api.deliveries import TRIES, Deliveries
 from api.main import create_app
 from api.models import Webhook, WebhookDelivery, WebhookEvent
@@ -420,7 +420,7 @@ async def test_whatever_a_receiver_does_has_its_word_and_hurts_nobody(
         for name, (behave, outcome, code) in BEHAVIOURS.items():
             to.behave, before = behave, to.connections
             patience = 0.3 if outcome == "timed_out" else 10
-            monkeypatch.setattr(deliveries, "TIME_LIMIT", patience)
+            monkeypatch.setattr(sending, "TIME_LIMIT", patience)
             await try_out(world, hook)
             tried = (await log_of(world.admin, hook))[0]["attempts"]
             assert [each["outcome"] for each in tried] == [outcome], name
