@@ -7,26 +7,19 @@ twice, and knows it by the id.
 
 import asyncio
 import random
-import ssl
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-import httpcore
-import httpx
 import sqlalchemy as sa
 import structlog
 from sqlalchemy import or_
 from sqlmodel import col, select
-from standardwebhooks import Webhook as Signer
 
 from api.db import AcrossClinics, Database, Transaction
-from api.domain.values import Output
 from api.journal import Happening, record
 from api.models import (
     DeliveryStatus,
@@ -38,11 +31,9 @@ from api.models import (
     WebhookSecret,
 )
 from api.outbox import stop_deliveries, watch_anew
-from api.public_addresses import Address, Destinations, NotPublicError, NotResolvedError
-from api.vocabulary import Event
+from api.public_addresses import Destinations
+from api.sending import Answer, Letter, body_of, send
 
-TIME_LIMIT = 10.0
-"""Seconds that one try may take in all."""
 CLAIMED_FOR = timedelta(seconds=60)
 """How long nobody else tries what was claimed: longer than a try with its writing down."""
 AT_ONCE = 32
@@ -58,8 +49,6 @@ TRIES = len(WAITS) + 1
 JITTER = 0.2
 """By how much a wait may be longer, so that what failed together does not come back together."""
 
-_MOST_ADDRESSES = 3
-
 _CLINICS_WITH_DELIVERIES_DUE = AcrossClinics(
     plain=sa.select(col(WebhookDelivery.clinic_id))
     .where(col(WebhookDelivery.next_attempt_at) <= sa.bindparam("present"))
@@ -68,44 +57,6 @@ _CLINICS_WITH_DELIVERIES_DUE = AcrossClinics(
 )
 
 log = structlog.get_logger("worker")
-
-
-class EventIds(Output):
-    """Which event it is, of which clinic, and which record it tells of. Nothing else is told."""
-
-    event_id: UUID
-    clinic_id: UUID
-    record_type: str | None
-    record_id: UUID | None
-    case_id: UUID | None
-
-
-class EventNotice(Output):
-    """What a webhook is sent. `timestamp` is when it happened."""
-
-    type: Event
-    timestamp: datetime
-    data: EventIds
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """An event on its way to one webhook, with all that is needed to send it."""
-
-    clinic_id: UUID
-    webhook_id: UUID
-    delivery_id: UUID
-    event_id: UUID
-    url: str
-    body: str
-    secrets: tuple[str, ...]
-
-
-class Answer(NamedTuple):
-    """What came of a try; `http_status` where there was an answer of HTTP."""
-
-    outcome: Outcome
-    http_status: int | None = None
 
 
 class Deliveries:
@@ -121,7 +72,8 @@ class Deliveries:
         begun = 0
         async with self._database.transaction() as tx:
             due = (await tx.ask_everywhere(_CLINICS_WITH_DELIVERIES_DUE, present=tx.now)).all()
-        for (clinic_id,) in due:
+        # no clinic, and no webhook, is always the last one
+        for (clinic_id,) in random.sample(due, len(due)):
             try:
                 letters = await self._claim(clinic_id)
             except Exception as error:
@@ -171,7 +123,8 @@ async def _webhooks_with_deliveries_due(tx: Transaction) -> list[UUID]:
     due = select(col(WebhookDelivery.webhook_id)).where(
         col(WebhookDelivery.next_attempt_at) <= tx.now
     )
-    return list((await tx.exec(due.distinct())).all())
+    found = (await tx.exec(due.distinct())).all()
+    return random.sample(found, len(found))
 
 
 async def _claim_for(tx: Transaction, webhook_id: UUID, room: int) -> list[Letter]:
@@ -211,124 +164,6 @@ async def live_secrets(tx: Transaction, webhook_ids: Iterable[UUID]) -> list[Web
         .order_by(col(WebhookSecret.id))
     )
     return list(secrets)
-
-
-def body_of(event: WebhookEvent) -> str:
-    """Write what a webhook is sent: the same for each try, ids only."""
-    about = {**event.__dict__, "event_id": event.id}
-    notice = {"type": event.event, "timestamp": event.at, "data": about}
-    return EventNotice.model_validate(notice).model_dump_json()
-
-
-# ----------------------------------------------------------------------------------------- sending
-
-
-async def send(letter: Letter, destinations: Destinations, now: datetime) -> Answer:
-    """Try once to deliver a letter, within the time limit; nothing of the answer is kept."""
-    try:
-        async with asyncio.timeout(TIME_LIMIT):
-            return await _post(letter, destinations, now)
-    except (TimeoutError, httpcore.TimeoutException):
-        return Answer(Outcome.timed_out)
-    except NotPublicError:
-        return Answer(Outcome.not_public)
-    except NotResolvedError:
-        return Answer(Outcome.not_resolved)
-    except (httpcore.NetworkError, OSError) as error:
-        return Answer(Outcome.not_trusted if _is_about_trust(error) else Outcome.not_connected)
-    except httpcore.ProtocolError:
-        return Answer(Outcome.not_http)
-
-
-async def _post(letter: Letter, destinations: Destinations, now: datetime) -> Answer:
-    # looked at anew each time: what a name stands for may have changed since it was subscribed
-    to = destinations.read(letter.url)
-    addresses = await destinations.addresses(to)
-    body = letter.body.encode()
-    headers = {**headers_of(letter, now), "Host": _host_header(to.scheme, to.host, to.port)}
-    url = httpcore.URL(scheme=to.scheme, host=to.host, port=to.port, target=to.target)
-    # a connection of its own, to these addresses; no proxy, no redirect, no cookie
-    async with (
-        httpcore.AsyncConnectionPool(
-            ssl_context=_trust(), max_connections=1, network_backend=_Only(addresses)
-        ) as connection,
-        connection.stream("POST", url, headers=list(headers.items()), content=body) as answer,
-    ):
-        # leaving closes the connection: the answer's body is not read
-        return Answer(_outcome_of(answer.status), answer.status)
-
-
-def headers_of(letter: Letter, now: datetime) -> dict[str, str]:
-    """Sign a letter as Standard Webhooks has it, once with each secret."""
-    message_id = str(letter.event_id)
-    signed = (Signer(each).sign(message_id, now, letter.body) for each in letter.secrets)
-    return {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(letter.body.encode())),
-        "User-Agent": "Boundary-Notes",
-        "Connection": "close",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": " ".join(signed),
-    }
-
-
-def _host_header(scheme: str, host: str, port: int) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return name if port == (443 if scheme == "https" else 80) else f"{name}:{port}"
-
-
-def _outcome_of(status: int) -> Outcome:
-    if 200 <= status < 300:
-        return Outcome.delivered
-    if 300 <= status < 400:
-        return Outcome.redirected
-    return Outcome.gone if status == 410 else Outcome.not_accepted
-
-
-def _is_about_trust(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-@cache
-def _trust() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
-
-
-class _Only(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses it was given, whatever name it is asked for.
-
-    The name stays what the certificate is checked against, and what the request names.
-    """
-
-    def __init__(self, addresses: list[Address]) -> None:
-        self._addresses = addresses[:_MOST_ADDRESSES]
-        self._network = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,  # noqa: ARG002 - it was looked up, and is not looked up again
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the library's own
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address where somebody answers."""
-        *others, last = self._addresses
-        for address in others:
-            try:
-                return await self._network.connect_tcp(
-                    str(address), port, timeout, local_address, socket_options
-                )
-            except httpcore.ConnectError:
-                continue
-        return await self._network.connect_tcp(
-            str(last), port, timeout, local_address, socket_options
-        )
 
 
 # ------------------------------------------------------------------------------------ writing down

@@ -19,6 +19,7 @@ from api.db import Clock, Database, utc_now
 from api.documents import DESCRIPTION, REFUSALS, document
 from api.envelope import Envelope
 from api.errors import add_error_handlers
+from api.events_told import told
 from api.gate import Gate
 from api.logs import configure_logs
 from api.pages import Bookmarks
@@ -107,7 +108,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
             "tracer_provider": traces,
         },
         generate_unique_id_function=lambda route: route.name,
-        webhooks=webhooks.told,
+        webhooks=told,
     )
     furnish(app, settings, clock)
     app.state.gate = gate

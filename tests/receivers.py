@@ -12,9 +12,10 @@ import sqlalchemy as sa
 import time_machine
 from standardwebhooks import Webhook as Verifier
 
-from api.deliveries import Answer, Letter, write_down
+from api.deliveries import write_down
 from api.models import Outcome, WebhookDelivery
 from api.public_addresses import Destinations
+from api.sending import Answer, Letter
 from api.worker import deliver_once
 from tests.world import Person, World, made, ok
 
@@ -57,7 +58,7 @@ class Receiver:
 
     async def has_received(self, number: int) -> None:
         """Wait until it was told this often."""
-        async with asyncio.timeout(8), self._news:
+        async with asyncio.timeout(30), self._news:
             await self._news.wait_for(lambda: len(self.received) >= number)
 
     async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,6 +99,17 @@ def raw(text: bytes) -> Behaviour:
 async def never(writer: asyncio.StreamWriter) -> None:
     """Answer nothing."""
     await asyncio.sleep(60)
+
+
+def waiting() -> tuple[Behaviour, asyncio.Event]:
+    """Answer 204 once something has happened."""
+    may_answer = asyncio.Event()
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        await may_answer.wait()
+        await status(204)(writer)
+
+    return answer, may_answer
 
 
 async def in_drops(writer: asyncio.StreamWriter) -> None:

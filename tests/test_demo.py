@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.demo import PASSWORD, requests_to_try
-from api.demo_cases import ADA, BRUNO, CASES, CLEO, DOROTHEA, PEOPLE, Person
+from api.demo import PASSWORD, RECEIVER, requests_to_try
+from api.demo_cases import ADA, ADMIN, BRUNO, CASES, CLEO, DOROTHEA, PEOPLE, Person
 from api.vocabulary import SEVERITY_ORDER
 
 ROOT = Path(__file__).parent.parent
@@ -155,6 +155,41 @@ def _shell(script: str) -> str:
     )
     assert done.stderr == ""
     return done.stdout
+
+
+def test_the_receiver_in_the_readme_is_told_of_events(demo: Demo, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len([line for line in example.splitlines() if line]) <= 10
+    form = {"grant_type": "password", "username": ADMIN.email, "password": PASSWORD}
+    token = httpx.post(f"{demo.url}/v1/auth/token", data=form).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=f"{demo.url}/v1", headers=headers) as http:
+        assert f"http://{RECEIVER}" in demo.printed
+        body = {"name": "Diary", "url": f"http://{RECEIVER}/", "events": ["flag.*"]}
+        hook = http.post("/webhooks", json=body).raise_for_status().json()
+        script = tmp_path / "receiver.py"
+        script.write_text(example.replace("whsec_…", hook["secret"]))
+        with subprocess.Popen(
+            [sys.executable, "-u", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as receiving:
+            try:
+                _wait_for_a_listener(*RECEIVER.split(":"))
+                http.post(f"/webhooks/{hook['id']}/test").raise_for_status()
+                assert receiving.stdout is not None
+                assert b"webhook.test" in receiving.stdout.readline()
+            finally:
+                receiving.kill()
+
+
+def _wait_for_a_listener(host: str, port: str) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])

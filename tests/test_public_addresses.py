@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from api import deliveries, public_addresses
-from api.deliveries import Answer, Letter, send
+from api import public_addresses, sending
 from api.models import Outcome
 from api.public_addresses import Destinations, NotPublicError, is_public, read_address
+from api.sending import Answer, Letter, send
 from api.settings import Settings
 from tests.receivers import receiver, status
 from tests.world import SETTINGS_SECRET
@@ -432,7 +432,7 @@ async def test_a_certificate_is_checked_for_the_name_whatever_address_is_connect
         names(*[(PUBLIC,)] * 3)
         # nobody vouches for it
         assert (await post("https://diary.example/")).outcome == Outcome.not_trusted
-        monkeypatch.setattr(deliveries, "_trust", lambda: trusting)
+        monkeypatch.setattr(sending, "_trust", lambda: trusting)
         assert (await post("https://other.example/")).outcome == Outcome.not_trusted
         assert there.received == []
         assert (await post("https://diary.example/")) == Answer(Outcome.delivered, 204)
@@ -448,6 +448,6 @@ async def test_a_name_that_is_looked_up_for_long_takes_no_longer_than_a_try(
         await asyncio.sleep(30)
 
     monkeypatch.setattr(Destinations, "addresses", slowly)
-    monkeypatch.setattr(deliveries, "TIME_LIMIT", 0.05)
+    monkeypatch.setattr(sending, "TIME_LIMIT", 0.05)
     assert (await post("https://diary.example/")).outcome == Outcome.timed_out
     assert tripwire.tripped == []
