@@ -185,12 +185,12 @@ async def entries(world: World, of: Person) -> list[tuple[str, ...]]:
     ]
 
 
-async def type_and_read_in(world: World) -> None:
+async def type_and_read_in(world: World, cases: int = 8) -> None:
     """Let the same be typed here and read in there."""
     here, there = world.clinician, world.there["clinician"]
     typing, reading_in = await diary_of(world, here), await diary_of(world, there)
     lines = []
-    for number in range(10):
+    for number in range(cases):
         told = several(world, number)
         case = made(
             await typing.post(
@@ -204,7 +204,7 @@ async def type_and_read_in(world: World) -> None:
             for place, (kind, body) in enumerate(told)
         ]
     done = made(await send(reading_in, ndjson(lines)))
-    assert counts(done) == (120, 0, 0), done["refusals"]
+    assert counts(done) == (12 * cases, 0, 0), done["refusals"]
 
 
 async def test_records_read_in_are_those_that_typing_makes(
@@ -238,7 +238,7 @@ async def test_rules_that_are_not_asked_after_each_record_are_found_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WritesInARow, "add", lambda *_, **__: [])
-    await type_and_read_in(world)
+    await type_and_read_in(world, 2)
     here, there = world.clinician, world.there["clinician"]
     assert await flags_by_case(world, here) != await flags_by_case(world, there)
 
