@@ -128,7 +128,7 @@ class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.cas
             raise _hidden(me, self.action)
         _allow(me, self.action, found.standing)
         if _writes(request):
-            _refuse_closed(found.row)
+            refuse_closed(found.row)
             await catch_up(tx, found.row)
         elif _is_due(found.row, tx):
             due = await find_case(tx, me, case_id, lock=True) or found
@@ -281,7 +281,7 @@ async def journal_refusal(request: Request, refusal: Refusal) -> None:
     clinic, actor = signed_in
     database: Database = request.app.state.database
     async with database.transaction(request.state.request_id) as tx:
-        await tx.enter(clinic.id, clinic.zone)
+        await tx.enter_again(clinic)
         record(
             tx,
             Happening.refused,
@@ -328,7 +328,8 @@ def _allow(me: Actor, action: Action, standing: Standing) -> None:
         raise Forbidden(reason)
 
 
-def _refuse_closed(case: Case) -> None:
+def refuse_closed(case: Case) -> None:
+    """Raise 409 for a case that was voided, or whose text was destroyed."""
     refuse_purged(case)
     if case.voided_at is not None:
         raise Conflict("This case was voided; nothing more is written to it.")
@@ -339,7 +340,7 @@ def _refuse_closed_record(found: OpenRecord[Any]) -> None:
     if isinstance(found.row, Flag):
         refuse_purged(found.case)
         return
-    _refuse_closed(found.case)
+    refuse_closed(found.case)
     if getattr(found.row, "voided_at", None) is not None:
         raise Conflict("This record was voided; it does not change any more.")
 

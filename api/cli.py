@@ -9,7 +9,9 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -25,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api import cli_records
 from api.backups import BackupError, back_up, sqlite_file
 from api.backups import restore as put_back
+from api.compatibility import breaking_changes
 from api.crypto import WrongKeyError
 from api.db import Database
 from api.demo import run_demo
@@ -32,6 +35,8 @@ from api.founding import found_clinic
 from api.gate import PATIENCE
 from api.logs import configure_logs
 from api.main import create_app, known_revisions, migration_head, migrations
+from api.metrics import FOLDER
+from api.public_addresses import Destinations
 from api.retention import DueCase, cases_due
 from api.retention import purge as purge_cases
 from api.rotation import rotate
@@ -77,17 +82,22 @@ def serve(
     settings = read_settings()
     _refuse_unsafe(settings)
     refuse_without_its_key(settings, settings.database_url)
-    uvicorn.run(
-        "api.main:app_from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        # the server's own access log would show query strings: a client's reference may be there
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=PATIENCE,
-    )
+    _refuse_without_the_extra(settings)
+    configure_logs(settings.log_format)
+    with _numbers_kept_together(workers):
+        uvicorn.run(
+            "api.main:app_from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            # the server's own would show query strings: a client's reference may be there
+            access_log=False,
+            # what else it says goes the way of our own lines
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=PATIENCE,
+        )
 
 
 @app.command()
@@ -124,12 +134,13 @@ def bootstrap(
 
 @app.command()
 def worker() -> None:
-    """Keep flags up to date each minute and seal the journal each second, beside the server."""
+    """Keep flags up to date, seal the journal and deliver events, beside the server."""
     settings = read_settings()
     _refuse_unsafe(settings)
     refuse_without_its_key(settings, settings.database_url)
-    configure_logs()
-    asyncio.run(_work(Database(settings.database_url, keys=settings.data_keys)))
+    configure_logs(settings.log_format)
+    database = Database(settings.database_url, keys=settings.data_keys)
+    asyncio.run(_work(database, Destinations(settings.test_addresses)))
 
 
 _ONE_CLINIC = Annotated[UUID | None, typer.Option(help="Only this clinic, by its id.")]
@@ -235,11 +246,26 @@ def purge(
 
 
 @app.command()
-def openapi() -> None:
-    """Print the OpenAPI document."""
+def openapi(
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Report what would break programs written to this document instead."),
+    ] = None,
+) -> None:
+    """Print the OpenAPI document, or what in it breaks an earlier one."""
     document = create_app(Settings(secret_key=random_secret())).openapi()
-    json.dump(document, sys.stdout, indent=2, sort_keys=True)
-    sys.stdout.write("\n")
+    if against is None:
+        json.dump(document, sys.stdout, indent=2, sort_keys=True)
+        sys.stdout.write("\n")
+        return
+    try:
+        before = json.loads(against.read_text())
+    except (OSError, ValueError):
+        stop(f"{against} cannot be read as an OpenAPI document.")
+    if broken := breaking_changes(before, document):
+        typer.echo("\n".join(broken))
+        raise typer.Exit(1)
+    typer.echo(f"Nothing breaks what was written to {against.name}.")
 
 
 @app.command()
@@ -250,12 +276,12 @@ def demo(
     run_demo(port)
 
 
-async def _work(database: Database) -> None:
+async def _work(database: Database, destinations: Destinations) -> None:
     """Work until SIGTERM or Ctrl-C; what is under way is finished first."""
     told_to_stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, told_to_stop.set)
-    await work_until(told_to_stop, database)
+    await work_until(told_to_stop, database, destinations)
 
 
 async def _rotate(database: Database, *, clinic_keys: bool) -> None:
@@ -370,7 +396,32 @@ def _refuse_unsafe(settings: Settings) -> None:
         # without its text: the address may hold a password
         stop(f"The database in BN_DATABASE_URL cannot be reached ({type(error).__name__}).")
     if reason is not None:
-        stop(f"{reason} The README's production part has the roles to make.")
+        stop(f"{reason} The roles to make are in docs/production.md.")
+
+
+def _refuse_without_the_extra(settings: Settings) -> None:
+    """Stop where traces are asked for and what sends them is not installed."""
+    if settings.telemetry_endpoint is None:
+        return
+    try:
+        import_module("api.telemetry")
+    except ImportError:
+        stop(
+            "BN_TELEMETRY_ENDPOINT needs two more packages: "
+            "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+        )
+
+
+@contextlib.contextmanager
+def _numbers_kept_together(workers: int) -> Iterator[None]:
+    """Let several processes write their numbers into one folder, which is gone afterwards."""
+    if workers == 1:
+        os.environ.pop(FOLDER, None)
+        yield
+        return
+    with TemporaryDirectory(prefix="bn-metrics-") as folder:
+        os.environ[FOLDER] = folder
+        yield
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated, Any, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -193,10 +192,9 @@ async def _who(
 ) -> tuple[ClinicContext, UUID | None]:
     async with database.transaction() as tx:
         await tx.enter(clinic)
-        zone = (await tx.exec(select(Clinic.time_zone).where(Clinic.id == clinic))).first()
-        if zone is None:
+        if (await tx.exec(select(Clinic.id).where(Clinic.id == clinic))).first() is None:
             stop("There is no such clinic.")
-        tx.know_zone(ZoneInfo(zone))
+        await tx.enter_for_work(clinic)
         actor_id = None if account is None else await _account(tx, account)
         return tx.clinic, actor_id
 

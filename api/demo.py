@@ -25,9 +25,11 @@ from api.founding import found_clinic
 from api.logs import configure_logs
 from api.main import create_app, migrations
 from api.settings import Settings, new_data_key, random_secret
-from api.worker import seal_until
+from api.worker import deliver_until, seal_until
 
 HOST = "127.0.0.1"
+RECEIVER = f"{HOST}:8765"
+"""The one address, beside public ones, that the demo sends events to."""
 PASSWORD = "only-for-this-demo"  # noqa: S105 - everyone may know it
 WRITTEN_AGO = timedelta(hours=30)
 """How long ago the records seem to have been written: a critical flag is overdue by then."""
@@ -147,7 +149,10 @@ async def _fill_and_serve(url: str, key_file: Path, listener: socket.socket) -> 
     clock = _SetBack()
     # built without asking the environment: its settings belong to a real clinic
     settings = Settings.model_construct(
-        database_url=url, secret_key=random_secret(), data_key_file=key_file
+        database_url=url,
+        secret_key=random_secret(),
+        data_key_file=key_file,
+        webhook_test_addresses=RECEIVER,
     )
     app = create_app(settings, clock)
     event.listen(app.state.database.engine.sync_engine, "connect", _do_not_wait_for_the_disk)
@@ -158,12 +163,15 @@ async def _fill_and_serve(url: str, key_file: Path, listener: socket.socket) -> 
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
         config.timeout_graceful_shutdown = 2
         told_to_stop = asyncio.Event()
-        sealing = asyncio.create_task(seal_until(told_to_stop, app.state.database))
+        beside = asyncio.gather(
+            seal_until(told_to_stop, app.state.database),
+            deliver_until(told_to_stop, app.state.database, app.state.destinations),
+        )
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
         finally:
             told_to_stop.set()
-            await sealing
+            await beside
     finally:
         await app.state.database.dispose()
 
@@ -266,6 +274,7 @@ Boundary Notes: {CLINIC}, where everybody is invented
   Try it out       {url}/docs
   Read about it    {url}/redoc
   OpenAPI          {url}/openapi.json
+  Events           to https addresses, or to http://{RECEIVER}
 
 Everybody's password is {PASSWORD}
 

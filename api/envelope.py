@@ -8,8 +8,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
+from api import metrics
 from api.errors import failed, refuse_http
 from api.gate import Gate
+from api.logs import where
 
 LARGEST_BODY = 256 * 1024
 LARGEST_IMPORT = 256 * 1024 * 1024
@@ -41,7 +43,7 @@ class Envelope:
             await self.app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send, self.gate)
-        with self.gate.answering():
+        with self.gate.answering(), metrics.in_progress.track_inprogress():
             try:
                 if exchange.announces_too_much():
                     await exchange.refuse_as_too_large()
@@ -92,19 +94,32 @@ class _Exchange:
 
     async def fail(self, error: Exception) -> None:
         if self._status is not None:
-            log.error("answer_cut_off", kind=type(error).__name__)
+            log.error(
+                "answer_cut_off",
+                request_id=self.request_id,
+                kind=type(error).__name__,
+                where=where(error),
+            )
             return
         answer = await failed(Request(self._scope), error)
         await answer(self._scope, self._receive, self.send)
 
     def write_down(self) -> None:
+        method = metrics.word_for(self._scope["method"])
+        # the template, never the path: a path may hold an id, or anything
+        route = getattr(self._scope.get("route"), "path", None)
+        status = self._status or 500
+        signed_in = "signed_in" in self._scope["state"]
+        seconds = perf_counter() - self._began
+        metrics.count_request(method, route, status, seconds, signed_in=signed_in)
         log.info(
             "request",
             request_id=self.request_id,
-            method=self._scope["method"],
-            route=getattr(self._scope.get("route"), "path", None),
-            status=self._status or 500,
-            milliseconds=round((perf_counter() - self._began) * 1000, 1),
+            method=method,
+            route=route,
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+            signed_in=signed_in,
         )
 
     def _headers(self) -> list[tuple[bytes, bytes]]:

@@ -67,7 +67,7 @@ async def records_of(
     last: UUID | None = None
     while True:
         async with database.transaction() as tx:
-            await tx.enter(clinic.id, clinic.zone)
+            await tx.enter_again(clinic)
             cases = await _cases_after(tx, last)
             kept = [case for case in cases if case.purged_at is None]
             lines = await _lines(tx, kept)

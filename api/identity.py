@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy import and_, bindparam
-from sqlmodel import col, select
+from sqlmodel import col
 
 from api.db import Transaction, Tx
 from api.domain.permissions import Actor
@@ -28,9 +29,10 @@ bearer = OAuth2PasswordBearer(
 
 # Statements that every request runs are built once: building one costs more than running it.
 _WHO_IS_SIGNED_IN = Prepared(
-    select(
+    sa.select(
         col(User.role),
         col(Clinic.time_zone),
+        col(Clinic.watched_events),
         col(SignIn.authenticated_at),
         and_(col(Clinic.requires_totp), col(User.totp_confirmed_at).is_(None)),
     )
@@ -49,7 +51,7 @@ _WHO_IS_SIGNED_IN = Prepared(
 
 
 _WHICH_SOFTWARE = Prepared(
-    select(col(ServiceAccount.scopes), col(Clinic.time_zone))
+    sa.select(col(ServiceAccount.scopes), col(Clinic.time_zone), col(Clinic.watched_events))
     .select_from(SignIn)
     .join(ServiceAccount, col(ServiceAccount.id) == SignIn.account_id)
     .join(Clinic, col(Clinic.id) == ServiceAccount.clinic_id)
@@ -76,19 +78,19 @@ async def signed_in(
     await tx.enter(claims.clinic_id)
     asked = {"session": claims.session_id, "user": claims.user_id, "now": tx.now}
     if (person := (await tx.exec(_WHO_IS_SIGNED_IN, asked)).first()) is not None:
-        role, time_zone, authenticated_at, must_enrol = person
+        role, time_zone, watched, authenticated_at, must_enrol = person
         actor = Actor(claims.user_id, role, claims.session_id, authenticated_at)
     elif (software := (await tx.exec(_WHICH_SOFTWARE, asked)).first()) is not None:
-        scopes, time_zone = software
+        scopes, time_zone, watched = software
         must_enrol = False
         actor = _software(claims, scopes)
         await request.app.state.throttle.pace(str(actor.id))
         tx.withhold_sealed_text(unless=Scope.narrative_read in actor.scopes)
     else:
         raise Unauthorized
-    tx.know_zone(ZoneInfo(time_zone))
+    tx.know_zone(ZoneInfo(time_zone), watched)
     request.state.signed_in = (tx.clinic, actor)
-    if must_enrol and request.scope["route"].path not in _OPEN_BEFORE_ENROLMENT:
+    if must_enrol and request.scope["route"].path not in OPEN_BEFORE_ENROLMENT:
         raise Forbidden("This clinic asks for a second factor: enrol at /v1/me/totp first.")
     # every operation passes here, so none can forget it
     await only_once(request, tx, actor.id)
@@ -96,7 +98,7 @@ async def signed_in(
 
 
 _WHAT_IT_MAY_NOW = (
-    select(col(ServiceAccount.scopes))
+    sa.select(col(ServiceAccount.scopes))
     .join(SignIn, col(SignIn.account_id) == ServiceAccount.id)
     .where(
         col(SignIn.id) == bindparam("session"),
@@ -129,7 +131,8 @@ def _known(scopes: Collection[str]) -> frozenset[Scope]:
 
 Me = Annotated[Actor, Depends(signed_in)]
 
-_OPEN_BEFORE_ENROLMENT = {"/v1/me", "/v1/me/totp", "/v1/me/totp/confirm", "/v1/auth/revoke"}
+OPEN_BEFORE_ENROLMENT = {"/v1/me", "/v1/me/totp", "/v1/me/totp/confirm", "/v1/auth/revoke"}
+"""What somebody may do before they have enrolled the second factor that their clinic asks for."""
 
 RECENT = timedelta(minutes=15)
 """How long ago a sign-in may be for what needs a recent one."""

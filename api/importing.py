@@ -168,7 +168,7 @@ class _Importer:
     async def _begin(self, tx: Transaction) -> Import:
         """Enter the clinic; give the import's row, which the first batch makes."""
         order = self._order
-        await tx.enter(order.clinic.id, order.clinic.zone)
+        await tx.enter_again(order.clinic)
         # nothing of what is sealed is read here
         tx.withhold_sealed_text(unless=False)
         if self._has_begun:

@@ -8,8 +8,10 @@ from uuid import UUID
 from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
+from api import metrics
 from api.db import Transaction
 from api.models import JournalEntry
+from api.outbox import owe
 
 
 class Happening(StrEnum):
@@ -134,7 +136,13 @@ def record(
     `actor_id` is None for what time brought about. `changed` names fields, never their values.
     `restricted` and `prompt` say of whom the entry is hidden, as its record is. `is_read`: rows
     were shown and nothing changed; `purpose` is what for, where it is out of the ordinary.
+
+    Where the clinic's software asked to be told of it, that is owed from here on too; never of what
+    is hidden from somebody, because who reads that software's screens is not known.
     """
+    record_ids = list(record_ids)
+    if not (restricted or prompt or is_read):
+        owe(tx, str(happening), record_type=record_type, record_ids=record_ids, case_id=case_id)
     entry = {
         "clinic_id": tx.clinic.id,
         "id": uuid7(),
@@ -197,3 +205,4 @@ _TABLE = SQLModel.metadata.tables[JournalEntry.__tablename__]
 
 async def _append(tx: Transaction, entries: list[dict[str, Any]]) -> None:
     await tx.insert(_TABLE, entries)
+    metrics.entries.inc(len(entries))

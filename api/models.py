@@ -413,6 +413,11 @@ class Incident(Voidable, table=True):
     reviewed_at: datetime | None = None
 
 
+_OPEN = "state = 'open' AND {0}voided_at IS NULL"
+IS_OPEN = sa.text(f"promises.{_OPEN.format('promises.')}")
+"""The promise stands, and is neither kept nor broken; spelled as the partial index is."""
+
+
 class Promise(Voidable, table=True):
     """A promise made to a client, and what became of it."""
 
@@ -421,6 +426,13 @@ class Promise(Voidable, table=True):
         _points_at("case_id", "cases"),
         Index(None, "clinic_id", "case_id", "id"),
         Index(None, "clinic_id", "updated_at"),
+        Index(
+            "ix_promises_open",
+            "clinic_id",
+            "case_id",
+            postgresql_where=sa.text(_OPEN.format("")),
+            sqlite_where=sa.text(_OPEN.format("")),
+        ),
     )
 
     case_id: UUID
@@ -441,6 +453,11 @@ class Promise(Voidable, table=True):
     reported_by: ReportedBy = _word(ReportedBy)
 
 
+_WAITING = "status IN ('requested', 'accepted', 'in_progress')"
+IS_WAITING = sa.text(f"consultations.{_WAITING}")
+"""The request waits for whoever answers it; spelled as the partial index is."""
+
+
 class Consultation(Record, table=True):
     """A request to another clinician for a view of the work."""
 
@@ -451,6 +468,13 @@ class Consultation(Record, table=True):
         Index(None, "clinic_id", "case_id", "id"),
         Index(None, "clinic_id", "consultant_id"),
         Index(None, "clinic_id", "updated_at"),
+        Index(
+            "ix_consultations_waiting",
+            "clinic_id",
+            "case_id",
+            postgresql_where=sa.text(_WAITING),
+            sqlite_where=sa.text(_WAITING),
+        ),
     )
 
     case_id: UUID
@@ -671,6 +695,7 @@ class MonitoredFinding(Record, table=True):
             sqlite_where=sa.text("ended_at IS NULL"),
         ),
         Index(None, "clinic_id", "effective_at"),
+        Index(None, "clinic_id", "case_id", "id"),
     )
 
     case_id: UUID
@@ -832,10 +857,35 @@ class WebhookDelivery(Record, table=True):
     next_attempt_at: datetime | None = None
 
 
+class Outcome(StrEnum):
+    """What came of one try to deliver an event."""
+
+    delivered = "delivered"
+    """It was answered with a 2xx."""
+    redirected = "redirected"
+    """It was answered with a 3xx, which is not followed."""
+    gone = "gone"
+    """It was answered with a 410: the receiver wants no more, and the webhook is switched off."""
+    not_accepted = "not_accepted"
+    """It was answered with any other status."""
+    timed_out = "timed_out"
+    """It was not answered in time."""
+    not_resolved = "not_resolved"
+    """Its host has no address."""
+    not_public = "not_public"
+    """Its host has an address that is not a public one: nothing was sent."""
+    not_connected = "not_connected"
+    """Nobody answers at its address, or the connection broke."""
+    not_trusted = "not_trusted"
+    """Its certificate is not one to trust for its host: nothing was sent."""
+    not_http = "not_http"
+    """What came back is no answer of HTTP."""
+
+
 class WebhookAttempt(SQLModel, table=True):
     """One try to deliver: what came of it, never a word of the receiver's answer.
 
-    `outcome` is a short word; `http_status` is there where an answer came.
+    `http_status` is there where an answer came.
     """
 
     __tablename__ = "webhook_attempts"
@@ -848,7 +898,7 @@ class WebhookAttempt(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     delivery_id: UUID
     at: datetime
-    outcome: str = _text(40)
+    outcome: Outcome = _word(Outcome)
     http_status: int | None = None
     milliseconds: int
 

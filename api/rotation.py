@@ -1,15 +1,17 @@
 """The keys of all clinics at once: is the right data key set, and how keys are changed."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm.attributes import flag_modified
 from sqlmodel import col, select
 
 from api.db import AcrossClinics, Database, Transaction
 from api.journal import Happening, record
-from api.models import Case, Clinic, ClinicKey, KeyPurpose, User
+from api.models import Case, Clinic, ClinicKey, KeyPurpose, User, WebhookSecret
 from api.settings import NO_DATA_KEY, Settings
 
 BATCH = 500
@@ -83,7 +85,9 @@ async def _rewrap_clinic_keys(database: Database, clinic_id: UUID, *, add_one: b
             await tx.clinic_keys(anew=True)
             # what belongs to no case is sealed by the clinic's key itself
             for user in await tx.exec(select(User).where(col(User.totp_secret).is_not(None))):
-                user.totp_secret = str(user.totp_secret or "")
+                _seal_anew(user, "totp_secret")
+            for secret in await tx.exec(select(WebhookSecret)):
+                _seal_anew(secret, "secret")
         if changed:
             record(
                 tx,
@@ -92,6 +96,12 @@ async def _rewrap_clinic_keys(database: Database, clinic_id: UUID, *, add_one: b
                 record_type="clinic",
                 record_ids=[clinic_id],
             )
+
+
+def _seal_anew(row: Any, name: str) -> None:
+    setattr(row, name, str(getattr(row, name)))
+    # the text is the same, so it would be left as it is stored
+    flag_modified(row, name)
 
 
 async def _rewrap_case_keys(database: Database, clinic_id: UUID) -> int:

@@ -767,6 +767,36 @@ class Scope(Word):
     flags_read = "flags:read", "read flags and the queue"
 
 
+class Event(Word):
+    """What the clinic's own software may be told of, each with what it means."""
+
+    case_opened = "case.opened", "a case was opened"
+    case_changed = "case.changed", "fields of a case changed"
+    case_transferred = "case.transferred", "a case was handed to another clinician"
+    case_voided = "case.voided", "a case was voided"
+    incident_reported = "incident.reported", "an incident was reported"
+    incident_changed = "incident.changed", "fields of an incident changed"
+    incident_reviewed = "incident.reviewed", "a supervisor reviewed an incident"
+    incident_voided = "incident.voided", "an incident was voided"
+    promise_recorded = "promise.recorded", "a promise was entered in the ledger"
+    promise_changed = "promise.changed", "fields of a promise changed, its state included"
+    promise_voided = "promise.voided", "a promise was voided"
+    consultation_requested = "consultation.requested", "a consultation was asked for"
+    consultation_accepted = "consultation.accepted", "somebody will answer a request"
+    consultation_declined = "consultation.declined", "somebody will not answer a request"
+    consultation_started = "consultation.started", "somebody began to work on a request"
+    consultation_completed = "consultation.completed", "advice was given"
+    consultation_cancelled = "consultation.cancelled", "a request was taken back"
+    consultation_answered = "consultation.answered", "the requester said what became of the advice"
+    flag_opened = "flag.opened", "a rule asks somebody to look at a case"
+    flag_escalated = "flag.escalated", "what a flag asks to look at got more severe"
+    flag_raised = "flag.raised", "a supervisor raised a flag by hand"
+    flag_acknowledged = "flag.acknowledged", "somebody is looking"
+    flag_resolved = "flag.resolved", "a flag was closed with a determination"
+    flag_reopened = "flag.reopened", "a resolved flag asks again"
+    webhook_test = "webhook.test", "nothing happened: somebody tries whether deliveries arrive"
+
+
 class RuleName(Word):
     """The rules, each with its neutral title."""
 

@@ -1,4 +1,4 @@
-"""Runs beside the server: flags of due cases each minute, seals of the journal each second.
+"""Runs beside the server: flags of due cases each minute, seals and deliveries each second.
 
 No answer waits for it: whoever reads flags first does the same.
 """
@@ -14,12 +14,17 @@ from sqlalchemy import true
 from sqlmodel import col
 
 from api.db import AcrossClinics, Database
+from api.deliveries import Deliveries
 from api.flagging import catch_up_batch
+from api.logs import where
 from api.models import Case
+from api.public_addresses import Destinations
 from api.seals import LARGEST, clinics_to_seal, seal_clinic
 
 EVERY_SECONDS = 60
 SEAL_EVERY_SECONDS = 1
+DELIVER_EVERY_SECONDS = 1
+_WHILE_MORE_IS_DUE = 0.05
 
 _CLINICS_WITH_DUE_CASES = AcrossClinics(
     plain=sa.select(col(Case.clinic_id))
@@ -31,14 +36,18 @@ _CLINICS_WITH_DUE_CASES = AcrossClinics(
 log = structlog.get_logger("worker")
 
 
-async def work_until(told_to_stop: asyncio.Event, database: Database) -> None:
+async def work_until(
+    told_to_stop: asyncio.Event, database: Database, destinations: Destinations
+) -> None:
     """Work, wait, and work again; once told to stop, finish what is under way and go home.
 
     It is told, not cancelled: a transaction that is broken off may leave its connection open, and
     a process that waits for it never ends.
     """
     await asyncio.gather(
-        _work_each_minute_until(told_to_stop, database), seal_until(told_to_stop, database)
+        _work_each_minute_until(told_to_stop, database),
+        seal_until(told_to_stop, database),
+        deliver_until(told_to_stop, database, destinations),
     )
     await database.dispose()
 
@@ -55,6 +64,25 @@ async def seal_until(told_to_stop: asyncio.Event, database: Database) -> None:
     while not told_to_stop.is_set():
         await _whatever_happens("seals", seal_once(database))
         await _wait(SEAL_EVERY_SECONDS, told_to_stop)
+
+
+async def deliver_until(
+    told_to_stop: asyncio.Event, database: Database, destinations: Destinations
+) -> None:
+    """Send what webhooks are owed, until told to stop; then wait for what is under way."""
+    deliveries = Deliveries(database, destinations)
+    while not told_to_stop.is_set():
+        begun = await _whatever_happens("deliveries", deliveries.begin())
+        await _wait(_WHILE_MORE_IS_DUE if begun else DELIVER_EVERY_SECONDS, told_to_stop)
+    await deliveries.finish()
+
+
+async def deliver_once(database: Database, destinations: Destinations) -> int:
+    """Try once whatever is due, as far as there is room; count the tries."""
+    deliveries = Deliveries(database, destinations)
+    begun = await deliveries.begin()
+    await deliveries.finish()
+    return begun
 
 
 async def _wait(seconds: float, told_to_stop: asyncio.Event) -> None:
@@ -83,7 +111,7 @@ async def _whatever_happens(work: str, doing: Awaitable[int]) -> int:
         return await doing
     except Exception as error:
         # never its text: it may show what was stored
-        log.error("work failed", work=work, kind=type(error).__name__)
+        log.error("work failed", work=work, kind=type(error).__name__, where=where(error))
         return 0
 
 

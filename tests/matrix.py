@@ -25,6 +25,8 @@ PUBLIC = {
     ("POST", "/v1/auth/token"),
     ("POST", "/v1/auth/password"),
     ("GET", "/.well-known/jwks.json"),
+    ("GET", "/problems"),
+    ("GET", "/problems/{code}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
 }
@@ -69,6 +71,7 @@ ASKED = {
     "summary": "in short",
     "released": True,
 }
+HOOK = {"name": "Diary", "url": "https://diary.example/events", "events": ["flag.*"]}
 REQUESTED = {"consultation_id": "requested"}
 DRAFTED = {"note_id": "drafted_note"}
 
@@ -131,6 +134,25 @@ TABLE = [
     Row("PATCH", "/v1/service-accounts/{account_id}", "F F F F ..yN F", {"name": "Other"}),
     Row("POST", "/v1/service-accounts/{account_id}/secrets", "F F F F ..yN F", {}),
     Row("DELETE", "/v1/service-accounts/{account_id}/secrets/{secret_id}", "F F F F ..yN F"),
+    Row("GET", "/v1/webhooks", AUDITORS),
+    Row("POST", "/v1/webhooks", ADMINS, HOOK),
+    Row("GET", "/v1/webhooks/{webhook_id}", AUDITORS_HERE),
+    Row("PATCH", "/v1/webhooks/{webhook_id}", "F F F F ..yN F", {"url": HOOK["url"]}),
+    Row("DELETE", "/v1/webhooks/{webhook_id}", "F F F F ..yN F"),
+    Row("POST", "/v1/webhooks/{webhook_id}/secrets", "F F F F ..yN F", {}),
+    Row(
+        "DELETE",
+        "/v1/webhooks/{webhook_id}/secrets/{secret_id}",
+        "F F F F ..yN F",
+        on={"webhook_id": "changing_webhook", "secret_id": "webhook_secret"},
+    ),
+    Row("POST", "/v1/webhooks/{webhook_id}/test", "F F F F ..yN F"),
+    Row("GET", "/v1/webhooks/{webhook_id}/deliveries", AUDITORS_HERE),
+    Row(
+        "POST",
+        "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend",
+        "F F F F ..yN F",
+    ),
     Row("GET", "/v1/cases", CASES),
     Row("POST", "/v1/cases", "y y F F F y", "a case"),
     Row("GET", "/v1/cases/{case_id}", CASE),
@@ -247,6 +269,8 @@ TABLE = [
     ),
     Row("GET", "/v1/flagged-cases", "F y F F F y"),
     Row("GET", "/v1/flagged-cases?unwatched=true", "F F F y F F"),
+    Row("GET", "/v1/summary", "y y y.FF y y.FF y"),
+    Row("GET", "/v1/patterns", "y y y.FF y.FF y.FF F"),
     Row("GET", "/v1/cases/{case_id}/recusals", "yNNN yyNN F yyyN yyyN F"),
     Row("POST", "/v1/cases/{case_id}/recusals", "cNNN cyNN F F yyyN F", "a recusal"),
     Row("GET", "/v1/cases/{case_id}/recusals/{recusal_id}", "yNNN yyNN F yyyN yyyN F"),
@@ -277,6 +301,10 @@ TABLE = [
     Row("GET", "/v1/rules", EVERYONE),
     Row("GET", "/v1/rules/thresholds", STAFF),
     Row("PUT", "/v1/rules/thresholds", ADMINS, {"drift_days": 60}),
+    Row("GET", "/v1/rules/modes", STAFF),
+    Row("PUT", "/v1/rules/modes", ADMINS, {"frame_drift": "monitor"}),
+    Row("GET", "/v1/rules/monitored", STAFF),
+    Row("POST", "/v1/rules/preview", ADMINS, {"modes": {"frame_drift": "monitor"}}),
     Row("GET", "/v1/vocabulary", EVERYONE),
 ]
 

@@ -26,7 +26,7 @@ from api.models import (
 from api.tokens import AccessTokens, Claims
 from api.vocabulary import Role, Scope
 from api.worker import seal
-from tests.matrix import ASKED, NOTE, ROLES, Row
+from tests.matrix import ASKED, HOOK, NOTE, ROLES, Row
 from tests.world import (
     Person,
     World,
@@ -299,6 +299,9 @@ async def _records(
     account = made(
         await admin.post("/v1/service-accounts", {"name": "Diary", "scopes": ["cases:read"]})
     )
+    hook, changing = [made(await admin.post("/v1/webhooks", HOOK)) for _ in range(2)]
+    second = made(await admin.post(f"/v1/webhooks/{changing['id']}/secrets"))
+    sent = ok(await admin.post(f"/v1/webhooks/{hook['id']}/test"))
     people = scene.here if maker.clinic_id == scene.here["maker"].clinic_id else scene.there
     held = {"case_id": case["id"], "reason": "An insurer asked for the record."}
     hold = made(await people["privacy_officer"].post("/v1/legal-holds", held))
@@ -318,6 +321,10 @@ async def _records(
         "hold_id": hold["id"],
         "secret_id": account["secrets"][0]["id"],
         "import_id": await _import(people["service"], maker),
+        "webhook_id": hook["id"],
+        "changing_webhook": changing["id"],
+        "webhook_secret": second["id"],
+        "delivery_id": sent["id"],
         "user_id": str(maker.id),
         "session_id": str(maker.session_id),
         "supervision_id": link["id"],

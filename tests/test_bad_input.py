@@ -160,6 +160,7 @@ class _Stage:
         await self._holds()
         await self._software()
         await self._import()
+        await self._webhooks()
         await self._sign_in()
         await self._seal()
 
@@ -198,6 +199,10 @@ class _Stage:
         await self.call("admin", "DELETE", path, None, True, supervision_id=other["id"])
         await self.call("admin", "PATCH", "/v1/clinic", {"name": "Another clinic"}, match=True)
         await self.call("admin", "PUT", "/v1/rules/thresholds", {"touch_times": 4})
+        modes = {"frame_drift": "monitor"}
+        await self.call("admin", "PUT", "/v1/rules/modes", modes)
+        looked_at = {"thresholds": {"touch_times": 4}, "modes": modes}
+        await self.call("admin", "POST", "/v1/rules/preview", looked_at)
 
     async def _cases(self) -> None:
         clinician = self.people["clinician"]
@@ -403,6 +408,27 @@ class _Stage:
         # only to be read: a file has no body that the tests below could spoil
         self.calls["POST", "/v1/service-accounts"].ids["import_id"] = done["id"]
 
+    async def _webhooks(self) -> None:
+        admin, path = self.people["admin"], "/v1/webhooks"
+        body = {"name": "Diary", "url": "https://diary.example/x", "events": ["flag.*"]}
+        one, two, three = [made(await admin.post(path, body)) for _ in range(3)]
+        await self.call("admin", "POST", path, body)
+        path = f"{path}/{{webhook_id}}"
+        await self.call("admin", "PATCH", path, body, True, webhook_id=one["id"])
+        await self.call("admin", "DELETE", path, None, True, webhook_id=three["id"])
+        hours = {"overlap_hours": 1}
+        await self.call("admin", "POST", f"{path}/secrets", hours, webhook_id=one["id"])
+        added = made(await admin.post(f"/v1/webhooks/{two['id']}/secrets", hours))
+        ids = {"webhook_id": two["id"], "secret_id": added["id"]}
+        secret = f"{path}/secrets/{{secret_id}}"
+        await self.call("admin", "DELETE", secret, None, **ids)
+        self.calls["DELETE", secret].headers["If-Match"] = '"1"'
+        await self.call("admin", "POST", f"{path}/test", None, webhook_id=one["id"])
+        for _ in range(2):
+            sent = ok(await admin.post(f"/v1/webhooks/{one['id']}/test"))
+        ids = {"webhook_id": one["id"], "delivery_id": sent["id"]}
+        await self.call("admin", "POST", f"{path}/deliveries/{{delivery_id}}/resend", None, **ids)
+
     async def _sign_in(self) -> None:
         clinician, path = self.people["clinician"], "/v1/sessions/{session_id}"
         form = {"grant_type": "password", "username": clinician.email, "password": PASSWORD}
@@ -444,6 +470,9 @@ READERS = {
     "/v1/supervisions": "admin",
     "/v1/service-accounts": "admin",
     "/v1/service-accounts/{account_id}": "admin",
+    "/v1/webhooks": "admin",
+    "/v1/webhooks/{webhook_id}": "admin",
+    "/v1/webhooks/{webhook_id}/deliveries": "admin",
     "/v1/break-glass": "privacy_officer",
     "/v1/journal/heads": "privacy_officer",
     "/v1/legal-holds": "privacy_officer",
@@ -472,8 +501,9 @@ def described() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def ids_of(calls: dict[Key, Call]) -> dict[str, str]:
     """Give one id for each name that may stand in a path."""
     named = {name: value for call in reversed(calls.values()) for name, value in call.ids.items()}
-    # nobody writes an entry of the journal by its id
-    return {"entry_id": str(uuid4()), **named}
+    # nobody writes an entry of the journal by its id, and a code is no record
+    unwritten = {"entry_id": str(uuid4()), "code": "conflict"}
+    return {**unwritten, **named}
 
 
 @pytest.fixture(scope="module")
@@ -738,6 +768,8 @@ def wrong_values(spec: dict[str, Any]) -> list[Any]:
         case "array", _:
             empty: list[Any] = [[]] if spec.get("minItems") else []
             return [*wrong, *empty, CANARY, 5, True, {}, {CANARY: 1}, [CANARY], [5], [[]], [None]]
+        case "object", _:
+            return [*wrong, CANARY, 5, True, [], [CANARY], {CANARY: CANARY}]
         case _:
             assert "oneOf" in spec, spec
             return [*wrong, CANARY, 5, True, [], [CANARY], {}, {"kind": CANARY}, {"kind": [CANARY]}]

@@ -14,6 +14,7 @@ from api.main import migrations
 from api.worker import seal_once
 from tests.conftest import NOON
 from tests.postgres import make_runtime_role
+from tests.receivers import try_in_vain
 from tests.test_import import case_line, read_in
 from tests.world import DATA_KEY, Person, Urls, made, ok, open_world, promise
 
@@ -114,8 +115,12 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         diary = {"name": "Diary", "scopes": ["cases:read"]}
         made(await world.admin.post("/v1/service-accounts", diary))
         made(await world.admin.post(f"/v1/users/{world.clinician.id}/password-reset"))
+        await try_in_vain(world, world.admin)
         await seal_once(world.database)
         ok(await world.clinician.get(f"/v1/cases/{case['id']}/export"))
+        silent = {"hurtful_words": "monitor"}
+        ok(await world.admin.send("PUT", "/v1/rules/modes", json=silent))
+        await world.clinician.incident(await world.clinician.case(), "hurtful_words")
         hold = {"case_id": case["id"], "reason": "A court asked for the record."}
         made(await world.here["privacy_officer"].post("/v1/legal-holds", hold))
         made(await read_in(world, [case_line("one", world.clinician), {"type": "none"}]))

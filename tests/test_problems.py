@@ -22,6 +22,7 @@ from api.models import JournalEntry
 from api.settings import Settings
 from api.tokens import AccessTokens, Claims
 from api.vocabulary import Scope
+from tests.matrix import PUBLIC
 from tests.test_bad_input import CANARY, JSON, described, refused, staged, tolerant
 from tests.world import SETTINGS_SECRET, Person, World, ok, software
 
@@ -165,7 +166,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     world.here["software"] = await software(world, Scope.cases_write)
     tried = set()
     for method, template, _ in described():
-        if "{" not in template:
+        if "{" not in template or (method, template) in PUBLIC:
             continue
         call = theirs.get((method, template))
         part = _part(world.there, call.by) if call else _reader_of(template)
@@ -184,6 +185,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
         tried.update(names)
     nouns = {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id", "note_id"}
     people = {"user_id", "supervision_id", "session_id", "account_id", "secret_id"}
+    people |= {"webhook_id", "delivery_id"}
     others = {"recusal_id", "cover_id", "opening_id", "entry_id", "hold_id", "import_id"}
     assert tried == nouns | people | others
 
@@ -225,7 +227,7 @@ def _part(people: dict[str, Person], person: Person) -> str:
     return part
 
 
-ADMINISTERED = ("/v1/users", "/v1/supervisions", "/v1/service-accounts")
+ADMINISTERED = ("/v1/users", "/v1/supervisions", "/v1/service-accounts", "/v1/webhooks")
 
 
 def _reader_of(template: str) -> str:

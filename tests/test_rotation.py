@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlmodel import col, select
@@ -10,8 +10,9 @@ from sqlmodel import col, select
 from api.base64url import decode
 from api.crypto import KeyEncryptionKeys, WrongKeyError, new_key
 from api.db import Database
+from api.deliveries import live_secrets
 from api.keyring import Keyring
-from api.models import Case, ClinicKey, Promise
+from api.models import Case, ClinicKey, Promise, User, WebhookSecret
 from api.rotation import names_in_use, rotate
 from tests.conftest import NOON
 from tests.test_migrations import Migrated, both_urls, empty_url
@@ -34,6 +35,8 @@ async def stored(world: World) -> dict[str, Any]:
         connection = await tx.connection()
         rows = {
             "wording": select(col(Promise.id), col(Promise.wording)),
+            "totp": select(col(User.id), col(User.totp_secret)),
+            "secret": select(col(WebhookSecret.id), col(WebhookSecret.secret)),
             "text_key": select(col(Case.id), col(Case.text_key)),
             "wrapped": select(col(ClinicKey.id), col(ClinicKey.wrapped)),
         }
@@ -61,6 +64,8 @@ async def test_every_word_stays_readable_while_keys_change(alone: World, clinic_
     case = await me.case(client_ref="B-17")
     told = await me.promise(case, wording="as it was told")
     secret = ok(await me.post("/v1/me/totp"))["secret"]
+    body = {"name": "Diary", "url": "https://diary.example/events", "events": ["flag.*"]}
+    hook = made(await alone.admin.post("/v1/webhooks", body))
     fresh = new_key()
     both = KeyEncryptionKeys([fresh, decode(DATA_KEY.get_secret_value())])
     # a server that runs with both, and has the clinic's keys in its memory
@@ -72,6 +77,8 @@ async def test_every_word_stays_readable_while_keys_change(alone: World, clinic_
     after = await stored(alone)
     assert after["wording"] == before["wording"]
     assert (after["text_key"] == before["text_key"]) is not clinic_keys
+    assert (after["secret"] == before["secret"]) is not clinic_keys
+    assert (after["totp"] == before["totp"]) is not clinic_keys
     assert not after["wrapped"] & before["wrapped"]
     only = KeyEncryptionKeys([fresh])
     async with alone.database.transaction() as tx:
@@ -81,6 +88,10 @@ async def test_every_word_stays_readable_while_keys_change(alone: World, clinic_
         assert ok(await me.get(f"/v1/promises/{told['id']}"))["wording"] == "as it was told"
         assert len(ok(await me.get("/v1/cases", client_ref="B-17"))["items"]) == 1
         made(await me.post(f"/v1/cases/{case['id']}/promises", promise(alone)))
+        async with alone.database.transaction() as tx:
+            await tx.enter(me.clinic_id)
+            (signs,) = await live_secrets(tx, [UUID(hook["id"])])
+        assert signs.secret == hook["secret"]
     assert secret
     alone.database.keyring = Keyring(old)
     assert (await me.get(f"/v1/promises/{told['id']}")).status_code == 500

@@ -15,7 +15,9 @@ from sqlalchemy.exc import StatementError
 from sqlmodel import SQLModel, col, select
 
 from api.crypto import Place, SealableText, Sealed, SealedText, WrongKeyError, new_key
-from api.models import Case, Incident, Promise, sealed_columns
+from api.models import Case, Incident, Promise, WebhookSecret, sealed_columns
+from api.outbox import FAMILIES
+from tests.receivers import allow, deliver, forget_what_is_owed, receiver, status, subscribe
 from tests.test_bad_input import tolerant
 from tests.test_import import case_line, line, read_in
 from tests.world import PASSWORD, Person, Urls, World, made, ok, promise, software
@@ -197,8 +199,26 @@ async def fill(world: World) -> None:
     # a line that is refused leaves no word either
     lines.append(line(word(), word(), word(), {word(): word()}))
     assert made(await read_in(world, lines))["created"] == 2
+    await _sign_with(world, word())
     to = {"clinician_id": str(world.colleague.id), "reason": word()}
     ok(await supervisor.post(f"{path}/transfer", to))
+
+
+async def _sign_with(world: World, word: str) -> None:
+    """Give the newest webhook a secret that says a word; where there is none, make one."""
+    body = {"name": "Diary", "url": "https://diary.example/events", "events": ["flag.*"]}
+    hooks = ok(await world.admin.get("/v1/webhooks"))["items"]
+    hook = hooks[0] if hooks else made(await world.admin.post("/v1/webhooks", body))
+    async with world.database.transaction() as tx:
+        await tx.enter(world.admin.clinic_id)
+        secret = WebhookSecret(
+            clinic_id=world.admin.clinic_id,
+            webhook_id=UUID(hook["id"]),
+            secret=f"whsec_{base64.b64encode(word.encode() * 2).decode()}",
+            created_at=tx.now,
+            updated_at=tx.now,
+        )
+        tx.add(secret)
 
 
 async def _consult(world: World, me: Person, path: str, word: Any) -> None:
@@ -240,7 +260,18 @@ async def stored(urls: Urls, world: World) -> bytes:
 async def test_no_word_is_found_in_the_database_or_the_logs(
     world: World, urls: Urls, capfd: pytest.CaptureFixture[str], say: Callable[[str], None]
 ) -> None:
-    await fill(world)
+    await forget_what_is_owed(world)
+    # a careless receiver says more than it should, and nothing of it is kept
+    async with receiver(status(500, body=canary(0))) as to:
+        allow(world, to)
+        hook = await subscribe(world.admin, to, *FAMILIES)
+        await fill(world)
+        while await deliver(world):
+            pass
+    log = await world.admin.get(f"/v1/webhooks/{hook['id']}/deliveries", limit=100)
+    sent = "".join(f"{each.target}{each.headers}{each.body}" for each in to.received)
+    assert len(to.received) == len(ok(log)["items"]) > 15
+    assert hits(sent.encode() + log.content) == []
     async with world.owner.transaction() as tx:
         connection = await tx.connection()
         for table, column in SEALED:
@@ -251,14 +282,25 @@ async def test_no_word_is_found_in_the_database_or_the_logs(
     assert hits(refused.content + missing.content) == []
     kept = await stored(urls, world)
     assert hits(kept) == []
+    scraped = await _scraped(world)
+    assert b'bn_requests_total{method="POST",route="/v1/cases",status="201"}' in scraped
+    assert hits(scraped) == []
     said = capfd.readouterr()
     assert said.out.count("milliseconds=")
     assert hits((said.out + said.err).encode()) == []
     name = world.owner.engine.dialect.name
     say(
         f"canaries ({name}): one in each of {len(SEALED)} sealed columns, "
-        f"0 found in {len(kept):,} bytes of database files, the log and refusals"
+        f"0 found in {len(kept):,} bytes of database files, the log, metrics and refusals"
     )
+
+
+async def _scraped(world: World) -> bytes:
+    world.app.state.metrics_token = b"metrics"
+    answer = await world.http.get("/metrics", headers={"Authorization": "Bearer metrics"})
+    world.app.state.metrics_token = None
+    assert answer.status_code == 200
+    return answer.content
 
 
 async def test_a_word_in_the_open_is_found(world: World, urls: Urls) -> None:

@@ -27,8 +27,10 @@ from typer.testing import CliRunner
 from api import seals, verifying, worker
 from api.cli import app as cli
 from api.db import Database, Transaction
+from api.deliveries import Deliveries
 from api.domain.merkle import leaf_hash, tree_root
 from api.models import Clinic, JournalEntry, SealHead, SealLeaf
+from api.public_addresses import Destinations
 from api.seals import (
     ENTRY,
     ENTRY_COLUMNS,
@@ -819,16 +821,16 @@ async def test_the_worker_seals_every_clinic_and_one_failure_stops_no_other(desk
         )
 
 
-async def test_the_worker_goes_on_after_a_failure_of_either_kind(
+async def test_the_worker_goes_on_after_a_failure_of_any_kind(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
     often = asyncio.Event()
 
-    def failing(work: str) -> Callable[[Database], Awaitable[int]]:
-        async def fail(_database: Database) -> int:
+    def failing(work: str) -> Callable[[object], Awaitable[int]]:
+        async def fail(_: object) -> int:
             done.append(work)
-            if min(done.count("flags"), done.count("seals")) > 1:
+            if min(done.count(each) for each in ("flags", "seals", "deliveries")) > 1:
                 often.set()
             raise OSError(work)
 
@@ -836,11 +838,13 @@ async def test_the_worker_goes_on_after_a_failure_of_either_kind(
 
     monkeypatch.setattr(worker, "work_once", failing("flags"))
     monkeypatch.setattr(worker, "seal_once", failing("seals"))
+    monkeypatch.setattr(Deliveries, "begin", failing("deliveries"))
     monkeypatch.setattr(worker, "EVERY_SECONDS", 0)
     monkeypatch.setattr(worker, "SEAL_EVERY_SECONDS", 0)
+    monkeypatch.setattr(worker, "DELIVER_EVERY_SECONDS", 0)
     with capture_logs():
         told_to_stop = asyncio.Event()
-        working = asyncio.create_task(worker.work_until(told_to_stop, desk.serving))
+        working = asyncio.create_task(worker.work_until(told_to_stop, desk.serving, Destinations()))
         await often.wait()
         told_to_stop.set()
         await working

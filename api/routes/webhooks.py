@@ -1,0 +1,565 @@
+"""Webhooks: addresses of the clinic's own software, which are told what happened."""
+
+import base64
+import secrets as randomness
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from sqlmodel import col, select
+
+from api.access import IfMatch, check_version, etag, may
+from api.db import Transaction, Tx
+from api.deliveries import TRIES, EventNotice, live_secrets
+from api.domain.permissions import Action, Actor
+from api.domain.values import Input, Line, Output, YesNo, absent, whole
+from api.errors import Conflict, Invalid, NotFound
+from api.identity import require_recent_sign_in
+from api.intake import OneTimeRoute
+from api.journal import Happening, record
+from api.models import (
+    DeliveryStatus,
+    Outcome,
+    Webhook,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookSecret,
+)
+from api.outbox import FAMILIES, TELLABLE, owe_a_test, stop_deliveries, watch_anew
+from api.pages import Marks, Page, PageQuery, newest_first
+from api.public_addresses import LONGEST_URL, Destinations, NotPublicError
+from api.views import RecordRead
+from api.vocabulary import Event
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=OneTimeRoute)
+
+AT_MOST = 50
+"""Webhooks of a clinic."""
+AT_ONCE = 2
+"""Secrets that sign at the same time, while one replaces the other."""
+OVERLAP_HOURS = 24
+LONGEST_OVERLAP_HOURS = 7 * 24
+_RANDOM = 32
+"""Bytes of a secret."""
+
+_WORDS = [*(str(event) for event in Event if event in TELLABLE), *FAMILIES]
+
+
+def _known(word: str) -> str:
+    if word not in _WORDS:
+        raise ValueError("This is not one of the known words.")
+    return word
+
+
+Wanted = Annotated[str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": _WORDS})]
+"""An event, or all of one noun: `flag.*`."""
+
+Wishes = Annotated[
+    list[Wanted],
+    Field(
+        min_length=1,
+        max_length=len(_WORDS),
+        description="What it is told of: events, or all of one noun (`flag.*`), later ones too.",
+        examples=[["flag.*", "case.transferred"]],
+    ),
+]
+Url = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_URL),
+    Field(
+        description="Where events are sent: https, a public host, port 443 or one from 1024 on; "
+        "no user name, no fragment, in ASCII.",
+        examples=["https://diary.example/events"],
+    ),
+]
+
+
+class WebhookCreate(Input):
+    """An address to tell, and of what."""
+
+    name: Line
+    url: Url
+    events: Wishes
+
+
+class WebhookPatch(Input):
+    """A change to a webhook. One that is switched off is told nothing, then or later."""
+
+    name: Line = absent()
+    url: Url = absent()
+    events: Wishes = absent()
+    is_active: YesNo = absent()
+
+
+class WebhookSecretCreate(Input):
+    """A further secret, so that the receiver can change over to it."""
+
+    overlap_hours: Annotated[int, whole(0, LONGEST_OVERLAP_HOURS)] = Field(
+        default=OVERLAP_HOURS, description="Hours the older secret still signs, beside the new one."
+    )
+
+
+class WebhookSecretRead(RecordRead):
+    """A secret, without the secret. `expires_at`: when it ends, where that is known."""
+
+    expires_at: datetime | None
+
+
+class WebhookRead(RecordRead):
+    """An address that is told of events. `secrets` are those that sign at present."""
+
+    name: str
+    url: str
+    events: list[str]
+    is_active: bool
+    secrets: list[WebhookSecretRead]
+
+
+class WebhookMade(WebhookRead):
+    """A new webhook; its secret (`whsec_…`) is shown this once."""
+
+    secret: str
+
+
+class WebhookSecretMade(WebhookSecretRead):
+    """A new secret (`whsec_…`), shown this once."""
+
+    secret: str
+
+
+class AttemptRead(Output):
+    """One try. `http_status` is there where an answer came, of which nothing else is kept."""
+
+    at: datetime
+    outcome: Outcome
+    http_status: int | None
+    milliseconds: int
+
+
+class DeliveryRead(Output):
+    """An event that a webhook is told of. `next_attempt_at`: when it is tried again, if it is.
+
+    `event_id` is also the `webhook-id` of what is sent.
+    """
+
+    id: UUID
+    created_at: datetime
+    event: Event
+    event_id: UUID
+    record_type: str | None
+    record_id: UUID | None
+    case_id: UUID | None
+    status: DeliveryStatus
+    next_attempt_at: datetime | None
+    attempts: list[AttemptRead]
+
+
+class DeliveryQuery(PageQuery):
+    """Which deliveries, and how many."""
+
+    status: DeliveryStatus | None = Field(default=None, description="How far they have come.")
+    event: Event | None = Field(default=None, description="What they tell of.")
+
+
+@router.get("")
+async def list_webhooks(
+    query: Annotated[PageQuery, Query()],
+    me: Annotated[Actor, Depends(may(Action.webhook_list))],  # noqa: ARG001 - the guard
+    marks: Marks,
+    tx: Tx,
+) -> Page[WebhookRead]:
+    """List the clinic's webhooks, newest first. For admins and privacy officers."""
+    kept = select(Webhook).where(col(Webhook.deleted_at).is_(None))
+    rows, following = await newest_first(tx, marks, "webhooks", query, kept, Webhook)
+    live = await _secrets_of(tx, [row.id for row in rows])
+    return Page(items=[_shown(row, live[row.id]) for row in rows], next=following)
+
+
+@router.post("", status_code=201)
+async def create_webhook(
+    body: WebhookCreate,
+    me: Annotated[Actor, Depends(may(Action.webhook_create))],
+    tx: Tx,
+    request: Request,
+    response: Response,
+) -> WebhookMade:
+    """Tell an address of events from now on. For admins, soon after signing in.
+
+    422 where the address can never be a public one; 409 where there are fifty webhooks already.
+    """
+    require_recent_sign_in(me, tx.now)
+    _refuse_unless_public(request, body.url)
+    number = sa.select(sa.func.count()).select_from(Webhook)
+    if (await tx.exec(number.where(col(Webhook.deleted_at).is_(None)))).one()[0] >= AT_MOST:
+        raise Conflict(f"A clinic has {AT_MOST} webhooks at most; delete one first.")
+    webhook = Webhook(
+        clinic_id=tx.clinic.id,
+        name=body.name,
+        url=body.url,
+        events=sorted(set(body.events)),
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+    tx.add(webhook)
+    # its secret's row points at it
+    await tx.flush()
+    secret, text = _new_secret(tx, me, webhook)
+    _record(tx, Happening.webhook_created, me, webhook)
+    await watch_anew(tx)
+    _say_where(response, webhook)
+    return WebhookMade(**dict(_shown(webhook, [secret])), secret=text)
+
+
+@router.get("/{webhook_id}")
+async def read_webhook(
+    webhook_id: UUID,
+    me: Annotated[Actor, Depends(may(Action.webhook_read))],  # noqa: ARG001 - the guard
+    tx: Tx,
+    response: Response,
+) -> WebhookRead:
+    """Read one webhook. For admins and privacy officers."""
+    webhook = await _load(tx, webhook_id)
+    response.headers["ETag"] = etag(webhook.version)
+    return _shown(webhook, (await _secrets_of(tx, [webhook.id]))[webhook.id])
+
+
+@router.patch("/{webhook_id}")
+async def change_webhook(
+    webhook_id: UUID,
+    body: WebhookPatch,
+    me: Annotated[Actor, Depends(may(Action.webhook_change))],
+    tx: Tx,
+    request: Request,
+    response: Response,
+    if_match: IfMatch = None,
+) -> WebhookRead:
+    """Rename a webhook, or change where it points, what it is told of, or whether. For admins.
+
+    Another address takes a recent sign-in, and must be one that can be public (422). Switched off,
+    it gives up what it is still owed; what happens meanwhile it is never told.
+    """
+    changes = body.model_dump(include=body.model_fields_set)
+    if "url" in changes:
+        require_recent_sign_in(me, tx.now)
+        _refuse_unless_public(request, changes["url"])
+    webhook = await _load(tx, webhook_id, lock=True)
+    check_version(webhook.version, if_match)
+    if "events" in changes:
+        changes["events"] = sorted(set(changes["events"]))
+    if changes:
+        webhook.change(changes, tx.now)
+        _record(tx, Happening.webhook_changed, me, webhook, changed=changes)
+        await watch_anew(tx)
+    if not webhook.is_active:
+        await stop_deliveries(tx, webhook.id)
+    response.headers["ETag"] = etag(webhook.version)
+    return _shown(webhook, (await _secrets_of(tx, [webhook.id]))[webhook.id])
+
+
+@router.delete("/{webhook_id}", status_code=204)
+async def delete_webhook(
+    webhook_id: UUID,
+    me: Annotated[Actor, Depends(may(Action.webhook_change))],
+    tx: Tx,
+    if_match: IfMatch = None,
+) -> None:
+    """Tell an address nothing more, what it is still owed included. For admins."""
+    webhook = await _load(tx, webhook_id, lock=True)
+    check_version(webhook.version, if_match)
+    webhook.change({"deleted_at": tx.now, "is_active": False}, tx.now)
+    _record(tx, Happening.webhook_deleted, me, webhook)
+    await stop_deliveries(tx, webhook.id)
+    await watch_anew(tx)
+
+
+@router.post("/{webhook_id}/secrets", status_code=201)
+async def add_webhook_secret(
+    webhook_id: UUID,
+    body: WebhookSecretCreate,
+    me: Annotated[Actor, Depends(may(Action.webhook_change))],
+    tx: Tx,
+    response: Response,
+) -> WebhookSecretMade:
+    """Add a second secret; both sign until the older one ends. For admins, soon after signing in.
+
+    409 where two sign already.
+    """
+    require_recent_sign_in(me, tx.now)
+    webhook = await _load(tx, webhook_id, lock=True)
+    live = await live_secrets(tx, [webhook.id])
+    if len(live) >= AT_ONCE:
+        raise Conflict("Two secrets sign already; end one of them first.")
+    for older in live:
+        older.change({"expires_at": tx.now + timedelta(hours=body.overlap_hours)}, tx.now)
+    secret, text = _new_secret(tx, me, webhook)
+    _record(tx, Happening.webhook_secret_added, me, webhook)
+    response.headers["Location"] = f"/v1/webhooks/{webhook.id}"
+    response.headers["ETag"] = etag(secret.version)
+    return WebhookSecretMade(**dict(WebhookSecretRead.model_validate(secret)), secret=text)
+
+
+@router.delete("/{webhook_id}/secrets/{secret_id}", status_code=204)
+async def end_webhook_secret(
+    webhook_id: UUID,
+    secret_id: UUID,
+    me: Annotated[Actor, Depends(may(Action.webhook_change))],
+    tx: Tx,
+    if_match: IfMatch = None,
+) -> None:
+    """End a secret at once. For admins, soon after signing in; 409 for the only one that signs.
+
+    `If-Match` takes the version of the secret, as the webhook shows it.
+    """
+    require_recent_sign_in(me, tx.now)
+    webhook = await _load(tx, webhook_id, lock=True)
+    found = await tx.exec(
+        select(WebhookSecret).where(
+            WebhookSecret.webhook_id == webhook.id, WebhookSecret.id == secret_id
+        )
+    )
+    secret: WebhookSecret | None = found.first()
+    if secret is None:
+        raise NotFound
+    check_version(secret.version, if_match)
+    live = await live_secrets(tx, [webhook.id])
+    if secret not in live:
+        return
+    if len(live) == 1:
+        raise Conflict("This is the only secret that signs; add another one first.")
+    secret.change({"expires_at": tx.now}, tx.now)
+    (other,) = (each for each in live if each is not secret)
+    # it is the only one now, whatever was planned for it
+    other.change({"expires_at": None}, tx.now)
+    _record(tx, Happening.webhook_secret_ended, me, webhook)
+
+
+@router.post("/{webhook_id}/test")
+async def try_webhook(
+    webhook_id: UUID,
+    me: Annotated[Actor, Depends(may(Action.webhook_change))],
+    tx: Tx,
+) -> DeliveryRead:
+    """Send a `webhook.test` event, as any other is sent. For admins; 409 where it is switched off.
+
+    What comes of it is in the list of its deliveries, a moment later.
+    """
+    webhook = await _load(tx, webhook_id, lock=True)
+    _refuse_switched_off(webhook)
+    delivery = await owe_a_test(tx, webhook)
+    _record(tx, Happening.webhook_tested, me, webhook)
+    await tx.flush()
+    (shown,) = await _shown_deliveries(tx, [delivery])
+    return shown
+
+
+@router.get("/{webhook_id}/deliveries")
+async def list_webhook_deliveries(
+    webhook_id: UUID,
+    query: Annotated[DeliveryQuery, Query()],
+    me: Annotated[Actor, Depends(may(Action.webhook_read))],  # noqa: ARG001 - the guard
+    marks: Marks,
+    tx: Tx,
+) -> Page[DeliveryRead]:
+    """List what a webhook was told, or is to be, with each try. For admins and privacy officers.
+
+    Newest first. There are ids only, and of the receivers' answers their status only.
+    """
+    webhook = await _load(tx, webhook_id)
+    owed = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook.id)
+    if query.status is not None:
+        owed = owed.where(WebhookDelivery.status == query.status)
+    if query.event is not None:
+        event = col(WebhookEvent.id) == WebhookDelivery.event_id
+        owed = owed.join(WebhookEvent, event).where(WebhookEvent.event == str(query.event))
+    listing = f"webhooks/{webhook.id}/deliveries"
+    rows, following = await newest_first(tx, marks, listing, query, owed, WebhookDelivery)
+    return Page(items=await _shown_deliveries(tx, rows), next=following)
+
+
+@router.post("/{webhook_id}/deliveries/{delivery_id}/resend")
+async def resend_delivery(
+    webhook_id: UUID,
+    delivery_id: UUID,
+    me: Annotated[Actor, Depends(may(Action.webhook_change))],
+    tx: Tx,
+) -> DeliveryRead:
+    """Send an event again, delivered or not, as if for the first time. For admins.
+
+    It has the same `webhook-id`, so that a receiver knows it. 409 where the webhook is switched
+    off.
+    """
+    webhook = await _load(tx, webhook_id, lock=True)
+    found = await tx.exec(
+        select(WebhookDelivery)
+        .where(WebhookDelivery.webhook_id == webhook.id, WebhookDelivery.id == delivery_id)
+        .with_for_update()
+    )
+    delivery: WebhookDelivery | None = found.first()
+    if delivery is None:
+        raise NotFound
+    _refuse_switched_off(webhook)
+    again = {"status": DeliveryStatus.pending, "attempts": 0, "next_attempt_at": tx.now}
+    delivery.change(again, tx.now)
+    _record(tx, Happening.webhook_resent, me, webhook)
+    (shown,) = await _shown_deliveries(tx, [delivery])
+    return shown
+
+
+async def _load(tx: Transaction, webhook_id: UUID, *, lock: bool = False) -> Webhook:
+    statement = select(Webhook).where(Webhook.id == webhook_id, col(Webhook.deleted_at).is_(None))
+    found = await tx.exec(statement.with_for_update() if lock else statement)
+    webhook: Webhook | None = found.first()
+    if webhook is None:
+        raise NotFound
+    return webhook
+
+
+def _refuse_unless_public(request: Request, url: str) -> None:
+    destinations: Destinations = request.app.state.destinations
+    try:
+        destinations.read(url)
+    except NotPublicError as error:
+        raise Invalid("/url", str(error)) from error
+
+
+def _refuse_switched_off(webhook: Webhook) -> None:
+    if not webhook.is_active:
+        raise Conflict("This webhook is switched off.")
+
+
+async def _secrets_of(
+    tx: Transaction, webhook_ids: Iterable[UUID]
+) -> Mapping[UUID, list[WebhookSecret]]:
+    live: dict[UUID, list[WebhookSecret]] = defaultdict(list)
+    for secret in await live_secrets(tx, webhook_ids):
+        live[secret.webhook_id].append(secret)
+    return live
+
+
+def _new_secret(tx: Transaction, me: Actor, webhook: Webhook) -> tuple[WebhookSecret, str]:
+    text = f"whsec_{base64.b64encode(randomness.token_bytes(_RANDOM)).decode()}"
+    secret = WebhookSecret(
+        clinic_id=tx.clinic.id,
+        webhook_id=webhook.id,
+        secret=text,
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+    tx.add(secret)
+    return secret, text
+
+
+def _shown(webhook: Webhook, secrets: list[WebhookSecret]) -> WebhookRead:
+    return WebhookRead.model_validate(
+        {
+            **webhook.__dict__,
+            "secrets": [WebhookSecretRead.model_validate(secret) for secret in secrets],
+        }
+    )
+
+
+async def _shown_deliveries(
+    tx: Transaction, deliveries: Iterable[WebhookDelivery]
+) -> list[DeliveryRead]:
+    rows = list(deliveries)
+    told = select(WebhookEvent).where(col(WebhookEvent.id).in_([row.event_id for row in rows]))
+    events = {event.id: event for event in await tx.exec(told)}
+    tried: dict[UUID, list[WebhookAttempt]] = defaultdict(list)
+    for attempt in await tx.exec(
+        select(WebhookAttempt)
+        .where(col(WebhookAttempt.delivery_id).in_([row.id for row in rows]))
+        .order_by(col(WebhookAttempt.id))
+    ):
+        tried[attempt.delivery_id].append(attempt)
+    return [_shown_delivery(row, events[row.event_id], tried[row.id]) for row in rows]
+
+
+def _shown_delivery(
+    row: WebhookDelivery, event: WebhookEvent, tried: list[WebhookAttempt]
+) -> DeliveryRead:
+    of_event: dict[str, Any] = event.model_dump(include={"event", "record_type", "record_id"})
+    of_row = row.model_dump(include={"id", "created_at", "event_id", "status", "next_attempt_at"})
+    attempts = [AttemptRead.model_validate(attempt) for attempt in tried]
+    return DeliveryRead(**of_event, **of_row, case_id=event.case_id, attempts=attempts)
+
+
+def _say_where(response: Response, webhook: Webhook) -> None:
+    response.headers["Location"] = f"/v1/webhooks/{webhook.id}"
+    response.headers["ETag"] = etag(webhook.version)
+
+
+def _record(
+    tx: Transaction,
+    happening: Happening,
+    me: Actor,
+    webhook: Webhook,
+    changed: Iterable[str] = (),
+) -> None:
+    record(
+        tx,
+        happening,
+        actor_id=me.id,
+        record_type="webhook",
+        record_ids=[webhook.id],
+        changed=changed,
+    )
+
+
+# ---------------------------------------------------------------- what a receiver is sent, for the
+# document: nothing here is ever asked
+
+told = APIRouter()
+
+
+async def _receive(
+    body: EventNotice,
+    webhook_id: Annotated[
+        str, Header(alias="webhook-id", description="The event's id: the same for each try.")
+    ],
+    webhook_timestamp: Annotated[
+        str,
+        Header(
+            alias="webhook-timestamp",
+            description="When this try was made, in seconds since 1970: refuse what is old.",
+        ),
+    ],
+    webhook_signature: Annotated[
+        str,
+        Header(
+            alias="webhook-signature",
+            description="`v1,` and the base64 of an HMAC-SHA256 over id, timestamp and body, "
+            "joined by dots (Standard Webhooks); one for each secret, with a blank between.",
+        ),
+    ],
+) -> None:
+    """Take note of an event."""
+
+
+_EXPECTED: dict[int | str, dict[str, Any]] = {
+    204: {"description": "Any 2xx within ten seconds: it has arrived. No body is read."},
+    "3XX": {"description": "Not followed: the event is tried again."},
+    410: {"description": "Nothing more is wanted: the webhook is switched off."},
+    "default": {"description": f"The event is tried again, {TRIES} times within about a day."},
+}
+
+for _event in Event:
+    told.add_api_route(
+        str(_event),
+        _receive,
+        methods=["POST"],
+        status_code=204,
+        responses=_EXPECTED,
+        summary=_event.definition[0].upper() + _event.definition[1:],
+        description=f"Sent to webhooks where {_event.definition}. Ids only: read the record to "
+        "learn more, as far as you may. Events may come twice, and not in their order.",
+        operation_id=f"told_{_event.name}",
+        tags=["webhooks"],
+    )
