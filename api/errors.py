@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from api.domain.values import Output
+from api.fhir.elements import FHIR_JSON
+from api.fhir.outcome import is_asked_as_fhir, outcome_of, status_as_fhir
 
 PROBLEM = "application/problem+json"
 TYPE = "urn:boundary-notes:"
@@ -87,6 +89,12 @@ class NotFound(Refusal):
 
     def __init__(self, detail: str = "There is no such record here.") -> None:
         super().__init__(detail)
+
+
+class NotAcceptable(Refusal):
+    """The answer is wanted in a form that is not served."""
+
+    status, code, title = 406, "not-acceptable", "Not acceptable"
 
 
 class Conflict(Refusal):
@@ -198,7 +206,9 @@ def problem(
     errors: list[FieldError] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Build a problem document."""
+    """Build a problem document; an OperationOutcome where FHIR was spoken."""
+    if is_asked_as_fhir(request.scope["path"]):
+        return _as_fhir(status, detail, errors or [], headers)
     body: dict[str, Any] = {
         "type": TYPE + code,
         "title": title,
@@ -209,6 +219,18 @@ def problem(
     if errors is not None:
         body["errors"] = [error.model_dump() for error in errors]
     return JSONResponse(body, status, headers, media_type=PROBLEM)
+
+
+def _as_fhir(
+    status: int, detail: str, errors: list[FieldError], headers: dict[str, str] | None
+) -> Response:
+    fields = [(error.pointer, error.message) for error in errors]
+    status = status_as_fhir(status, [error.pointer for error in errors])
+    if status == NotFound.status:
+        # an id that cannot be one is answered as one that is of nothing
+        detail, fields = NotFound().detail, []
+    said = outcome_of(status, detail, fields).model_dump(by_alias=True, exclude_none=True)
+    return JSONResponse(said, status, headers, media_type=FHIR_JSON)
 
 
 def _refuse(request: Request, error: Refusal) -> Response:

@@ -30,6 +30,7 @@ from api.routes import (
     consultations,
     covers,
     exports,
+    fhir,
     flagged_cases,
     flags,
     health,
@@ -123,6 +124,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         reset,
         service_accounts,
         seals,
+        fhir,
         keys,
         health,
     ):
@@ -143,7 +145,9 @@ def document_refusals(app: FastAPI) -> None:
                 for operation in operations.values():
                     for status in REFUSALS:
                         content = operation["responses"][status]["content"]
-                        content[PROBLEM] = content.pop("application/json")
+                        # what FHIR is asked for is refused in FHIR
+                        if "application/json" in content:
+                            content[PROBLEM] = content.pop("application/json")
                     for parameter in operation.get("parameters", ()):
                         if parameter["name"] == "If-Match":
                             # without it the answer is 428, which is not the framework's way

@@ -17,7 +17,8 @@ FLOORS = (
     {"vocabulary", "base64url", "csv_lists"},
     {"crypto", "signing"},
     {"settings", "logs", "gate", "backups"},
-    {"domain.values"},
+    {"domain.values", "fhir.elements"},
+    {"fhir.outcome", "fhir.codes"},
     {
         "domain.details",
         "domain.thresholds",
@@ -31,6 +32,7 @@ FLOORS = (
     {"domain.prompts"},
     {"domain.rules"},
     {"models", "errors", "tokens", "codes", "totp"},
+    {"fhir.care", "fhir.requests", "fhir.notices", "fhir.accounts"},
     {"walls", "runtime_role", "throttle", "keyring", "prepared"},
     {"sealing"},
     {"db"},
@@ -39,7 +41,10 @@ FLOORS = (
     {"sight", "verifying", "retention"},
     {"standing", "identity"},
     {"access", "worker", "rotation"},
-    {"views", "brief", "notices", "copies"},
+    {"views", "brief", "notices", "copies", "fhir.searching", "fhir.bundle"},
+    {"fhir.patients", "fhir.finding"},
+    {"fhir.kinds"},
+    {"fhir.capability"},
     {"export_page"},
     {"replays"},
     {"routes"},
@@ -57,6 +62,7 @@ OPEN_DOORS = {
     "/.well-known/jwks.json",
     "/healthz",
     "/readyz",
+    "/fhir/metadata",
 }
 """What is answered to somebody who is not signed in."""
 
