@@ -219,7 +219,7 @@ def _known_to(precision: DatePrecision, day: Any, span: Span) -> ColumnElement[b
     start = first if _since(first, precision) == first else _after(first, precision)
     end = _since(after, precision)
     within = and_(day >= start, day < end)
-    compared = {
+    compared: dict[str, ColumnElement[bool]] = {
         "eq": within,
         "gt": day >= end,
         "lt": day < start,
@@ -230,7 +230,7 @@ def _known_to(precision: DatePrecision, day: Any, span: Span) -> ColumnElement[b
 
 
 def _compared(column: Any, prefix: str, start: datetime, end: datetime) -> ColumnElement[bool]:
-    compared = {
+    compared: dict[str, ColumnElement[bool]] = {
         "eq": and_(column >= start, column < end),
         "gt": column >= end,
         "lt": column < start,
