@@ -19,6 +19,7 @@ from api.main import create_app
 from api.settings import Settings
 from api.worker import seal
 from tests.conftest import NOON
+from tests.matrix import TABLE
 from tests.world import (
     PASSWORD,
     SETTINGS_SECRET,
@@ -51,9 +52,11 @@ def tolerant(world: World) -> World:
 def refused(response: Response, *statuses: int, why: object = "") -> dict[str, Any]:
     """Give the problem document of a refusal: well formed, and silent about what was sent."""
     said = (why, response.status_code, response.text[:400])
+    assert 400 <= response.status_code < 500, said
+    if response.request.url.path.startswith("/fhir"):
+        return refused_as_fhir(response, statuses, said)
     if statuses:
         assert response.status_code in statuses, said
-    assert 400 <= response.status_code < 500, said
     assert response.headers["content-type"] == "application/problem+json", said
     document: dict[str, Any] = response.json()
     assert document["type"].startswith("urn:boundary-notes:"), said
@@ -62,6 +65,18 @@ def refused(response: Response, *statuses: int, why: object = "") -> dict[str, A
     assert document["detail"].endswith("."), said
     assert document["request_id"] == response.headers["x-request-id"], said
     assert document.keys() <= {"type", "title", "status", "detail", "request_id", "errors"}, said
+    assert CANARY not in (response.text + str(response.headers.raw)).lower(), said
+    return document
+
+
+def refused_as_fhir(response: Response, statuses: tuple[int, ...], said: Any) -> dict[str, Any]:
+    """Give the outcome of what was asked for as FHIR, where 422 is said as 400 or, of an id, 404."""
+    expected = {*statuses, *((400, 404) if 422 in statuses else ())}
+    assert response.status_code in expected or not statuses, said
+    assert response.headers["content-type"] == "application/fhir+json", said
+    document: dict[str, Any] = response.json()
+    assert document.keys() == {"resourceType", "issue"}, said
+    assert all(issue["details"]["text"].endswith(".") for issue in document["issue"]), said
     assert CANARY not in (response.text + str(response.headers.raw)).lower(), said
     return document
 
@@ -421,7 +436,10 @@ def _password_change() -> dict[str, Any]:
     return {"current_password": PASSWORD, "password": "another long and fictional one"}
 
 
-FORMS = {("POST", "/v1/auth/token")}
+FORMS = {
+    ("POST", "/v1/auth/token"),
+    *((row.method, row.path) for row in TABLE if row.form is not None),
+}
 NOTHING_TO_SAY = {("POST", "/v1/auth/revoke")}
 READERS = {
     "/v1/users": "admin",
@@ -433,6 +451,7 @@ READERS = {
     "/v1/journal/heads": "privacy_officer",
     "/v1/legal-holds": "privacy_officer",
     "/v1/legal-holds/{hold_id}": "privacy_officer",
+    "/fhir/AuditEvent": "privacy_officer",
 }
 """Who may use a GET that a clinician may not, or sees more there."""
 
@@ -454,8 +473,8 @@ def described() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def ids_of(calls: dict[Key, Call]) -> dict[str, str]:
     """Give one id for each name that may stand in a path."""
     named = {name: value for call in reversed(calls.values()) for name, value in call.ids.items()}
-    # nobody writes an entry of the journal by its id
-    return {"entry_id": str(uuid4()), **named}
+    # nobody writes an entry of the journal by its id, nor who recorded something
+    return {"entry_id": str(uuid4()), "record_id": named["incident_id"], **named}
 
 
 @pytest.fixture(scope="module")

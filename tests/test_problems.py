@@ -160,6 +160,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     theirs = await staged(tolerant(world), world.there)
     ids = {name: value for call in theirs.values() for name, value in call.ids.items()}
     ids["user_id"] = str(world.there["clinician"].id)
+    ids["record_id"] = ids["promise_id"]
     ids["entry_id"] = await _some_entry_of(world, world.there["clinician"])
     tried = set()
     for method, template, _ in described():
@@ -182,7 +183,8 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
         tried.update(names)
     nouns = {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id", "note_id"}
     people = {"user_id", "supervision_id", "session_id", "account_id", "secret_id"}
-    assert tried == nouns | people | {"recusal_id", "cover_id", "opening_id", "entry_id", "hold_id"}
+    others = {"recusal_id", "cover_id", "opening_id", "entry_id", "hold_id", "record_id"}
+    assert tried == nouns | people | others
 
 
 async def _some_entry_of(world: World, person: Person) -> str:
