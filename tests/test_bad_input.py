@@ -70,7 +70,7 @@ def refused(response: Response, *statuses: int, why: object = "") -> dict[str, A
 
 
 def refused_as_fhir(response: Response, statuses: tuple[int, ...], said: Any) -> dict[str, Any]:
-    """Give the outcome of what was asked for as FHIR, where 422 is said as 400 or, of an id, 404."""
+    """Give the outcome of a refusal in FHIR, where 422 is said as 400 or, of an id, as 404."""
     expected = {*statuses, *((400, 404) if 422 in statuses else ())}
     assert response.status_code in expected or not statuses, said
     assert response.headers["content-type"] == "application/fhir+json", said

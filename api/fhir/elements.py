@@ -23,7 +23,7 @@ def _camel(name: str) -> str:
 def _never_null(schema: dict[str, Any]) -> None:
     """Say that what is not known is left out, FHIR knows no null; and that a type always stands."""
     if "resourceType" in schema.get("properties", {}):
-        schema.setdefault("required", []).insert(0, "resourceType")
+        schema["required"] = ["resourceType", *schema.get("required", ())]
     for about in schema.get("properties", {}).values():
         said = [each for each in about.get("anyOf", ()) if each != {"type": "null"}]
         if len(said) == 1:

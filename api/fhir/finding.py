@@ -12,6 +12,7 @@ from api.db import Transaction
 from api.domain.permissions import Actor
 from api.errors import Invalid
 from api.fhir.care import EPISODE_STATUS, OBSERVATION_STATUS
+from api.fhir.dates import days_in_spans, in_spans, read_days, read_span
 from api.fhir.notices import FLAG_STATUS, ISSUE_STATUS, OF_THE_CLIENT
 from api.fhir.patients import of_patients
 from api.fhir.requests import REQUEST_STATUS, TASK_STATUS
@@ -23,12 +24,8 @@ from api.fhir.searching import (
     SearchObservations,
     SearchProvenance,
     codes_in,
-    days_in_spans,
     ids_in,
-    in_spans,
     one_of,
-    read_days,
-    read_span,
 )
 from api.models import Case, Consultation, Flag, Incident, JournalEntry, Promise
 from api.sight import visible_cases, visible_entries, visible_flags, visible_incidents

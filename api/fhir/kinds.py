@@ -5,27 +5,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from fastapi import Request
-from sqlmodel import col, select
-
-from api.access import (
-    OpenRecord,
-    case_for,
-    consultation_for,
-    flag_for,
-    incident_for,
-    may_on_cases,
-    promise_for,
-)
-from api.db import Transaction, Tx
-from api.domain.permissions import Action, Actor, purpose_of
-from api.errors import Forbidden, NotFound, Refusal
+from api.access import case_for, consultation_for, incident_for, promise_for
+from api.db import Transaction
+from api.domain.permissions import Action, Actor
 from api.fhir import finding
 from api.fhir.accounts import AuditEvent, Provenance, Recorded, show_entry, show_provenance
 from api.fhir.care import EpisodeOfCare, Observation, show_case, show_incident
 from api.fhir.codes import Client
 from api.fhir.elements import Resource
-from api.fhir.notices import DetectedIssue, Flag, Rules, show_flag, show_issue, type_of
+from api.fhir.guards import entry_for, opened_flag, opened_issue, recorded_on
+from api.fhir.notices import DetectedIssue, Flag, Rules, show_flag, show_issue
 from api.fhir.requests import ServiceRequest, Task, show_consultation, show_promise
 from api.fhir.searching import (
     EverySearch,
@@ -35,12 +24,9 @@ from api.fhir.searching import (
     SearchObservations,
     SearchProvenance,
 )
-from api.identity import Me
 from api.journal import Happening, record, record_shown
 from api.models import Case, Consultation, Incident, JournalEntry, Promise
 from api.models import Flag as FlagRow
-from api.sight import visible_entries
-from api.standing import OpenCase
 
 
 class Seen(NamedTuple):
@@ -48,14 +34,6 @@ class Seen(NamedTuple):
 
     clients: Mapping[UUID, Client]
     rules: Rules
-
-
-class Opened(NamedTuple):
-    """A row that somebody may read, the case it is on, and what for, if out of the ordinary."""
-
-    row: Any
-    case: Case | None = None
-    purpose: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,68 +54,6 @@ class Kind:
     """Journals that rows were shown."""
     names_clients: bool = True
     of_flags: bool = False
-
-
-class opened_issue(flag_for):  # noqa: N801 - reads as a sentence, like the guards of access
-    """Guard one flag about conduct; of any other sort there is none under this type."""
-
-    served_as = "DetectedIssue"
-
-    def _visible(self, me: Actor, found: OpenRecord[FlagRow]) -> bool:
-        # whoever may not see a flag is not told under which type to look for it either
-        return type_of(found.row.rule) == self.served_as and super()._visible(me, found)
-
-
-class opened_flag(opened_issue):  # noqa: N801 - as above
-    """Guard one flag about the client's safety."""
-
-    served_as = "Flag"
-
-
-class recorded_on(may_on_cases):  # noqa: N801 - as above
-    """Guard what is told of a case, an incident or a promise, whichever has this id."""
-
-    async def __call__(  # type: ignore[override]
-        self, request: Request, record_id: UUID, me: Me, tx: Tx
-    ) -> OpenCase | OpenRecord[Any]:
-        """Give the record, or refuse as each of the three refuses."""
-        refusal: Refusal = NotFound()
-        for guard in (case_for, incident_for, promise_for):
-            try:
-                found: OpenCase | OpenRecord[Any] = await guard(self.action)(
-                    request, record_id, me, tx
-                )
-            except (NotFound, Forbidden) as error:
-                refusal = error
-            else:
-                return found
-        raise refusal
-
-
-class entry_for(may_on_cases):  # noqa: N801 - as above
-    """Guard one entry of the journal."""
-
-    async def __call__(  # type: ignore[override]
-        self, request: Request, entry_id: UUID, me: Me, tx: Tx
-    ) -> JournalEntry:
-        """Give the entry. 404 when the actor may not read it."""
-        await super().__call__(request, me, tx)
-        wanted = select(JournalEntry).where(
-            col(JournalEntry.id) == entry_id, visible_entries(tx, me)
-        )
-        entry: JournalEntry | None = (await tx.exec(wanted)).first()
-        if entry is None:
-            raise NotFound
-        return entry
-
-
-def opened(found: Any) -> Opened:
-    """Say what a guard let through."""
-    if isinstance(found, OpenCase):
-        return Opened(found.row, found.row, purpose_of(found.standing))
-    if isinstance(found, OpenRecord):
-        return Opened(found.row, found.case, purpose_of(found.standing))
-    return Opened(found)
 
 
 def _telling(happening: Happening, record_type: str) -> Any:

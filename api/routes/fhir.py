@@ -18,7 +18,8 @@ from api.fhir.bundle import Bundle, bundle_of
 from api.fhir.capability import CapabilityStatement, capabilities
 from api.fhir.elements import FHIR_JSON, Element, Resource
 from api.fhir.finding import rules_of
-from api.fhir.kinds import KINDS, Kind, Seen, opened
+from api.fhir.guards import opened
+from api.fhir.kinds import KINDS, Kind, Seen
 from api.fhir.outcome import BASE, OperationOutcome
 from api.fhir.patients import client_of, clients_of, know_patients
 from api.fhir.searching import EverySearch, SearchOfPatients
