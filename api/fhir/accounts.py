@@ -100,7 +100,7 @@ class AuditEvent(Resource):
 
 def show_provenance(record: Recorded) -> Provenance:
     """Show who recorded something."""
-    who = recorder(record.recorded_by_id) or _ourselves("rulebook")
+    who = recorder(record.recorded_by_id) or _ourselves("server")
     return Provenance(
         id=str(record.id),
         meta=Meta(version_id="1", last_updated=record.created_at),

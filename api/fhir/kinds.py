@@ -8,11 +8,20 @@ from uuid import UUID
 from api.access import case_for, consultation_for, incident_for, promise_for
 from api.db import Transaction
 from api.domain.permissions import Action, Actor
-from api.fhir import finding
 from api.fhir.accounts import AuditEvent, Provenance, Recorded, show_entry, show_provenance
 from api.fhir.care import EpisodeOfCare, Observation, show_case, show_incident
 from api.fhir.codes import Client
 from api.fhir.elements import Resource
+from api.fhir.finding import (
+    entries,
+    episodes,
+    flags,
+    issues,
+    observations,
+    recorded,
+    service_requests,
+    tasks,
+)
 from api.fhir.guards import entry_for, opened_flag, opened_issue, recorded_on
 from api.fhir.notices import DetectedIssue, Flag, Rules, show_flag, show_issue
 from api.fhir.requests import ServiceRequest, Task, show_consultation, show_promise
@@ -122,7 +131,7 @@ KINDS = (
         SearchByStatus,
         Action.case_list,
         case_for(Action.case_read),
-        _by(finding.episodes, Case),
+        _by(episodes, Case),
         lambda row, seen: show_case(row, seen.clients[row.id]),
         _telling(Happening.case_read, "case"),
     ),
@@ -134,7 +143,7 @@ KINDS = (
         SearchObservations,
         Action.incident_list,
         incident_for(Action.incident_read),
-        _by(finding.observations, Incident),
+        _by(observations, Incident),
         lambda row, seen: show_incident(row, seen.clients[row.case_id]),
         _telling(Happening.incident_read, "incident"),
     ),
@@ -146,7 +155,7 @@ KINDS = (
         SearchByStatus,
         Action.promise_list,
         promise_for(Action.promise_read),
-        _by(finding.tasks, Promise),
+        _by(tasks, Promise),
         lambda row, seen: show_promise(row, seen.clients[row.case_id]),
         _telling(Happening.promise_read, "promise"),
     ),
@@ -158,7 +167,7 @@ KINDS = (
         SearchByStatus,
         Action.consultation_read_in_full,
         consultation_for(Action.consultation_read_in_full),
-        _by(finding.service_requests, Consultation),
+        _by(service_requests, Consultation),
         lambda row, seen: show_consultation(row, seen.clients[row.case_id]),
         _telling(Happening.consultation_read, "consultation"),
     ),
@@ -170,7 +179,7 @@ KINDS = (
         SearchIssues,
         Action.flag_list,
         opened_issue(Action.flag_read),
-        _by(finding.issues, FlagRow),
+        _by(issues, FlagRow),
         lambda row, seen: show_issue(row, seen.clients[row.case_id], seen.rules),
         _telling(Happening.flag_read, "flag"),
         of_flags=True,
@@ -183,7 +192,7 @@ KINDS = (
         SearchByStatus,
         Action.flag_list,
         opened_flag(Action.flag_read),
-        _by(finding.flags, FlagRow),
+        _by(flags, FlagRow),
         lambda row, seen: show_flag(row, seen.clients[row.case_id], seen.rules),
         _telling(Happening.flag_read, "flag"),
         of_flags=True,
@@ -196,7 +205,7 @@ KINDS = (
         SearchProvenance,
         Action.case_list,
         recorded_on(Action.case_read),
-        finding.recorded,
+        recorded,
         lambda row, _: show_provenance(_recorded(row)),
         _tell_of_recorded,
         names_clients=False,
@@ -209,7 +218,7 @@ KINDS = (
         SearchEntries,
         Action.journal_read,
         entry_for(Action.journal_read),
-        _by(finding.entries, JournalEntry),
+        _by(entries, JournalEntry),
         lambda row, _: show_entry(row),
         _tell_of_entries,
         names_clients=False,
