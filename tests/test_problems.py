@@ -162,6 +162,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     theirs = await staged(tolerant(world), world.there)
     ids = {name: value for call in theirs.values() for name, value in call.ids.items()}
     ids["user_id"] = str(world.there["clinician"].id)
+    ids["record_id"] = ids["promise_id"]
     ids["entry_id"] = await _some_entry_of(world, world.there["clinician"])
     world.here["software"] = await software(world, Scope.cases_write)
     tried = set()
@@ -187,6 +188,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     people = {"user_id", "supervision_id", "session_id", "account_id", "secret_id"}
     people |= {"webhook_id", "delivery_id"}
     others = {"recusal_id", "cover_id", "opening_id", "entry_id", "hold_id", "import_id"}
+    others.add("record_id")
     assert tried == nouns | people | others
 
 
