@@ -29,64 +29,86 @@ class Foreseen(NamedTuple):
     names: frozenset[str]
 
 
+class _Named(NamedTuple):
+    """A function of this program that another names, and the class whose method it is."""
+
+    function: Any
+    of: type | None
+
+
+class _Read(NamedTuple):
+    """What stands in one function: refusals and further functions in order, texts and names."""
+
+    steps: tuple[Refused | _Named, ...]
+    texts: frozenset[str]
+    names: frozenset[str]
+
+
 @cache
 def foresee(called: Callable[..., Any]) -> Foreseen:
     """Read a function, and every function of this program that it names."""
-    read = _Reader()
-    read.function(inspect.unwrap(called))
-    return Foreseen(tuple(dict.fromkeys(read.refusals)), frozenset(read.texts), frozenset(read.all))
+    refusals: list[Refused] = []
+    texts: set[str] = set()
+    names: set[str] = set()
+    seen = set()
+    ahead: list[Refused | _Named] = [_Named(inspect.unwrap(called), None)]
+    while ahead:
+        step = ahead.pop()
+        if isinstance(step, Refused):
+            refusals.append(step)
+        elif step not in seen:
+            seen.add(step)
+            read = _read(step)
+            texts |= read.texts
+            names |= read.names
+            ahead += reversed(read.steps)
+    return Foreseen(tuple(dict.fromkeys(refusals)), frozenset(texts), frozenset(names))
 
 
-class _Reader:
-    """Reads one function after the other, each once."""
+@cache
+def _read(named: _Named) -> _Read:
+    """Read one function; nothing stands in those of others."""
+    function, of = named
+    module: str = function.__module__
+    node = _nodes(module).get(function.__qualname__) if module.startswith("api.") else None
+    if node is None:
+        return _Read((), frozenset(), frozenset())
+    known = importlib.import_module(module).__dict__
+    parts = list(_inside(node))
+    typed = _typed(node, known)
+    steps: list[Refused | _Named] = []
+    for part in parts:
+        if isinstance(part, ast.Raise):
+            steps += _raised(part, known)
+        elif isinstance(part, ast.Name):
+            steps += _functions(known.get(part.id), None)
+        elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
+            owner = of if part.value.id == "self" else typed.get(part.value.id)
+            steps += _functions(getattr(owner, part.attr, None), owner)
+    texts = (each.value for each in parts if isinstance(each, ast.Constant))
+    return _Read(
+        tuple(steps),
+        frozenset(each for each in texts if isinstance(each, str)),
+        frozenset(each.id for each in parts if isinstance(each, ast.Name)),
+    )
 
-    def __init__(self) -> None:
-        self.refusals: list[Refused] = []
-        self.texts: set[str] = set()
-        self.all: set[str] = set()
-        self._seen: set[str] = set()
 
-    def function(self, function: Any, of: type | None = None) -> None:
-        name = f"{function.__module__}.{function.__qualname__}"
-        if name in self._seen or not function.__module__.startswith("api."):
-            return
-        self._seen.add(name)
-        node = _nodes(function.__module__).get(function.__qualname__)
-        if node is None:
-            return
-        names = inspect.getmodule(function).__dict__
-        typed = _typed(node, names)
-        for part in _inside(node):
-            if isinstance(part, ast.Raise):
-                self._raise(part, names)
-            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
-                self.texts.add(part.value)
-            elif isinstance(part, ast.Name):
-                self.all.add(part.id)
-                self._named(names.get(part.id))
-            elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
-                owner = of if part.value.id == "self" else typed.get(part.value.id)
-                self._method(owner, part.attr)
+def _raised(statement: ast.Raise, known: dict[str, Any]) -> Iterator[Refused]:
+    raised = statement.exc
+    given = raised.args if isinstance(raised, ast.Call) else []
+    kind = raised.func if isinstance(raised, ast.Call) else raised
+    found = known.get(kind.id) if isinstance(kind, ast.Name) else None
+    if isinstance(found, type) and issubclass(found, Refusal):
+        said = [_written_out(each, known) for each in given]
+        whole = all(each is not None for each in said)
+        yield Refused(found, tuple(filter(None, said)) if whole else ())
 
-    def _raise(self, statement: ast.Raise, names: dict[str, Any]) -> None:
-        raised = statement.exc
-        given = raised.args if isinstance(raised, ast.Call) else []
-        kind = raised.func if isinstance(raised, ast.Call) else raised
-        found = names.get(kind.id) if isinstance(kind, ast.Name) else None
-        if isinstance(found, type) and issubclass(found, Refusal):
-            said = [_written_out(each, names) for each in given]
-            whole = all(each is not None for each in said)
-            self.refusals.append(Refused(found, tuple(filter(None, said)) if whole else ()))
 
-    def _named(self, value: Any) -> None:
-        for each in value.values() if isinstance(value, dict) else (value,):
-            if inspect.isfunction(each):
-                self.function(inspect.unwrap(each))
-
-    def _method(self, owner: type | None, name: str) -> None:
-        method = getattr(owner, name, None)
-        if inspect.isfunction(method):
-            self.function(inspect.unwrap(method), owner)
+def _functions(value: Any, of: type | None) -> Iterator[_Named]:
+    """Give the function that a name stands for, or the functions of a table."""
+    for each in value.values() if isinstance(value, dict) else (value,):
+        if inspect.isfunction(each):
+            yield _Named(inspect.unwrap(each), of)
 
 
 @cache

@@ -167,6 +167,16 @@ def bodies(described_by: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any]
                         yield (method, path, status, media), each
 
 
+def parameters(described_by: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Give every parameter and header that is shown with an example, with its place."""
+    for path, operations in described_by["paths"].items():
+        for method, operation in operations.items():
+            for each in operation.get("parameters", ()):
+                if each["in"] == "path" or each["required"]:
+                    yield (method, path, each["name"]), each
+    yield from (((name,), each) for name, each in described_by["components"]["headers"].items())
+
+
 def shown_in(body: dict[str, Any]) -> list[Any]:
     """Give the examples of a body."""
     several = [each["value"] for each in body.get("examples", {}).values()]
@@ -177,7 +187,7 @@ def wrong_examples(described_by: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     """Name each body without an example, and each example that its schema does not allow."""
     components = {"components": described_by["components"]}
     validators: dict[str, Draft202012Validator] = {}
-    for place, body in bodies(described_by):
+    for place, body in (*bodies(described_by), *parameters(described_by)):
         key = json.dumps(body["schema"], sort_keys=True)
         if key not in validators:
             schema = {**body["schema"], **components}
@@ -199,8 +209,10 @@ def test_a_wrong_example_is_found() -> None:
     clinic = spoiled["paths"]["/v1/clinic"]
     clinic["get"]["responses"]["200"]["content"]["application/json"]["example"]["version"] = "three"
     del clinic["patch"]["requestBody"]["content"]["application/json"]["example"]
+    spoiled["paths"]["/v1/notes/{note_id}"]["get"]["parameters"][0]["example"] = "seven"
     found = {place[:2] for place in wrong_examples(spoiled)}
-    assert found == {("get", "/v1/clinic"), ("patch", "/v1/clinic")}
+    notes = ("get", "/v1/notes/{note_id}")
+    assert found == {("get", "/v1/clinic"), ("patch", "/v1/clinic"), notes}
 
 
 def finished(app: FastAPI) -> tuple[dict[str, Any], Examples]:
