@@ -11,8 +11,9 @@ from fastapi import FastAPI
 
 from api.csv_lists import CSV, write_csv
 from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
-from api.errors import PROBLEM, Problem, Refusal, SignInAgain, body_of, every_refusal
+from api.errors import PROBLEM, Problem, Refusal, SignInAgain, as_outcome, body_of, every_refusal
 from api.examples import VALUES, Examples, first_sentence
+from api.fhir.elements import FHIR_JSON
 from api.operations import Operation, operations_of, who_may
 from api.plain_schemas import write_plainly
 from api.promised import refusals_of
@@ -183,7 +184,7 @@ class Finishing:
     # ------------------------------------------------------------------------ words
 
     def _summarize(self, operation: Operation) -> None:
-        told = inspect.getdoc(operation.route.endpoint) or operation.route.name
+        told = operation.route.description or operation.route.name
         operation.written["summary"] = first_sentence(told)
         operation.written["description"] = told
 
@@ -250,7 +251,7 @@ class Finishing:
 
     def _answers(self, operation: Operation) -> None:
         answers = operation.written["responses"]
-        for refused in ("4XX", "422"):
+        for refused in ("4XX", "5XX", "422"):
             answers.pop(refused, None)
         for status, answer in answers.items():
             if status >= "4":
@@ -276,7 +277,8 @@ class Finishing:
     def _refuse(self, operation: Operation) -> None:
         by_status: dict[int, list[Refusal]] = {}
         for refusal in refusals_of(operation):
-            known = by_status.setdefault(refusal.status, [])
+            status = as_outcome(refusal)[0] if operation.speaks_fhir else refusal.status
+            known = by_status.setdefault(status, [])
             if body_of(refusal, "") not in [body_of(each, "") for each in known]:
                 known.append(refusal)
         answers = operation.written["responses"]
@@ -284,8 +286,9 @@ class Finishing:
             # what a door declares because it cannot be read in its code
             if str(kind.status) in answers and kind.status not in by_status:
                 by_status[kind.status] = [kind(*kind.example)]
+        write = self._outcome if operation.speaks_fhir else self._refusal
         for status, refusals in sorted(by_status.items()):
-            answers[str(status)] = self._refusal(refusals)
+            answers[str(status)] = write(refusals)
 
     def _refusal(self, refusals: list[Refusal]) -> dict[str, Any]:
         kinds = dict.fromkeys(type(refusal) for refusal in refusals)
@@ -307,6 +310,20 @@ class Finishing:
         self._components.setdefault("responses", {})[kind.__name__] = response
         return {"$ref": f"#/components/responses/{kind.__name__}"}
 
+    def _outcome(self, refusals: list[Refusal]) -> dict[str, Any]:
+        """Write a refusal as it is told to an EHR."""
+        kinds = dict.fromkeys(type(refusal) for refusal in refusals)
+        told = zip(_told(refusals), refusals, strict=True)
+        examples = {
+            name: {**each, "value": as_outcome(refusal)[1]} for (name, each), refusal in told
+        }
+        schema = {"$ref": "#/components/schemas/OperationOutcome"}
+        return {
+            "description": " ".join(map(_explained, kinds)),
+            "headers": _headers_of(refusals),
+            "content": {FHIR_JSON: {"schema": schema, "examples": examples}},
+        }
+
     # --------------------------------------------------------------------- examples
 
     def _show(self, operation: Operation) -> None:
@@ -315,7 +332,7 @@ class Finishing:
             self._show_in(content, media, operation, is_request=True)
         for answer in operation.written["responses"].values():
             for media, content in answer.get("content", {}).items():
-                if media != PROBLEM:
+                if "examples" not in content:
                     self._show_in(content, media, operation, answer.get("content", {}))
 
     def _show_in(

@@ -123,6 +123,7 @@ class NotAcceptable(Refusal):
     """The answer is wanted in a form that is not served."""
 
     status, code, title = 406, "not-acceptable", "Not acceptable"
+    remedy = "Ask for a form that the operation answers in; `detail` names it."
 
 
 class Conflict(Refusal):
@@ -328,20 +329,22 @@ def body_of(refusal: Refusal, request_id: str) -> dict[str, Any]:
 def _refuse(request: Request, refusal: Refusal) -> Response:
     """Answer a refusal: a problem document, or an OperationOutcome where FHIR was spoken."""
     if is_asked_as_fhir(request.scope["path"]):
-        return _as_fhir(refusal)
+        status, said = as_outcome(refusal)
+        return JSONResponse(said, status, refusal.headers, media_type=FHIR_JSON)
     body = body_of(refusal, _request_id(request))
     return JSONResponse(body, refusal.status, refusal.headers, media_type=PROBLEM)
 
 
-def _as_fhir(refusal: Refusal) -> Response:
+def as_outcome(refusal: Refusal) -> tuple[int, dict[str, Any]]:
+    """Give a refusal as FHIR tells it: the status, and an OperationOutcome."""
     errors = refusal.errors or []
     detail, fields = refusal.detail, [(error.pointer, error.message) for error in errors]
     status = status_as_fhir(refusal.status, [error.pointer for error in errors])
     if status == NotFound.status:
         # an id that cannot be one is answered as one that is of nothing
         detail, fields = NotFound().detail, []
-    said = outcome_of(status, detail, fields).model_dump(by_alias=True, exclude_none=True)
-    return JSONResponse(said, status, refusal.headers, media_type=FHIR_JSON)
+    outcome = outcome_of(status, detail, fields)
+    return status, outcome.model_dump(by_alias=True, exclude_none=True)
 
 
 def _request_id(request: Request) -> str:

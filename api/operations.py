@@ -20,6 +20,7 @@ from api.domain.permissions import (
     roles_that_may,
     scopes_that_let,
 )
+from api.fhir.outcome import is_asked_as_fhir
 from api.foreseen import Foreseen, foresee
 from api.vocabulary import Role
 
@@ -67,6 +68,11 @@ class Operation:
     def takes(self, header: str) -> bool:
         """Tell whether it reads a header."""
         return any(each["name"] == header for each in self.written.get("parameters", ()))
+
+    @property
+    def speaks_fhir(self) -> bool:
+        """Tell whether it answers, and refuses, as FHIR does."""
+        return is_asked_as_fhir(self.path)
 
     @property
     def names_records(self) -> bool:

@@ -7,6 +7,7 @@ from api.domain.permissions import Standing, may_anybody, roles_that_may, why_no
 from api.errors import (
     Forbidden,
     Invalid,
+    NotAcceptable,
     NotFound,
     PreconditionRequired,
     Refusal,
@@ -89,6 +90,8 @@ def _refused_by_shape(operation: Operation) -> Iterator[Refusal]:
         yield PreconditionRequired()
     if operation.takes(KEY):
         yield being_carried_out()
+    if operation.speaks_fhir:
+        yield NotAcceptable("This is served as JSON only: application/fhir+json.")
     if isinstance(operation.route, StrictRoute):
         yield _invalid(operation)
 

@@ -28,7 +28,7 @@ from api.views import RecordRead
 from api.vocabulary import Scope
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
-_TEXT = {"schema": {"type": "string"}}
+_FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
 class ImportRoute(OneTimeRoute):
@@ -93,7 +93,7 @@ class ImportDone(ImportRead):
             "required": True,
             "description": "One record a line, as `docs/import.md` has it: at most 256 MiB, "
             "500,000 lines, and 512 KiB a line.",
-            "content": {NDJSON: _TEXT, CSV: _TEXT},
+            "content": {NDJSON: _FILE, CSV: _FILE},
         }
     },
 )
