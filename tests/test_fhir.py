@@ -591,6 +591,8 @@ async def test_what_is_not_served_is_refused_as_fhir_does(one_world: World) -> N
     refused(await me.send("POST", "/fhir/Task/_search", **form), 400)
     refused(await me.send("POST", "/fhir/Task/_search", json={}), 415)
     refused(await me.send("POST", "/fhir/Task/_search", data={"_sort": "x"}), 400)
+    refused(await me.send("POST", "/fhir/Task/_search", data={"patient": ""}), 400)
+    refused(await me.get("/fhir/Task", patient=""), 400)
     refused(await me.send("POST", "/fhir/Task/_search", data={"_format": "xml"}), 406)
     for accept, status in (
         ("application/fhir+xml", 406),

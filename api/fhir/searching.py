@@ -11,7 +11,7 @@ from api.errors import Invalid
 from api.pages import PageQuery
 
 Several = Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=4)]
-Tokens = Annotated[str | None, Field(max_length=500)]
+Tokens = Annotated[str | None, Field(min_length=1, max_length=500)]
 _DATES = (
     "A day, a month, a year or a time with its offset; before it eq, ge, gt, le or lt. May be "
     "sent several times, for a span."

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from api.access import may_on_cases
 from api.db import Transaction, Tx
 from api.domain.permissions import Actor
-from api.errors import NotAcceptable
+from api.errors import Invalid, NotAcceptable
 from api.fhir.bundle import Bundle, bundle_of
 from api.fhir.capability import CapabilityStatement, capabilities
 from api.fhir.elements import FHIR_JSON, Element, Resource
@@ -41,13 +41,13 @@ class FhirRoute(OneTimeRoute):
 
 
 class FhirAnswer(JSONResponse):
-    """An answer in FHIR's own JSON, written already."""
+    """An answer in FHIR's own JSON."""
 
     media_type = FHIR_JSON
 
-    def render(self, content: str) -> bytes:
-        """Give the bytes to send."""
-        return content.encode()
+    def render(self, content: Element) -> bytes:
+        """Write a resource, without what is not known."""
+        return content.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 async def in_json(request: Request) -> None:
@@ -158,6 +158,9 @@ def _serve_search(kind: Kind) -> None:
         tx: Tx,
         request: Request,
     ) -> Response:
+        # the framework takes what is blank in a form for what was not sent: it would find everyone
+        if not all(value for _, value in (await request.form()).multi_items()):
+            raise Invalid("/body", "What is searched for must not be blank.")
         return await _search(kind, query, me, marks, tx, request)
 
     _serve(
@@ -216,8 +219,7 @@ def _versioned(shown: Resource) -> dict[str, str]:
 
 
 def _answer(shown: Element, headers: dict[str, str] | None = None) -> Response:
-    said = shown.model_dump_json(by_alias=True, exclude_none=True)
-    return FhirAnswer(said, headers=headers)
+    return FhirAnswer(shown, headers=headers)
 
 
 for _kind in KINDS:
