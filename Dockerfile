@@ -17,6 +17,7 @@ COPY api api
 # Owns nothing here: the process can change neither its code nor its libraries.
 USER 10001:10001
 EXPOSE 8000
+# Asks the server. The worker (`python -m api worker`) answers nobody: run it with --no-healthcheck.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 CMD ["python", "-m", "api", "serve", "--host", "0.0.0.0"]

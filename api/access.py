@@ -5,7 +5,7 @@ from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from fastapi import Header, Request
+from fastapi import Depends, Header, Request
 from sqlalchemy import and_, bindparam, or_
 from sqlmodel import col, select
 
@@ -24,7 +24,7 @@ from api.domain.permissions import (
 )
 from api.errors import Conflict, Forbidden, NotFound, PreconditionRequired, Refusal, Stale
 from api.flagging import catch_up
-from api.identity import Me
+from api.identity import Me, bearer, signed_in
 from api.journal import Happening, record
 from api.models import Case, Consultation, Flag, Incident, Note, Promise
 from api.sight import open_briefs
@@ -87,6 +87,24 @@ class may_on_cases(may):  # noqa: N801 - as above
         return me
 
 
+class may_alone(may):  # noqa: N801 - as above
+    """Guard an operation that works in transactions of its own: who asks is asked in one before.
+
+    None stays open meanwhile, which on SQLite would keep out all others, and the operation too.
+    """
+
+    async def __call__(  # type: ignore[override]
+        self, request: Request, token: Annotated[str | None, Depends(bearer)]
+    ) -> Actor:
+        """Give the actor, or refuse with 403."""
+        request.state.action = self.action
+        database: Database = request.app.state.database
+        async with database.transaction(request.state.request_id) as tx:
+            me = await signed_in(request, tx, token)
+            refuse_role(me, self.action)
+        return me
+
+
 @dataclass(frozen=True, slots=True)
 class OpenRecord(Generic[Child]):
     """A record of a case that the actor sees."""
@@ -110,7 +128,7 @@ class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.cas
             raise _hidden(me, self.action)
         _allow(me, self.action, found.standing)
         if _writes(request):
-            _refuse_closed(found.row)
+            refuse_closed(found.row)
             await catch_up(tx, found.row)
         elif _is_due(found.row, tx):
             due = await find_case(tx, me, case_id, lock=True) or found
@@ -263,7 +281,7 @@ async def journal_refusal(request: Request, refusal: Refusal) -> None:
     clinic, actor = signed_in
     database: Database = request.app.state.database
     async with database.transaction(request.state.request_id) as tx:
-        await tx.enter(clinic.id, clinic.zone)
+        await tx.enter_again(clinic)
         record(
             tx,
             Happening.refused,
@@ -310,7 +328,8 @@ def _allow(me: Actor, action: Action, standing: Standing) -> None:
         raise Forbidden(reason)
 
 
-def _refuse_closed(case: Case) -> None:
+def refuse_closed(case: Case) -> None:
+    """Raise 409 for a case that was voided, or whose text was destroyed."""
     refuse_purged(case)
     if case.voided_at is not None:
         raise Conflict("This case was voided; nothing more is written to it.")
@@ -321,7 +340,7 @@ def _refuse_closed_record(found: OpenRecord[Any]) -> None:
     if isinstance(found.row, Flag):
         refuse_purged(found.case)
         return
-    _refuse_closed(found.case)
+    refuse_closed(found.case)
     if getattr(found.row, "voided_at", None) is not None:
         raise Conflict("This record was voided; it does not change any more.")
 

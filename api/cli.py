@@ -9,22 +9,25 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
 import uvicorn
 from alembic import command
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
+from api import cli_records
 from api.backups import BackupError, back_up, sqlite_file
 from api.backups import restore as put_back
+from api.compatibility import breaking_changes
 from api.crypto import WrongKeyError
 from api.db import Database
 from api.demo import run_demo
@@ -32,14 +35,16 @@ from api.founding import found_clinic
 from api.gate import PATIENCE
 from api.logs import configure_logs
 from api.main import create_app, known_revisions, migration_head, migrations
+from api.metrics import FOLDER
 from api.public_addresses import Destinations
 from api.retention import DueCase, cases_due
 from api.retention import purge as purge_cases
-from api.rotation import rotate, why_not_opened
+from api.rotation import rotate
 from api.runtime_role import grant_to_runtime_role, why_unsafe
 from api.seals import canonical
 from api.settings import Settings, random_secret
 from api.settings import new_data_key as make_data_key
+from api.terminal import read_settings, refuse_without_its_key, stop
 from api.tokens import Passwords
 from api.verifying import (
     Difference,
@@ -63,6 +68,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command("import")(cli_records.import_records)
+app.command("export")(cli_records.export_records)
+
 
 @app.command()
 def serve(
@@ -71,26 +79,31 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Serve the API on the configured database."""
-    settings = _settings()
+    settings = read_settings()
     _refuse_unsafe(settings)
-    _refuse_without_its_key(settings, settings.database_url)
-    uvicorn.run(
-        "api.main:app_from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        # the server's own access log would show query strings: a client's reference may be there
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=PATIENCE,
-    )
+    refuse_without_its_key(settings, settings.database_url)
+    _refuse_without_the_extra(settings)
+    configure_logs(settings.log_format)
+    with _numbers_kept_together(workers):
+        uvicorn.run(
+            "api.main:app_from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            # the server's own would show query strings: a client's reference may be there
+            access_log=False,
+            # what else it says goes the way of our own lines
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=PATIENCE,
+        )
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database's tables up to date, and let the role that serves use them."""
-    settings = _settings()
+    settings = read_settings()
     config = migrations()
     config.attributes["url"] = settings.owner_database_url
     command.upgrade(config, "head")
@@ -105,13 +118,13 @@ def bootstrap(
     time_zone: Annotated[str, typer.Option(help="The clinic's IANA time zone.")] = "UTC",
 ) -> None:
     """Found a clinic with its first admin; may run again for another clinic."""
-    settings = _settings()
-    _refuse_without_its_key(settings, settings.owner_database_url)
+    settings = read_settings()
+    refuse_without_its_key(settings, settings.owner_database_url)
     password = os.environ.get("BN_BOOTSTRAP_PASSWORD") or typer.prompt(
         "Password", hide_input=True, confirmation_prompt=True
     )
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        _stop(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
+        stop(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
     address = admin.strip().lower()
     made = _run_as_owner(
         settings, lambda database: _bootstrap(database, clinic, address, password, time_zone)
@@ -122,10 +135,10 @@ def bootstrap(
 @app.command()
 def worker() -> None:
     """Keep flags up to date, seal the journal and deliver events, beside the server."""
-    settings = _settings()
+    settings = read_settings()
     _refuse_unsafe(settings)
-    _refuse_without_its_key(settings, settings.database_url)
-    configure_logs()
+    refuse_without_its_key(settings, settings.database_url)
+    configure_logs(settings.log_format)
     database = Database(settings.database_url, keys=settings.data_keys)
     asyncio.run(_work(database, Destinations(settings.test_addresses)))
 
@@ -145,11 +158,11 @@ def verify_journal(
 
     For each clinic it names the place of the first difference.
     """
-    settings = _settings()
+    settings = read_settings()
     try:
         kept = read_kept_heads(_heads_of(heads)) if heads else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        _stop(f"{heads} does not hold heads as journal-heads prints them ({type(error).__name__}).")
+        stop(f"{heads} does not hold heads as journal-heads prints them ({type(error).__name__}).")
     found = _run_as_owner(settings, lambda database: _verify(database, clinic, kept))
     for each in found:
         if each.difference is not None:
@@ -166,7 +179,7 @@ def verify_journal(
 @app.command()
 def journal_heads(clinic: _ONE_CLINIC = None) -> None:
     """Print the journal's signed heads, one JSON object a line, to be kept elsewhere."""
-    _run_as_owner(_settings(), lambda database: _print_heads(database, clinic))
+    _run_as_owner(read_settings(), lambda database: _print_heads(database, clinic))
 
 
 @app.command()
@@ -183,8 +196,8 @@ def rotate_keys(
     ] = False,
 ) -> None:
     """Wrap every clinic's keys with the first of the data keys; the others may then go."""
-    chosen = _settings()
-    _refuse_without_its_key(chosen, chosen.owner_database_url)
+    chosen = read_settings()
+    refuse_without_its_key(chosen, chosen.owner_database_url)
     _run_as_owner(chosen, lambda database: _rotate(database, clinic_keys=clinic_keys))
     typer.echo("Every clinic's keys are wrapped by the first data key.")
 
@@ -196,7 +209,7 @@ def backup(
 ) -> None:
     """Copy the SQLite database, also while it is served; no data key is in the copy."""
     with _said_in_a_sentence():
-        back_up(sqlite_file(_settings().database_url), file, force=force)
+        back_up(sqlite_file(read_settings().database_url), file, force=force)
     typer.echo(f"{file.name} is a sound copy. The data keys are not in it: keep them elsewhere.")
 
 
@@ -206,7 +219,7 @@ def restore(
     force: Annotated[bool, typer.Option("--force", help="Replace the database.")] = False,  # noqa: FBT002 - as above
 ) -> None:
     """Put a copy in the place of the SQLite database, while neither server nor worker runs."""
-    settings = _settings()
+    settings = read_settings()
     names = frozenset() if settings.data_keys is None else settings.data_keys.names
     with _said_in_a_sentence():
         revision = put_back(
@@ -227,17 +240,32 @@ def purge(
     yes: Annotated[bool, typer.Option("--yes", help="Destroy, instead of listing only.")] = False,  # noqa: FBT002
 ) -> None:
     """List the cases past their clinic's retention; with --yes, destroy their texts for good."""
-    settings = _settings()
-    _refuse_without_its_key(settings, settings.owner_database_url)
+    settings = read_settings()
+    refuse_without_its_key(settings, settings.owner_database_url)
     _run_as_owner(settings, lambda database: _purge(database, clinic, destroy=yes))
 
 
 @app.command()
-def openapi() -> None:
-    """Print the OpenAPI document."""
+def openapi(
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Report what would break programs written to this document instead."),
+    ] = None,
+) -> None:
+    """Print the OpenAPI document, or what in it breaks an earlier one."""
     document = create_app(Settings(secret_key=random_secret())).openapi()
-    json.dump(document, sys.stdout, indent=2, sort_keys=True)
-    sys.stdout.write("\n")
+    if against is None:
+        json.dump(document, sys.stdout, indent=2, sort_keys=True)
+        sys.stdout.write("\n")
+        return
+    try:
+        before = json.loads(against.read_text())
+    except (OSError, ValueError):
+        stop(f"{against} cannot be read as an OpenAPI document.")
+    if broken := breaking_changes(before, document):
+        typer.echo("\n".join(broken))
+        raise typer.Exit(1)
+    typer.echo(f"Nothing breaks what was written to {against.name}.")
 
 
 @app.command()
@@ -280,7 +308,7 @@ def _run_as_owner(settings: Settings, do: Callable[[Database], Awaitable[Result]
         return asyncio.run(run())
     except (OSError, SQLAlchemyError, WrongKeyError) as error:
         # without its text: the address may hold a password
-        _stop(f"The database does not answer what is asked ({type(error).__name__}).")
+        stop(f"The database does not answer what is asked ({type(error).__name__}).")
 
 
 async def _verify(database: Database, clinic: UUID | None, kept: KeptHeads) -> list[Verified]:
@@ -310,9 +338,9 @@ async def _print_heads(database: Database, clinic: UUID | None) -> None:
 async def _clinics(database: Database, clinic: UUID | None) -> list[UUID]:
     here = await clinics(database)
     if not here:
-        _stop("No clinic is seen. On PostgreSQL, BN_MIGRATE_DATABASE_URL must be the owner's.")
+        stop("No clinic is seen. On PostgreSQL, BN_MIGRATE_DATABASE_URL must be the owner's.")
     if clinic is not None and clinic not in here:
-        _stop("There is no such clinic.")
+        stop("There is no such clinic.")
     return here if clinic is None else [clinic]
 
 
@@ -360,33 +388,40 @@ def _show_due(due: list[DueCase]) -> None:
     Console().print(table)
 
 
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        # never the values: one of them may be a secret
-        _stop("; ".join(problem["msg"] for problem in error.errors(include_input=False)))
-
-
 def _refuse_unsafe(settings: Settings) -> None:
     """Stop where the database's role could read over the walls between clinics."""
     try:
         reason = asyncio.run(why_unsafe(settings.database_url))
     except (OSError, SQLAlchemyError) as error:
         # without its text: the address may hold a password
-        _stop(f"The database in BN_DATABASE_URL cannot be reached ({type(error).__name__}).")
+        stop(f"The database in BN_DATABASE_URL cannot be reached ({type(error).__name__}).")
     if reason is not None:
-        _stop(f"{reason} The README's production part has the roles to make.")
+        stop(f"{reason} The roles to make are in docs/production.md.")
 
 
-def _refuse_without_its_key(settings: Settings, url: str) -> None:
-    """Stop where the data key set would not open what stands in the database."""
+def _refuse_without_the_extra(settings: Settings) -> None:
+    """Stop where traces are asked for and what sends them is not installed."""
+    if settings.telemetry_endpoint is None:
+        return
     try:
-        reason = asyncio.run(why_not_opened(settings, url))
-    except OSError as error:
-        _stop(f"The database cannot be reached ({type(error).__name__}).")
-    if reason is not None:
-        _stop(reason)
+        import_module("api.telemetry")
+    except ImportError:
+        stop(
+            "BN_TELEMETRY_ENDPOINT needs two more packages: "
+            "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+        )
+
+
+@contextlib.contextmanager
+def _numbers_kept_together(workers: int) -> Iterator[None]:
+    """Let several processes write their numbers into one folder, which is gone afterwards."""
+    if workers == 1:
+        os.environ.pop(FOLDER, None)
+        yield
+        return
+    with TemporaryDirectory(prefix="bn-metrics-") as folder:
+        os.environ[FOLDER] = folder
+        yield
 
 
 @contextlib.contextmanager
@@ -394,11 +429,6 @@ def _said_in_a_sentence() -> Iterator[None]:
     try:
         yield
     except BackupError as error:
-        _stop(str(error))
+        stop(str(error))
     except OSError as error:
-        _stop(f"That file cannot be read or written ({type(error).__name__}).")
-
-
-def _stop(reason: str) -> NoReturn:
-    typer.echo(reason, err=True)
-    raise typer.Exit(2)
+        stop(f"That file cannot be read or written ({type(error).__name__}).")

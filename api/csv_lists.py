@@ -41,8 +41,13 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
 
 def prefers_csv(accept: str) -> bool:
     """Tell whether an `Accept` header wants CSV more than JSON (RFC 9110, section 12.5.1)."""
+    return prefers(CSV, accept)
+
+
+def prefers(media: str, accept: str) -> bool:
+    """Tell whether an `Accept` header wants some media type more than JSON."""
     ranges = [_media_range(part) for part in accept.split(",")]
-    return _wanted(CSV, ranges) > _wanted(_JSON, ranges)
+    return _wanted(media, ranges) > _wanted(_JSON, ranges)
 
 
 def _media_range(part: str) -> tuple[str, float]:

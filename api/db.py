@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlmodel import Session, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from api import metrics
 from api.crypto import KeyEncryptionKeys
 from api.keyring import ClinicKeys, Keyring
 from api.models import Clinic
@@ -135,6 +136,11 @@ class Transaction:
             self.know_zone(zone)
         if self._has_begun and self._is_postgresql:
             await self._session.run_sync(enter_on_postgresql, clinic_id)
+
+    async def enter_again(self, clinic: ClinicContext) -> None:
+        """Enter a clinic that another transaction was in, with all that was known of it there."""
+        await self.enter(clinic.id)
+        self._clinic = clinic
 
     async def enter_for_work(self, clinic_id: UUID) -> None:
         """Enter a clinic where nobody signed in, and so nobody has read its time zone yet."""
@@ -314,6 +320,17 @@ class Transaction:
         if self._session.new or self._session.dirty:
             await self._session.flush()
 
+    async def pause(self) -> None:
+        """Give the connection back until the next statement, and let go of what was read.
+
+        For a long look at many cases, so that others need not wait. Raises RuntimeError where
+        something is still to be written: that belongs into one transaction.
+        """
+        if self._session.new or self._session.dirty or self._last or self._endings:
+            raise RuntimeError("what is to be written cannot wait")
+        await self._session.commit()
+        self._has_begun = False
+
     @property
     def _is_postgresql(self) -> bool:
         bind: Any = self._session.bind
@@ -345,6 +362,7 @@ class Database:
         self.clock = clock
         self.keyring = Keyring(keys)
         self.engine = _engine(url, pool_size)
+        self.traced: Callable[[], AbstractContextManager[None]] = nullcontext
         self._session = WalledSession if walled else Session
         self._walled = walled
 
@@ -354,15 +372,17 @@ class Database:
         session = AsyncSession(
             self.engine, expire_on_commit=False, sync_session_class=self._session
         )
-        try:
-            tx = Transaction(session, self.clock(), self.keyring, request_id, walled=self._walled)
-            yield tx
-            await tx.end()
-            await session.commit()
-        except BaseException:
-            # also when whoever asked is gone: nothing may stop it halfway
-            await asyncio.shield(asyncio.create_task(session.close()))
-            raise
+        with self.traced():
+            try:
+                now = self.clock()
+                tx = Transaction(session, now, self.keyring, request_id, walled=self._walled)
+                yield tx
+                await tx.end()
+                await session.commit()
+            except BaseException:
+                # also when whoever asked is gone: nothing may stop it halfway
+                await asyncio.shield(asyncio.create_task(session.close()))
+                raise
         # the commit gave the connection back: nothing is left to wait for
         session.sync_session.close()
 
@@ -396,6 +416,7 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_immediately)
+        _count_connections(engine, 1)
         return engine
     settings = {
         "statement_timeout": str(STATEMENT_TIMEOUT),
@@ -422,7 +443,23 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         },
     )
     event.listen(engine.sync_engine, "checkin", leave)
+    _count_connections(engine, pool_size)
     return engine
+
+
+def _count_connections(engine: AsyncEngine, size: int) -> None:
+    """Keep the numbers of connections as they are, whatever became of single ones."""
+
+    def taken(*_: object) -> None:
+        metrics.connections_in_use.set(engine.pool.checkedout())  # type: ignore[attr-defined]
+
+    def given_back(*_: object) -> None:
+        # told just before
+        metrics.connections_in_use.set(engine.pool.checkedout() - 1)  # type: ignore[attr-defined]
+
+    metrics.connections.set(size)
+    event.listen(engine.sync_engine, "checkout", taken)
+    event.listen(engine.sync_engine, "checkin", given_back)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -8,10 +8,15 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
+from api import metrics
 from api.errors import failed, refuse_http
 from api.gate import Gate
+from api.logs import where
 
 LARGEST_BODY = 256 * 1024
+LARGEST_IMPORT = 256 * 1024 * 1024
+_IMPORTS = "/v1/imports"
+"""Where a body is read as it comes, line by line, and never held as a whole."""
 
 _POLICY_NAME = b"content-security-policy"
 _POLICY = b"default-src 'none'; frame-ancestors 'none'"
@@ -38,7 +43,7 @@ class Envelope:
             await self.app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send, self.gate)
-        with self.gate.answering():
+        with self.gate.answering(), metrics.in_progress.track_inprogress():
             try:
                 if exchange.announces_too_much():
                     await exchange.refuse_as_too_large()
@@ -59,16 +64,17 @@ class _Exchange:
         self._scope, self._receive, self._send, self._gate = scope, receive, send, gate
         self._began = perf_counter()
         self._received = 0
+        self._largest = LARGEST_IMPORT if scope["path"] == _IMPORTS else LARGEST_BODY
         self._status: int | None = None
 
     def announces_too_much(self) -> bool:
         length = Request(self._scope).headers.get("content-length", "0")
-        return length.isdecimal() and int(length) > LARGEST_BODY
+        return length.isdecimal() and int(length) > self._largest
 
     async def receive(self) -> Message:
         message = await self._receive()
         self._received += len(message.get("body", b""))
-        if self._received > LARGEST_BODY:
+        if self._received > self._largest:
             raise HTTPException(413)
         return message
 
@@ -88,19 +94,32 @@ class _Exchange:
 
     async def fail(self, error: Exception) -> None:
         if self._status is not None:
-            log.error("answer_cut_off", kind=type(error).__name__)
+            log.error(
+                "answer_cut_off",
+                request_id=self.request_id,
+                kind=type(error).__name__,
+                where=where(error),
+            )
             return
         answer = await failed(Request(self._scope), error)
         await answer(self._scope, self._receive, self.send)
 
     def write_down(self) -> None:
+        method = metrics.word_for(self._scope["method"])
+        # the template, never the path: a path may hold an id, or anything
+        route = getattr(self._scope.get("route"), "path", None)
+        status = self._status or 500
+        signed_in = "signed_in" in self._scope["state"]
+        seconds = perf_counter() - self._began
+        metrics.count_request(method, route, status, seconds, signed_in=signed_in)
         log.info(
             "request",
             request_id=self.request_id,
-            method=self._scope["method"],
-            route=getattr(self._scope.get("route"), "path", None),
-            status=self._status or 500,
-            milliseconds=round((perf_counter() - self._began) * 1000, 1),
+            method=method,
+            route=route,
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+            signed_in=signed_in,
         )
 
     def _headers(self) -> list[tuple[bytes, bytes]]:

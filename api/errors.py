@@ -1,20 +1,21 @@
 """The refusals, and the one place where they become problem documents (RFC 9457)."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
 from limits.errors import StorageError
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from api.domain.values import Output
+from api.logs import where
 
 PROBLEM = "application/problem+json"
 TYPE = "urn:boundary-notes:"
@@ -34,7 +35,10 @@ class Problem(Output):
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
-    type: str
+    type: str = Field(
+        description="`urn:boundary-notes:` and a code; `GET /problems/{code}` says what it means "
+        "and what to do."
+    )
     title: str
     status: int
     detail: str
@@ -43,11 +47,15 @@ class Problem(Output):
 
 
 class Refusal(Exception):
-    """A request that is not carried out. `detail` is a sentence a clinician can read."""
+    """A request that is not carried out; `detail` says why, in a sentence a clinician can read."""
 
+    # each code has a page, made of the docstring, of what to do, and of an example
     status = 400
-    code = "bad-request"
-    title = "Bad request"
+    code = "refused"
+    title = "Refused"
+    remedy = "Look at `detail` and at the status."
+    example: ClassVar[tuple[Any, ...]] = ("This request was refused.",)
+    """What an example is made with."""
 
     def __init__(self, detail: str, *, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -60,6 +68,11 @@ class Unauthorized(Refusal):
     """Nobody is signed in with this token, whatever the reason: one body for all."""
 
     status, code, title = 401, "unauthorized", "Not signed in"
+    remedy = (
+        "Sign in again at `POST /v1/auth/token`; software does so with its client id and secret. "
+        "A token is valid for at most ten minutes."
+    )
+    example = ()
 
     def __init__(self, detail: str = "This token is not known or no longer valid.") -> None:
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
@@ -69,12 +82,22 @@ class Forbidden(Refusal):
     """The caller may know of this, but may not do it."""
 
     status, code, title = 403, "forbidden", "Not allowed"
+    remedy = (
+        "`detail` says why. Sending it again changes nothing: ask somebody who may, or for "
+        "software the clinic's admin for the scope."
+    )
+    example: ClassVar[tuple[Any, ...]] = ("The role admin does not do this.",)
 
 
 class SignInAgain(Forbidden):
     """What is asked for needs a recent sign-in (step-up, RFC 9470)."""
 
     code, title = "sign-in-again", "Recent sign-in needed"
+    remedy = (
+        "Let the person sign in anew with password and second factor at `POST /v1/auth/token`, "
+        "and send the request again with the new token. A refreshed token is not enough."
+    )
+    example = ()
 
     def __init__(self) -> None:
         super().__init__("Sign in again first: this needs a sign-in of the last 15 minutes.")
@@ -84,6 +107,11 @@ class NotFound(Refusal):
     """There is no such record, or none that the caller may know of: the same body."""
 
     status, code, title = 404, "not-found", "Not found"
+    remedy = (
+        "Check the id and the path. Both answers are the same on purpose: whether a record exists "
+        "is known only to those who may read it."
+    )
+    example = ()
 
     def __init__(self, detail: str = "There is no such record here.") -> None:
         super().__init__(detail)
@@ -93,12 +121,22 @@ class Conflict(Refusal):
     """The record's present state does not allow it."""
 
     status, code, title = 409, "conflict", "Conflict"
+    remedy = (
+        "`detail` says what stands in the way. Read the record again, and decide anew. Where the "
+        "same request is being carried out just now, wait as `Retry-After` says."
+    )
+    example = ("This case was voided; nothing more is written to it.",)
 
 
 class Stale(Refusal):
     """Somebody changed the record since the caller read it."""
 
     status, code, title = 412, "stale", "Changed meanwhile"
+    remedy = (
+        "Read the record again, look at what changed, and send the change with the new ETag in "
+        "`If-Match`. Never send it blindly: somebody's words would be lost."
+    )
+    example = ()
 
     def __init__(self) -> None:
         super().__init__("This record was changed since you read it. Read it again first.")
@@ -108,12 +146,25 @@ class UnsupportedMediaType(Refusal):
     """The body is not of a kind this operation reads."""
 
     status, code, title = 415, "unsupported-media-type", "Unsupported media type"
+    remedy = (
+        "Send JSON with `Content-Type: application/json`; to `POST /v1/auth/token` a form with "
+        "`Content-Type: application/x-www-form-urlencoded`."
+    )
+    example = ("Send JSON, with Content-Type: application/json.",)
 
 
 class Invalid(Refusal):
-    """A field does not make sense. `pointer` names it, as in `/details/kind`."""
+    """A field, a parameter or the whole body does not make sense, or is not known here.
+
+    `pointer` names the place, as in `/details/kind`.
+    """
 
     status, code, title = 422, "invalid", "Invalid request"
+    remedy = (
+        "`errors` names each field and says what is wrong with it; what was sent is never "
+        "repeated. A field that is not known points at its parent. Put it right, and send it again."
+    )
+    example = ("/details/kind", "This is not one of the known words.")
 
     def __init__(self, pointer: str, message: str) -> None:
         super().__init__("Some of what was sent cannot be accepted.")
@@ -124,15 +175,19 @@ class PreconditionRequired(Refusal):
     """A change without saying which version is changed."""
 
     status, code, title = 428, "precondition-required", "Precondition required"
+    remedy = "Read the record, and send its `ETag` as `If-Match` with the change."
+    example = ()
 
     def __init__(self) -> None:
         super().__init__("Send If-Match with the ETag of the version you read.")
 
 
 class TooMany(Refusal):
-    """Too much was tried from here. `seconds`: when to try again."""
+    """Too many attempts to sign in failed, or software asked too much in a minute."""
 
     status, code, title = 429, "too-many-requests", "Too many requests"
+    remedy = "Wait as many seconds as `Retry-After` says. Software paces itself below the limit."
+    example = (42,)
 
     def __init__(self, seconds: int) -> None:
         super().__init__(
@@ -149,18 +204,78 @@ class Unavailable(Refusal):
     """
 
     status, code, title = 503, "unavailable", "Unavailable"
+    remedy = (
+        "Send it again after the seconds in `Retry-After`. A POST with an `Idempotency-Key` is "
+        "carried out once, however often it is sent."
+    )
+    example = ()
 
     def __init__(self) -> None:
         super().__init__("The records cannot be reached just now. Try again in a moment.")
         self.headers = {"Retry-After": "2"}
 
 
-_BY_STATUS = {
-    400: ("bad-request", "Bad request", "This request cannot be read."),
-    404: ("not-found", "Not found", "There is no such path here."),
-    405: ("method-not-allowed", "Method not allowed", "This path does not answer that method."),
-    413: ("too-large", "Too large", "A request body is at most 256 KiB."),
+class BadRequest(Refusal):
+    """The request cannot be read at all."""
+
+    status, code, title = 400, "bad-request", "Bad request"
+    remedy = "Check how the program writes its requests."
+    example = ()
+
+    def __init__(self) -> None:
+        super().__init__("This request cannot be read.")
+
+
+class MethodNotAllowed(Refusal):
+    """The path is known, but not with this method."""
+
+    status, code, title = 405, "method-not-allowed", "Method not allowed"
+    remedy = "`Allow` lists the methods that the path answers."
+    example = ()
+
+    def __init__(self) -> None:
+        super().__init__("This path does not answer that method.")
+
+
+class TooLarge(Refusal):
+    """The body is larger than any body may be."""
+
+    status, code, title = 413, "too-large", "Too large"
+    remedy = "Send less at once."
+    example = ()
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A request body is at most 256 KiB, and an import at most 256 MiB and 500,000 lines."
+        )
+
+
+class Failed(Refusal):
+    """A mistake of this program. Its log tells which, under the `request_id`."""
+
+    status, code, title = 500, "internal", "Something went wrong"
+    remedy = "Report the `request_id` to whoever runs this server."
+    example = ()
+
+    def __init__(self) -> None:
+        super().__init__("This was our mistake. Nothing was kept.")
+
+
+_BY_STATUS: dict[int, Callable[[], Refusal]] = {
+    400: BadRequest,
+    404: lambda: NotFound("There is no such path here."),
+    405: MethodNotAllowed,
+    413: TooLarge,
 }
+"""What is said where the framework refuses."""
+
+
+def every_refusal() -> dict[str, type[Refusal]]:
+    """Give each kind of refusal by its code."""
+    kinds = [Refusal]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return {kind.code: kind for kind in kinds}
 
 
 Witness = Callable[[Request, "Refusal"], Awaitable[None]]
@@ -188,51 +303,39 @@ def add_error_handlers(app: FastAPI, witness: Witness) -> None:
     app.add_exception_handler(ResponseValidationError, failed)
 
 
-def problem(
-    request: Request,
-    status: int,
-    code: str,
-    title: str,
-    detail: str,
-    *,
-    errors: list[FieldError] | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    """Build a problem document."""
+def body_of(refusal: Refusal, request_id: str) -> dict[str, Any]:
+    """Write a refusal as a problem document."""
     body: dict[str, Any] = {
-        "type": TYPE + code,
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "request_id": getattr(request.state, "request_id", ""),
+        "type": TYPE + refusal.code,
+        "title": refusal.title,
+        "status": refusal.status,
+        "detail": refusal.detail,
+        "request_id": request_id,
     }
-    if errors is not None:
-        body["errors"] = [error.model_dump() for error in errors]
-    return JSONResponse(body, status, headers, media_type=PROBLEM)
+    if refusal.errors is not None:
+        body["errors"] = [error.model_dump() for error in refusal.errors]
+    return body
 
 
-def _refuse(request: Request, error: Refusal) -> Response:
-    return problem(
-        request,
-        error.status,
-        error.code,
-        error.title,
-        error.detail,
-        errors=error.errors,
-        headers=error.headers,
-    )
+def _refuse(request: Request, refusal: Refusal) -> Response:
+    body = body_of(refusal, _request_id(request))
+    return JSONResponse(body, refusal.status, refusal.headers, media_type=PROBLEM)
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request.state, "request_id", ""))
 
 
 async def refuse_http(request: Request, error: Exception) -> Response:
     """Answer a refusal of the framework's own: an unknown path, too large a body."""
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
-    code, title, detail = _BY_STATUS.get(
-        error.status_code, ("refused", "Refused", "This request was refused.")
-    )
-    headers = dict(error.headers or {})
+    known = _BY_STATUS.get(error.status_code)
+    refusal = Refusal("This request was refused.") if known is None else known()
+    refusal.status = error.status_code
+    refusal.headers = dict(error.headers or {})
     if error.status_code == 405:
-        headers["Allow"] = ", ".join(_methods(request))
-    return problem(request, error.status_code, code, title, detail, headers=headers)
+        refusal.headers["Allow"] = ", ".join(_methods(request))
+    return _refuse(request, refusal)
 
 
 def _methods(request: Request) -> list[str]:
@@ -249,14 +352,9 @@ def _methods(request: Request) -> list[str]:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    return problem(
-        request,
-        Invalid.status,
-        Invalid.code,
-        Invalid.title,
-        "Some of what was sent cannot be accepted.",
-        errors=[_field_error(each) for each in error.errors()],
-    )
+    refusal = Invalid("", "")
+    refusal.errors = [field_error(each) for each in error.errors()]
+    return _refuse(request, refusal)
 
 
 async def database_failed(request: Request, error: Exception) -> Response:
@@ -265,18 +363,23 @@ async def database_failed(request: Request, error: Exception) -> Response:
     if isinstance(error, PoolTimeout | OSError | StorageError) or (
         isinstance(error, DBAPIError) and not isinstance(error, IntegrityError | DataError)
     ):
-        log.warning("database_unavailable", kind=type(error).__name__)
+        log.warning(
+            "database_unavailable", request_id=_request_id(request), kind=type(error).__name__
+        )
         return _refuse(request, Unavailable())
     return await failed(request, error)
 
 
 async def failed(request: Request, error: Exception) -> Response:
     """Answer a mistake of ours, and log no more of it than its type."""
-    # the type only: a message may carry a client's words
-    log.error("request_failed", kind=type(error).__name__)
-    return problem(
-        request, 500, "internal", "Something went wrong", "This was our mistake. Nothing was kept."
+    # the type and the place only: a message may carry a client's words
+    log.error(
+        "request_failed",
+        request_id=_request_id(request),
+        kind=type(error).__name__,
+        where=where(error),
     )
+    return _refuse(request, Failed())
 
 
 _MESSAGES = {
@@ -315,7 +418,8 @@ _MESSAGES = {
 _TAGS = {"union_tag_not_found", "union_tag_invalid"}
 
 
-def _field_error(error: dict[str, Any]) -> FieldError:
+def field_error(error: dict[str, Any]) -> FieldError:
+    """Say what is wrong with a field, by one of pydantic's errors, and repeat nothing of it."""
     kind = error["type"]
     if kind == "value_error":
         # our own validators' sentences, which never quote the value

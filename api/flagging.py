@@ -1,50 +1,30 @@
 """Keeps a case's flags true: gather its facts, ask the rules, move its flags."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from sqlalchemy import ColumnElement
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 from uuid_utils.compat import uuid7
 
+from api.case_files import CaseFile, open_file, with_one_more
 from api.db import Transaction
-from api.domain.details import DETAILS
-from api.domain.facts import ConsultationFact, Facts, FlagFact, IncidentFact, PromiseFact
+from api.domain.facts import FlagFact
 from api.domain.findings import Finding
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.rulebook import GRAVE, RULEBOOK_VERSION
 from api.domain.rules import evaluate
-from api.domain.thresholds import Thresholds
 from api.journal import Happening, record
-from api.models import Case, Clinic, Consultation, Flag, Incident, Promise
-from api.prepared import Prepared
-from api.vocabulary import (
-    Audience,
-    FlagStatus,
-    IncidentStatus,
-    Severity,
-    severity_rank,
-)
+from api.models import Case, Consultation, Flag, Incident, MonitoredFinding, Promise
+from api.vocabulary import Audience, FlagStatus, Severity, severity_rank
 
 MANUAL = "manual"
 """The `rule` of a flag that a person raised by hand; no rule ever touches it."""
 
 BATCH = 100
 _MOST_ROUNDS = 5
-
-
-@dataclass(slots=True)
-class _CaseFile:
-    """A case with its facts and its flags, all that a run of the rules needs."""
-
-    case: Case
-    facts: Facts
-    flags: list[Flag]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +45,36 @@ async def reconcile_flags(tx: Transaction, case: Case, *, actor_id: UUID) -> lis
     The caller holds the lock on the case, and the case was caught up before the write.
     """
     await tx.flush()
-    file = await _open_file(tx, case)
+    file = await open_file(tx, case)
     return _settle(tx, file, _Run(tx.now, actor_id))
+
+
+class WritesInARow:
+    """Several writes to one case in one transaction: the rules run after each, and read once.
+
+    So the flags are those of the same writes in as many transactions. The caller holds the lock on
+    the case, which was caught up before; the rows need not be written yet.
+    """
+
+    def __init__(self, file: CaseFile) -> None:
+        self._file = file
+
+    @classmethod
+    async def on(cls, tx: Transaction, case: Case) -> "WritesInARow":
+        """Read what is known of a case."""
+        return cls(await open_file(tx, case))
+
+    def add(
+        self, tx: Transaction, row: Incident | Promise | Consultation, *, actor_id: UUID
+    ) -> list[Flag]:
+        """Run the rules with one record more; give the flags that this opened."""
+        file = self._file
+        if file.case.voided_at is not None or getattr(row, "voided_at", None) is not None:
+            return []
+        file.facts = with_one_more(file.facts, row)
+        before = len(file.flags)
+        _settle(tx, file, _Run(tx.now, actor_id))
+        return file.flags[before:]
 
 
 async def catch_up(tx: Transaction, case: Case) -> None:
@@ -76,7 +84,7 @@ async def catch_up(tx: Transaction, case: Case) -> None:
     """
     if not _is_due(case, tx.now):
         return
-    file = await _open_file(tx, case)
+    file = await open_file(tx, case)
     while case.recheck_at is not None and case.recheck_at <= tx.now:
         step = case.recheck_at
         _settle(tx, file, _Run(step, None))
@@ -115,59 +123,164 @@ async def catch_up_batch(
     return len(cases)
 
 
+async def ask_every_rule_again(tx: Transaction) -> None:
+    """Make every case due: whoever reads its flags next runs its rules first."""
+    await tx.exec(
+        update(Case)
+        .where(
+            col(Case.clinic_id) == tx.clinic.id,
+            col(Case.voided_at).is_(None),
+            col(Case.purged_at).is_(None),
+        )
+        .values(recheck_at=tx.now)
+    )
+
+
+async def count_no_longer(tx: Transaction, rules: Collection[str]) -> None:
+    """End all that is counted for rules that raise flags again; every case was made due before.
+
+    That waited for whoever was writing to a case, so nothing begins to count behind its back.
+    """
+    await tx.exec(
+        update(MonitoredFinding)
+        .where(
+            col(MonitoredFinding.clinic_id) == tx.clinic.id,
+            col(MonitoredFinding.rule).in_(rules),
+            col(MonitoredFinding.ended_at).is_(None),
+        )
+        .values(ended_at=tx.now, updated_at=tx.now)
+    )
+
+
 def _is_due(case: Case, now: datetime) -> bool:
     return case.recheck_at is not None and case.recheck_at <= now
 
 
-def _settle(tx: Transaction, file: _CaseFile, run: _Run) -> list[Flag]:
+def _settle(tx: Transaction, file: CaseFile, run: _Run) -> list[Flag]:
+    """Move a case's flags, and write what was moved; give what was opened or got worse."""
+    moves = _move(file, run)
+    for row in (*moves.opened, *moves.counted):
+        row.created_at = row.updated_at = tx.now
+        tx.add(row)
+    for flag, happening in moves.told:
+        flag.version += 1
+        flag.updated_at = tx.now
+        record_flag(tx, flag, happening, actor_id=run.actor_id)
+    return moves.worse
+
+
+@dataclass(slots=True)
+class _Moves:
+    """What a run of the rules has moved: new flags, what is only counted, and what to tell."""
+
+    opened: list[Flag] = field(default_factory=list)
+    counted: list[MonitoredFinding] = field(default_factory=list)
+    told: list[tuple[Flag, Happening]] = field(default_factory=list)
+
+    @property
+    def worse(self) -> list[Flag]:
+        """The flags that were opened or got worse."""
+        graver = {Happening.flag_opened, Happening.flag_escalated}
+        return list({flag.id: flag for flag, told in self.told if told in graver}.values())
+
+
+def move_on_paper(file: CaseFile, at: datetime) -> None:
+    """Move the flags of a copied file as time would at an instant; nothing is written."""
+    _move(file, _Run(at, None))
+
+
+def _move(file: CaseFile, run: _Run) -> _Moves:
     """Evaluate and move flags until nothing moves: a flag may itself be a fact for a rule."""
-    raised: dict[UUID, Flag] = {}
+    moves = _Moves()
     grave = _grave_flags(file)
     for _ in range(_MOST_ROUNDS):
         evaluation = evaluate(replace(file.facts, flags=grave), run.at)
-        raised |= {flag.id: flag for flag in _move_flags(tx, file, evaluation.findings, run)}
+        _move_flags(file, evaluation.findings, run, moves)
         before, grave = grave, _grave_flags(file)
         if grave == before:
             break
+    if file.monitored_rules or file.monitored:
+        moves.counted = _count(file, evaluation.findings, run)
     file.case.recheck_at = None if file.case.voided_at else evaluation.next_change
-    return list(raised.values())
+    return moves
 
 
-def _move_flags(
-    tx: Transaction, file: _CaseFile, findings: Sequence[Finding], run: _Run
-) -> list[Flag]:
-    """Let the flags follow the findings; give those that were opened or got worse."""
-    unresolved = {
+def _move_flags(file: CaseFile, findings: Sequence[Finding], run: _Run, moves: _Moves) -> None:
+    """Let the flags follow the findings.
+
+    A rule that is only monitored opens none; one that was open before goes on to follow, until a
+    person resolves it.
+    """
+    unresolved, resolved = _unresolved(file), _last_resolved(file)
+    for found in findings:
+        key = _key(found)
+        if key in unresolved:
+            flag = unresolved.pop(key)
+            happening = _follow(flag, found, run)
+        elif _was_resolved(found, resolved.get(key)) or found.rule in file.monitored_rules:
+            continue
+        else:
+            flag = _new_flag(file.case, found, run)
+            file.flags.append(flag)
+            moves.opened.append(flag)
+            happening = Happening.flag_opened
+        if happening is not None:
+            moves.told.append((flag, happening))
+    for flag in unresolved.values():
+        if (happening := _let_go(flag)) is not None:
+            moves.told.append((flag, happening))
+
+
+def _count(file: CaseFile, findings: Sequence[Finding], run: _Run) -> list[MonitoredFinding]:
+    """Let what is only counted follow the findings; give what began to count.
+
+    A finding counts once while it stands, and again after its end where a flag would have come
+    back: with evidence it did not have, or graver. It does not count where a flag speaks for it.
+    """
+    standing = {(row.rule, row.restricted): row for row in file.monitored if not row.ended_at}
+    ended = {(row.rule, row.restricted): row for row in file.monitored if row.ended_at}
+    flagged, resolved = _unresolved(file), _last_resolved(file)
+    began = []
+    for found in findings:
+        key = _key(found)
+        if (
+            found.rule not in file.monitored_rules
+            or key in flagged
+            or _was_resolved(found, resolved.get(key))
+        ):
+            continue
+        row = standing.pop(key, None)
+        if row is None and _was_resolved(found, ended.get(key)):
+            row = ended[key]
+        if row is None:
+            began.append(_new_count(file.case, found, run))
+        else:
+            row.severity = max(row.severity, found.severity, key=severity_rank)
+            row.evidence, row.ended_at = _evidence(found), None
+    for row in standing.values():
+        row.ended_at = run.at
+    file.monitored += began
+    return began
+
+
+def _key(found: Finding) -> tuple[str, bool]:
+    return str(found.rule), found.restricted
+
+
+def _unresolved(file: CaseFile) -> dict[tuple[str, bool], Flag]:
+    return {
         (flag.rule, flag.restricted): flag
         for flag in file.flags
         if is_unresolved(flag.status) and flag.rule != MANUAL
     }
-    resolved: dict[tuple[str, bool], Flag] = {}
+
+
+def _last_resolved(file: CaseFile) -> dict[tuple[str, bool], Flag]:
+    last: dict[tuple[str, bool], Flag] = {}
     for flag in file.flags:
         if flag.status == FlagStatus.resolved:
-            resolved[flag.rule, flag.restricted] = _later(
-                resolved.get((flag.rule, flag.restricted)), flag
-            )
-    worse = []
-    for found in findings:
-        key = (str(found.rule), found.restricted)
-        if key in unresolved:
-            flag = unresolved.pop(key)
-            happening = _follow(flag, found, run)
-        elif _was_resolved(found, resolved.get(key)):
-            continue
-        else:
-            flag = _new_flag(tx, file.case, found, run)
-            file.flags.append(flag)
-            happening = Happening.flag_opened
-        if happening is not None:
-            _tell(tx, flag, happening, run)
-            if happening in {Happening.flag_opened, Happening.flag_escalated}:
-                worse.append(flag)
-    for flag in unresolved.values():
-        if (happening := _let_go(flag)) is not None:
-            _tell(tx, flag, happening, run)
-    return worse
+            last[flag.rule, flag.restricted] = _later(last.get((flag.rule, flag.restricted)), flag)
+    return last
 
 
 def _follow(flag: Flag, found: Finding, run: _Run) -> Happening | None:
@@ -204,8 +317,8 @@ def _let_go(flag: Flag) -> Happening | None:
     return None
 
 
-def _was_resolved(found: Finding, last: Flag | None) -> bool:
-    """Tell whether a person has already settled this very finding."""
+def _was_resolved(found: Finding, last: Flag | MonitoredFinding | None) -> bool:
+    """Tell whether this very finding was there before: a person settled it, or it was counted."""
     return (
         last is not None
         and severity_rank(found.severity) <= severity_rank(last.severity)
@@ -213,12 +326,12 @@ def _was_resolved(found: Finding, last: Flag | None) -> bool:
     )
 
 
-def _new_flag(tx: Transaction, case: Case, found: Finding, run: _Run) -> Flag:
-    flag = Flag(
+def _new_flag(case: Case, found: Finding, run: _Run) -> Flag:
+    return Flag(
         id=uuid7(),
-        clinic_id=tx.clinic.id,
-        created_at=tx.now,
-        updated_at=tx.now,
+        clinic_id=case.clinic_id,
+        created_at=run.at,
+        updated_at=run.at,
         version=0,
         case_id=case.id,
         rule=str(found.rule),
@@ -232,14 +345,21 @@ def _new_flag(tx: Transaction, case: Case, found: Finding, run: _Run) -> Flag:
         due_at=due_by(found.severity, run.at),
         rule_version=RULEBOOK_VERSION,
     )
-    tx.add(flag)
-    return flag
 
 
-def _tell(tx: Transaction, flag: Flag, happening: Happening, run: _Run) -> None:
-    flag.version += 1
-    flag.updated_at = tx.now
-    record_flag(tx, flag, happening, actor_id=run.actor_id)
+def _new_count(case: Case, found: Finding, run: _Run) -> MonitoredFinding:
+    return MonitoredFinding(
+        id=uuid7(),
+        clinic_id=case.clinic_id,
+        created_at=run.at,
+        updated_at=run.at,
+        case_id=case.id,
+        rule=str(found.rule),
+        severity=found.severity,
+        restricted=found.restricted,
+        evidence=_evidence(found),
+        effective_at=run.at,
+    )
 
 
 def record_flag(
@@ -273,112 +393,10 @@ def _later(one: Flag | None, other: Flag) -> Flag:
     return max(one, other, key=lambda flag: (flag.resolved_at, flag.id))
 
 
-def _grave_flags(file: _CaseFile) -> tuple[FlagFact, ...]:
+def _grave_flags(file: CaseFile) -> tuple[FlagFact, ...]:
     """Give the unresolved flags that are themselves a fact for a rule: the grave ones."""
     return tuple(
         FlagFact(flag.id, flag.severity, flag.status, flag.effective_at, flag.restricted)
         for flag in file.flags
         if flag.severity in GRAVE and is_unresolved(flag.status)
     )
-
-
-_CASE: Any = sa.bindparam("case")
-
-# Built once: every write runs them, and building a statement costs more than running it. Like
-# every statement they are confined to the clinic by the transaction.
-_CLINIC_AND_CONSULTATIONS = Prepared(
-    sa.select(
-        col(Clinic.time_zone),
-        col(Clinic.thresholds),
-        col(Consultation.kind),
-        col(Consultation.status),
-        col(Consultation.requested_at),
-        col(Consultation.completed_at),
-        col(Consultation.response),
-        col(Consultation.incident_ids),
-    )
-    .select_from(Clinic)
-    .outerjoin(
-        Consultation,
-        col(Consultation.case_id) == _CASE,
-    )
-)
-_INCIDENTS = Prepared(
-    sa.select(
-        col(Incident.id),
-        col(Incident.occurred_on),
-        col(Incident.date_precision),
-        col(Incident.initiator),
-        col(Incident.reported_by),
-        col(Incident.client_impact),
-        col(Incident.rationale).is_not(None),
-        col(Incident.sealed_detail).is_not(None),
-        col(Incident.status),
-        col(Incident.determination),
-        col(Incident.restricted),
-        col(Incident.details),
-    )
-    .where(
-        col(Incident.case_id) == _CASE,
-        col(Incident.voided_at).is_(None),
-    )
-    .order_by(col(Incident.id))
-)
-_PROMISES = Prepared(
-    sa.select(
-        col(Promise.id),
-        col(Promise.kind),
-        col(Promise.scope),
-        col(Promise.keepable),
-        col(Promise.significance),
-        col(Promise.state),
-        col(Promise.made_on),
-        col(Promise.due_on),
-        col(Promise.open_ended),
-        col(Promise.discussed_with_client),
-        col(Promise.client_impact),
-        col(Promise.reported_by),
-    )
-    .where(
-        col(Promise.case_id) == _CASE,
-        col(Promise.voided_at).is_(None),
-    )
-    .order_by(col(Promise.id))
-)
-_FLAGS = (
-    select(Flag)
-    .where(col(Flag.case_id) == _CASE, col(Flag.status) != FlagStatus.withdrawn)
-    .order_by(col(Flag.id))
-)
-
-
-async def _open_file(tx: Transaction, case: Case) -> _CaseFile:
-    here = {"case": case.id}
-    # the thresholds anew, under the case's lock: they may have changed since the request began
-    rows = (await tx.exec(_CLINIC_AND_CONSULTATIONS, params=here)).all()
-    time_zone, thresholds = rows[0][:2]
-    facts = Facts(case.status, ZoneInfo(time_zone), Thresholds(**thresholds))
-    if case.voided_at is None:
-        incidents = await tx.exec(_INCIDENTS, params=here)
-        promises = await tx.exec(_PROMISES, params=here)
-        facts = replace(
-            facts,
-            incidents=tuple(_incident_fact(*row) for row in incidents),
-            promises=tuple(PromiseFact(*row) for row in promises),
-            consultations=tuple(
-                _consultation_fact(*consulted) for _, _, *consulted in rows if consulted[0]
-            ),
-        )
-    return _CaseFile(case, facts, list(await tx.exec(_FLAGS, params=here)))
-
-
-def _incident_fact(*row: Any) -> IncidentFact:
-    known, (status, determination, restricted, details) = row[:8], row[8:]
-    standing_review = determination if status == IncidentStatus.reviewed else None
-    rest = (standing_review, restricted, DETAILS.validate_python(details))
-    return IncidentFact(*(known + rest))
-
-
-def _consultation_fact(*row: Any) -> ConsultationFact:
-    fields = (*row[:-1], frozenset(map(UUID, row[-1])))
-    return ConsultationFact(*fields)

@@ -1,6 +1,7 @@
 """Who is asking: the session of a token, read anew on each request."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy import and_, bindparam
 from sqlmodel import col
 
-from api.db import Tx
+from api.db import Transaction, Tx
 from api.domain.permissions import Actor
 from api.errors import Forbidden, SignInAgain, Unauthorized
 from api.models import Clinic, ServiceAccount, SignIn, User
@@ -64,7 +65,7 @@ _WHICH_SOFTWARE = Prepared(
 )
 
 
-async def _signed_in(
+async def signed_in(
     request: Request, tx: Tx, token: Annotated[str | None, Depends(bearer)]
 ) -> Actor:
     """Read session, user and clinic anew, so that any change to them acts at once."""
@@ -89,21 +90,49 @@ async def _signed_in(
         raise Unauthorized
     tx.know_zone(ZoneInfo(time_zone), watched)
     request.state.signed_in = (tx.clinic, actor)
-    if must_enrol and request.scope["route"].path not in _OPEN_BEFORE_ENROLMENT:
+    if must_enrol and request.scope["route"].path not in OPEN_BEFORE_ENROLMENT:
         raise Forbidden("This clinic asks for a second factor: enrol at /v1/me/totp first.")
     # every operation passes here, so none can forget it
     await only_once(request, tx, actor.id)
     return actor
 
 
+_WHAT_IT_MAY_NOW = (
+    sa.select(col(ServiceAccount.scopes))
+    .join(SignIn, col(SignIn.account_id) == ServiceAccount.id)
+    .where(
+        col(SignIn.id) == bindparam("session"),
+        col(ServiceAccount.id) == bindparam("account"),
+        col(SignIn.revoked_at).is_(None),
+        col(ServiceAccount.is_active).is_(True),
+    )
+)
+
+
+async def software_now(tx: Transaction, me: Actor) -> Actor:
+    """Read anew what software may, in the midst of a long request that began with a good token.
+
+    Raises 401 where it was signed out or switched off since.
+    """
+    asked = {"session": me.session_id, "account": me.id}
+    scopes = (await tx.exec(_WHAT_IT_MAY_NOW, asked)).first()
+    if scopes is None:
+        raise Unauthorized
+    return replace(me, scopes=_known(scopes))
+
+
 def _software(claims: Claims, scopes: Collection[str]) -> Actor:
-    known = frozenset(scope for scope in Scope if str(scope) in scopes)
-    return Actor(claims.user_id, Role.service, claims.session_id, scopes=known)
+    return Actor(claims.user_id, Role.service, claims.session_id, scopes=_known(scopes))
 
 
-Me = Annotated[Actor, Depends(_signed_in)]
+def _known(scopes: Collection[str]) -> frozenset[Scope]:
+    return frozenset(scope for scope in Scope if str(scope) in scopes)
 
-_OPEN_BEFORE_ENROLMENT = {"/v1/me", "/v1/me/totp", "/v1/me/totp/confirm", "/v1/auth/revoke"}
+
+Me = Annotated[Actor, Depends(signed_in)]
+
+OPEN_BEFORE_ENROLMENT = {"/v1/me", "/v1/me/totp", "/v1/me/totp/confirm", "/v1/auth/revoke"}
+"""What somebody may do before they have enrolled the second factor that their clinic asks for."""
 
 RECENT = timedelta(minutes=15)
 """How long ago a sign-in may be for what needs a recent one."""

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
+from api import metrics
 from api.db import Transaction
 from api.models import JournalEntry
 from api.outbox import owe
@@ -204,3 +205,4 @@ _TABLE = SQLModel.metadata.tables[JournalEntry.__tablename__]
 
 async def _append(tx: Transaction, entries: list[dict[str, Any]]) -> None:
     await tx.insert(_TABLE, entries)
+    metrics.entries.inc(len(entries))

@@ -1,12 +1,13 @@
 """Builds the application; nothing imports this room."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -15,8 +16,9 @@ from fastapi_offline import FastAPIOffline
 
 from api.access import journal_refusal
 from api.db import Clock, Database, utc_now
+from api.documents import DESCRIPTION, REFUSALS, document
 from api.envelope import Envelope
-from api.errors import PROBLEM, Problem, add_error_handlers
+from api.errors import add_error_handlers
 from api.events_told import told
 from api.gate import Gate
 from api.logs import configure_logs
@@ -35,17 +37,24 @@ from api.routes import (
     flagged_cases,
     flags,
     health,
+    imports,
     incidents,
     journal,
     keys,
     legal_holds,
+    metrics,
     notes,
+    patterns,
+    problems,
     promises,
     recusals,
+    redoc,
     reset,
+    rule_modes,
     seals,
     service_accounts,
     sessions,
+    summary,
     supervisions,
     totp,
     users,
@@ -57,25 +66,17 @@ from api.settings import Settings
 from api.throttle import Throttle
 from api.tokens import AccessTokens, Passwords
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent.parent
-
-DESCRIPTION = """
-Case notes for clinicians who keep the frame of psychotherapy.
-
-Clinicians record cases, boundary incidents, promises and requests for consultation. Rules raise
-flags that say "please look"; supervisors work through the queue of flagged cases. Feelings for a
-therapist are how therapy works, and are never a flag.
-"""
-
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    statuses: {"model": Problem, "description": "A problem document (RFC 9457)."}
-    for statuses in ("4XX", "5XX")
-}
 
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     """Build the application on one database, with one clock."""
     gate = Gate(settings.drain_seconds)
+    traces = _traces(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -85,21 +86,34 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         gate.close_at_sigterm()
         yield
         await app.state.database.dispose()
+        if traces is not None:
+            await asyncio.to_thread(traces.shutdown)
 
     app = FastAPIOffline(
         title="Boundary Notes",
-        version="0.1.0",
+        version=VERSION,
+        redoc_url=None,  # ours below; its own asks for a picture from elsewhere
+        swagger_ui_parameters={"defaultModelsExpandDepth": 0},
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
         responses=REFUSALS,
         # logs of the framework would carry the text of exceptions: clients' words
-        telemetry={"logs": False, "tracing": False, "metrics": False},
+        telemetry={
+            "logs": False,
+            "metrics": False,
+            "auto_configure": False,
+            "operation_spans": False,
+            "tracing": traces is not None,
+            "tracer_provider": traces,
+        },
         generate_unique_id_function=lambda route: route.name,
         webhooks=told,
     )
     furnish(app, settings, clock)
     app.state.gate = gate
+    if traces is not None:
+        _trace_transactions(app.state.database, traces)
     add_error_handlers(app, journal_refusal)
     app.add_exception_handler(DoneBefore, show_again)
     app.add_middleware(Envelope, gate=gate)
@@ -110,15 +124,18 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         promises,
         flags,
         flagged_cases,
+        summary,
         consultations,
         notes,
         auth,
         users,
         clinic,
+        rule_modes,
         supervisions,
         recusals,
         covers,
         break_glass,
+        patterns,
         journal,
         exports,
         legal_holds,
@@ -128,34 +145,16 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         service_accounts,
         webhooks,
         seals,
+        imports,
         keys,
+        problems,
         health,
+        metrics,
+        redoc,
     ):
         app.include_router(door.router)
-    document_refusals(app)
+    document(app)
     return app
-
-
-def document_refusals(app: FastAPI) -> None:
-    """Let the OpenAPI document say what the framework does not know of refusals."""
-    described = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        is_known = app.openapi_schema is not None
-        document = described()
-        if not is_known:
-            for operations in document["paths"].values():
-                for operation in operations.values():
-                    for status in REFUSALS:
-                        content = operation["responses"][status]["content"]
-                        content[PROBLEM] = content.pop("application/json")
-                    for parameter in operation.get("parameters", ()):
-                        if parameter["name"] == "If-Match":
-                            # without it the answer is 428, which is not the framework's way
-                            parameter |= {"required": True, "schema": {"type": "string"}}
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
@@ -178,12 +177,30 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     app.state.readiness = Readiness(settings.data_keys, migration_head())
     app.state.fingerprints = Fingerprints(secret)
     app.state.destinations = Destinations(settings.test_addresses)
+    token = settings.metrics_token
+    app.state.metrics_token = None if token is None else token.get_secret_value().encode()
+
+
+def _traces(settings: Settings) -> "TracerProvider | None":
+    """Give where spans are sent from; None: nowhere. Raises ImportError without the extra."""
+    if settings.telemetry_endpoint is None:
+        return None
+    from api.telemetry import to_collector  # noqa: PLC0415 - needs an extra, which few install
+
+    return to_collector(settings.telemetry_endpoint, VERSION)
+
+
+def _trace_transactions(database: Database, traces: "TracerProvider") -> None:
+    from api.telemetry import TransactionSpans  # noqa: PLC0415 - as above
+
+    database.traced = TransactionSpans(traces)
 
 
 def app_from_environment() -> FastAPI:
     """Build the application from the environment's settings, as each server process does."""
-    configure_logs()
-    return create_app(Settings())
+    settings = Settings()
+    configure_logs(settings.log_format)
+    return create_app(settings)
 
 
 def migrations() -> Config:

@@ -413,6 +413,11 @@ class Incident(Voidable, table=True):
     reviewed_at: datetime | None = None
 
 
+_OPEN = "state = 'open' AND {0}voided_at IS NULL"
+IS_OPEN = sa.text(f"promises.{_OPEN.format('promises.')}")
+"""The promise stands, and is neither kept nor broken; spelled as the partial index is."""
+
+
 class Promise(Voidable, table=True):
     """A promise made to a client, and what became of it."""
 
@@ -421,6 +426,13 @@ class Promise(Voidable, table=True):
         _points_at("case_id", "cases"),
         Index(None, "clinic_id", "case_id", "id"),
         Index(None, "clinic_id", "updated_at"),
+        Index(
+            "ix_promises_open",
+            "clinic_id",
+            "case_id",
+            postgresql_where=sa.text(_OPEN.format("")),
+            sqlite_where=sa.text(_OPEN.format("")),
+        ),
     )
 
     case_id: UUID
@@ -441,6 +453,11 @@ class Promise(Voidable, table=True):
     reported_by: ReportedBy = _word(ReportedBy)
 
 
+_WAITING = "status IN ('requested', 'accepted', 'in_progress')"
+IS_WAITING = sa.text(f"consultations.{_WAITING}")
+"""The request waits for whoever answers it; spelled as the partial index is."""
+
+
 class Consultation(Record, table=True):
     """A request to another clinician for a view of the work."""
 
@@ -451,6 +468,13 @@ class Consultation(Record, table=True):
         Index(None, "clinic_id", "case_id", "id"),
         Index(None, "clinic_id", "consultant_id"),
         Index(None, "clinic_id", "updated_at"),
+        Index(
+            "ix_consultations_waiting",
+            "clinic_id",
+            "case_id",
+            postgresql_where=sa.text(_WAITING),
+            sqlite_where=sa.text(_WAITING),
+        ),
     )
 
     case_id: UUID
@@ -671,6 +695,7 @@ class MonitoredFinding(Record, table=True):
             sqlite_where=sa.text("ended_at IS NULL"),
         ),
         Index(None, "clinic_id", "effective_at"),
+        Index(None, "clinic_id", "case_id", "id"),
     )
 
     case_id: UUID

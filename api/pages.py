@@ -5,7 +5,7 @@ import hmac
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -25,6 +25,13 @@ class Page(Output, Generic[Item]):
 
     items: list[Item]
     next: str | None
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """Name the schema for what is listed: `CasePage`, for clients' classes too."""
+        (listed,) = params
+        names = [each.__name__.removesuffix("Read") for each in get_args(listed) or (listed,)]
+        return f"{'Or'.join(names)}Page"
 
 
 class PageQuery(Input):

@@ -151,12 +151,17 @@ async def _hold(tx: Transaction, tried: dict[str, Any]) -> RepeatableRequest:
         row: RepeatableRequest = (await tx.exec(kept.with_for_update())).one()
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
-            raise Conflict(
-                "The same request is being carried out just now. Send it again in a moment.",
-                headers={"Retry-After": "2"},
-            ) from error
+            raise being_carried_out() from error
         raise
     return row
+
+
+def being_carried_out() -> Conflict:
+    """Refuse what is asked twice at the same time."""
+    return Conflict(
+        "The same request is being carried out just now. Send it again in a moment.",
+        headers={"Retry-After": "2"},
+    )
 
 
 def _flags_raised(entries: Sequence[dict[str, Any]]) -> list[str]:

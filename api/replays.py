@@ -88,7 +88,7 @@ async def _flags(request: Request, done: DoneBefore) -> list[FlagRead]:
     clinic, me = request.state.signed_in
     database: Database = request.app.state.database
     async with database.transaction(request.state.request_id) as tx:
-        await tx.enter(clinic.id, clinic.zone)
+        await tx.enter_again(clinic)
         tx.withhold_sealed_text(unless=not me.is_software or Scope.narrative_read in me.scopes)
         found = await find_case(tx, me, done.case_id)
         if found is None or not may_see_case(found.standing):

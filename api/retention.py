@@ -106,7 +106,7 @@ async def _purge(database: Database, due: DueCase) -> bool:
 async def _enter(tx: Transaction, clinic_id: UUID) -> Clinic:
     await tx.enter(clinic_id)
     clinic: Clinic = (await tx.exec(select(Clinic).where(Clinic.id == clinic_id))).one()
-    tx.know_zone(ZoneInfo(clinic.time_zone))
+    tx.know_zone(ZoneInfo(clinic.time_zone), clinic.watched_events)
     return clinic
 
 

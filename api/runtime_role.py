@@ -23,7 +23,7 @@ _FEWER = {
     # clinics are founded by the owner
     "clinics": "SELECT, UPDATE",
 }
-_FUNCTIONS = (
+FUNCTIONS = (
     "accounts_at(text)",
     "clinics_with_due_cases(timestamptz)",
     "clinics_with_deliveries_due(timestamptz)",
@@ -67,7 +67,7 @@ def _grant(connection: Connection, role: str) -> None:
         connection.execute(sa.text(f"REVOKE ALL ON {schema}.{table} FROM {name}"))
         connection.execute(sa.text(f"GRANT {rights} ON {schema}.{table} TO {name}"))
     connection.execute(sa.text(f"GRANT SELECT ON {schema}.alembic_version TO {name}"))
-    for function in _FUNCTIONS:
+    for function in FUNCTIONS:
         connection.execute(sa.text(f"GRANT EXECUTE ON FUNCTION {schema}.{function} TO {name}"))
 
 

@@ -183,6 +183,12 @@ _CLINICS_WITH_UNSEALED_ENTRIES = AcrossClinics(
     ),
     guarded=sa.text("SELECT id FROM clinics_with_unsealed_entries()"),
 )
+UNSEALED_EVERYWHERE = (
+    sa.select(col(JournalEntry.at))
+    .join(Clinic, col(Clinic.id) == JournalEntry.clinic_id)
+    .where(col(JournalEntry.id) >= _lowest_floor(Clinic.id), unsealed())
+)
+"""When each entry was made that is not sealed yet; of all clinics."""
 _HEADS, _LEAVES = (
     SQLModel.metadata.tables[str(model.__tablename__)] for model in (SealHead, SealLeaf)
 )

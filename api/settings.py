@@ -3,7 +3,7 @@
 import secrets
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,15 +42,26 @@ class Settings(BaseSettings):
     password_checks_at_once: int = Field(default=2, ge=1, le=64)
     pool_size: int = Field(default=10, ge=1, le=100)
     drain_seconds: float = Field(default=0, ge=0, le=300)
+    metrics_token: SecretStr | None = None
+    log_format: Literal["json", "text"] | None = None
+    telemetry_endpoint: str | None = Field(default=None, pattern=r"^https?://")
     webhook_test_addresses: str = ""
 
     @model_validator(mode="after")
     def _refuse_a_weak_secret(self) -> Self:
-        secret = self.secret_key.get_secret_value()
-        if len(secret) < SHORTEST_SECRET or len(set(secret)) < SHORTEST_SECRET // 4:
+        if _is_weak(self.secret_key):
             raise ValueError(
                 f"BN_SECRET_KEY must be set to {SHORTEST_SECRET} or more random characters, "
                 'for example from: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_a_weak_metrics_token(self) -> Self:
+        if self.metrics_token is not None and _is_weak(self.metrics_token):
+            raise ValueError(
+                f"BN_METRICS_TOKEN must have {SHORTEST_SECRET} or more random characters, "
+                "or be left out: then nobody reads the metrics"
             )
         return self
 
@@ -110,6 +121,11 @@ class Settings(BaseSettings):
     def owner_database_url(self) -> str:
         """The address that migrations and bootstrap use: the owner's, where one is set."""
         return self.migrate_database_url or self.database_url
+
+
+def _is_weak(secret: SecretStr) -> bool:
+    text = secret.get_secret_value()
+    return len(text) < SHORTEST_SECRET or len(set(text)) < SHORTEST_SECRET // 4
 
 
 def random_secret() -> SecretStr:

@@ -16,7 +16,7 @@ from api.db import Transaction
 from api.domain.lifecycles import BRIEF_LASTS
 from api.domain.permissions import TREATING, Actor, Standing, may_see_case
 from api.errors import Conflict, NotFound
-from api.models import IS_UNRESOLVED, Case, Flag, GrantKind, Supervision, sealed_columns
+from api.models import IS_UNRESOLVED, Case, Clinic, Flag, GrantKind, Supervision, sealed_columns
 from api.prepared import Prepared
 from api.sight import conflicted, granted, links
 from api.vocabulary import Audience, Role, Severity
@@ -74,6 +74,13 @@ async def load_case(tx: Transaction, case_id: UUID, *, lock: bool = False) -> Ca
     if found is None:
         raise NotFound
     return found
+
+
+async def load_clinic(tx: Transaction, *, lock: bool = False) -> Clinic:
+    """Load the clinic entered, with all that it has set for itself."""
+    statement = select(Clinic).where(Clinic.id == tx.clinic.id)
+    clinic: Clinic = (await tx.exec(statement.with_for_update() if lock else statement)).one()
+    return clinic
 
 
 def refuse_purged(case: Case) -> None:

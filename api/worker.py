@@ -16,6 +16,7 @@ from sqlmodel import col
 from api.db import AcrossClinics, Database
 from api.deliveries import Deliveries
 from api.flagging import catch_up_batch
+from api.logs import where
 from api.models import Case
 from api.public_addresses import Destinations
 from api.seals import LARGEST, clinics_to_seal, seal_clinic
@@ -110,7 +111,7 @@ async def _whatever_happens(work: str, doing: Awaitable[int]) -> int:
         return await doing
     except Exception as error:
         # never its text: it may show what was stored
-        log.error("work failed", work=work, kind=type(error).__name__)
+        log.error("work failed", work=work, kind=type(error).__name__, where=where(error))
         return 0
 
 

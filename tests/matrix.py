@@ -25,6 +25,8 @@ PUBLIC = {
     ("POST", "/v1/auth/token"),
     ("POST", "/v1/auth/password"),
     ("GET", "/.well-known/jwks.json"),
+    ("GET", "/problems"),
+    ("GET", "/problems/{code}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
 }
@@ -77,6 +79,8 @@ DRAFTED = {"note_id": "drafted_note"}
 EVERYONE = "         y         y          y          y       y     y"
 PEOPLE = "           y         y          y          y       y     F"
 OWN = "              yNNN      yNNN       yNNN       yyyN    yyyN  F"
+SOFTWARE = "         F         F          F          F       F     y"
+SOFTWARE_HERE = "    F         F          F          F       F     ..yN"
 AUDITORS = "         F         F          F          y       y     F"
 AUDITORS_HERE = "    F         F          F          ..yN    ..yN  F"
 ADMINS = "           F         F          F          F       y     F"
@@ -265,6 +269,8 @@ TABLE = [
     ),
     Row("GET", "/v1/flagged-cases", "F y F F F y"),
     Row("GET", "/v1/flagged-cases?unwatched=true", "F F F y F F"),
+    Row("GET", "/v1/summary", "y y y.FF y y.FF y"),
+    Row("GET", "/v1/patterns", "y y y.FF y.FF y.FF F"),
     Row("GET", "/v1/cases/{case_id}/recusals", "yNNN yyNN F yyyN yyyN F"),
     Row("POST", "/v1/cases/{case_id}/recusals", "cNNN cyNN F F yyyN F", "a recusal"),
     Row("GET", "/v1/cases/{case_id}/recusals/{recusal_id}", "yNNN yyNN F yyyN yyyN F"),
@@ -286,11 +292,19 @@ TABLE = [
     Row("POST", "/v1/legal-holds", WATCHER_HERE, "a hold"),
     Row("GET", "/v1/legal-holds/{hold_id}", WATCHER_HERE),
     Row("POST", "/v1/legal-holds/{hold_id}/release", WATCHER_HERE),
+    Row("GET", "/v1/imports", SOFTWARE),
+    Row("POST", "/v1/imports", SOFTWARE, b""),
+    Row("GET", "/v1/imports/{import_id}", SOFTWARE_HERE),
+    Row("GET", "/v1/imports/{import_id}/refusals", SOFTWARE_HERE),
     Row("GET", "/v1/clinic", STAFF),
     Row("PATCH", "/v1/clinic", ADMINS, {"name": "Other"}),
     Row("GET", "/v1/rules", EVERYONE),
     Row("GET", "/v1/rules/thresholds", STAFF),
     Row("PUT", "/v1/rules/thresholds", ADMINS, {"drift_days": 60}),
+    Row("GET", "/v1/rules/modes", STAFF),
+    Row("PUT", "/v1/rules/modes", ADMINS, {"frame_drift": "monitor"}),
+    Row("GET", "/v1/rules/monitored", STAFF),
+    Row("POST", "/v1/rules/preview", ADMINS, {"modes": {"frame_drift": "monitor"}}),
     Row("GET", "/v1/vocabulary", EVERYONE),
 ]
 

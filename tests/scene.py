@@ -1,5 +1,6 @@
 """The scene on which the matrix is played: every sort of record, in every relation to each role."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -98,12 +99,17 @@ class Scene:
         options: dict[str, Any] = {}
         if row.body is not None:
             case_id = str(uuid4()) if unknown else records["case_id"]
-            options["json"] = self._body(row.body, person, case_id)
+            options = self._said(self._body(row.body, person, case_id))
         if row.method in {"PATCH", "DELETE"}:
             # a request that was sent has been through one change
             version = 2 if "requested" in row.on.values() else 1
             options["headers"] = {"If-Match": f'"{version}"'}
         return path, options
+
+    def _said(self, body: Any) -> dict[str, Any]:
+        if isinstance(body, bytes):
+            return {"content": body, "headers": {"Content-Type": "application/x-ndjson"}}
+        return {"json": body}
 
     def _body(self, body: Any, person: Person, case_id: str) -> Any:
         treats = person.role in {Role.clinician, Role.supervisor}
@@ -314,6 +320,7 @@ async def _records(
         "account_id": account["id"],
         "hold_id": hold["id"],
         "secret_id": account["secrets"][0]["id"],
+        "import_id": await _import(people["service"], maker),
         "webhook_id": hook["id"],
         "changing_webhook": changing["id"],
         "webhook_secret": second["id"],
@@ -339,6 +346,16 @@ async def _sealed_entry(world: World, maker: Person, case_id: str) -> str:
     )
     async with world.owner.transaction() as tx:
         return str((await tx.exec(told)).one()[0])
+
+
+async def _import(software: Person, maker: Person) -> str:
+    """Read one case in, and refuse another line."""
+    told = {"client_ref": uuid4().hex}
+    line = {"type": "case", "key": uuid4().hex, "clinician": maker.email, "data": told}
+    file = json.dumps(line).encode() + b"\nnothing"
+    sent = {"content": file, "headers": {"Content-Type": "application/x-ndjson"}}
+    import_id: str = made(await software.send("POST", "/v1/imports", **sent))["id"]
+    return import_id
 
 
 async def _consultation(

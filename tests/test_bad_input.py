@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 
 from api.main import create_app
 from api.settings import Settings
+from api.vocabulary import Scope
 from api.worker import seal
 from tests.conftest import NOON
 from tests.world import (
@@ -29,6 +30,7 @@ from tests.world import (
     ok,
     open_world,
     promise,
+    software,
 )
 
 CANARY = "zq7canary4xk"
@@ -157,6 +159,7 @@ class _Stage:
         await self._exceptions()
         await self._holds()
         await self._software()
+        await self._import()
         await self._webhooks()
         await self._sign_in()
         await self._seal()
@@ -196,6 +199,10 @@ class _Stage:
         await self.call("admin", "DELETE", path, None, True, supervision_id=other["id"])
         await self.call("admin", "PATCH", "/v1/clinic", {"name": "Another clinic"}, match=True)
         await self.call("admin", "PUT", "/v1/rules/thresholds", {"touch_times": 4})
+        modes = {"frame_drift": "monitor"}
+        await self.call("admin", "PUT", "/v1/rules/modes", modes)
+        looked_at = {"thresholds": {"touch_times": 4}, "modes": modes}
+        await self.call("admin", "POST", "/v1/rules/preview", looked_at)
 
     async def _cases(self) -> None:
         clinician = self.people["clinician"]
@@ -392,6 +399,13 @@ class _Stage:
         call = self.calls["DELETE", f"{path}/secrets/{{secret_id}}"]
         call.headers["If-Match"] = '"1"'
 
+    async def _import(self) -> None:
+        diary = await software(self.world, Scope.cases_write, of=self.people["admin"])
+        self.people["software"] = diary
+        sent = {"content": b"{}\n{}", "headers": {"Content-Type": "application/x-ndjson"}}
+        for _ in range(2):
+            made(await diary.send("POST", "/v1/imports", **sent))
+
     async def _webhooks(self) -> None:
         admin, path = self.people["admin"], "/v1/webhooks"
         body = {"name": "Diary", "url": "https://diary.example/x", "events": ["flag.*"]}
@@ -445,6 +459,9 @@ def _password_change() -> dict[str, Any]:
 
 FORMS = {("POST", "/v1/auth/token")}
 NOTHING_TO_SAY = {("POST", "/v1/auth/revoke")}
+LINES = {("POST", "/v1/imports")}
+"""A file, of which good lines are taken: its bad ones are tried in `test_import`."""
+
 READERS = {
     "/v1/users": "admin",
     "/v1/flagged-cases": "supervisor",
@@ -458,6 +475,9 @@ READERS = {
     "/v1/journal/heads": "privacy_officer",
     "/v1/legal-holds": "privacy_officer",
     "/v1/legal-holds/{hold_id}": "privacy_officer",
+    "/v1/imports": "software",
+    "/v1/imports/{import_id}": "software",
+    "/v1/imports/{import_id}/refusals": "software",
 }
 """Who may use a GET that a clinician may not, or sees more there."""
 
@@ -479,8 +499,9 @@ def described() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def ids_of(calls: dict[Key, Call]) -> dict[str, str]:
     """Give one id for each name that may stand in a path."""
     named = {name: value for call in reversed(calls.values()) for name, value in call.ids.items()}
-    # nobody writes an entry of the journal by its id
-    return {"entry_id": str(uuid4()), **named}
+    # nobody writes an entry of the journal by its id, and a code is no record
+    unwritten = {"entry_id": str(uuid4()), "import_id": str(uuid4()), "code": "conflict"}
+    return {**unwritten, **named}
 
 
 @pytest.fixture(scope="module")
@@ -520,7 +541,7 @@ async def test_every_operation_that_writes_is_known_here_and_takes_what_it_shoul
 ) -> None:
     calls = await staged(world, world.here)
     writing = {(m, p) for m, p, _ in described() if m != "GET"}
-    assert calls.keys() == writing - FORMS - NOTHING_TO_SAY
+    assert calls.keys() == writing - FORMS - NOTHING_TO_SAY - LINES
     for key, call in calls.items():
         answer = await call.rightly()
         assert answer.status_code in {200, 201, 204}, (key, answer.status_code, answer.text)
@@ -574,7 +595,7 @@ def not_an_object(call: Call, *, needed: bool) -> Iterator[tuple[str, bytes]]:
     valid = json.dumps(call.body).encode()
     if needed:
         yield "nothing", b""
-        yield "null", b"null"
+    yield "null", b"null"
     yield "blank", b" \n"
     yield "a text", json.dumps(CANARY).encode()
     yield "a number", b"5"
@@ -745,6 +766,8 @@ def wrong_values(spec: dict[str, Any]) -> list[Any]:
         case "array", _:
             empty: list[Any] = [[]] if spec.get("minItems") else []
             return [*wrong, *empty, CANARY, 5, True, {}, {CANARY: 1}, [CANARY], [5], [[]], [None]]
+        case "object", _:
+            return [*wrong, CANARY, 5, True, [], [CANARY], {CANARY: CANARY}]
         case _:
             assert "oneOf" in spec, spec
             return [*wrong, CANARY, 5, True, [], [CANARY], {}, {"kind": CANARY}, {"kind": [CANARY]}]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -12,13 +13,14 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.case_files import CaseFile
 from api.db import Transaction
 from api.domain.facts import Facts
 from api.domain.rules import evaluate
-from api.flagging import _CaseFile, _Run, _settle
+from api.flagging import _Run, _settle
 from api.keyring import Keyring
-from api.models import Case, Flag
-from api.vocabulary import CaseStatus, FlagStatus, Phase, severity_rank
+from api.models import Case, Flag, MonitoredFinding
+from api.vocabulary import CaseStatus, FlagStatus, Phase, RuleName, severity_rank
 from tests.domain.builders import NOW
 from tests.domain.strategies import cases
 
@@ -47,7 +49,7 @@ class Pad:
 class Desk:
     """One case on a supervisor's desk: its rules run, its flags live, without a database."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, monitored: frozenset[str] = frozenset()) -> None:
         clinic = uuid4()
         self.now = NOW
         self.tx = Transaction(cast("Any", Pad()), NOW, Keyring(None))
@@ -61,7 +63,7 @@ class Desk:
             created_at=NOW,
             updated_at=NOW,
         )
-        self.file = _CaseFile(case, replace(facts, flags=()), [])
+        self.file = CaseFile(case, replace(facts, flags=()), [], monitored)
 
     def write(self, facts: Facts | None = None) -> list[Flag]:
         """Run the rules as after a write; give what was opened or got worse."""
@@ -86,6 +88,11 @@ class Desk:
     def unresolved(self) -> list[Flag]:
         """The flags that wait."""
         return [flag for flag in self.file.flags if flag.status in UNRESOLVED]
+
+    @property
+    def standing(self) -> list[MonitoredFinding]:
+        """What is only counted, and stands."""
+        return [row for row in self.file.monitored if row.ended_at is None]
 
     def pictures(self) -> list[tuple[Any, ...]]:
         """Give everything the flags say, to compare."""
@@ -188,6 +195,80 @@ def test_a_long_wait_ends_where_many_short_ones_do(facts: Facts, days: int) -> N
                 assert desk.file.case.recheck_at is None or desk.file.case.recheck_at > desk.now
                 _settle(desk.tx, desk.file, _Run(desk.now, None))
     assert _told(often) == _told(once)
+
+
+ALL = frozenset(map(str, RuleName))
+SOME = st.frozensets(st.sampled_from(sorted(ALL)))
+
+
+@LAW
+@given(cases(), SOME)
+def test_a_mode_changes_what_is_done_with_a_finding_and_never_the_finding(
+    facts: Facts, monitored: frozenset[str]
+) -> None:
+    """What is counted and what is raised are together what all rules would have raised."""
+    before = evaluate(replace(facts, flags=()), NOW).findings
+    desk, plain = Desk(facts, monitored), Desk(facts)
+    opened, all_opened = desk.write(), plain.write()
+    assert evaluate(replace(facts, flags=()), NOW).findings == before
+    # that nobody looked at a flag is a finding only where there is a flag
+    raised, would_be = (_kept_apart(flags, "no_oversight") for flags in (opened, all_opened))
+    assert raised == {each for each in would_be if each[0] not in monitored}
+    counted = _kept_apart(desk.standing, "no_oversight")
+    assert counted == {each for each in would_be if each[0] in monitored}
+
+
+@LAW
+@given(cases(), SOME, st.integers(0, 400))
+def test_what_is_counted_does_not_depend_on_who_looks_and_when(
+    facts: Facts, monitored: frozenset[str], days: int
+) -> None:
+    until = NOW + timedelta(days=days)
+    often, once = Desk(facts, monitored), Desk(facts, monitored)
+    for desk in (often, once):
+        desk.write()
+        while desk.file.case.recheck_at is not None and desk.file.case.recheck_at <= until:
+            desk.wait()
+            if desk is often:
+                _settle(desk.tx, desk.file, _Run(desk.now, None))
+        keys = Counter((row.rule, row.restricted) for row in desk.standing)
+        assert all(count == 1 for count in keys.values())
+    assert _told(often) == _told(once)
+    assert _counted(often) == _counted(once)
+
+
+@LAW
+@given(cases(), SOME)
+def test_a_rule_that_is_active_again_raises_what_stands_and_counts_no_more(
+    facts: Facts, monitored: frozenset[str]
+) -> None:
+    desk, plain = Desk(facts, monitored), Desk(facts)
+    for each in (desk, plain):
+        each.write()
+    desk.file.monitored_rules = frozenset()
+    desk.write()
+    assert _kept_apart(desk.unresolved) == _kept_apart(plain.unresolved)
+    assert desk.standing == []
+    # and counting again closes nothing: a flag is closed by a person
+    desk.file.monitored_rules = ALL
+    assert desk.write() == []
+    assert _kept_apart(desk.unresolved) == _kept_apart(plain.unresolved)
+    assert desk.standing == []
+
+
+def _kept_apart(rows: Sequence[Any], leaving_out: str = "") -> set[tuple[Any, ...]]:
+    return {
+        (row.rule, row.restricted, row.severity, str(row.evidence))
+        for row in rows
+        if row.rule != leaving_out
+    }
+
+
+def _counted(desk: Desk) -> set[tuple[Any, ...]]:
+    return {
+        (row.rule, row.restricted, row.severity, row.effective_at, row.ended_at)
+        for row in desk.file.monitored
+    }
 
 
 def _unlooked_at(desk: Desk) -> list[Flag]:

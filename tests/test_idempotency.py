@@ -368,7 +368,7 @@ async def test_every_post_is_carried_out_once_or_takes_no_key(
     takes_key = {path for path, post in posts.items() if _documents_a_key(post)}
     told_once = posts.keys() - takes_key
     nouns = {path.split("/")[2] for path in told_once}
-    assert nouns == {"auth", "me", "users", "service-accounts", "webhooks"}
+    assert nouns == {"auth", "me", "users", "service-accounts", "rules", "webhooks"}
     for path in told_once:
         answer = await scene.here["admin"].post(path, **keyed("swept"))
         (error,) = ok(answer, 422)["errors"]

@@ -27,6 +27,8 @@ NOT_CLINICAL = (
     "/v1/rules",
     "/v1/vocabulary",
     "/v1/journal",
+    "/v1/summary",
+    "/v1/imports",
 )
 READS = [
     row
@@ -79,6 +81,9 @@ def shown_ids(body: Any) -> set[str]:
         return set().union(*map(shown_ids, body["items"]))
     if isinstance(body, dict) and "case" in body:
         return {body["case"]["id"], *(flag["id"] for flag in body["flags"])}
+    if "months" in body:
+        # counts, of somebody's cases
+        return {body["clinician_id"]}
     return {body["id"]}
 
 

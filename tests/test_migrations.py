@@ -15,6 +15,7 @@ from api.worker import seal_once
 from tests.conftest import NOON
 from tests.postgres import make_runtime_role
 from tests.receivers import try_in_vain
+from tests.test_import import case_line, read_in
 from tests.world import DATA_KEY, Person, Urls, made, ok, open_world, promise
 
 VERSIONS = Path(__file__).parent.parent / "alembic" / "versions"
@@ -117,8 +118,12 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         await try_in_vain(world, world.admin)
         await seal_once(world.database)
         ok(await world.clinician.get(f"/v1/cases/{case['id']}/export"))
+        silent = {"hurtful_words": "monitor"}
+        ok(await world.admin.send("PUT", "/v1/rules/modes", json=silent))
+        await world.clinician.incident(await world.clinician.case(), "hurtful_words")
         hold = {"case_id": case["id"], "reason": "A court asked for the record."}
         made(await world.here["privacy_officer"].post("/v1/legal-holds", hold))
+        made(await read_in(world, [case_line("one", world.clinician), {"type": "none"}]))
     held = await database.rows()
     assert all(held.values()), held
     await database.to("base")

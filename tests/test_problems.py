@@ -21,6 +21,7 @@ from api.main import create_app
 from api.models import JournalEntry
 from api.settings import Settings
 from api.tokens import AccessTokens, Claims
+from tests.matrix import PUBLIC
 from tests.test_bad_input import CANARY, JSON, described, refused, staged, tolerant
 from tests.world import SETTINGS_SECRET, Person, World, ok
 
@@ -163,7 +164,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     ids["entry_id"] = await _some_entry_of(world, world.there["clinician"])
     tried = set()
     for method, template, _ in described():
-        if "{" not in template:
+        if "{" not in template or (method, template) in PUBLIC:
             continue
         call = theirs.get((method, template))
         part = _part(world.there, call.by) if call else _reader_of(template)

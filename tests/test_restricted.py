@@ -26,6 +26,9 @@ async def seen(person: Person, case: dict[str, Any]) -> dict[str, Any]:
         f"{path}/flags?rule=special_exceptions",
         "/v1/flags?overdue=true",
         "/v1/flags?condition_holds=true&status=open",
+        "/v1/summary",
+        "/v1/patterns",
+        "/v1/rules/monitored",
     ]
     answers = {}
     for each in paths:

@@ -287,7 +287,16 @@ async def _fill(world: World, case_id: UUID) -> None:
                     setattr(row, name, f"{CANARY} {name}")
 
 
-TELL_NOTHING = {"/v1/vocabulary", "/v1/rules", "/v1/rules/thresholds", "/healthz", "/readyz"}
+TELL_NOTHING = {
+    "/v1/vocabulary",
+    "/v1/rules",
+    "/v1/rules/thresholds",
+    "/v1/rules/modes",
+    "/v1/rules/monitored",
+    "/v1/summary",
+    "/healthz",
+    "/readyz",
+}
 
 
 async def showing(world: World, ids: dict[str, str], *, at_once: bool = False) -> set[str]:

@@ -20,6 +20,7 @@ from schemathesis.engine import Status, events, from_schema
 from schemathesis.generation.meta import TestPhase
 from structlog.testing import capture_logs
 
+from api.documents import PERSON, SOFTWARE
 from tests.conftest import NOON
 from tests.matrix import ROLES, TABLE
 from tests.scene import Scene, set_scene
@@ -77,10 +78,10 @@ CONFIG = {
         "object_level_authorization": {"enabled": False},
     },
     "phases": {
-        # the document has no examples; links between operations would need records that stay
-        "examples": {"enabled": False},
+        "examples": {"enabled": True},
         "coverage": {"enabled": True},
         "fuzzing": {"enabled": True},
+        # links between operations would need records that stay
         "stateful": {"enabled": False},
     },
 }
@@ -194,8 +195,8 @@ def promised(scene: Scene, tokens: dict[str, str], url: str) -> Any:
     """Give the application's own document, with people and records to ask about."""
     document = scene.world.app.openapi()
     # `ignored_auth` knows bearer tokens, but not under the name of OAuth 2
-    scheme = {"OAuth2PasswordBearer": {"type": "http", "scheme": "bearer"}}
-    document = {**document, "components": {**document["components"], "securitySchemes": scheme}}
+    schemes = {name: {"type": "http", "scheme": "bearer"} for name in (PERSON, SOFTWARE)}
+    document = {**document, "components": {**document["components"], "securitySchemes": schemes}}
     config = schemathesis.Config.from_dict(CONFIG)
     schema = schemathesis.openapi.from_dict(document, config=config)
     schema.config.update(base_url=url)

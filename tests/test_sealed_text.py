@@ -19,7 +19,8 @@ from api.models import Case, Incident, Promise, WebhookSecret, sealed_columns
 from api.outbox import FAMILIES
 from tests.receivers import allow, deliver, forget_what_is_owed, receiver, status, subscribe
 from tests.test_bad_input import tolerant
-from tests.world import PASSWORD, Person, Urls, World, made, ok, software
+from tests.test_import import case_line, line, read_in
+from tests.world import PASSWORD, Person, Urls, World, made, ok, promise, software
 
 CANARY = "zqcanary4kestrel"
 PLANTED = "zqplanted4kestrel"
@@ -193,6 +194,11 @@ async def fill(world: World) -> None:
     ok(await me.post(f"/v1/notes/{written_note['id']}/sign"))
     held = {"case_id": case["id"], "reason": word()}
     made(await officer.post("/v1/legal-holds", held))
+    lines = [case_line(word(), me, client_ref=word())]
+    lines.append(line("promise", word(), lines[0]["key"], promise(world, wording=word())))
+    # a line that is refused leaves no word either
+    lines.append(line(word(), word(), word(), {word(): word()}))
+    assert made(await read_in(world, lines))["created"] == 2
     await _sign_with(world, word())
     to = {"clinician_id": str(world.colleague.id), "reason": word()}
     ok(await supervisor.post(f"{path}/transfer", to))
@@ -276,14 +282,25 @@ async def test_no_word_is_found_in_the_database_or_the_logs(
     assert hits(refused.content + missing.content) == []
     kept = await stored(urls, world)
     assert hits(kept) == []
+    scraped = await _scraped(world)
+    assert b'bn_requests_total{method="POST",route="/v1/cases",status="201"}' in scraped
+    assert hits(scraped) == []
     said = capfd.readouterr()
     assert said.out.count("milliseconds=")
     assert hits((said.out + said.err).encode()) == []
     name = world.owner.engine.dialect.name
     say(
         f"canaries ({name}): one in each of {len(SEALED)} sealed columns, "
-        f"0 found in {len(kept):,} bytes of database files, the log and refusals"
+        f"0 found in {len(kept):,} bytes of database files, the log, metrics and refusals"
     )
+
+
+async def _scraped(world: World) -> bytes:
+    world.app.state.metrics_token = b"metrics"
+    answer = await world.http.get("/metrics", headers={"Authorization": "Bearer metrics"})
+    world.app.state.metrics_token = None
+    assert answer.status_code == 200
+    return answer.content
 
 
 async def test_a_word_in_the_open_is_found(world: World, urls: Urls) -> None:

@@ -291,7 +291,13 @@ CONSULTATIONS_READ = {
     "GET {case}/consultations",
     "GET {consultation}",
 }
-FLAGS_READ = {"GET /v1/flags", "GET {case}/flags", "GET {flag}", "GET /v1/flagged-cases"}
+FLAGS_READ = {
+    "GET /v1/flags",
+    "GET {case}/flags",
+    "GET {flag}",
+    "GET /v1/flagged-cases",
+    "GET /v1/summary",
+}
 NEVER = {
     "GET /v1/me",
     "PATCH /v1/me",
@@ -303,6 +309,11 @@ NEVER = {
     "PATCH /v1/clinic",
     "GET /v1/rules/thresholds",
     "PUT /v1/rules/thresholds",
+    "GET /v1/rules/modes",
+    "PUT /v1/rules/modes",
+    "GET /v1/rules/monitored",
+    "POST /v1/rules/preview",
+    "GET /v1/patterns",
     "GET /v1/service-accounts",
     "POST /v1/service-accounts",
     "GET /v1/covers",

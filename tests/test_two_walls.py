@@ -84,6 +84,9 @@ async def _with_every_table(scene: Scene) -> Scene:
         watcher = people.get("watcher", people["supervisor"])
         assert (await watcher.post(f"/v1/notes/{note['id']}/cosign")).is_success
         assert (await colleague.get(f"/v1/cases/{case['id']}/export")).is_success
+        silent = {"frame_drift": "monitor", "hurtful_words": "monitor"}
+        assert (await admin.send("PUT", "/v1/rules/modes", json=silent)).is_success
+        await colleague.incident(case, "hurtful_words")
         await try_in_vain(scene.world, admin)
     return scene
 

@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from api.db import Database
+from api.domain.bodies import IncidentCreate
 from api.main import create_app, furnish
 from api.models import Clinic, ServiceAccount, SignIn, Supervision, User
-from api.routes.incidents import IncidentCreate
 from api.settings import Settings, new_data_key, random_secret
 from api.tokens import AccessTokens, Claims
 from api.vocabulary import Role, Scope

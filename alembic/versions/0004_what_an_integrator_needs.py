@@ -23,10 +23,38 @@ NEW_TABLES = (
     "webhook_deliveries",
     "webhook_attempts",
 )
+WHAT_WAITS = (
+    (
+        "ix_consultations_waiting",
+        "consultations",
+        "status IN ('requested', 'accepted', 'in_progress')",
+    ),
+    ("ix_promises_open", "promises", "state = 'open' AND voided_at IS NULL"),
+)
 
 
 def upgrade() -> None:
     """Go forward."""
+    # first of all, because every request reads its clinic: who waits for this lock holds no other,
+    # so that a server which goes on serving meanwhile meets no deadlock
+    with op.batch_alter_table("clinics", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "rule_modes",
+                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+                nullable=False,
+                server_default="{}",
+            )
+        )
+        batch_op.add_column(
+            sa.Column(
+                "watched_events",
+                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+                nullable=False,
+                server_default="[]",
+            )
+        )
+
     op.create_table(
         "imports",
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -243,6 +271,11 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
+            batch_op.f("ix_monitored_findings_clinic_id_case_id_id"),
+            ["clinic_id", "case_id", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
             "uq_monitored_findings_one_standing",
             ["clinic_id", "case_id", "rule", "restricted"],
             unique=True,
@@ -273,22 +306,10 @@ def upgrade() -> None:
             unique=False,
         )
 
-    with op.batch_alter_table("clinics", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column(
-                "rule_modes",
-                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
-                nullable=False,
-                server_default="{}",
-            )
-        )
-        batch_op.add_column(
-            sa.Column(
-                "watched_events",
-                sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
-                nullable=False,
-                server_default="[]",
-            )
+    for name, table, condition in WHAT_WAITS:
+        where = sa.text(condition)
+        op.create_index(
+            name, table, ["clinic_id", "case_id"], postgresql_where=where, sqlite_where=where
         )
 
     if op.get_bind().dialect.name == "postgresql":
@@ -300,6 +321,8 @@ def downgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION standing_counts()")
         op.execute("DROP FUNCTION clinics_with_deliveries_due(timestamptz)")
+    for name, table, _ in WHAT_WAITS:
+        op.drop_index(name, table)
     with op.batch_alter_table("clinics", schema=None) as batch_op:
         batch_op.drop_column("watched_events")
         batch_op.drop_column("rule_modes")
@@ -315,6 +338,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("ended_at IS NULL"),
         )
         batch_op.drop_index(batch_op.f("ix_monitored_findings_clinic_id_effective_at"))
+        batch_op.drop_index(batch_op.f("ix_monitored_findings_clinic_id_case_id_id"))
 
     op.drop_table("monitored_findings")
     with op.batch_alter_table("imported_records", schema=None) as batch_op:
@@ -360,18 +384,26 @@ def _build_wall() -> None:
             "WHERE d.next_attempt_at <= present",
         ),
         (
-            # numbers of all clinics together: none tells of one
+            # numbers of all clinics together: none tells of one. Seconds since 1970 for instants.
+            # A clinic's entries below its floor are sealed, and are not read: hence the OFFSET
             "standing_counts()",
             "TABLE (what text, kind text, number bigint)",
+            "WITH waiting AS (SELECT e.at FROM {0}.clinics c CROSS JOIN LATERAL (SELECT j.at "
+            "FROM {0}.journal_entries j WHERE j.clinic_id = c.id AND j.id >= coalesce((SELECT "
+            "h.floor_id FROM {0}.seal_heads h WHERE h.clinic_id = c.id ORDER BY h.number DESC "
+            "LIMIT 1), '00000000-0000-0000-0000-000000000000') AND NOT EXISTS (SELECT FROM "
+            "{0}.seal_leaves l WHERE l.clinic_id = j.clinic_id AND l.entry_id = j.id) OFFSET 0) e) "
             "SELECT 'flags', f.severity, count(*) FROM {0}.flags f "
             "WHERE f.status IN ('open', 'acknowledged') GROUP BY f.severity "
-            "UNION ALL SELECT 'deliveries', 'pending', count(*) FROM {0}.webhook_deliveries d "
+            "UNION ALL SELECT 'entries', 'waiting', count(*) FROM waiting "
+            "UNION ALL SELECT 'entries', 'since', extract(epoch FROM min(w.at))::bigint "
+            "FROM waiting w "
+            "UNION ALL SELECT 'deliveries', 'waiting', count(*) FROM {0}.webhook_deliveries d "
             "WHERE d.next_attempt_at IS NOT NULL "
-            "UNION ALL SELECT 'entries', 'unsealed', count(*) FROM {0}.journal_entries e "
-            "WHERE e.id >= coalesce((SELECT h.floor_id FROM {0}.seal_heads h "
-            "WHERE h.clinic_id = e.clinic_id ORDER BY h.number DESC LIMIT 1), "
-            "'00000000-0000-0000-0000-000000000000') AND NOT EXISTS (SELECT FROM "
-            "{0}.seal_leaves l WHERE l.clinic_id = e.clinic_id AND l.entry_id = e.id)",
+            "UNION ALL SELECT 'deliveries', 'since', extract(epoch FROM min(d.next_attempt_at))"
+            "::bigint FROM {0}.webhook_deliveries d WHERE d.next_attempt_at IS NOT NULL "
+            "UNION ALL SELECT 'cases', 'since', extract(epoch FROM min(k.recheck_at))::bigint "
+            "FROM {0}.cases k WHERE k.recheck_at IS NOT NULL",
         ),
     ):
         op.execute(

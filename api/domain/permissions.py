@@ -421,6 +421,21 @@ def may_ever(actor: Actor, action: Action) -> bool:
     return action in _ROOMS[actor.role]
 
 
+def may_anybody(action: Action) -> bool:
+    """Tell whether everybody who is signed in may use an operation, software too."""
+    return action in _ANYONE
+
+
+def roles_that_may(action: Action) -> frozenset[Role]:
+    """Give the roles of people that may use an operation on some record."""
+    return frozenset(role for role, room in _ROOMS.items() if action in room) - {Role.service}
+
+
+def scopes_that_let(action: Action) -> list[Scope]:
+    """Give the scopes by which software may use an operation."""
+    return [scope for scope, actions in _SCOPES.items() if action in actions]
+
+
 def may_see_case(standing: Standing) -> bool:
     """Tell whether a case exists for somebody.
 
@@ -451,6 +466,15 @@ def may_see_flag(standing: Standing, audience: Audience, *, restricted: bool) ->
     if restricted and (standing.own or not standing.linked):
         return False
     return audience == Audience.supervisor or standing.own or standing.covering
+
+
+def may_count_restricted(actor: Actor) -> bool:
+    """Tell whether restricted findings are in the clinic's numbers for somebody.
+
+    For those who keep the clinic's rules and its privacy: a number could tell a clinician, in a
+    small clinic, of an incident that is hidden from them.
+    """
+    return may_ever(actor, A.thresholds_change) or may_ever(actor, A.queue_unwatched)
 
 
 def may_read_note(

@@ -18,6 +18,7 @@ from api.errors import Invalid, Unauthorized
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import OneTimeCode, SignIn, User
+from api.plain_schemas import without_null
 from api.sessions import (
     Account,
     Refused,
@@ -49,6 +50,23 @@ _NEEDED = {
 """The fields that each grant needs."""
 
 
+def _describe_each_grant(schema: dict[str, Any]) -> None:
+    """Describe the form of each grant in full: generators of clients make a class of each."""
+    # no form can say null
+    fields = {name: without_null(field) for name, field in schema["properties"].items()}
+    schema["properties"] = fields
+    schema["oneOf"] = [
+        {
+            "title": f"{grant.title().replace('_', '')}Grant",
+            "type": "object",
+            "properties": {**fields, "grant_type": {"const": grant, "type": "string"}},
+            "required": ["grant_type", *needed],
+            "additionalProperties": False,
+        }
+        for grant, needed in _NEEDED.items()
+    ]
+
+
 class TokenForm(Input):
     """How to sign in, or to stay signed in; each grant needs fields of its own.
 
@@ -58,14 +76,7 @@ class TokenForm(Input):
     `client_credentials`: `client_id` and `client_secret` of a service account.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {"properties": {"grant_type": {"const": grant}}, "required": list(fields)}
-                for grant, fields in _NEEDED.items()
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=_describe_each_grant)
 
     grant_type: Literal["password", "refresh_token", "client_credentials"]
     username: Annotated[str | None, Field(max_length=254)] = None

@@ -1,7 +1,7 @@
 """Cases: open, read, change, hand over, void; and what happened on one, in order."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -13,21 +13,21 @@ from sqlmodel import col, select
 
 from api.access import IfMatch, case_for, check_version, etag, may_on_cases
 from api.db import Transaction, Tx
+from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
 from api.domain.permissions import TREATING, Action, Actor, Standing, purpose_of, why_not_rewrite
-from api.domain.values import Day, Input, Instant, Line, Output, Text, YesNo, absent, whole
+from api.domain.values import Day, Input, Instant, Line, Output, Text, YesNo, absent
 from api.errors import Conflict, Forbidden, Invalid
 from api.flagging import catch_up_due, reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
+from api.making import make_sense_of_case, new_case
 from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sense import in_order, not_ahead
 from api.sight import supervised_clinicians, visible_cases
 from api.standing import OpenCase
 from api.views import CaseRead, FlagRead, flags_raised, read_cases, show_case, waiting_on
 from api.vocabulary import (
-    AttachmentRole,
     CaseStatus,
     Phase,
     Setting,
@@ -35,26 +35,6 @@ from api.vocabulary import (
 )
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"], route_class=StrictRoute)
-
-SessionsPerWeek = Annotated[float, Field(strict=True, ge=0, le=50, allow_inf_nan=False)]
-AttachmentRoles = Annotated[list[AttachmentRole], Field(max_length=50)]
-AgreedSessions = Annotated[int, whole(1, 100_000)]
-
-
-class CaseCreate(Input):
-    """A new case. `client_ref` is the clinic's own pseudonym for the client, never a name."""
-
-    client_ref: Line
-    clinician_id: UUID | None = Field(default=None, description="Default: yourself.")
-    status: CaseStatus = CaseStatus.active
-    setting: Setting | None = None
-    started_on: Day | None = None
-    ended_on: Day | None = None
-    phase: Phase = Phase.unknown
-    attachment_roles: AttachmentRoles = []
-    sessions_per_week: SessionsPerWeek | None = None
-    agreed_sessions: AgreedSessions | None = None
-    is_minor: YesNo | None = None
 
 
 class CasePatch(Input):
@@ -138,15 +118,7 @@ async def open_case(
         raise Invalid("/clinician_id", "This field is needed.")
     clinician_id = body.clinician_id or me.id
     await _may_open_for(tx, me, clinician_id)
-    _make_sense(tx, body.started_on, body.ended_on)
-    case = Case(
-        **body.model_dump(exclude={"clinician_id"}),
-        clinic_id=tx.clinic.id,
-        clinician_id=clinician_id,
-        created_at=tx.now,
-        updated_at=tx.now,
-        recorded_by_id=me.id,
-    )
+    case = new_case(tx, body, clinician_id, me.id)
     tx.add(case)
     await _flush_unique(tx)
     _record(tx, Happening.case_opened, me, case)
@@ -190,7 +162,7 @@ async def change_case(
     case = found.row
     check_version(case.version, if_match)
     changes = body.model_dump(include=body.model_fields_set)
-    _make_sense(
+    make_sense_of_case(
         tx, changes.get("started_on", case.started_on), changes.get("ended_on", case.ended_on)
     )
     if changes:
@@ -312,12 +284,6 @@ async def _refuse_who_cannot_treat(tx: Transaction, user_id: UUID) -> None:
     )
     if found.first() is None:
         raise Invalid("/clinician_id", "This is not a clinician of this clinic.")
-
-
-def _make_sense(tx: Transaction, started_on: date | None, ended_on: date | None) -> None:
-    not_ahead(tx, "/started_on", started_on)
-    not_ahead(tx, "/ended_on", ended_on)
-    in_order("/ended_on", started_on, ended_on)
 
 
 async def _was_reviewed(tx: Transaction, case: Case) -> bool:

@@ -7,22 +7,23 @@ from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, StringConstraints
-from sqlmodel import col, select, update
 
 from api.access import IfMatch, check_version, etag, may
 from api.db import Transaction, Tx
+from api.domain.modes import monitored_rules
 from api.domain.permissions import Action, Actor
 from api.domain.prompts import PROMPTS
 from api.domain.rulebook import RULEBOOK_VERSION, RULES
 from api.domain.thresholds import Thresholds
 from api.domain.values import Input, Line, Output, YesNo, absent, whole
+from api.flagging import ask_every_rule_again
 from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
-from api.models import Case, Clinic
 from api.pages import Page
+from api.standing import load_clinic
 from api.views import ClinicRead
-from api.vocabulary import Audience, served_vocabulary
+from api.vocabulary import Audience, RuleMode, served_vocabulary
 
 router = APIRouter(prefix="/v1", tags=["clinic"], route_class=StrictRoute)
 
@@ -50,11 +51,15 @@ class ClinicPatch(Input):
 
 
 class RuleRead(Output):
-    """A rule or prompt: its neutral title, whom it speaks to, and what it asks."""
+    """A rule or prompt: its neutral title, whom it speaks to, and what it asks.
+
+    A rule whose `mode` is monitor raises no flags in this clinic; prompts are always active.
+    """
 
     rule: str
     title: str
     audience: Audience
+    mode: RuleMode
     asks: str
     version: int
 
@@ -66,7 +71,7 @@ async def read_clinic(
     response: Response,
 ) -> ClinicRead:
     """Read the clinic's settings."""
-    clinic = await _load(tx)
+    clinic = await load_clinic(tx)
     response.headers["ETag"] = etag(clinic.version)
     return ClinicRead.model_validate(clinic)
 
@@ -83,7 +88,7 @@ async def change_clinic(
 
     For admins; the second factor needs a recent sign-in.
     """
-    clinic = await _load(tx, lock=True)
+    clinic = await load_clinic(tx, lock=True)
     check_version(clinic.version, if_match)
     changes = body.model_dump(include=body.model_fields_set)
     if "requires_totp" in changes:
@@ -92,7 +97,7 @@ async def change_clinic(
         clinic.change(changes, tx.now)
         _record(tx, Happening.clinic_changed, me, changes)
     if "time_zone" in changes:
-        await _ask_every_rule_again(tx)
+        await ask_every_rule_again(tx)
     response.headers["ETag"] = etag(clinic.version)
     return ClinicRead.model_validate(clinic)
 
@@ -100,13 +105,16 @@ async def change_clinic(
 @router.get("/rules")
 async def list_rules(
     me: Annotated[Actor, Depends(may(Action.rules_read))],  # noqa: ARG001 - the guard
+    tx: Tx,
 ) -> Page[RuleRead]:
-    """List every rule and prompt."""
+    """List every rule and prompt, each with its mode here."""
+    monitored = monitored_rules((await load_clinic(tx)).rule_modes)
     shown = [
         RuleRead(
             rule=name,
             title=name.definition,
             audience=audience,
+            mode=RuleMode.monitor if name in monitored else RuleMode.active,
             asks=getdoc(rule) or "",
             version=RULEBOOK_VERSION,
         )
@@ -122,7 +130,7 @@ async def read_thresholds(
     tx: Tx,
 ) -> Thresholds:
     """Read the numbers the rules compare with."""
-    return Thresholds(**(await _load(tx)).thresholds)
+    return Thresholds(**(await load_clinic(tx)).thresholds)
 
 
 @router.put("/rules/thresholds")
@@ -130,7 +138,7 @@ async def set_thresholds(
     body: Thresholds, me: Annotated[Actor, Depends(may(Action.thresholds_change))], tx: Tx
 ) -> Thresholds:
     """Set the clinic's thresholds; what is left out goes back to its default. For admins."""
-    clinic = await _load(tx, lock=True)
+    clinic = await load_clinic(tx, lock=True)
     own = body.model_dump(exclude_defaults=True)
     changed = {
         name
@@ -140,7 +148,7 @@ async def set_thresholds(
     if changed:
         clinic.change({"thresholds": own}, tx.now)
         _record(tx, Happening.thresholds_changed, me, changed)
-        await _ask_every_rule_again(tx)
+        await ask_every_rule_again(tx)
     return body
 
 
@@ -150,27 +158,6 @@ async def read_vocabulary(
 ) -> dict[str, dict[str, str]]:
     """Read every word the records use, with its definition."""
     return served_vocabulary()
-
-
-async def _load(tx: Transaction, *, lock: bool = False) -> Clinic:
-    statement = select(Clinic).where(Clinic.id == tx.clinic.id)
-    if lock:
-        statement = statement.with_for_update()
-    clinic: Clinic = (await tx.exec(statement)).one()
-    return clinic
-
-
-async def _ask_every_rule_again(tx: Transaction) -> None:
-    """Make every case due: whoever reads its flags next runs its rules first."""
-    await tx.exec(
-        update(Case)
-        .where(
-            col(Case.clinic_id) == tx.clinic.id,
-            col(Case.voided_at).is_(None),
-            col(Case.purged_at).is_(None),
-        )
-        .values(recheck_at=tx.now)
-    )
 
 
 def _record(tx: Transaction, happening: Happening, me: Actor, changed: Iterable[str]) -> None:

@@ -21,6 +21,7 @@ from api.access import (
 )
 from api.brief import ConsultationBrief, brief_of, briefs_of
 from api.db import Transaction, Tx
+from api.domain.bodies import ConsultationCreate, LinkedIds
 from api.domain.facts import midnight
 from api.domain.lifecycles import (
     ANSWER_WITHIN,
@@ -35,6 +36,7 @@ from api.flagging import reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
+from api.making import links_as_stored, new_consultation
 from api.models import Case, Consultation, Decline, Incident, Promise, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import open_briefs, sees_case, visible_cases, visible_incidents
@@ -52,26 +54,6 @@ from api.vocabulary import (
 router = APIRouter(prefix="/v1", tags=["consultations"], route_class=StrictRoute)
 
 Found = OpenRecord[Consultation]
-LinkedIds = Annotated[list[UUID], Field(max_length=200)]
-
-
-class ConsultationCreate(Input):
-    """A question to another clinician. It is a draft until it is requested."""
-
-    kind: ConsultationKind
-    urgency: ConsultationUrgency
-    question: Text
-    summary: Text | None = Field(
-        default=None, description="What a consultant outside the case may read; name nobody."
-    )
-    released: YesNo = Field(
-        default=False, description="Set after checking that question and summary name nobody."
-    )
-    incident_ids: LinkedIds = []
-    promise_ids: LinkedIds = []
-    consultant_id: UUID | None = Field(
-        default=None, description="None: a linked supervisor or any consultant may accept."
-    )
 
 
 class ConsultationPatch(Input):
@@ -209,15 +191,7 @@ async def draft_consultation(
     _refuse_release_by_software(me, body)
     await _refuse_unknown_links(tx, me, found.row, body.incident_ids, body.promise_ids)
     await _refuse_who_cannot_answer(tx, body.consultant_id, found.row)
-    consultation = Consultation(
-        **_stored(body),
-        clinic_id=tx.clinic.id,
-        case_id=found.row.id,
-        status=ConsultationStatus.draft,
-        created_at=tx.now,
-        updated_at=tx.now,
-        recorded_by_id=me.id,
-    )
+    consultation = new_consultation(tx, body, found.row.id, me.id)
     tx.add(consultation)
     response.headers["Location"] = f"/v1/consultations/{consultation.id}"
     opened = OpenRecord(consultation, found.row, found.standing)
@@ -253,7 +227,7 @@ async def change_consultation(
     check_version(consultation.version, if_match)
     if consultation.status not in EDITABLE_CONSULTATION:
         raise Conflict("This request was accepted or ended; it is no longer changed.")
-    changes = _stored(body)
+    changes = links_as_stored(body.model_dump(include=body.model_fields_set))
     _refuse_release_by_software(me, body)
     if me.is_software and not changes.keys().isdisjoint({"question", "summary"}):
         # what a person released were the words that stood there before
@@ -448,16 +422,6 @@ def _record_shown(
         record_type="consultation",
         purpose=None if standing is None else purpose_of(standing),
     )
-
-
-def _stored(body: ConsultationCreate | ConsultationPatch) -> dict[str, Any]:
-    given = body.model_dump(
-        include=None if isinstance(body, ConsultationCreate) else body.model_fields_set
-    )
-    for name in ("incident_ids", "promise_ids"):
-        if name in given:
-            given[name] = sorted({str(row_id) for row_id in given[name]})
-    return given
 
 
 async def _refuse_unknown_links(

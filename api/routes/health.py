@@ -34,13 +34,13 @@ class Readiness:
 
     def __init__(self, keys: KeyEncryptionKeys | None, revision: str) -> None:
         self._names = frozenset() if keys is None else keys.names
-        self._revision = revision
+        self.revision = revision
         self._unlocked_until = 0.0
 
     async def is_met(self, tx: Transaction) -> bool:
         """Tell whether it is as expected. Raises SQLAlchemyError, OSError: it does not answer."""
         (revision,) = (await tx.ask_everywhere(AcrossClinics(_REVISION, _REVISION))).one()
-        return revision == self._revision and await self._unlocks(tx)
+        return revision == self.revision and await self._unlocks(tx)
 
     async def _unlocks(self, tx: Transaction) -> bool:
         if monotonic() < self._unlocked_until:

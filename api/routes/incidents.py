@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from sqlalchemy import ColumnElement, and_
 from sqlmodel import col, select
-from uuid_utils.compat import uuid7
 
 from api.access import (
     IfMatch,
@@ -21,15 +20,8 @@ from api.access import (
     may_on_cases,
 )
 from api.db import Transaction, Tx
-from api.domain.details import (
-    ABOUT_NOBODY,
-    AbsenceDetails,
-    Details,
-    IncidentKind,
-    RecordRequestDetails,
-    days_that_happened,
-    put_together,
-)
+from api.domain.bodies import IncidentCreate
+from api.domain.details import Details, IncidentKind, put_together
 from api.domain.permissions import (
     Action,
     Actor,
@@ -44,9 +36,9 @@ from api.flagging import reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
+from api.making import about_by_default, details_as_stored, make_sense_of_incident, new_incident
 from api.models import Case, Incident, User
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sense import in_order, not_ahead
 from api.sight import visible_cases, visible_incidents
 from api.standing import OpenCase
 from api.views import FlagRead, RecordRead, flags_raised
@@ -63,34 +55,6 @@ from api.vocabulary import (
 )
 
 router = APIRouter(prefix="/v1", tags=["incidents"], route_class=StrictRoute)
-
-_ABOUT_THE_CLINICIAN = frozenset({Initiator.therapist, Initiator.mutual, Initiator.disputed})
-
-
-class IncidentCreate(Input):
-    """Something that touched the frame, as somebody told it."""
-
-    occurred_on: Day
-    date_precision: DatePrecision = DatePrecision.day
-    initiator: Initiator
-    reported_by: ReportedBy = Field(description="Whose account this is.")
-    classification: Classification = Classification.unclassified
-    client_impact: ClientImpact = ClientImpact.unknown
-    rationale: Text | None = Field(default=None, description="Why it was done.")
-    narrative: Text | None = None
-    discussed_with_client: YesNo | None = None
-    repair: Repair = Repair.unknown
-    about_user_id: UUID | None = Field(
-        default=None,
-        description="Whose conduct it is about. Default: the case's clinician where the initiator "
-        "is therapist, mutual or disputed and the kind speaks of conduct; else nobody.",
-    )
-    restricted: YesNo | None = Field(
-        default=None,
-        description="True hides it from the case's clinician, who cannot set it. Default: true "
-        "when somebody else records an incident about that clinician.",
-    )
-    details: Details
 
 
 class IncidentPatch(Input):
@@ -202,21 +166,10 @@ async def report_incident(
     response: Response,
 ) -> IncidentWritten:
     """Report an incident on a case; the rules look at it at once."""
-    _make_sense(tx, body.occurred_on, body.details)
+    make_sense_of_incident(tx, body.occurred_on, body.details)
     about = await _about(tx, found.row, body)
-    incident = Incident(
-        id=uuid7(),
-        **body.model_dump(exclude={"details", "about_user_id", "restricted"}),
-        **_stored(_with_defaults(body.details, body.occurred_on)),
-        clinic_id=tx.clinic.id,
-        case_id=found.row.id,
-        kind=body.details.kind,
-        about_user_id=about,
-        restricted=_restricted(me, found, body.restricted, about),
-        created_at=tx.now,
-        updated_at=tx.now,
-        recorded_by_id=me.id,
-    )
+    restricted = _restricted(me, found, body.restricted, about)
+    incident = new_incident(tx, body, found.row.id, me.id, about=about, restricted=restricted)
     tx.add(incident)
     _record(tx, Happening.incident_reported, me, incident)
     response.headers["Location"] = f"/v1/incidents/{incident.id}"
@@ -256,10 +209,10 @@ async def change_incident(
     details = body.details if "details" in body.model_fields_set else _details(incident)
     if details.kind != incident.kind:
         raise Invalid("/details/kind", "An incident keeps its kind; void it and report another.")
-    _make_sense(tx, occurred_on, details)
+    make_sense_of_incident(tx, occurred_on, details)
     named = body.model_fields_set
     if "details" in named:
-        changes |= _stored(_with_defaults(details, occurred_on))
+        changes |= details_as_stored(details, occurred_on)
     if changes:
         incident.change({**changes, "status": IncidentStatus.reported}, tx.now)
         _record(tx, Happening.incident_changed, me, incident, changed=named)
@@ -348,14 +301,6 @@ async def _list(
     return Page(items=[_shown(incident) for incident in incidents], next=following)
 
 
-def _make_sense(tx: Transaction, occurred_on: date, details: Details) -> None:
-    if not isinstance(details, AbsenceDetails):
-        not_ahead(tx, "/occurred_on", occurred_on)
-    for name, day in days_that_happened(details):
-        not_ahead(tx, f"/details/{name}", day)
-    in_order("/details/responded_on", occurred_on, getattr(details, "responded_on", None))
-
-
 async def _about(tx: Transaction, case: Case, body: IncidentCreate) -> UUID | None:
     """Say whose conduct an incident is about."""
     if body.about_user_id is not None:
@@ -367,8 +312,7 @@ async def _about(tx: Transaction, case: Case, body: IncidentCreate) -> UUID | No
         if known.first() is None:
             raise Invalid("/about_user_id", "This is not a person of this clinic.")
         return body.about_user_id
-    about_conduct = body.initiator in _ABOUT_THE_CLINICIAN and body.details.kind not in ABOUT_NOBODY
-    return case.clinician_id if about_conduct else None
+    return about_by_default(case, body)
 
 
 def _restricted(
@@ -388,21 +332,6 @@ def _restricted(
 def _may_restrict(me: Actor, standing: Standing) -> None:
     if refusal := why_not_restrict(me, standing):
         raise Forbidden(refusal)
-
-
-def _with_defaults(details: Details, occurred_on: date) -> Details:
-    if isinstance(details, RecordRequestDetails) and details.requested_on is None:
-        return details.model_copy(update={"requested_on": occurred_on})
-    return details
-
-
-def _stored(details: Details) -> dict[str, Any]:
-    """Part details into what rules read and the one text that is sealed."""
-    sealed = details.sealed_field
-    return {
-        "details": details.model_dump(mode="json", exclude={sealed} if sealed else None),
-        "sealed_detail": getattr(details, sealed) if sealed else None,
-    }
 
 
 def _details(incident: Incident) -> Details:

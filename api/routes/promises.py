@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from api.access import IfMatch, OpenRecord, case_for, check_version, etag, may_on_cases, promise_for
 from api.db import Transaction, Tx
+from api.domain.bodies import PromiseCreate
 from api.domain.permissions import Action, Actor, purpose_of, why_not_rewrite
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.errors import Forbidden
@@ -19,9 +20,9 @@ from api.flagging import reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
+from api.making import make_sense_of_promise, new_promise
 from api.models import Case, Promise
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sense import not_ahead
 from api.sight import visible_cases
 from api.standing import OpenCase
 from api.views import FlagRead, RecordRead, flags_raised
@@ -42,26 +43,6 @@ router = APIRouter(prefix="/v1", tags=["promises"], route_class=StrictRoute)
 
 ALWAYS_THE_CLINICIANS = frozenset({"state", "discussed_with_client", "discussed_on"})
 """What a case's clinician may change on any promise, whoever recorded it."""
-
-
-class PromiseCreate(Input):
-    """A promise made to the client, as somebody told it."""
-
-    wording: Text
-    made_by: PromiseMadeBy
-    source: PromiseSource
-    kind: PromiseKind
-    scope: PromiseScope
-    keepable: PromiseKeepable = PromiseKeepable.unknown
-    significance: Significance
-    made_on: Day
-    due_on: Day | None = None
-    open_ended: YesNo = False
-    discussed_with_client: YesNo | None = None
-    discussed_on: Day | None = None
-    state: PromiseState = PromiseState.open
-    client_impact: ClientImpact = ClientImpact.unknown
-    reported_by: ReportedBy = Field(description="Whose account this is.")
 
 
 class PromisePatch(Input):
@@ -166,15 +147,7 @@ async def record_promise(
     response: Response,
 ) -> PromiseWritten:
     """Record a promise on a case; the rules look at it at once."""
-    _make_sense(tx, body.made_on, body.discussed_on)
-    promise = Promise(
-        **body.model_dump(),
-        clinic_id=tx.clinic.id,
-        case_id=found.row.id,
-        created_at=tx.now,
-        updated_at=tx.now,
-        recorded_by_id=me.id,
-    )
+    promise = new_promise(tx, body, found.row.id, me.id)
     tx.add(promise)
     _record(tx, Happening.promise_recorded, me, promise)
     response.headers["Location"] = f"/v1/promises/{promise.id}"
@@ -209,7 +182,7 @@ async def change_promise(
         _may_rewrite(me, found)
     check_version(promise.version, if_match)
     changes = body.model_dump(include=body.model_fields_set)
-    _make_sense(
+    make_sense_of_promise(
         tx,
         changes.get("made_on", promise.made_on),
         changes.get("discussed_on", promise.discussed_on),
@@ -267,11 +240,6 @@ async def _list(
     promises, following = await newest_first(tx, marks, listing, query, statement, Promise)
     _record_shown(tx, me, promises, purpose)
     return Page(items=[PromiseRead.model_validate(each) for each in promises], next=following)
-
-
-def _make_sense(tx: Transaction, made_on: date, discussed_on: date | None) -> None:
-    not_ahead(tx, "/made_on", made_on)
-    not_ahead(tx, "/discussed_on", discussed_on)
 
 
 def _may_rewrite(me: Actor, found: OpenRecord[Promise]) -> None:

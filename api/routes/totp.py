@@ -47,7 +47,7 @@ class TotpConfirm(Input):
     code: Annotated[SecretStr, Field(max_length=64)]
 
 
-class RecoveryCodes(Output):
+class RecoveryCodesMade(Output):
     """Codes to sign in with, once each, when the device is lost. They are shown this once."""
 
     recovery_codes: list[str]
@@ -84,7 +84,7 @@ async def begin_totp(me: Annotated[Actor, Depends(may(Action.totp_change))], tx:
 @router.post("/confirm")
 async def confirm_totp(
     body: TotpConfirm, me: Annotated[Actor, Depends(may(Action.totp_change))], tx: Tx
-) -> RecoveryCodes:
+) -> RecoveryCodesMade:
     """Confirm the second factor with a code it shows. From now on it is asked for."""
     user = await _load(tx, me, lock=True)
     if user.totp_secret is None or user.totp_confirmed_at is not None:
@@ -98,7 +98,7 @@ async def confirm_totp(
     for code in codes:
         tx.add(_recovery_code(tx, me.id, code))
     _record(tx, Happening.totp_confirmed, me)
-    return RecoveryCodes(recovery_codes=codes)
+    return RecoveryCodesMade(recovery_codes=codes)
 
 
 @router.delete("", status_code=204)

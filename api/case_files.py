@@ -1,0 +1,266 @@
+"""Opens a case's file: the facts that the rules are told, its flags, and what is only counted."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, true
+from sqlmodel import col, select
+
+from api.db import Transaction
+from api.domain.details import DETAILS
+from api.domain.facts import ConsultationFact, Facts, IncidentFact, PromiseFact
+from api.domain.modes import monitored_rules
+from api.domain.thresholds import Thresholds
+from api.models import Case, Clinic, Consultation, Flag, Incident, MonitoredFinding, Promise
+from api.prepared import Prepared
+from api.vocabulary import FlagStatus, IncidentStatus
+
+
+@dataclass(slots=True)
+class CaseFile:
+    """A case with its facts and its flags, all that a run of the rules needs.
+
+    `monitored_rules` raise no flag; what they would have raised is counted in `monitored`, which
+    holds what stands and what has ended.
+    """
+
+    case: Case
+    facts: Facts
+    flags: list[Flag]
+    monitored_rules: frozenset[str] = frozenset()
+    monitored: list[MonitoredFinding] = field(default_factory=list)
+
+
+_CASE: Any = sa.bindparam("case")
+_CASES: Any = sa.bindparam("cases", expanding=True)
+
+_CONSULTATION = (
+    col(Consultation.kind),
+    col(Consultation.status),
+    col(Consultation.requested_at),
+    col(Consultation.completed_at),
+    col(Consultation.response),
+    col(Consultation.incident_ids),
+)
+_INCIDENT = (
+    col(Incident.id),
+    col(Incident.occurred_on),
+    col(Incident.date_precision),
+    col(Incident.initiator),
+    col(Incident.reported_by),
+    col(Incident.client_impact),
+    col(Incident.rationale).is_not(None),
+    col(Incident.sealed_detail).is_not(None),
+    col(Incident.status),
+    col(Incident.determination),
+    col(Incident.restricted),
+    col(Incident.details),
+)
+_PROMISE = (
+    col(Promise.id),
+    col(Promise.kind),
+    col(Promise.scope),
+    col(Promise.keepable),
+    col(Promise.significance),
+    col(Promise.state),
+    col(Promise.made_on),
+    col(Promise.due_on),
+    col(Promise.open_ended),
+    col(Promise.discussed_with_client),
+    col(Promise.client_impact),
+    col(Promise.reported_by),
+)
+
+# Built once: every write runs them, and building a statement costs more than running it. Like
+# every statement they are confined to the clinic by the transaction.
+_CLINIC_AND_CONSULTATIONS = Prepared(
+    sa.select(col(Clinic.time_zone), col(Clinic.thresholds), col(Clinic.rule_modes), *_CONSULTATION)
+    .select_from(Clinic)
+    .outerjoin(
+        Consultation,
+        col(Consultation.case_id) == _CASE,
+    )
+)
+_INCIDENTS = Prepared(
+    sa.select(*_INCIDENT)
+    .where(
+        col(Incident.case_id) == _CASE,
+        col(Incident.voided_at).is_(None),
+    )
+    .order_by(col(Incident.id))
+)
+_PROMISES = Prepared(
+    sa.select(*_PROMISE)
+    .where(
+        col(Promise.case_id) == _CASE,
+        col(Promise.voided_at).is_(None),
+    )
+    .order_by(col(Promise.id))
+)
+_FLAGS = (
+    select(Flag)
+    .where(col(Flag.case_id) == _CASE, col(Flag.status) != FlagStatus.withdrawn)
+    .order_by(col(Flag.id))
+)
+_MONITORED = (
+    select(MonitoredFinding)
+    .where(col(MonitoredFinding.case_id) == _CASE)
+    .order_by(col(MonitoredFinding.id))
+)
+
+
+async def open_file(tx: Transaction, case: Case) -> CaseFile:
+    """Open the file of one case, whose lock the caller holds."""
+    here = {"case": case.id}
+    # the settings anew, under the case's lock: they may have changed since the request began
+    rows = (await tx.exec(_CLINIC_AND_CONSULTATIONS, params=here)).all()
+    time_zone, thresholds, modes = rows[0][:3]
+    facts = Facts(case.status, ZoneInfo(time_zone), Thresholds(**thresholds))
+    if case.voided_at is None:
+        incidents = await tx.exec(_INCIDENTS, params=here)
+        promises = await tx.exec(_PROMISES, params=here)
+        facts = replace(
+            facts,
+            incidents=tuple(_incident_fact(*row) for row in incidents),
+            promises=tuple(PromiseFact(*row) for row in promises),
+            consultations=tuple(
+                _consultation_fact(*consulted) for _, _, _, *consulted in rows if consulted[0]
+            ),
+        )
+    file = CaseFile(case, facts, list(await tx.exec(_FLAGS, params=here)), monitored_rules(modes))
+    # most clinics count nothing, and then nothing stands: setting a rule active ends what did
+    if file.monitored_rules:
+        file.monitored = list(await tx.exec(_MONITORED, params=here))
+    return file
+
+
+def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts:
+    """Add a record that is not voided, as reading it would."""
+    match row:
+        case Incident():
+            named = [getattr(row, name) for name in _OF_INCIDENT]
+            texts = (row.rationale is not None, row.sealed_detail is not None)
+            rest = (row.status, row.determination, row.restricted, row.details)
+            incident = _incident_fact(*named, *texts, *rest)
+            return replace(facts, incidents=(*facts.incidents, incident))
+        case Promise():
+            promise = PromiseFact(*(getattr(row, name) for name in _OF_PROMISE))
+            return replace(facts, promises=(*facts.promises, promise))
+    consultation = _consultation_fact(*(getattr(row, name) for name in _OF_CONSULTATION))
+    return replace(facts, consultations=(*facts.consultations, consultation))
+
+
+_OF_INCIDENT = tuple(each.name for each in fields(IncidentFact))[:6]
+_OF_PROMISE = tuple(each.name for each in fields(PromiseFact))
+_OF_CONSULTATION = tuple(each.name for each in fields(ConsultationFact))
+
+_CASE_STATE = (col(Case.id), col(Case.status), col(Case.recheck_at))
+_FLAG_STATE = (
+    col(Flag.id),
+    col(Flag.rule),
+    col(Flag.severity),
+    col(Flag.audience),
+    col(Flag.because),
+    col(Flag.evidence),
+    col(Flag.restricted),
+    col(Flag.effective_at),
+    col(Flag.due_at),
+    col(Flag.status),
+    col(Flag.condition_holds),
+    col(Flag.acknowledged_at),
+    col(Flag.resolved_at),
+)
+_MONITORED_STATE = (
+    col(MonitoredFinding.id),
+    col(MonitoredFinding.rule),
+    col(MonitoredFinding.severity),
+    col(MonitoredFinding.restricted),
+    col(MonitoredFinding.evidence),
+    col(MonitoredFinding.ended_at),
+)
+
+
+def _of_several(model: Any, columns: Sequence[Any], standing: ColumnElement[bool]) -> Any:
+    statement = sa.select(model.case_id, *columns)
+    return statement.where(model.case_id.in_(_CASES), standing).order_by(model.id)
+
+
+_INCIDENTS_OF_SEVERAL = _of_several(Incident, _INCIDENT, col(Incident.voided_at).is_(None))
+_PROMISES_OF_SEVERAL = _of_several(Promise, _PROMISE, col(Promise.voided_at).is_(None))
+_CONSULTATIONS_OF_SEVERAL = _of_several(Consultation, _CONSULTATION, true())
+_FLAGS_OF_SEVERAL = _of_several(Flag, _FLAG_STATE, col(Flag.status) != FlagStatus.withdrawn)
+_MONITORED_OF_SEVERAL = _of_several(MonitoredFinding, _MONITORED_STATE, true())
+_STATE_OF_SEVERAL = sa.select(*_CASE_STATE).where(
+    col(Case.id).in_(_CASES), col(Case.voided_at).is_(None), col(Case.purged_at).is_(None)
+)
+
+
+async def copy_files(
+    tx: Transaction, case_ids: Sequence[UUID], thresholds: Thresholds, monitored: frozenset[str]
+) -> list[CaseFile]:
+    """Copy the files of several cases to look at: no row of theirs is locked, or can be changed."""
+    asked = {"cases": case_ids}
+    files = {
+        case_id: CaseFile(
+            _case_as_plain(tx.clinic.id, case_id, recheck_at),
+            Facts(status, tx.clinic.zone, thresholds),
+            [],
+            monitored,
+        )
+        for case_id, status, recheck_at in await tx.exec(_STATE_OF_SEVERAL, asked)
+    }
+    incidents = _by_case(await tx.exec(_INCIDENTS_OF_SEVERAL, asked))
+    promises = _by_case(await tx.exec(_PROMISES_OF_SEVERAL, asked))
+    consultations = _by_case(await tx.exec(_CONSULTATIONS_OF_SEVERAL, asked))
+    flags = _by_case(await tx.exec(_FLAGS_OF_SEVERAL, asked))
+    counted = _by_case(await tx.exec(_MONITORED_OF_SEVERAL, asked))
+    for case_id, file in files.items():
+        file.facts = replace(
+            file.facts,
+            incidents=tuple(_incident_fact(*row) for row in incidents[case_id]),
+            promises=tuple(PromiseFact(*row) for row in promises[case_id]),
+            consultations=tuple(_consultation_fact(*row) for row in consultations[case_id]),
+        )
+        file.flags = [cast("Flag", _as_plain(_FLAG_STATE, row)) for row in flags[case_id]]
+        file.monitored = [
+            cast("MonitoredFinding", _as_plain(_MONITORED_STATE, row)) for row in counted[case_id]
+        ]
+    return list(files.values())
+
+
+def _case_as_plain(clinic_id: UUID, case_id: UUID, recheck_at: datetime | None) -> Case:
+    case = SimpleNamespace(clinic_id=clinic_id, id=case_id, recheck_at=recheck_at, voided_at=None)
+    return cast("Case", case)
+
+
+def _by_case(rows: Any) -> defaultdict[UUID, list[Sequence[Any]]]:
+    found: defaultdict[UUID, list[Sequence[Any]]] = defaultdict(list)
+    for case_id, *row in rows:
+        found[case_id].append(row)
+    return found
+
+
+def _as_plain(columns: Sequence[Any], row: Sequence[Any]) -> SimpleNamespace:
+    """Make a row that no session knows of."""
+    return SimpleNamespace(
+        **{column.key: value for column, value in zip(columns, row, strict=True)}
+    )
+
+
+def _incident_fact(*row: Any) -> IncidentFact:
+    known, (status, determination, restricted, details) = row[:8], row[8:]
+    standing_review = determination if status == IncidentStatus.reviewed else None
+    rest = (standing_review, restricted, DETAILS.validate_python(details))
+    return IncidentFact(*(known + rest))
+
+
+def _consultation_fact(*row: Any) -> ConsultationFact:
+    fields = (*row[:-1], frozenset(map(UUID, row[-1])))
+    return ConsultationFact(*fields)

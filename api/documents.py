@@ -1,0 +1,381 @@
+"""The OpenAPI document: what the framework writes, finished with what it does not know."""
+
+import inspect
+import sys
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.csv_lists import CSV, write_csv
+from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
+from api.errors import PROBLEM, Problem, Refusal, SignInAgain, body_of
+from api.examples import VALUES, Examples, first_sentence
+from api.operations import Operation, operations_of, who_may
+from api.plain_schemas import write_plainly
+from api.promised import refusals_of
+from api.vocabulary import Scope
+
+DESCRIPTION = """
+Case notes for clinicians who keep the frame of psychotherapy.
+
+Clinicians record cases, boundary incidents, promises and requests for consultation. Rules raise
+flags that say "please look"; supervisors work through the queue of flagged cases. Feelings for a
+therapist are how therapy works, and are never a flag.
+
+**Sign in** at `POST /v1/auth/token`, and send what it gives as `Authorization: Bearer …`. A person
+signs in with address and password; the clinic's software with the id and secret of a service
+account, and may do what its scopes name. A token is valid for at most ten minutes.
+
+**Lists** give `items` and `next`: send it as `cursor` for the page that follows. Any list is also
+written as CSV for whoever sends `Accept: text/csv`; there a `Link` header names the next page.
+
+**Changes** carry the `ETag` of the version that was read as `If-Match`. A POST may carry an
+`Idempotency-Key`: sent again within 24 hours, it is carried out once.
+
+**Refusals** are problem documents (RFC 9457), each with a sentence that a clinician can read. The
+pages under [/problems](/problems) say for each kind what it means and what to do. Besides what is
+listed with an operation, a path that is not known is 404, a method that a path does not answer is
+405, and a mistake of the server is 500.
+"""
+
+REFUSALS: dict[int | str, dict[str, Any]] = {"4XX": {"model": Problem}}
+"""Tells the framework of problem documents; each operation's own take the place of this."""
+
+TAGS = {
+    "sign-in": "Tokens for people and for software, sessions, and the second factor.",
+    "people": "The users of a clinic, who supervises whom, and the software that signs in.",
+    "clinic": "The clinic's settings, the rules and their thresholds, and every word it uses.",
+    "cases": "A case is one client's therapy with one clinician; everything else hangs on it.",
+    "incidents": "One dated thing that touched the frame, as somebody told it.",
+    "promises": "The ledger of what was promised to a client, and what became of it.",
+    "consultations": "Asking another clinician, from the draft of a question to the answer.",
+    "notes": "Clinical notes: drafts that are their author's alone, and signed notes.",
+    "flags": "What the rules, or a supervisor, ask to look at: a question, never a finding.",
+    "queue": "The supervisor's queue: the cases that ask for a look, the gravest first.",
+    "who sees a case": "Recusals, covers, and emergency openings.",
+    "copies": "Copies of a case for its client, and to whom they were given.",
+    "journal": "Who did what and who read what, sealed so that nothing can be taken back.",
+    "retention": "Legal holds, which keep a case from being destroyed.",
+    "problems": "What each kind of refusal means, and what to do about it.",
+    "health": "Whether the server lives, and whether it is ready.",
+}
+"""The parts of the API in reading order; a part not named here comes last, with its door's
+words."""
+
+PERSON, SOFTWARE = "person", "software"
+_SIGN_IN = "/v1/auth/token"
+_FRAMEWORKS_SCHEME = "OAuth2PasswordBearer"
+_FRAMEWORKS_422 = {"HTTPValidationError", "ValidationError"}
+_HTML = "text/html"
+_JSON = "application/json"
+_NO_ID = "019cadf1-0000-7000-8000-000000000000"
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-Id": {
+        "description": "The id of this answer, in the journal and in the server's log.",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": _NO_ID,
+    },
+    "ETag": {
+        "description": "The version of the record, for `If-Match`.",
+        "schema": {"type": "string"},
+        "example": '"3"',
+    },
+    "Location": {
+        "description": "Where the record is read.",
+        "schema": {"type": "string"},
+        "example": "/v1/cases/019cadf1-0000-7000-8000-000000000000",
+    },
+    "Link": {
+        "description": 'Of a list as CSV: the page that follows, with `rel="next"`.',
+        "schema": {"type": "string"},
+        "example": '</v1/cases?cursor=bmV4dA>; rel="next"',
+    },
+    "Vary": {
+        "description": "The answer is another for another `Accept`.",
+        "schema": {"type": "string"},
+        "example": "Accept",
+    },
+    "Content-Disposition": {
+        "description": "The name to save the copy under.",
+        "schema": {"type": "string"},
+        "example": 'attachment; filename="case.json"',
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before it is sent again.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+        "example": "42",
+    },
+    "WWW-Authenticate": {
+        "description": "How to sign in: with a bearer token.",
+        "schema": {"type": "string"},
+        "example": "Bearer",
+    },
+}
+"""The headers that an answer may carry and a program may need."""
+
+_SET_BY_DOORS = ("ETag", "Location", "Content-Disposition", "Vary")
+
+
+def document(app: FastAPI) -> None:
+    """Let an application give the finished document. It is built once, when first asked for."""
+    app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
+
+
+def _openapi(app: FastAPI, framework: Any) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        written: dict[str, Any] = framework()
+        write_plainly(written)
+        Finishing(app, written).finish()
+        app.openapi_schema = written
+    return app.openapi_schema
+
+
+class Finishing:
+    """Finishes one document."""
+
+    def __init__(self, app: FastAPI, written: dict[str, Any]) -> None:
+        self._written = written
+        self._components = written["components"]
+        self.examples = Examples(self._components["schemas"])
+        self._operations = list(operations_of(app.routes, written["paths"]))
+        self._told = list(operations_of(app.webhooks.routes, written.get("webhooks", {})))
+
+    def finish(self) -> None:
+        """Finish it, in place."""
+        for operation in self._operations:
+            self._describe(operation)
+            self._secure(operation)
+            self._parameters(operation)
+            self._answers(operation)
+            self._refuse(operation)
+        for operation in self._told:
+            operation.written["responses"].pop("422", None)
+            for answer in operation.written["responses"].values():
+                # what whoever was told answers is theirs
+                answer.pop("content", None)
+                answer["description"] = "It was taken."
+            self._summarize(operation)
+        for operation in (*self._operations, *self._told):
+            self._show(operation)
+        self._components["headers"] = {
+            name: {**header, "required": True} for name, header in HEADERS.items()
+        }
+        self._secure_all()
+        self._written["tags"] = list(self._tags())
+        for name in _FRAMEWORKS_422:
+            self._components["schemas"].pop(name, None)
+
+    def _tags(self) -> Iterator[dict[str, str]]:
+        used = {
+            tag: operation
+            for operation in (*self._operations, *self._told)
+            for tag in operation.written.get("tags", ())
+        }
+        for tag in dict.fromkeys((*TAGS, *used)):
+            if tag in used:
+                door = sys.modules[used[tag].route.endpoint.__module__]
+                yield {"name": tag, "description": TAGS.get(tag) or inspect.getdoc(door) or tag}
+
+    # ------------------------------------------------------------------------ words
+
+    def _summarize(self, operation: Operation) -> None:
+        told = inspect.getdoc(operation.route.endpoint) or operation.route.name
+        operation.written["summary"] = first_sentence(told)
+        operation.written["description"] = told
+
+    def _describe(self, operation: Operation) -> None:
+        self._summarize(operation)
+        written, sentences = operation.written, [operation.written["description"]]
+        if operation.guard is not None:
+            sentences.append(who_may(operation))
+        if any(each.kind is SignInAgain for each in operation.foreseen.refusals):
+            sentences.append("It may ask for a sign-in of the last 15 minutes.")
+        if CSV in written["responses"].get("200", {}).get("content", {}):
+            sentences.append("With `Accept: text/csv` the same page is written as CSV.")
+        written["description"] = "\n\n".join(sentences)
+
+    # -------------------------------------------------------------------- who may
+
+    def _secure(self, operation: Operation) -> None:
+        if operation.action is None:
+            return
+        scopes = scopes_that_let(operation.action)
+        security: list[dict[str, list[str]]] = []
+        if roles_that_may(operation.action) or may_anybody(operation.action):
+            security.append({PERSON: []})
+        security += [{SOFTWARE: [str(scope)]} for scope in scopes]
+        if may_anybody(operation.action):
+            security.append({SOFTWARE: []})
+        operation.written["security"] = security
+
+    def _secure_all(self) -> None:
+        schemes = self._components.setdefault("securitySchemes", {})
+        schemes.pop(_FRAMEWORKS_SCHEME, None)
+        schemes[PERSON] = {
+            "type": "oauth2",
+            "description": "Somebody who signs in with address and password, and may do what their "
+            "role and their part in a case allow.",
+            "flows": {"password": {"tokenUrl": _SIGN_IN, "refreshUrl": _SIGN_IN, "scopes": {}}},
+        }
+        schemes[SOFTWARE] = {
+            "type": "oauth2",
+            "description": "The clinic's software, which signs in with the id and secret of its "
+            "service account, and may do what the account's scopes name.",
+            "flows": {
+                "clientCredentials": {
+                    "tokenUrl": _SIGN_IN,
+                    "scopes": {str(scope): scope.definition for scope in Scope},
+                }
+            },
+        }
+
+    # ------------------------------------------------------------------- parameters
+
+    def _parameters(self, operation: Operation) -> None:
+        for parameter in operation.written.get("parameters", ()):
+            if parameter["name"] == "If-Match":
+                # without it the answer is 428, which is not the framework's way
+                parameter |= {"required": True, "schema": {"type": "string"}, "example": '"3"'}
+            elif parameter["in"] == "path":
+                name = parameter["name"]
+                known = VALUES.get(f"{operation.route.name}.{name}")
+                schema = parameter["schema"]
+                parameter["example"] = known[0] if known else self.examples.of(schema, name)
+
+    # ---------------------------------------------------------------------- answers
+
+    def _answers(self, operation: Operation) -> None:
+        answers = operation.written["responses"]
+        for refused in ("4XX", "422"):
+            answers.pop(refused, None)
+        for answer in answers.values():
+            content = answer.get("content", {})
+            answer["description"] = self._told_by(content)
+            answer["headers"] = _headers(
+                name for name in _SET_BY_DOORS if name in operation.foreseen.texts
+            )
+            if CSV in content:
+                answer["headers"] |= _headers(["Vary"])
+                answer["headers"]["Link"] = {**HEADERS["Link"], "required": False}
+
+    def _told_by(self, content: dict[str, Any]) -> str:
+        reference: str = content.get(_JSON, {}).get("schema", {}).get("$ref", "")
+        told = self._components["schemas"].get(reference.rpartition("/")[2], {})
+        if not content:
+            return "It is done; there is nothing to say."
+        return f"{first_sentence(told.get('description', '')) or 'What was asked for'}."
+
+    # --------------------------------------------------------------------- refusals
+
+    def _refuse(self, operation: Operation) -> None:
+        by_status: dict[int, list[Refusal]] = {}
+        for refusal in refusals_of(operation):
+            known = by_status.setdefault(refusal.status, [])
+            if body_of(refusal, "") not in [body_of(each, "") for each in known]:
+                known.append(refusal)
+        for status, refusals in sorted(by_status.items()):
+            operation.written["responses"][str(status)] = self._refusal(refusals)
+
+    def _refusal(self, refusals: list[Refusal]) -> dict[str, Any]:
+        kinds = dict.fromkeys(type(refusal) for refusal in refusals)
+        response = {
+            "description": " ".join(map(_explained, kinds)),
+            "headers": _headers_of(refusals),
+            "content": {
+                PROBLEM: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": dict(_told(refusals)),
+                }
+            },
+        }
+        (kind, *others) = kinds
+        usual = body_of(kind(*kind.example), "")
+        if others or [body_of(each, "") for each in refusals] != [usual]:
+            return response
+        # the same everywhere: written down once
+        self._components.setdefault("responses", {})[kind.__name__] = response
+        return {"$ref": f"#/components/responses/{kind.__name__}"}
+
+    # --------------------------------------------------------------------- examples
+
+    def _show(self, operation: Operation) -> None:
+        body = operation.written.get("requestBody", {})
+        for media, content in body.get("content", {}).items():
+            self._show_in(content, media, operation, is_request=True)
+        for answer in operation.written["responses"].values():
+            for media, content in answer.get("content", {}).items():
+                if media != PROBLEM:
+                    self._show_in(content, media, operation, answer.get("content", {}))
+
+    def _show_in(
+        self,
+        content: dict[str, Any],
+        media: str,
+        operation: Operation,
+        beside: dict[str, Any] | None = None,
+        *,
+        is_request: bool = False,
+    ) -> None:
+        """Write examples of a body; `beside` is what the same answer may be in other forms."""
+        if media == CSV and beside is not None:
+            content["examples"] = {
+                name or "page": {"value": _as_csv(value["items"])}
+                for name, (_, value) in self._shown(beside[_JSON], operation).items()
+            }
+            return
+        if media == _HTML:
+            content["example"] = VALUES[_HTML][0]
+            return
+        shown = self._shown(content, operation, is_request=is_request)
+        if shown.keys() == {""}:
+            content["example"] = shown[""][1]
+        else:
+            content["examples"] = {
+                name: {"summary": summary, "value": value}
+                for name, (summary, value) in shown.items()
+            }
+
+    def _shown(
+        self, content: dict[str, Any], operation: Operation, *, is_request: bool = False
+    ) -> dict[str, tuple[str, Any]]:
+        name = operation.route.name
+        return self.examples.several(content.get("schema", {}), name, is_request=is_request)
+
+
+# ---------------------------------------------------------------------- parts of the document
+
+
+def _explained(kind: type[Refusal]) -> str:
+    meaning = first_sentence(kind.__doc__ or "")
+    return f"{meaning} ([{kind.code}](/problems/{kind.code}))."
+
+
+def _told(refusals: list[Refusal]) -> Iterator[tuple[str, Any]]:
+    counted: dict[str, int] = {}
+    for refusal in refusals:
+        counted[refusal.code] = number = counted.get(refusal.code, 0) + 1
+        name = refusal.code if number == 1 else f"{refusal.code}-{number}"
+        yield name, {"summary": _summary(refusal), "value": body_of(refusal, _NO_ID)}
+
+
+def _summary(refusal: Refusal) -> str:
+    return refusal.errors[0].message if refusal.errors else refusal.detail
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}
+
+
+def _headers_of(refusals: list[Refusal]) -> dict[str, Any]:
+    """Name the headers of refusals of one status; what only some of them carry may be absent."""
+    names = list(dict.fromkeys(name for refusal in refusals for name in refusal.headers))
+    everywhere = [name for name in names if all(name in each.headers for each in refusals)]
+    absent = {name: {**HEADERS[name], "required": False} for name in names}
+    return {**absent, **_headers(everywhere)}
+
+
+def _as_csv(items: list[dict[str, Any]]) -> str:
+    return write_csv(items, tuple(tuple(item) for item in items))

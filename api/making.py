@@ -1,0 +1,134 @@
+"""Makes a record of what was said about it: the same sense, defaults and row, whoever says it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from api.db import Transaction
+from api.domain.bodies import CaseCreate, ConsultationCreate, IncidentCreate, PromiseCreate
+from api.domain.details import (
+    ABOUT_NOBODY,
+    AbsenceDetails,
+    Details,
+    RecordRequestDetails,
+    days_that_happened,
+)
+from api.models import Case, Consultation, Incident, Promise
+from api.sense import in_order, not_ahead
+from api.vocabulary import ConsultationStatus, Initiator
+
+_ABOUT_THE_CLINICIAN = frozenset({Initiator.therapist, Initiator.mutual, Initiator.disputed})
+
+
+def make_sense_of_case(tx: Transaction, started_on: date | None, ended_on: date | None) -> None:
+    """Raise 422 for days of a case that cannot be."""
+    not_ahead(tx, "/started_on", started_on)
+    not_ahead(tx, "/ended_on", ended_on)
+    in_order("/ended_on", started_on, ended_on)
+
+
+def make_sense_of_incident(tx: Transaction, occurred_on: date, details: Details) -> None:
+    """Raise 422 for days of an incident that cannot be; an absence may lie ahead."""
+    if not isinstance(details, AbsenceDetails):
+        not_ahead(tx, "/occurred_on", occurred_on)
+    for name, day in days_that_happened(details):
+        not_ahead(tx, f"/details/{name}", day)
+    in_order("/details/responded_on", occurred_on, getattr(details, "responded_on", None))
+
+
+def make_sense_of_promise(tx: Transaction, made_on: date, discussed_on: date | None) -> None:
+    """Raise 422 for days of a promise that cannot be."""
+    not_ahead(tx, "/made_on", made_on)
+    not_ahead(tx, "/discussed_on", discussed_on)
+
+
+def new_case(tx: Transaction, body: CaseCreate, clinician_id: UUID, by: UUID) -> Case:
+    """Make a case. Raises 422 where its days make no sense."""
+    make_sense_of_case(tx, body.started_on, body.ended_on)
+    return Case(
+        **body.model_dump(exclude={"clinician_id"}),
+        **_recorded(tx, by),
+        clinician_id=clinician_id,
+    )
+
+
+def new_incident(
+    tx: Transaction,
+    body: IncidentCreate,
+    case_id: UUID,
+    by: UUID,
+    *,
+    about: UUID | None,
+    restricted: bool,
+) -> Incident:
+    """Make an incident. Raises 422 where its days make no sense."""
+    make_sense_of_incident(tx, body.occurred_on, body.details)
+    return Incident(
+        **body.model_dump(exclude={"details", "about_user_id", "restricted"}),
+        **details_as_stored(body.details, body.occurred_on),
+        **_recorded(tx, by),
+        case_id=case_id,
+        kind=body.details.kind,
+        about_user_id=about,
+        restricted=restricted,
+    )
+
+
+def new_promise(tx: Transaction, body: PromiseCreate, case_id: UUID, by: UUID) -> Promise:
+    """Make a promise. Raises 422 where its days make no sense."""
+    make_sense_of_promise(tx, body.made_on, body.discussed_on)
+    return Promise(**body.model_dump(), **_recorded(tx, by), case_id=case_id)
+
+
+def new_consultation(
+    tx: Transaction, body: ConsultationCreate, case_id: UUID, by: UUID
+) -> Consultation:
+    """Make the draft of a request."""
+    return Consultation(
+        **links_as_stored(body.model_dump()),
+        **_recorded(tx, by),
+        case_id=case_id,
+        status=ConsultationStatus.draft,
+    )
+
+
+def about_by_default(case: Case, body: IncidentCreate) -> UUID | None:
+    """Say whose conduct an incident is about, where nobody said it."""
+    about_conduct = body.initiator in _ABOUT_THE_CLINICIAN and body.details.kind not in ABOUT_NOBODY
+    return case.clinician_id if about_conduct else None
+
+
+def details_as_stored(details: Details, occurred_on: date) -> dict[str, Any]:
+    """Part details, with what they say by default, into what rules read and the one sealed text."""
+    if isinstance(details, RecordRequestDetails) and details.requested_on is None:
+        details = details.model_copy(update={"requested_on": occurred_on})
+    sealed = details.sealed_field
+    return {
+        "details": details.model_dump(mode="json", exclude={sealed} if sealed else None),
+        "sealed_detail": getattr(details, sealed) if sealed else None,
+    }
+
+
+def links_as_stored(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the fields of a consultation as its row keeps them: links once each, in order."""
+    return {
+        name: _in_order(value) if name in {"incident_ids", "promise_ids"} else value
+        for name, value in given.items()
+    }
+
+
+def _in_order(ids: Iterable[UUID]) -> list[str]:
+    return sorted({str(row_id) for row_id in ids})
+
+
+def _recorded(tx: Transaction, by: UUID) -> dict[str, Any]:
+    return {
+        "id": uuid7(),
+        "clinic_id": tx.clinic.id,
+        "created_at": tx.now,
+        "updated_at": tx.now,
+        "recorded_by_id": by,
+    }

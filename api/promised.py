@@ -1,0 +1,125 @@
+"""The refusals that an operation can come to: by its shape, and by what its code says."""
+
+from collections.abc import Iterator
+
+from api.access import case_for, flag_for, may, may_on_cases, record_for, refuse_closed
+from api.domain.permissions import Standing, may_anybody, roles_that_may, why_not
+from api.errors import (
+    Forbidden,
+    Invalid,
+    NotFound,
+    PreconditionRequired,
+    Refusal,
+    Stale,
+    TooLarge,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from api.foreseen import Refused, foresee
+from api.identity import OPEN_BEFORE_ENROLMENT
+from api.intake import KEY, StrictRoute
+from api.operations import PEOPLE, Operation, fields_of
+from api.repeats import being_carried_out
+from api.standing import refuse_purged
+
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+
+
+def refusals_of(operation: Operation) -> Iterator[Refusal]:
+    """Give every refusal an operation can come to, each as it will be said.
+
+    What its shape tells (guard, ids, body, headers), and what its code says.
+    """
+    if operation.guard is not None:
+        yield from _refused_at_the_door(operation)
+    yield from _refused_by_shape(operation)
+    for refused in operation.foreseen.refusals:
+        yield from _as_said(refused, operation)
+    if operation.guard is not None or operation.foreseen.names & {"Database", "Throttle"}:
+        yield Unavailable()
+
+
+def _refused_at_the_door(operation: Operation) -> Iterator[Refusal]:
+    guard, action = operation.guard, operation.guard.action
+    yield Unauthorized()
+    # software is counted before it is asked what it may
+    yield TooMany(*TooMany.example)
+    yield from _forbidden(operation)
+    if isinstance(guard, case_for | record_for):
+        yield NotFound()
+        closes = refuse_purged if isinstance(guard, flag_for) else refuse_closed
+        for refused in foresee(closes).refusals if operation.writes else ():
+            yield refused.kind(*refused.said)
+    elif isinstance(guard, may_on_cases) and operation.takes(KEY):
+        # sent again by somebody who may no longer see what they made
+        yield NotFound()
+    elif not isinstance(guard, may):
+        for refused in foresee(type(guard).__call__).refusals:
+            yield from _as_said(refused, operation)
+    assert action is not None  # noqa: S101 - every guard has one
+
+
+def _forbidden(operation: Operation) -> Iterator[Refusal]:
+    guard, action = operation.guard, operation.guard.action
+    refused = [role for role in PEOPLE if role not in roles_that_may(action)]
+    if not may_anybody(action):
+        if refused:
+            yield Forbidden(f"The role {refused[-1].replace('_', ' ')} does not do this.")
+        yield Forbidden("This software was not given the scope for it.")
+    if isinstance(guard, case_for | record_for):
+        for standing in (Standing(own=True), Standing(linked=True), Standing(opened=True)):
+            if reason := why_not(action, standing):
+                yield Forbidden(reason)
+    if operation.path not in OPEN_BEFORE_ENROLMENT:
+        yield Forbidden("This clinic asks for a second factor: enrol at /v1/me/totp first.")
+
+
+def _refused_by_shape(operation: Operation) -> Iterator[Refusal]:
+    body = operation.written.get("requestBody")
+    if body is not None:
+        yield TooLarge()
+        if _FORM in body["content"]:
+            yield UnsupportedMediaType(f"Send a form: {_FORM}.")
+        elif _JSON in body["content"]:
+            yield UnsupportedMediaType("Send JSON, with Content-Type: application/json.")
+    if operation.takes("If-Match"):
+        yield Stale()
+        yield PreconditionRequired()
+    if operation.takes(KEY):
+        yield being_carried_out()
+    if isinstance(operation.route, StrictRoute):
+        yield _invalid(operation)
+
+
+def _invalid(operation: Operation) -> Invalid:
+    """Say what is most likely wrong with a request of this shape."""
+    field = operation.route.body_field
+    for name in [] if field is None else fields_of(field, needed=True):
+        return Invalid(f"/{name}", "This field is needed.")
+    for parameter in operation.written.get("parameters", ()):
+        name, schema = parameter["name"], parameter["schema"]
+        if schema.get("format") == "uuid":
+            return Invalid(f"/path/{name}", "This must be an id.")
+        if name == "limit":
+            return Invalid("/query/limit", "This number is too large.")
+    return Invalid("/query", "A field here is not known.")
+
+
+def _as_said(refused: Refused, operation: Operation) -> Iterator[Refusal]:
+    """Give a refusal of the code, with its own words where they are written out there."""
+    kind = refused.kind
+    if kind is NotFound and not operation.names_records:
+        # what is one's own is always there
+        return
+    if kind is Unauthorized and operation.guard is not None:
+        return
+    try:
+        yield kind(*refused.said)
+    except TypeError:
+        # its words depend on what is asked; others of this kind are shown where there are any
+        others = (each for each in operation.foreseen.refusals if each.kind is kind)
+        if kind is not Invalid and not any(each.said for each in others):
+            yield kind(*kind.example)

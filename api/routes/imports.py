@@ -1,0 +1,215 @@
+"""Imports: a clinic's old records, brought in as a file; and what became of each."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
+from sqlmodel import col, select
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from api.access import may, may_alone, refuse_role
+from api.db import Database, Transaction, Tx
+from api.domain.permissions import Action, Actor, may_ever
+from api.domain.values import Input, Output
+from api.errors import Invalid, NotFound, UnsupportedMediaType
+from api.identity import software_now
+from api.importing import Done, Order, TooManyLinesError, take_in
+from api.intake import OneTimeRoute
+from api.models import Import, ImportRefusal, ImportStatus
+from api.pages import Marks, Page, PageQuery, newest_first
+from api.reading import Read, UnreadableFileError, read_csv, read_ndjson
+from api.taking import Rights
+from api.views import RecordRead
+from api.vocabulary import Scope
+
+NDJSON, CSV = "application/x-ndjson", "text/csv"
+_TEXT = {"schema": {"type": "string"}}
+
+
+class ImportRoute(OneTimeRoute):
+    """A route whose lines have keys of their own: sent again, none is taken twice."""
+
+
+router = APIRouter(prefix="/v1/imports", tags=["imports"], route_class=ImportRoute)
+
+
+class ImportQuery(Input):
+    """How a file is to be read."""
+
+    dry_run: bool = Field(default=False, description="Look at every line, and keep no record.")
+    type: Literal["case", "incident", "promise", "consultation"] | None = Field(
+        default=None, description="What every row is, where no column of a CSV file says it."
+    )
+
+
+class RefusalRead(Output):
+    """A line that was not taken; it repeats nothing of the line.
+
+    `pointer` names the field, as in `/data/details/kind`; it is empty for the line as a whole.
+    """
+
+    line: int
+    pointer: str
+    message: str
+
+
+class ImportRead(RecordRead):
+    """An import. Its counts are of lines, blank ones left out.
+
+    `running`: lines are being read, or it was broken off; those before are in, and the file may be
+    sent again. `unchanged`: lines that were in before.
+    """
+
+    form: str
+    dry_run: bool
+    status: ImportStatus
+    lines: int
+    created: int
+    unchanged: int
+    refused: int
+    finished_at: datetime | None
+
+
+class ImportDone(ImportRead):
+    """An import that was read to its end, with the first hundred refusals.
+
+    `flags`: how many were opened by each rule, of those that software may see.
+    """
+
+    refusals: list[RefusalRead]
+    flags: dict[str, int]
+
+
+@router.post(
+    "",
+    status_code=201,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "One record a line, as `docs/import.md` has it: at most 256 MiB, "
+            "500,000 lines, and 512 KiB a line.",
+            "content": {NDJSON: _TEXT, CSV: _TEXT},
+        }
+    },
+)
+async def run_import(
+    request: Request,
+    query: Annotated[ImportQuery, Query()],
+    me: Annotated[Actor, Depends(may_alone(Action.import_run))],
+    response: Response,
+) -> ImportDone:
+    """Take records in from a file, one a line. For clinic software with `cases:write`.
+
+    Good lines become records and bad ones are told with their numbers; a line whose key came before
+    with the same content changes nothing, so a file that broke off is sent again as it is. What
+    somebody else did, such as a review, is refused: it comes in on the command line.
+    """
+    lines, form = _reader(request, query)
+    clinic, _ = request.state.signed_in
+    database: Database = request.app.state.database
+    order = Order(
+        clinic,
+        me.id,
+        form,
+        dry_run=query.dry_run,
+        request_id=request.state.request_id,
+        rights=partial(_rights, me=me),
+    )
+    try:
+        done = await take_in(database, order, lines)
+    except UnreadableFileError as error:
+        raise Invalid("", str(error)) from error
+    except TooManyLinesError as error:
+        raise HTTPException(413) from error
+    except ClientDisconnect as error:
+        # nobody listens any more; the batches before are in
+        raise HTTPException(400) from error
+    return _report(done, response)
+
+
+@router.get("")
+async def list_imports(
+    query: Annotated[PageQuery, Query()],
+    me: Annotated[Actor, Depends(may(Action.import_read))],  # noqa: ARG001 - the guard
+    marks: Marks,
+    tx: Tx,
+) -> Page[ImportRead]:
+    """List the clinic's imports, newest first. For clinic software with `cases:write`."""
+    statement = select(Import).where(Import.clinic_id == tx.clinic.id)
+    rows, following = await newest_first(tx, marks, "imports", query, statement, Import)
+    return Page(items=[ImportRead.model_validate(row) for row in rows], next=following)
+
+
+@router.get("/{import_id}")
+async def read_import(
+    import_id: UUID,
+    me: Annotated[Actor, Depends(may(Action.import_read))],  # noqa: ARG001 - the guard
+    tx: Tx,
+) -> ImportRead:
+    """Read how far an import has come. For clinic software with `cases:write`."""
+    return ImportRead.model_validate(await _import(tx, import_id))
+
+
+@router.get("/{import_id}/refusals")
+async def list_refusals(
+    import_id: UUID,
+    query: Annotated[PageQuery, Query()],
+    me: Annotated[Actor, Depends(may(Action.import_read))],  # noqa: ARG001 - the guard
+    marks: Marks,
+    tx: Tx,
+) -> Page[RefusalRead]:
+    """List the lines that an import refused, in their order. For software with `cases:write`."""
+    found = await _import(tx, import_id)
+    listing = f"{tx.clinic.id}/imports/{found.id}/refusals"
+    statement = select(ImportRefusal).where(ImportRefusal.import_id == found.id)
+    if (last := marks.read(listing, query)) is not None:
+        statement = statement.where(col(ImportRefusal.id) > UUID(last[0]))
+    statement = statement.order_by(col(ImportRefusal.id)).limit(query.limit + 1)
+    rows = (await tx.exec(statement)).all()
+    page = rows[: query.limit]
+    more = len(rows) > query.limit
+    following = marks.write(listing, query, [page[-1].id]) if more else None
+    return Page(items=[RefusalRead.model_validate(row) for row in page], next=following)
+
+
+def _reader(request: Request, query: ImportQuery) -> tuple[AsyncIterator[Read], str]:
+    """Give what reads the body, by what the request says that it is."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media == NDJSON:
+        return read_ndjson(request.stream()), "ndjson"
+    if media == CSV:
+        return read_csv(request.stream(), query.type), "csv"
+    raise UnsupportedMediaType(f"Send one record a line, as {NDJSON} or {CSV}.")
+
+
+async def _rights(tx: Transaction, me: Actor) -> Rights:
+    """Say anew for each batch what this software may bring. Raises 401 once it may nothing."""
+    now = await software_now(tx, me)
+    refuse_role(now, Action.import_run)
+    return Rights(
+        history=False,
+        consultations=may_ever(now, Action.consultation_draft),
+        restricted=Scope.restricted_write in now.scopes,
+    )
+
+
+async def _import(tx: Transaction, import_id: UUID) -> Import:
+    found: Import | None = (await tx.exec(select(Import).where(Import.id == import_id))).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _report(done: Done, response: Response) -> ImportDone:
+    read = ImportRead.model_validate(done.row)
+    response.headers["Location"] = f"/v1/imports/{read.id}"
+    refusals = [
+        RefusalRead(line=number, pointer=refused.pointer, message=refused.message)
+        for number, refused in done.refusals
+    ]
+    return ImportDone(**dict(read), refusals=refusals, flags=dict(sorted(done.flags.items())))

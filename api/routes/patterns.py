@@ -1,0 +1,150 @@
+"""One clinician's cases over time: what was flagged, by month and rule."""
+
+from collections import defaultdict
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+from sqlalchemy import ColumnElement, and_, distinct, func
+from sqlmodel import col
+
+from api.access import may_on_cases
+from api.db import Transaction, Tx
+from api.domain.permissions import Action, Actor
+from api.domain.values import Output
+from api.errors import NotFound
+from api.flagging import catch_up_due
+from api.intake import StrictRoute
+from api.journal import Happening, record
+from api.models import Case, Flag
+from api.months import MonthsQuery, by_severity, months_asked
+from api.sight import supervised_cases, supervised_clinicians, visible_flags
+from api.vocabulary import Audience, RuleName
+
+router = APIRouter(prefix="/v1/patterns", tags=["queue"], route_class=StrictRoute)
+
+_RULES = [*map(str, RuleName), "manual"]
+_MEANING = (
+    "Counts of requests to look. They say nothing of how well somebody works: whoever reports more "
+    "is asked to look more often. They are no score, and compare nobody with anybody."
+)
+
+
+class PatternsQuery(MonthsQuery):
+    """Whose cases, and from when until when: at most five years."""
+
+    clinician_id: UUID | None = Field(default=None, description="Default: yourself.")
+
+
+class RulePattern(Output):
+    """How often one rule asked for a look in a month: `flags` raised, and on how many `cases`.
+
+    The four severities are of those flags, as each is now or was when it was resolved.
+    """
+
+    rule: str
+    flags: int
+    cases: int
+    low: int
+    moderate: int
+    high: int
+    critical: int
+
+
+class MonthPattern(Output):
+    """What was flagged in one month of the clinic's time zone, by rule in the rulebook's order."""
+
+    month: str = Field(description="Year and month, as in `2026-03`.")
+    rules: list[RulePattern]
+
+
+class PatternsRead(Output):
+    """What was flagged on the cases that a clinician has today, by month and rule.
+
+    Months in which nothing was flagged are left out, and so are prompts, voided cases, and
+    whatever you may not see. `meaning` says what such counts can tell.
+    """
+
+    clinician_id: UUID
+    from_: date = Field(serialization_alias="from")
+    to: date
+    meaning: str
+    months: list[MonthPattern]
+
+
+@router.get("")
+async def read_patterns(
+    query: Annotated[PatternsQuery, Query()],
+    me: Annotated[Actor, Depends(may_on_cases(Action.patterns_read))],
+    tx: Tx,
+) -> PatternsRead:
+    """Read what was flagged on one clinician's cases, by month and rule: counts, and no score.
+
+    For clinicians about their own cases, without what is restricted, and for the supervisors who
+    answer for them. Raises 404 for any other clinician, and 422 for more than five years.
+    """
+    clinician_id = query.clinician_id or me.id
+    await _refuse_others(tx, me, clinician_id)
+    months = months_asked(tx, query)
+    cases = _cases_of(tx, me, clinician_id)
+    await catch_up_due(tx, cases)
+    raised = col(Flag.effective_at)
+    statement: Any = sa.select(
+        months.of(raised).label("month"),
+        col(Flag.rule),
+        func.count().label("flags"),
+        func.count(distinct(col(Flag.case_id))).label("cases"),
+        *by_severity(col(Flag.severity)),
+    )
+    statement = (
+        statement.join(
+            Case, and_(col(Case.clinic_id) == Flag.clinic_id, col(Case.id) == Flag.case_id)
+        )
+        .where(
+            col(Flag.clinic_id) == tx.clinic.id,
+            col(Flag.audience) == Audience.supervisor,
+            col(Case.voided_at).is_(None),
+            months.hold(raised),
+            cases,
+            visible_flags(tx, me),
+        )
+        .group_by("month", "rule")
+    )
+    counted: defaultdict[str, list[RulePattern]] = defaultdict(list)
+    for row in await tx.exec(statement):
+        counted[row.month].append(RulePattern.model_validate(row))
+    record(
+        tx,
+        Happening.patterns_read,
+        actor_id=me.id,
+        record_type="user",
+        record_ids=[clinician_id],
+        is_read=True,
+    )
+    return PatternsRead(
+        clinician_id=clinician_id,
+        from_=months.first,
+        to=months.last,
+        meaning=_MEANING,
+        months=[
+            MonthPattern(month=month, rules=sorted(rules, key=lambda each: _RULES.index(each.rule)))
+            for month, rules in sorted(counted.items())
+        ],
+    )
+
+
+async def _refuse_others(tx: Transaction, me: Actor, clinician_id: UUID) -> None:
+    if clinician_id == me.id:
+        return
+    linked = supervised_clinicians(tx, me)
+    if clinician_id not in (await tx.exec(linked)).all():
+        raise NotFound
+
+
+def _cases_of(tx: Transaction, me: Actor, clinician_id: UUID) -> ColumnElement[bool]:
+    """Say in SQL which of a clinician's cases count for whoever asks."""
+    theirs = col(Case.clinician_id) == clinician_id
+    return theirs if clinician_id == me.id else and_(theirs, supervised_cases(tx, me))

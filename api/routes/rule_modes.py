@@ -1,0 +1,195 @@
+"""Measuring before acting: rules that only count, what they counted, and what settings would do."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+from sqlalchemy import distinct, func
+from sqlmodel import col
+
+from api.access import may
+from api.db import Tx
+from api.domain.modes import RuleModes
+from api.domain.permissions import Action, Actor, may_count_restricted
+from api.domain.thresholds import Thresholds
+from api.domain.values import Input, Output, whole
+from api.flagging import ask_every_rule_again, count_no_longer
+from api.identity import require_recent_sign_in
+from api.intake import OneTimeRoute
+from api.journal import Happening, record
+from api.models import MonitoredFinding
+from api.months import MonthsQuery, by_severity, months_asked
+from api.pages import Page
+from api.rehearsal import RuleSettings, rehearse, settings_of
+from api.standing import load_clinic
+from api.vocabulary import PromptName, RuleMode, RuleName
+
+router = APIRouter(prefix="/v1/rules", tags=["clinic"], route_class=OneTimeRoute)
+
+MOST_CASES = 5_000
+"""A look at so many takes some seconds; a reader would give up on a longer one."""
+
+
+class MonitoredMonth(Output):
+    """What a rule that only counts would have raised in one month of the clinic's time zone.
+
+    `findings` counts each one once, in the month it began; `cases` is on how many cases. The four
+    severities are the gravest that each has reached.
+    """
+
+    rule: RuleName
+    month: str = Field(description="Year and month, as in `2026-03`.")
+    findings: int
+    cases: int
+    low: int
+    moderate: int
+    high: int
+    critical: int
+
+
+class RulesProposal(Input):
+    """Settings to look at before they are saved; what is left out stays as it is now."""
+
+    thresholds: Thresholds | None = Field(
+        default=None, description="As they would be put: one left out here is at its default."
+    )
+    modes: RuleModes | None = Field(
+        default=None, description="As they would be put: a rule left out here is active."
+    )
+    limit: Annotated[int, whole(1, MOST_CASES)] = Field(
+        default=1_000,
+        description="At most so many cases are looked at, the most recently changed first.",
+    )
+
+
+class RuleEffect(Output):
+    """What would become of one rule's flags, as soon as each case is looked at again.
+
+    `raised`: new flags · `lapsed`: flags whose condition would hold no more · `revived`: flags
+    whose condition would hold again · `graver`, `milder`: flags whose severity would change; what
+    nobody has acknowledged is not made milder · `counted`: findings that would begin to be
+    counted only · `counted_no_longer`: findings that would cease to be.
+    """
+
+    rule: RuleName | PromptName
+    mode: RuleMode
+    raised: int
+    lapsed: int
+    revived: int
+    graver: int
+    milder: int
+    counted: int
+    counted_no_longer: int
+
+
+class RulesPreview(Output):
+    """What settings would do to the cases looked at, in numbers; nothing of it was kept.
+
+    Where `cases_looked_at` is less than `cases_in_all`, the numbers are of those cases alone.
+    """
+
+    cases_in_all: int
+    cases_looked_at: int
+    rules: list[RuleEffect]
+
+
+@router.get("/modes")
+async def read_modes(
+    me: Annotated[Actor, Depends(may(Action.thresholds_read))],  # noqa: ARG001 - the guard
+    tx: Tx,
+) -> RuleModes:
+    """Read which rules raise flags, and which only count what they would have raised."""
+    return RuleModes.model_validate((await load_clinic(tx)).rule_modes)
+
+
+@router.put("/modes")
+async def set_modes(
+    body: RuleModes, me: Annotated[Actor, Depends(may(Action.thresholds_change))], tx: Tx
+) -> RuleModes:
+    """Set each rule's mode; one left out is active. For admins who have signed in recently.
+
+    Flags that wait go on to follow their records until a person resolves them. A rule that is
+    active again raises what holds now. Raises 422 where a rule about safety would only count.
+    """
+    require_recent_sign_in(me, tx.now)
+    clinic = await load_clinic(tx, lock=True)
+    own = body.model_dump(mode="json", exclude_defaults=True)
+    changed = own.keys() ^ clinic.rule_modes.keys()
+    if changed:
+        clinic.change({"rule_modes": own}, tx.now)
+        record(
+            tx,
+            Happening.modes_changed,
+            actor_id=me.id,
+            record_type="clinic",
+            record_ids=[tx.clinic.id],
+            changed=changed,
+        )
+        await ask_every_rule_again(tx)
+        if again := changed - own.keys():
+            await count_no_longer(tx, again)
+    return body
+
+
+@router.get("/monitored")
+async def count_monitored(
+    query: Annotated[MonthsQuery, Query()],
+    me: Annotated[Actor, Depends(may(Action.thresholds_read))],
+    tx: Tx,
+) -> Page[MonitoredMonth]:
+    """Count what rules that only count would have raised, by month and rule; no case is shown.
+
+    For those who read the clinic's thresholds. What is restricted is in the numbers of admins and
+    privacy officers only. Raises 422 for more than five years.
+    """
+    months = months_asked(tx, query)
+    began = col(MonitoredFinding.effective_at)
+    wanted = [months.hold(began)]
+    if not may_count_restricted(me):
+        wanted.append(col(MonitoredFinding.restricted).is_(False))
+    statement: Any = sa.select(
+        col(MonitoredFinding.rule),
+        months.of(began).label("month"),
+        func.count().label("findings"),
+        func.count(distinct(col(MonitoredFinding.case_id))).label("cases"),
+        *by_severity(col(MonitoredFinding.severity)),
+    )
+    rows = await tx.exec(statement.where(*wanted).group_by("rule", "month"))
+    shown = [MonitoredMonth.model_validate(row) for row in rows]
+    order = list(RuleName)
+    shown.sort(key=lambda each: (each.month, order.index(each.rule)))
+    return Page(items=shown, next=None)
+
+
+@router.post("/preview")
+async def preview_rules(
+    body: RulesProposal,
+    me: Annotated[Actor, Depends(may(Action.thresholds_change))],  # noqa: ARG001 - the guard
+    tx: Tx,
+) -> RulesPreview:
+    """Look at what new thresholds and modes would do, before they are saved. For admins.
+
+    Each case is looked at with the settings of now and with those proposed. It shows numbers, and
+    no case; nothing is kept or changed. How many cases were looked at stands beside how many
+    there are.
+    """
+    now = settings_of(await load_clinic(tx))
+    proposed = RuleSettings(
+        now.thresholds if body.thresholds is None else body.thresholds,
+        now.monitored if body.modes is None else body.modes.monitored,
+    )
+    outcome = await rehearse(tx, now, proposed, body.limit)
+    return RulesPreview(
+        cases_in_all=outcome.cases_in_all,
+        cases_looked_at=outcome.cases_looked_at,
+        rules=[
+            RuleEffect(
+                rule=rule,
+                mode=RuleMode.monitor if rule in proposed.monitored else RuleMode.active,
+                **asdict(outcome.of(rule)),
+            )
+            for rule in (*RuleName, *PromptName)
+        ],
+    )

@@ -1,0 +1,504 @@
+"""Turns the lines of an import into rows, or says why not: what its record's door would say."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import bindparam, false
+from sqlalchemy import select as sa_select
+from sqlmodel import col, select
+
+from api.crypto import lookup_hash
+from api.db import Transaction
+from api.domain.facts import midnight
+from api.domain.lifecycles import ANSWER_WITHIN
+from api.domain.lines import (
+    AnyLine,
+    CaseLine,
+    ConsultationHistory,
+    ConsultationLine,
+    IncidentLine,
+    PromiseLine,
+    RecordLine,
+    Voided,
+)
+from api.domain.permissions import TREATING
+from api.errors import Invalid
+from api.making import about_by_default, new_case, new_consultation, new_incident, new_promise
+from api.models import Case, Consultation, ImportedRecord, Incident, Promise, User
+from api.reading import Refused
+from api.sight import sees_case
+from api.standing import locked
+from api.vocabulary import AdviceResponse, ConsultationStatus, IncidentStatus, Role
+
+Row = Case | Incident | Promise | Consultation
+
+_MODELS: dict[str, Any] = {
+    "case": Case,
+    "incident": Incident,
+    "promise": Promise,
+    "consultation": Consultation,
+}
+_MANY = 5_000
+"""Values in one statement: fewer than any database takes."""
+
+
+class Name(NamedTuple):
+    """What a record was called, as it is found again: its type, and a keyed hash."""
+
+    record_type: str
+    source_hash: str
+
+
+class Known(NamedTuple):
+    """A record that was taken before, under some name."""
+
+    record_id: UUID
+    case_id: UUID
+    body_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What an import may bring. `history`: what somebody else did, such as a review."""
+
+    history: bool
+    consultations: bool
+    restricted: bool
+
+
+EVERYTHING = Rights(history=True, consultations=True, restricted=True)
+"""What the operator may bring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A line that became a row."""
+
+    line: AnyLine
+    name: Name
+    body_hash: str
+    row: Row
+    case: Case
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was taken before and is not, or not yet, in the database."""
+
+    known: dict[Name, Known] = field(default_factory=dict)
+    cases: dict[UUID, dict[str, Any]] = field(default_factory=dict)
+    references: set[tuple[str, object]] = field(default_factory=set)
+
+
+class NotTaken(Exception):
+    """A line is refused."""
+
+    def __init__(self, pointer: str, message: str) -> None:
+        super().__init__()
+        self.refused = Refused(pointer, message)
+
+
+class Item(NamedTuple):
+    """A line with its hashes."""
+
+    line: AnyLine
+    name: Name
+    body_hash: str
+
+
+class _Person(NamedTuple):
+    id: UUID
+    email: str
+    role: Role
+    is_active: bool
+
+
+class _Linked(NamedTuple):
+    """What is to be known of a record that a consultation speaks of."""
+
+    case_id: UUID
+    is_voided: bool
+    restricted: bool
+
+
+_PEOPLE: Any = select(col(User.id), col(User.email), col(User.role), col(User.is_active))
+_KNOWN: Any = sa_select(
+    col(ImportedRecord.record_type),
+    col(ImportedRecord.source_hash),
+    col(ImportedRecord.record_id),
+    col(ImportedRecord.case_id),
+    col(ImportedRecord.body_hash),
+).where(col(ImportedRecord.source_hash).in_(bindparam("some", expanding=True)))
+_REFERENCES = select(col(Case.client_ref_hash), col(Case.started_on)).where(
+    col(Case.client_ref_hash).in_(bindparam("some", expanding=True)), col(Case.voided_at).is_(None)
+)
+_CASES = locked(
+    select(Case).where(col(Case.id).in_(bindparam("some", expanding=True))).order_by(col(Case.id)),
+    Case,
+)
+_THERE = {
+    kind: select(col(model.id)).where(col(model.id).in_(bindparam("some", expanding=True)))
+    for kind, model in _MODELS.items()
+}
+_LINKED = {
+    kind: select(
+        col(model.id), col(model.case_id), col(model.voided_at).is_not(None), restricted
+    ).where(col(model.id).in_(bindparam("some", expanding=True)))
+    for kind, model, restricted in (
+        ("incident", Incident, col(Incident.restricted)),
+        ("promise", Promise, false()),
+    )
+}
+
+
+class Taking:
+    """The lines of one batch, in one transaction."""
+
+    def __init__(self, tx: Transaction, by: UUID, rights: Rights, memory: Memory) -> None:
+        self._tx, self._by, self._rights, self._memory = tx, by, rights, memory
+        self._known: dict[Name, Known] = {}
+        self._cases: dict[UUID, Case] = {}
+        self._references: set[tuple[str, object]] = set()
+        self._there: set[UUID] = set()
+        self._linked: dict[UUID, _Linked] = {}
+        self._people: dict[UUID | str, _Person] = {}
+        self._hash: Callable[[str], str] = str
+
+    async def prepare(self, lines: Sequence[AnyLine]) -> list[Item]:
+        """Look up all that these lines name, and lock the cases that records come to, in order."""
+        keys = await self._tx.clinic_keys()
+        self._hash = partial(lookup_hash, keys.lookup)
+        items = [self._item(line) for line in lines]
+        names = {name for item in items for name in self._names_in(item)}
+        await self._find_known(names)
+        new = [item for item in items if item.name not in self._known]
+        for person in await self._tx.exec(_PEOPLE):
+            found = _Person(*person)
+            self._people[found.id] = self._people[found.email] = found
+        await self._find_cases(new)
+        await self._find_there(new)
+        await self._find_linked(new)
+        return items
+
+    @property
+    def cases(self) -> Iterable[Case]:
+        """The cases that were there before."""
+        return self._cases.values()
+
+    async def take(self, item: Item) -> Taken | None:
+        """Make the row of a line; None: it was taken before. Raises NotTaken."""
+        line = item.line
+        if (known := self._known.get(item.name)) is not None:
+            if known.body_hash != item.body_hash:
+                raise NotTaken("/key", "This key came before, with other content.")
+            return None
+        if _as_id(line.key) in self._there:
+            raise NotTaken("/key", "This is the id of a record that is here already.")
+        try:
+            case, row = await self._made(line)
+        except Invalid as error:
+            wrong = (error.errors or [])[0]
+            raise NotTaken(f"/data{wrong.pointer}", wrong.message) from error
+        self._known[item.name] = Known(row.id, case.id, item.body_hash)
+        if isinstance(row, Incident | Promise):
+            restricted = isinstance(row, Incident) and row.restricted
+            self._linked[row.id] = _Linked(case.id, row.voided_at is not None, restricted)
+        return Taken(line, item.name, item.body_hash, row, case)
+
+    async def _made(self, line: AnyLine) -> tuple[Case, Row]:
+        if isinstance(line, CaseLine):
+            opened = self._case(line)
+            return opened, opened
+        case = self._case_of(line)
+        match line:
+            case IncidentLine():
+                return case, self._incident(line, case)
+            case PromiseLine():
+                return case, self._promise(line, case)
+        return case, await self._consultation(line, case)
+
+    # ---------------------------------------------------------------------------- one of each
+
+    def _case(self, line: CaseLine) -> Case:
+        tx, data = self._tx, line.data
+        if line.clinician is None and data.clinician_id is None:
+            raise NotTaken("/clinician", "This field is needed.")
+        clinician = self._person("clinician", line.clinician, data.clinician_id)
+        if clinician is None or not (clinician.is_active and clinician.role in TREATING):
+            raise NotTaken("/clinician", "This is not a clinician of this clinic.")
+        case = new_case(tx, data, clinician.id, self._by)
+        self._void(case, line.history.voided if line.history else None)
+        reference = (self._hash(data.client_ref), data.started_on)
+        if case.voided_at is None:
+            if reference in self._references or reference in self._memory.references:
+                raise NotTaken(
+                    "/data", "There is already a case with this reference and this start."
+                )
+            self._references.add(reference)
+        self._cases[case.id] = case
+        tx.add(case)
+        return case
+
+    def _case_of(self, line: RecordLine) -> Case:
+        known = self._known.get(self._name("case", line.case))
+        case_id = known.record_id if known else _as_id(line.case)
+        case = self._cases.get(case_id) if case_id else None
+        if case is None:
+            raise NotTaken("/case", "No line of this case has come before.")
+        if case.purged_at is not None:
+            raise NotTaken("/case", "The text of this case was destroyed.")
+        if case.voided_at is not None and not self._rights.history:
+            raise NotTaken("/case", "This case was voided; nothing more is written to it.")
+        return case
+
+    def _incident(self, line: IncidentLine, case: Case) -> Incident:
+        data, history = line.data, line.history
+        if data.restricted and not self._rights.restricted:
+            raise NotTaken("/data/restricted", "This software was not given the scope for it.")
+        person = self._person("about", line.about, data.about_user_id)
+        if person is None and (line.about or data.about_user_id):
+            raise NotTaken("/about", "This is not a person of this clinic.")
+        about = person.id if person else about_by_default(case, data)
+        if history is not None and history.about_nobody:
+            about = None
+        incident = new_incident(
+            self._tx, data, case.id, self._by, about=about, restricted=bool(data.restricted)
+        )
+        if history is not None:
+            self._refuse_history()
+            self._review(incident, line)
+            self._void(incident, history.voided)
+        return incident
+
+    def _promise(self, line: PromiseLine, case: Case) -> Promise:
+        promise = new_promise(self._tx, line.data, case.id, self._by)
+        self._void(promise, line.history.voided if line.history else None)
+        return promise
+
+    async def _consultation(self, line: ConsultationLine, case: Case) -> Consultation:
+        data, history = line.data, line.history or ConsultationHistory()
+        if not self._rights.consultations:
+            raise NotTaken("/type", "This software was not given the scope for it.")
+        if data.released and not self._rights.history:
+            raise NotTaken(
+                "/data/released",
+                "A person releases a request, after checking that it names nobody.",
+            )
+        links = {
+            "incident_ids": self._links(case, "incident", line.incidents, data.incident_ids),
+            "promise_ids": self._links(case, "promise", line.promises, data.promise_ids),
+        }
+        consultant = await self._consultant(line, case, history.status)
+        given = data.model_copy(update={**links, "consultant_id": consultant})
+        consultation = new_consultation(self._tx, given, case.id, self._by)
+        self._move(consultation, history)
+        return consultation
+
+    async def _consultant(
+        self, line: ConsultationLine, case: Case, status: ConsultationStatus
+    ) -> UUID | None:
+        named = line.consultant or line.data.consultant_id
+        person = self._person("consultant", line.consultant, line.data.consultant_id)
+        if named is None:
+            return None
+        if person is not None and status in _ANSWERED and person.id != case.clinician_id:
+            return person.id
+        # one who is still to answer must be able to
+        if person is not None and person.is_active:
+            user = (await self._tx.exec(select(User).where(User.id == person.id))).one()
+            if person.role == Role.consultant or await sees_case(self._tx, user, case):
+                return person.id
+        raise NotTaken("/consultant", "This is not somebody who can be consulted here.")
+
+    def _links(self, case: Case, kind: str, keys: list[str], ids: list[UUID]) -> list[UUID]:
+        """Give the ids of the records a request speaks of, each of them of this case."""
+        pointer = f"/{kind}s" if keys else f"/data/{kind}_ids"
+        found = list(ids)
+        for key in keys:
+            known = self._known.get(self._name(kind, key))
+            if known is None or known.case_id != case.id:
+                raise NotTaken(pointer, "These are not all records of this case.")
+            found.append(known.record_id)
+        for row_id in found:
+            linked = self._linked.get(row_id)
+            # what a dry run made before is not in the database
+            if linked is None and row_id not in ids:
+                continue
+            if linked is None or linked.case_id != case.id:
+                raise NotTaken(pointer, "These are not all records of this case.")
+            if (linked.is_voided or linked.restricted) and not self._rights.history:
+                raise NotTaken(pointer, "These are not all records of this case.")
+        return found
+
+    # -------------------------------------------------------------------------------- history
+
+    def _refuse_history(self) -> None:
+        if not self._rights.history:
+            raise NotTaken("/history", "What became of a record is brought in by the operator.")
+
+    def _void(self, row: Case | Incident | Promise, voided: Voided | None) -> None:
+        if voided is None:
+            return
+        self._refuse_history()
+        row.voided_at = self._on("/history/voided/on", voided.on)
+        row.void_reason = voided.reason
+        if isinstance(row, Incident):
+            row.status = IncidentStatus.voided
+
+    def _review(self, incident: Incident, line: IncidentLine) -> None:
+        review = line.history and line.history.review
+        if not review:
+            return
+        by = self._person("history/review/reviewed_by", review.reviewed_by, None)
+        if review.reviewed_by is not None and by is None:
+            raise NotTaken("/history/review/reviewed_by", "This is not a person of this clinic.")
+        incident.status = IncidentStatus.reviewed if review.stands else IncidentStatus.reported
+        incident.determination = review.determination
+        incident.review_note = review.review_note
+        incident.reviewed_at = self._on("/history/review/reviewed_on", review.reviewed_on)
+        incident.reviewed_by_id = by.id if by else None
+
+    def _on(self, pointer: str, day: Any) -> datetime:
+        if day is None:
+            return self._tx.now
+        if day > self._tx.today:
+            raise NotTaken(pointer, "What has happened cannot be dated after today.")
+        return midnight(day, self._tx.clinic.zone)
+
+    def _move(self, consultation: Consultation, history: ConsultationHistory) -> None:
+        """Let a request stand where it stood."""
+        status = history.status
+        if status not in {_S.draft, _S.requested} or not history.model_fields_set <= {"status"}:
+            self._refuse_history()
+        told = history.model_fields_set - {"status"}
+        told = {name for name in told if getattr(history, name) is not None}
+        needed, possible = _TOLD_OF[status]
+        for name in sorted(needed - told):
+            raise NotTaken(f"/history/{name}", "This field is needed.")
+        for name in sorted(told - needed - possible):
+            raise NotTaken(f"/history/{name}", "This does not go with this status.")
+        if history.response == AdviceResponse.not_followed and history.response_reason is None:
+            raise NotTaken("/history/response_reason", "Say why the advice is not followed.")
+        self._refuse_times(history)
+        consultation.status = status
+        for name in told:
+            setattr(consultation, name, getattr(history, name))
+        if status == _S.requested and history.requested_at is None:
+            consultation.requested_at = self._tx.now
+        if consultation.requested_at is not None:
+            within = ANSWER_WITHIN[consultation.urgency]
+            consultation.due_at = consultation.requested_at + within
+
+    def _refuse_times(self, history: ConsultationHistory) -> None:
+        before = None
+        for name in ("requested_at", "accepted_at", "completed_at"):
+            at = getattr(history, name)
+            if at is None:
+                continue
+            if at > self._tx.now:
+                raise NotTaken(f"/history/{name}", "What has happened cannot be dated after now.")
+            if before is not None and at < before:
+                raise NotTaken(f"/history/{name}", "This lies before what it follows.")
+            before = at
+
+    # ------------------------------------------------------------------------------- looking up
+
+    def _item(self, line: AnyLine) -> Item:
+        said = json.dumps(line.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+        return Item(line, self._name(line.type, line.key), self._hash(f"said {said}"))
+
+    def _name(self, kind: str, key: str) -> Name:
+        return Name(kind, self._hash(f"called {kind} {key}"))
+
+    def _names_in(self, item: Item) -> Iterator[Name]:
+        yield item.name
+        line = item.line
+        if not isinstance(line, CaseLine):
+            yield self._name("case", line.case)
+        if isinstance(line, ConsultationLine):
+            yield from (self._name("incident", key) for key in line.incidents)
+            yield from (self._name("promise", key) for key in line.promises)
+
+    async def _find_known(self, names: set[Name]) -> None:
+        for row in await self._ask(_KNOWN, {name.source_hash for name in names}):
+            self._known[Name(row[0], row[1])] = Known(*row[2:])
+        before = self._memory.known
+        self._known |= {name: before[name] for name in names if name in before}
+
+    async def _find_cases(self, new: Iterable[Item]) -> None:
+        ids: set[UUID | None] = set()
+        references: set[str] = set()
+        for item in new:
+            if isinstance(item.line, CaseLine):
+                references.add(self._hash(item.line.data.client_ref))
+                continue
+            known = self._known.get(self._name("case", item.line.case))
+            ids.add(known.record_id if known else _as_id(item.line.case))
+        there = {case_id for case_id in ids if case_id is not None}
+        for case_id in sorted(there & self._memory.cases.keys()):
+            self._tx.add(Case(**self._memory.cases[case_id]))
+        for case in await self._ask(_CASES, there):
+            self._cases[case.id] = case
+        for found in await self._ask(_REFERENCES, references):
+            self._references.add(tuple(found))
+
+    async def _find_there(self, new: Iterable[Item]) -> None:
+        """A key that is an id may be that of a record of this very clinic, written out."""
+        for kind, statement in _THERE.items():
+            ids = {_as_id(item.line.key) for item in new if item.line.type == kind}
+            self._there.update(await self._ask(statement, ids - {None}))
+
+    async def _find_linked(self, new: Iterable[Item]) -> None:
+        lines = [item.line for item in new if isinstance(item.line, ConsultationLine)]
+        for kind, statement in _LINKED.items():
+            ids: set[UUID] = set()
+            for line in lines:
+                ids.update(getattr(line.data, f"{kind}_ids"))
+                names = (self._name(kind, key) for key in getattr(line, f"{kind}s"))
+                ids.update(self._known[name].record_id for name in names if name in self._known)
+            for row in await self._ask(statement, ids):
+                self._linked[row[0]] = _Linked(row[1], row[2], row[3])
+
+    async def _ask(self, statement: Any, values: Iterable[Any]) -> list[Any]:
+        every, found = sorted(values, key=str), []
+        for start in range(0, len(every), _MANY):
+            some = {"some": every[start : start + _MANY]}
+            found += (await self._tx.exec(statement, some)).all()
+        return found
+
+    def _person(self, named: str, email: str | None, person_id: UUID | None) -> _Person | None:
+        if email is not None and person_id is not None:
+            raise NotTaken(f"/{named}", "Say it once: by address, or by id.")
+        return self._people.get(email or person_id or "")
+
+
+_S = ConsultationStatus
+_ANSWERED = frozenset({_S.accepted, _S.in_progress, _S.completed})
+_ASKED = frozenset({"requested_at"})
+_BEGUN = _ASKED | {"accepted_at"}
+_TOLD_OF: dict[ConsultationStatus, tuple[frozenset[str], frozenset[str]]] = {
+    _S.draft: (frozenset(), frozenset()),
+    # it may have been declined before, for a reason
+    _S.requested: (frozenset(), _ASKED | {"reason"}),
+    _S.declined: (_ASKED | {"reason"}, frozenset()),
+    _S.accepted: (_BEGUN, frozenset({"reason"})),
+    _S.in_progress: (_BEGUN, frozenset({"reason"})),
+    _S.completed: (
+        _BEGUN | {"completed_at", "outcome", "advice"},
+        frozenset({"reason", "response", "response_reason"}),
+    ),
+    _S.cancelled: (frozenset({"reason"}), _BEGUN),
+}
+"""What is told of a request in each status: what must be, and what may be beside it."""
+
+
+def _as_id(key: str) -> UUID | None:
+    try:
+        return UUID(key) if len(key) == 36 else None
+    except ValueError:
+        return None

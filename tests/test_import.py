@@ -1,0 +1,584 @@
+"""A clinic's old records, read in: the same rows, entries and flags as if they were typed."""
+
+import asyncio
+import csv
+import io
+import json
+import random
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from httpx import Response
+from sqlmodel import select
+
+from api import envelope, importing, reading
+from api.domain.columns import all_columns, flatten
+from api.flagging import WritesInARow
+from api.importing import Order, take_in
+from api.models import Case, Flag, ImportedRecord, Incident, JournalEntry, Promise
+from api.reading import read_csv, read_ndjson
+from api.routes import imports
+from api.taking import EVERYTHING
+from api.vocabulary import Scope
+from tests.world import Person, World, incident, made, ok, promise, software
+
+Record = dict[str, Any]
+NDJSON, CSV = "application/x-ndjson", "text/csv"
+SECRET = "zqsecretwords"
+REVIEW = {
+    "determination": "normal_process",
+    "review_note": "as it was",
+    "reviewed_on": "2025-05-05",
+}
+COMPLETED = {
+    "status": "completed",
+    "requested_at": "2025-03-01T09:00:00Z",
+    "accepted_at": "2025-03-02T09:00:00Z",
+    "completed_at": "2025-03-03T09:00:00Z",
+    "outcome": "mixed",
+    "advice": "talk it over",
+}
+
+
+def case_line(key: str, clinician: Person, **data: Any) -> Record:
+    said = {"client_ref": f"ref {key}", **data}
+    return {"type": "case", "key": key, "clinician": clinician.email, "data": said}
+
+
+def line(kind: str, key: str, case: str, data: Record, **more: Any) -> Record:
+    return {"type": kind, "key": key, "case": case, "data": data, **more}
+
+
+def question(**data: Any) -> Record:
+    return {"kind": "peer_consultation", "urgency": "routine", "question": "what now", **data}
+
+
+def ndjson(lines: Iterable[Record]) -> bytes:
+    return b"".join(json.dumps(each).encode() + b"\n" for each in lines)
+
+
+def as_csv(lines: Iterable[Record]) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, all_columns())
+    writer.writeheader()
+    writer.writerows(map(flatten, lines))
+    return out.getvalue().encode()
+
+
+async def send(
+    by: Person, body: bytes | AsyncIterator[bytes], media: str = NDJSON, **query: Any
+) -> Response:
+    headers = {"Content-Type": media}
+    return await by.send("POST", "/v1/imports", content=body, headers=headers, params=query)
+
+
+async def diary_of(world: World, person: Person, *left_out: Scope) -> Person:
+    """Let clinic software sign in that may do anything but read words."""
+    scopes = set(Scope) - {Scope.narrative_read, *left_out}
+    return await software(world, *scopes, of=person)
+
+
+async def read_in(world: World, lines: Iterable[Record]) -> Response:
+    """Let software read a file into the clinic here."""
+    return await send(await diary_of(world, world.clinician), ndjson(lines))
+
+
+def counts(done: Record) -> tuple[int, int, int]:
+    return done["created"], done["unchanged"], done["refused"]
+
+
+async def rows(world: World, model: Any, of: Person) -> list[Any]:
+    async with world.owner.transaction() as tx:
+        return list(await tx.exec(select(model).where(model.clinic_id == of.clinic_id)))
+
+
+async def as_operator(
+    world: World, of: Person, body: bytes, form: str = "ndjson", **options: Any
+) -> importing.Done:
+    """Take a file in as the command line does."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 5_000):
+            yield body[start : start + 5_000]
+
+    read = read_ndjson(chunks()) if form == "ndjson" else read_csv(chunks(), None)
+    async with world.database.transaction() as tx:
+        await tx.enter_for_work(of.clinic_id)
+        order = Order(tx.clinic, of.id, form, **options)
+    return await take_in(world.database, order, read)
+
+
+# ---------------------------------------------------------------------------- as if it were typed
+
+KINDS: list[tuple[str, Record]] = [
+    ("expression", {"by": "client", "feelings": ["longing"]}),
+    ("hurtful_words", {}),
+    ("hurtful_words", {"repeated": True, "client_impact": "crisis"}),
+    ("ending", {"stage": "ended", "ending": "therapist_initiated", "abrupt": True}),
+    ("frame_change", {"direction": "tighten", "elements": ["email_replies"], "discussed": False}),
+    ("risk", {"indicator": "ambiguous_statement", "on": -9}),
+    ("cotreatment", {"coordinated": False}),
+    ("oversight", {"available": False}),
+    ("coercive_measure", {"measures": ["police_called"]}),
+    ("absence", {"absence": "vacation", "days": 20, "on": -30}),
+    ("contact", {"client_messages_30d": 20}),
+    ("crossing", {"area": "time", "rationale": "it was late"}),
+    ("record_request", {"request": "access", "on": -40}),
+]
+PROMISES: list[Record] = [
+    {"keepable": "no"},
+    {"keepable": "no", "kind": "personal_relationship", "scope": "outside_frame"},
+    {"kind": "professional_availability", "open_ended": True, "keepable": "unknown"},
+    {"state": "broken", "client_impact": "crisis"},
+]
+
+
+def several(world: World, seed: int) -> list[tuple[str, Record]]:
+    """Write some records of one case, in an order of their own."""
+    chance = random.Random(seed)
+    kinds = [(kind, dict(details)) for kind, details in chance.sample(KINDS, 6)]
+    told = [
+        ("incident", incident(kind, world, restricted=chance.random() < 0.3, **details))
+        for kind, details in kinds
+    ]
+    told += [("promise", promise(world, **each)) for each in chance.sample(PROMISES, 2)]
+    told.append(("consultation", question()))
+    chance.shuffle(told)
+    # what a prompt asks of a clinician may be answered by what comes later
+    raised, ended = (
+        incident("ending", world, stage=stage, ending=ending)
+        for stage, ending in (("raised", None), ("ended", "planned_mutual"))
+    )
+    return [("incident", raised), *told, ("incident", ended)]
+
+
+async def typed(by: Person, case: Record, told: list[tuple[str, Record]]) -> None:
+    for kind, body in told:
+        made(await by.post(f"/v1/cases/{case['id']}/{kind}s", body))
+
+
+async def flags_by_case(world: World, of: Person) -> dict[str, list[Record]]:
+    """Give what the flags of each client say, but for the ids."""
+    cases = {case.id: case.client_ref for case in await rows(world, Case, of)}
+    found: dict[str, list[Record]] = {}
+    for flag in await rows(world, Flag, of):
+        said = flag.model_dump(exclude={"id", "clinic_id", "case_id", "evidence"})
+        said["evidence"] = sorted(each["type"] for each in flag.evidence)
+        del said["recorded_by_id"]
+        found.setdefault(cases[flag.case_id], []).append(said)
+    return {
+        client: sorted(flags, key=lambda flag: (flag["rule"], flag["restricted"], flag["status"]))
+        for client, flags in found.items()
+    }
+
+
+async def entries(world: World, of: Person) -> list[tuple[str, ...]]:
+    """Give what the journal tells of records and flags, in its order."""
+    told = sorted(await rows(world, JournalEntry, of), key=lambda entry: entry.id)
+    return [
+        (each.happening, str(each.restricted), str(each.prompt))
+        for each in told
+        if each.record_type in {"case", "incident", "promise", "consultation", "flag"}
+    ]
+
+
+async def type_and_read_in(world: World) -> None:
+    """Let the same be typed here and read in there."""
+    here, there = world.clinician, world.there["clinician"]
+    typing, reading_in = await diary_of(world, here), await diary_of(world, there)
+    lines = []
+    for number in range(10):
+        told = several(world, number)
+        case = made(
+            await typing.post(
+                "/v1/cases", {"client_ref": f"ref c{number}", "clinician_id": str(here.id)}
+            )
+        )
+        await typed(typing, case, told)
+        lines.append(case_line(f"c{number}", there))
+        lines += [
+            line(kind, f"c{number}/{place}", f"c{number}", body)
+            for place, (kind, body) in enumerate(told)
+        ]
+    done = made(await send(reading_in, ndjson(lines)))
+    assert counts(done) == (120, 0, 0), done["refusals"]
+
+
+async def test_records_read_in_are_those_that_typing_makes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # so that batches end in the midst of cases
+    monkeypatch.setattr(importing, "BATCH_LINES", 17)
+    await type_and_read_in(world)
+    here, there = world.clinician, world.there["clinician"]
+    flags = await flags_by_case(world, here)
+    assert flags == await flags_by_case(world, there)
+    assert {flag["status"] for each in flags.values() for flag in each} == {"open", "withdrawn"}
+    assert {flag["restricted"] for each in flags.values() for flag in each} == {True, False}
+    assert await entries(world, here) == await entries(world, there)
+    left_out = {"id", "clinic_id", "case_id", "recorded_by_id", "clinician_id", "text_key"}
+    left_out |= {"client_ref_hash", "about_user_id"}
+    for model in (Case, Incident, Promise):
+        # names of people and rows differ, and nothing else does
+        kept = [
+            sorted(str(row.model_dump(exclude=left_out)) for row in await rows(world, model, of))
+            for of in (here, there)
+        ]
+        assert kept[0] == kept[1]
+    theirs = [row.about_user_id for row in await rows(world, Incident, there)]
+    assert theirs.count(there.id) == [
+        row.about_user_id for row in await rows(world, Incident, here)
+    ].count(here.id)
+
+
+async def test_rules_that_are_not_asked_after_each_record_are_found_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WritesInARow, "add", lambda *_, **__: [])
+    await type_and_read_in(world)
+    here, there = world.clinician, world.there["clinician"]
+    assert await flags_by_case(world, here) != await flags_by_case(world, there)
+
+
+# ---------------------------------------------------------------------------------- once, and whole
+
+
+def a_file(of: Person, world: World, cases: int = 4) -> list[Record]:
+    """Write cases, each with an incident that raises a flag, a promise, and a draft about both."""
+    lines = []
+    for number in range(cases):
+        key = f"c{number}"
+        told = incident("hurtful_words", world, narrative=f"{SECRET} {number}")
+        lines += [
+            case_line(key, of),
+            line("incident", f"{key}/i", key, told),
+            line("promise", f"{key}/p", key, promise(world)),
+            line("consultation", f"{key}/q", key, question(), incidents=[f"{key}/i"]),
+        ]
+    return lines
+
+
+async def test_a_file_sent_twice_changes_nothing_and_other_content_under_a_key_is_refused(
+    world: World,
+) -> None:
+    diary = await diary_of(world, world.clinician)
+    lines = a_file(world.clinician, world)
+    first = await send(diary, ndjson(lines))
+    assert counts(made(first)) == (16, 0, 0)
+    assert first.json()["flags"] == {"hurtful_words": 4}
+    assert first.headers["location"] == f"/v1/imports/{first.json()['id']}"
+    told = len(await entries(world, diary))
+    # as CSV, or with what goes without saying, it is the same
+    lines[0]["data"]["status"] = "active"
+    again = made(await send(diary, as_csv(lines), CSV))
+    assert counts(again) == (0, 16, 0)
+    assert len(await entries(world, diary)) == told
+    lines[1]["data"]["narrative"] = "other words"
+    lines[2]["data"]["kind"] = "zz"
+    other = made(await send(diary, ndjson(lines)))
+    assert counts(other) == (0, 14, 2)
+    assert other["refusals"] == [
+        {"line": 2, "pointer": "/key", "message": "This key came before, with other content."},
+        {"line": 3, "pointer": "/data/kind", "message": "This is not one of the known words."},
+    ]
+    shown = ok(await diary.get(f"/v1/imports/{other['id']}"))
+    assert shown == {name: other[name] for name in shown}
+    path = f"/v1/imports/{other['id']}/refusals"
+    page = ok(await diary.get(path, limit=1))
+    rest = ok(await diary.get(path, limit=1, cursor=page["next"]))
+    assert page["items"] + rest["items"] == other["refusals"]
+    assert rest["next"] is None
+    assert [each["id"] for each in ok(await diary.get("/v1/imports"))["items"]] == [
+        other["id"],
+        again["id"],
+        first.json()["id"],
+    ]
+
+
+async def test_the_same_keys_in_two_clinics_are_two_records(world: World) -> None:
+    for of in (world.clinician, world.there["clinician"]):
+        lines = a_file(of, world, 1)
+        done = made(await send(await diary_of(world, of), ndjson(lines)))
+        assert counts(done) == (4, 0, 0)
+    hashes = {
+        name: {row.source_hash for row in await rows(world, ImportedRecord, of)}
+        for name, of in (("here", world.clinician), ("there", world.there["clinician"]))
+    }
+    assert hashes["here"].isdisjoint(hashes["there"])
+
+
+async def test_two_who_send_the_same_at_once_take_each_line_in_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_LINES", 5)
+    diary = await diary_of(world, world.clinician)
+    body = ndjson(a_file(world.clinician, world, 8))
+    answers = await asyncio.gather(*(send(diary, body) for _ in range(3)))
+    done = [counts(made(answer)) for answer in answers]
+    assert [sum(each) for each in zip(*done, strict=True)] == [32, 64, 0]
+    assert len(await rows(world, ImportedRecord, diary)) == 32
+    assert len(await rows(world, Incident, diary)) == 8
+
+
+async def cut_off(world: World, by: Person, body: bytes) -> list[Record]:
+    """Send a part of a file, and be gone; give what was answered to nobody."""
+    token = await world.token_of(by)
+    messages: list[Record] = [
+        {"type": "http.request", "body": body, "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    answered: list[Record] = []
+
+    async def receive() -> Record:
+        return messages.pop(0)
+
+    async def take(message: Any) -> None:
+        answered.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/imports",
+        "raw_path": b"/v1/imports",
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "client": ("127.0.0.1", 1),
+        "server": ("notes.test", 80),
+        "headers": [
+            (b"authorization", f"Bearer {token}".encode()),
+            (b"content-type", NDJSON.encode()),
+        ],
+    }
+    await world.app(scope, receive, take)
+    return answered
+
+
+async def test_a_broken_connection_keeps_whole_batches_and_the_file_is_sent_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_LINES", 6)
+    diary = await diary_of(world, world.clinician)
+    body = ndjson(a_file(world.clinician, world, 5))
+    answered = await cut_off(world, diary, body[: len(body) * 3 // 4])
+    assert answered[0]["status"] == 400
+    (broken,) = ok(await diary.get("/v1/imports"))["items"]
+    assert (broken["status"], counts(broken)) == ("running", (12, 0, 0))
+    done = made(await send(diary, body))
+    assert counts(done) == (8, 12, 0)
+    assert len(await rows(world, Flag, diary)) == 5
+    told = [row.happening for row in await rows(world, JournalEntry, diary)]
+    assert (told.count("import.begun"), told.count("import.finished")) == (2, 1)
+
+
+async def test_a_dry_run_finds_the_same_and_keeps_none_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a line may name what an earlier batch would have taken in
+    monkeypatch.setattr(importing, "BATCH_LINES", 3)
+    diary = await diary_of(world, world.clinician)
+    lines = sorted(a_file(world.clinician, world), key=lambda each: str(each["type"]))
+    cases = [each for each in lines if each["type"] == "case"]
+    others = [each for each in lines if each["type"] not in {"case", "consultation"}]
+    asked = [each for each in lines if each["type"] == "consultation"]
+    body = ndjson([*cases, *others, *asked, lines[0], {"type": "case", "key": 1}])
+    looked = made(await send(diary, body, dry_run="true"))
+    assert looked["dry_run"]
+    kept = [await rows(world, model, diary) for model in (Case, Incident, ImportedRecord, Flag)]
+    assert kept == [[], [], [], []]
+    assert not await entries(world, diary)
+    done = made(await send(diary, body))
+    differing = {"id", "dry_run"}
+    assert {name for name in done if done[name] != looked[name]} == differing
+    assert counts(done) == (16, 1, 1)
+    # and of what is in already it says so
+    assert counts(made(await send(diary, body, dry_run="true"))) == (0, 17, 1)
+
+
+# --------------------------------------------------------------------------------- what is refused
+
+
+def bad_lines(world: World, of: Person) -> list[tuple[bytes, str]]:
+    """Give hostile and mistaken lines, each with the pointer of its refusal."""
+
+    def said(*changes: Record, kind: str = "promise", **more: Any) -> bytes:
+        data = {**promise(world), **(changes[0] if changes else {})}
+        return json.dumps(line(kind, f"k{SECRET}", "c0", data, **more)).encode()
+
+    def told(kind: str, **fields: Any) -> bytes:
+        return json.dumps(line("incident", "i", "c0", incident(kind, world, **fields))).encode()
+
+    def asked(**more: Any) -> bytes:
+        return json.dumps(line("consultation", "q", "c0", question(), **more)).encode()
+
+    deep = b'{"type":' + b"[" * 40 + b"]" * 40 + b"}"
+    return [
+        (b"not json " + SECRET.encode(), ""),
+        (b"[]", ""),
+        (b'"' + SECRET.encode() + b'"', ""),
+        (b"\xff\xfe" + SECRET.encode(), ""),
+        (deep, ""),
+        (b'{"type":"case","type":"case"}', ""),
+        (said({"wording": "half \ud800 a character"}), ""),
+        (said({"wording": "a nul \x00"}), ""),
+        (said().replace(b'"made_by"', b'"x":NaN,"made_by"'), ""),
+        (said().replace(b'"made_by"', b'"x":1e999,"made_by"'), ""),
+        (b'{"type":"' + SECRET.encode() + b'"}', "/type"),
+        (b"{}", "/type"),
+        (json.dumps({"type": "case", "data": {"client_ref": "x"}}).encode(), "/key"),
+        (json.dumps({**case_line("n", of), "key": " "}).encode(), "/key"),
+        (json.dumps({**case_line("n", of), "key": "k" * 201}).encode(), "/key"),
+        (json.dumps({**case_line("n", of), "clinician": f"{SECRET}@x"}).encode(), "/clinician"),
+        (json.dumps({**case_line("n", of), "clinician": None}).encode(), "/clinician"),
+        (json.dumps(case_line("n", of, clinician_id=str(of.id))).encode(), "/clinician"),
+        (json.dumps(case_line("n", of, client_ref="ref c0")).encode(), "/data"),
+        (json.dumps(case_line("n", of, started_on="2999-01-01")).encode(), "/data/started_on"),
+        (json.dumps(case_line("n", of, **{SECRET: 1})).encode(), "/data"),
+        (said().replace(b'"case": "c0"', b'"case": "nowhere"'), "/case"),
+        (said({"made_on": "2026-03-03"}), "/data/made_on"),
+        (said({"open_ended": "yes"}), "/data/open_ended"),
+        (said({SECRET: 1}), "/data"),
+        (said(history={"voided": {}}), "/history"),
+        (said(kind="incident"), "/data/occurred_on"),
+        (told("gift", direction="to_client", item=SECRET), "/data/details/item"),
+        (told("hurtful_words", about_user_id=str(UUID(int=5))), "/about"),
+        (told("disclosure", of="love", responded_on="2000-01-01"), "/data/details/responded_on"),
+        (asked(incidents=["nothing"]), "/incidents"),
+        (asked(promises=["c1/p"]), "/promises"),
+        (asked(consultant="nobody@x"), "/consultant"),
+        (asked(history=COMPLETED), "/history"),
+        (
+            asked(history={"requested_at": "2025-01-01T00:00:00Z"}),
+            "/history",
+        ),
+        (
+            json.dumps(line("consultation", "q", "c0", question(released=True))).encode(),
+            "/data/released",
+        ),
+        (b'{"type":"case","key":"' + b"x" * 3_000 + b'"}', ""),
+    ]
+
+
+async def test_a_bad_line_is_told_by_number_and_field_and_repeats_nothing_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LONGEST_LINE", 2_000)
+    diary = await diary_of(world, world.clinician)
+    good = [json.dumps(each).encode() for each in a_file(world.clinician, world, 2)]
+    bad = bad_lines(world, world.clinician)
+    body = b"\xef\xbb\xbf" + b"\r\n".join([*good[:4], b"", *(raw for raw, _ in bad), *good[4:]])
+    # the second case comes after: what names it is refused, and may be sent again
+    done = made(await send(diary, body))
+    assert counts(done) == (8, 0, len(bad))
+    found = [(each["line"], each["pointer"]) for each in done["refusals"]]
+    assert found == [(number, pointer) for number, (_, pointer) in enumerate(bad, 6)]
+    assert SECRET not in json.dumps(done)
+    assert all(each["message"] for each in done["refusals"])
+
+
+async def test_csv_rows_are_refused_by_the_line_they_begin_on(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    head = ["type", "key", "clinician", "case", "client_ref", "wording", *list(promise(world))[1:]]
+    rows = [
+        ["case", "c0", world.clinician.email, "", "ref c0"],
+        [
+            "promise",
+            "p0",
+            "",
+            "c0",
+            "",
+            'one line\nand another; "quoted", =so',
+            *list(promise(world).values())[1:],
+        ],
+        ["promise", "p1", "", "c0", "x", "words", *list(promise(world).values())[1:]],
+        ["diary", "p2"],
+        ["case", "c1", world.clinician.email, "", "'=ref"],
+    ]
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(head)
+    writer.writerows([*row, *[""] * (len(head) - len(row))] for row in rows)
+    body = out.getvalue().encode() + b"too,few\r\n" + b"\xff" + b"," * (len(head) - 1) + b"\n"
+    done = made(await send(diary, body, CSV))
+    assert counts(done) == (3, 0, 4)
+    assert [each["line"] for each in done["refusals"]] == [5, 6, 8, 9]
+    (shown,) = ok(await world.clinician.get("/v1/promises"))["items"]
+    assert shown["wording"] == 'one line\nand another; "quoted", =so'
+    cases = ok(await world.clinician.get("/v1/cases"))["items"]
+    assert {case["client_ref"] for case in cases} == {"ref c0", "=ref"}
+    # one type a file needs no column of it
+    plain = f"key,clinician,client_ref\nc9,{world.clinician.email},nine\n".encode()
+    assert counts(made(await send(diary, plain, CSV, type="case"))) == (1, 0, 0)
+    for header in (b"key,key\n", b"key,zz\n", b'"key\n'):
+        assert ok(await send(diary, header, CSV, type="case"), 422)["errors"][0]["pointer"] == ""
+    assert (await send(diary, plain, CSV)).status_code == 422
+
+
+async def test_software_brings_in_what_its_scopes_say_for_as_long_as_they_say_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = world.clinician
+    plain = await diary_of(world, of, Scope.restricted_write, Scope.consultations_create)
+    lines = a_file(of, world, 1)
+    lines[1]["data"]["restricted"] = True
+    done = made(await send(plain, ndjson(lines)))
+    assert [(each["line"], each["pointer"]) for each in done["refusals"]] == [
+        (2, "/data/restricted"),
+        (4, "/type"),
+    ]
+    reader = await software(world, Scope.cases_read)
+    assert (await send(reader, b"")).status_code == 403
+    # switched off while its file is read, it is not listened to any more
+    monkeypatch.setattr(importing, "BATCH_LINES", 4)
+    body = ndjson([case_line(f"n{number}", of) for number in range(12)])
+    began = importing._Importer.take
+
+    async def switched_off(self: Any, lines: Any, **how: Any) -> Any:
+        taken = await began(self, lines, **how)
+        ok(await world.admin.patch(f"/v1/service-accounts/{plain.id}", {"is_active": False}))
+        return taken
+
+    monkeypatch.setattr(importing._Importer, "take", switched_off)
+    assert (await send(plain, body)).status_code == 401
+    assert len(await rows(world, Case, of)) == 1 + 4
+    monkeypatch.undo()
+
+    # and what keeps history out is this one guard
+    async def everything(*_: Any, **__: Any) -> Any:
+        return EVERYTHING
+
+    monkeypatch.setattr(imports, "_rights", everything)
+    told = line(
+        "incident", "old", "c0", incident("gift", world, direction="to_client", item="gift")
+    )
+    diary = await diary_of(world, of)
+    done = made(await send(diary, ndjson([{**told, "history": {"review": REVIEW}}])))
+    assert counts(done) == (1, 0, 0)
+
+
+async def test_a_file_has_its_limits_and_other_bodies_keep_theirs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diary = await diary_of(world, world.clinician)
+    large = ndjson(a_file(world.clinician, world, 1)) + b" " * 400_000
+    assert counts(made(await send(diary, large))) == (4, 0, 0)
+    refused = await diary.send("POST", "/v1/cases", content=large)
+    assert refused.status_code == 413
+    assert (await send(diary, b"{}", "application/json")).status_code == 415
+    keyed = {"Content-Type": NDJSON, "Idempotency-Key": "one"}
+    assert (await diary.send("POST", "/v1/imports", content=b"", headers=keyed)).status_code == 422
+    monkeypatch.setattr(importing, "MOST_LINES", 6)
+    many = ndjson(a_file(world.clinician, world, 2))
+    assert (await send(diary, many)).status_code == 413
+    assert len(await rows(world, ImportedRecord, diary)) == 6
+    monkeypatch.setattr(envelope, "LARGEST_IMPORT", 1_000)
+    assert (await send(diary, many)).status_code == 413
+
+    async def unannounced() -> AsyncIterator[bytes]:
+        for start in range(0, len(many), 500):
+            yield many[start : start + 500]
+
+    assert (await send(diary, unannounced())).status_code == 413
