@@ -2,15 +2,16 @@
 
 import inspect
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
 
 from api.csv_lists import CSV, write_csv
 from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
-from api.errors import PROBLEM, Problem, Refusal, SignInAgain, body_of
+from api.errors import PROBLEM, Problem, Refusal, SignInAgain, body_of, every_refusal
 from api.examples import VALUES, Examples, first_sentence
 from api.operations import Operation, operations_of, who_may
 from api.plain_schemas import write_plainly
@@ -251,7 +252,9 @@ class Finishing:
         answers = operation.written["responses"]
         for refused in ("4XX", "422"):
             answers.pop(refused, None)
-        for answer in answers.values():
+        for status, answer in answers.items():
+            if status >= "4":
+                continue
             content = answer.get("content", {})
             answer["description"] = self._told_by(content)
             answer["headers"] = _headers(
@@ -276,8 +279,13 @@ class Finishing:
             known = by_status.setdefault(refusal.status, [])
             if body_of(refusal, "") not in [body_of(each, "") for each in known]:
                 known.append(refusal)
+        answers = operation.written["responses"]
+        for kind in every_refusal().values():
+            # what a door declares because it cannot be read in its code
+            if str(kind.status) in answers and kind.status not in by_status:
+                by_status[kind.status] = [kind(*kind.example)]
         for status, refusals in sorted(by_status.items()):
-            operation.written["responses"][str(status)] = self._refusal(refusals)
+            answers[str(status)] = self._refusal(refusals)
 
     def _refusal(self, refusals: list[Refusal]) -> dict[str, Any]:
         kinds = dict.fromkeys(type(refusal) for refusal in refusals)
@@ -315,15 +323,16 @@ class Finishing:
         content: dict[str, Any],
         media: str,
         operation: Operation,
-        beside: dict[str, Any] | None = None,
+        beside: Mapping[str, Any] = MappingProxyType({}),
         *,
         is_request: bool = False,
     ) -> None:
         """Write examples of a body; `beside` is what the same answer may be in other forms."""
-        if media == CSV and beside is not None:
+        if media == CSV and _JSON in beside:
+            pages = self._shown(beside[_JSON], operation)
             content["examples"] = {
                 name or "page": {"value": _as_csv(value["items"])}
-                for name, (_, value) in self._shown(beside[_JSON], operation).items()
+                for name, (_, value) in pages.items()
             }
             return
         if media == _HTML:

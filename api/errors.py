@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from api.domain.values import Output
+from api.fhir.elements import FHIR_JSON
+from api.fhir.outcome import is_asked_as_fhir, outcome_of, status_as_fhir
 from api.logs import where
 
 PROBLEM = "application/problem+json"
@@ -115,6 +117,12 @@ class NotFound(Refusal):
 
     def __init__(self, detail: str = "There is no such record here.") -> None:
         super().__init__(detail)
+
+
+class NotAcceptable(Refusal):
+    """The answer is wanted in a form that is not served."""
+
+    status, code, title = 406, "not-acceptable", "Not acceptable"
 
 
 class Conflict(Refusal):
@@ -318,8 +326,22 @@ def body_of(refusal: Refusal, request_id: str) -> dict[str, Any]:
 
 
 def _refuse(request: Request, refusal: Refusal) -> Response:
+    """Answer a refusal: a problem document, or an OperationOutcome where FHIR was spoken."""
+    if is_asked_as_fhir(request.scope["path"]):
+        return _as_fhir(refusal)
     body = body_of(refusal, _request_id(request))
     return JSONResponse(body, refusal.status, refusal.headers, media_type=PROBLEM)
+
+
+def _as_fhir(refusal: Refusal) -> Response:
+    errors = refusal.errors or []
+    detail, fields = refusal.detail, [(error.pointer, error.message) for error in errors]
+    status = status_as_fhir(refusal.status, [error.pointer for error in errors])
+    if status == NotFound.status:
+        # an id that cannot be one is answered as one that is of nothing
+        detail, fields = NotFound().detail, []
+    said = outcome_of(status, detail, fields).model_dump(by_alias=True, exclude_none=True)
+    return JSONResponse(said, status, refusal.headers, media_type=FHIR_JSON)
 
 
 def _request_id(request: Request) -> str:

@@ -26,7 +26,9 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "agreed_sessions": (40,),
     "therapy_months": (14,),
     "open": (2,),
-    "phase": ("middle",),
+    "phase": ("wishes_intensify",),
+    "setting": ("clinic",),
+    "attachment_roles": (["attachment_figure"],),
     "started_on": ("2025-01-13",),
     "ended_on": (None, "2026-02-27"),
     "flags": ({"open": 1, "top_severity": "high", "next_due_at": _LATER},),
@@ -38,6 +40,14 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "rationale": ("It was talked over in supervision before it was done.",),
     "responses": (["explored"],),
     "taken_up": (True,),
+    "responded_on": ("2026-02-26",),
+    "client_impact": ("unknown",),
+    "discussed_with_client": (True,),
+    "discussed": (True,),
+    "IncidentCreate.restricted": (None,),
+    "FrameChangeDetails.direction": ("loosen",),
+    "elements": (["session_frequency"],),
+    "GiftDetails.direction": ("from_client",),
     "count": (2,),
     "days": (21,),
     "days_per_week": (3,),
@@ -58,6 +68,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "wording": ("I will be here for as long as you need me.",),
     "made_on": ("2026-02-19",),
     "due_on": (None, "2026-04-30"),
+    "discussed_on": (None, "2026-02-26"),
+    "scope": ("outside_frame", ""),
     "significance": ("major",),
     "keepable": ("no",),
     # a consultation
@@ -140,7 +152,6 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "access_token": (_TOKEN,),
     "refresh_token": (_REFRESH,),
     "expires_in": (600,),
-    "scope": ("",),
     "secret_days": (90,),
     "SecretCreate.days": (90,),
     # journal, seals, keys
@@ -235,7 +246,7 @@ _TOLD_OF_A_KIND: dict[str, dict[str, Any]] = {
     _USUAL_KIND: {},
     "frame_change": {
         "initiator": "therapist",
-        "narrative": "From April the hour is every other week; it was said a month before.",
+        "narrative": "From April there is a second hour each week; it was said a month before.",
     },
     "gift": {
         "narrative": "A hand-bound notebook, brought to the last hour before the summer.",
@@ -272,8 +283,9 @@ class Examples:
             return dict(self._by_kind(schema, kinds))
         if len(options := _options(body)) > 1:
             return {
-                _tail(each): (self._says(each), self.of(each, is_request=is_request))
+                name: (told, self.of(each, is_request=is_request))
                 for each in options
+                for name, told in [self._called(each)]
             }
         value = self.of(schema, name, is_request=is_request)
         if is_request and within in NAMED:
@@ -314,6 +326,12 @@ class Examples:
     def _says(self, schema: Schema) -> str:
         name, body = self._resolved(schema)
         return first_sentence(body.get("description", "")) or name
+
+    def _called(self, schema: Schema) -> tuple[str, str]:
+        """Give the name of a schema with what it says; of a page, those of its items."""
+        items = self._resolved(schema)[1].get("properties", {}).get("items", {}).get("items", {})
+        named = items if "$ref" in items else schema
+        return _tail(named), self._says(named)
 
     def _resolved(self, schema: Schema) -> tuple[str, Schema]:
         if "$ref" not in schema:
@@ -423,6 +441,7 @@ def _id_of(name: str, within: str) -> str:
     """Make an id that is the same wherever the same record is named."""
     noun = re.sub(r"_ids?$", "", name)
     if name == "id":
-        noun = re.sub("(Read|Written|Copied|Made|Brief)$", "", within).lower()
+        of = re.sub("(Read|Written|Copied|Made|Brief)$", "", within).lower()
+        noun = {"evidence": "promise", "unwatchedcase": "case"}.get(of, of)
     digits = hashlib.sha256(noun.encode()).hexdigest()
     return f"019cadf1-{digits[:4]}-7{digits[4:7]}-8{digits[7:10]}-{digits[10:22]}"

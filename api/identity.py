@@ -115,10 +115,10 @@ async def software_now(tx: Transaction, me: Actor) -> Actor:
     Raises 401 where it was signed out or switched off since.
     """
     asked = {"session": me.session_id, "account": me.id}
-    scopes = (await tx.exec(_WHAT_IT_MAY_NOW, asked)).first()
-    if scopes is None:
+    found = (await tx.exec(_WHAT_IT_MAY_NOW, asked)).first()
+    if found is None:
         raise Unauthorized
-    return replace(me, scopes=_known(scopes))
+    return replace(me, scopes=_known(found.scopes))
 
 
 def _software(claims: Claims, scopes: Collection[str]) -> Actor:

@@ -224,6 +224,9 @@ class _Importer:
             if isinstance(line, Refused):
                 done.refusals.append((number, line))
                 continue
+            if number % 20 == 0:
+                # others who are served by this process have their turn
+                await asyncio.sleep(0)
             try:
                 made = await taking.take(next(items))
             except NotTaken as error:
@@ -254,7 +257,6 @@ class _Importer:
                 )
             tx.add(self._name_of(tx, made))
             if number % 20 == 0:
-                # others who are served by this process have their turn
                 await asyncio.sleep(0)
         await tx.flush()
 

@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.datastructures import FormData, QueryParams
 
 from api.csv_lists import CSV, MEDIA_TYPE, Columns, columns_of, link_to_next, prefers_csv, write_csv
 from api.errors import Invalid, UnsupportedMediaType
@@ -54,6 +55,8 @@ class StrictRoute(APIRoute):
     """
 
     repeatable: ClassVar[bool] = True
+    several: ClassVar[frozenset[str]] = frozenset()
+    """The parameters that may be sent more than once."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -74,7 +77,7 @@ class StrictRoute(APIRoute):
         columns = columns_of(self.response_model)
 
         async def strictly(request: Request) -> Response:
-            _refuse_unknown_parameters(request, known)
+            _refuse_unknown_parameters(request, known, self.several)
             if request.method == "POST":
                 _refuse_other_keys(request, repeatable=self.repeatable)
             strict = _StrictRequest(request.scope, request.receive)
@@ -83,7 +86,7 @@ class StrictRoute(APIRoute):
                 if may_be_absent:
                     _refuse_null(await strict.body())
             if takes_form:
-                await _refuse_other_forms(strict)
+                await _refuse_other_forms(strict, self.several)
             answer = await handle(strict)
             return _in_the_form_asked_for(request, answer, columns) if columns else answer
 
@@ -182,26 +185,33 @@ def _has_surrogate(text: str) -> bool:
     return False
 
 
-def _refuse_unknown_parameters(request: Request, known: frozenset[str]) -> None:
+def _refuse_unknown_parameters(
+    request: Request, known: frozenset[str], several: frozenset[str]
+) -> None:
     if not request.scope["query_string"]:
         return
     query = request.query_params
     if any(name not in known for name in query):
         raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query", "?")}])
-    if len(query.multi_items()) != len(query):
+    if _stands_twice(query, several):
         raise RequestValidationError([{"type": "repeated", "loc": ("query",)}])
-    if any("\x00" in value for value in query.values()):
+    if any("\x00" in value for _, value in query.multi_items()):
         raise RequestValidationError([{"type": "string_type", "loc": ("query",)}])
 
 
-async def _refuse_other_forms(request: Request) -> None:
+def _stands_twice(given: QueryParams | FormData, several: frozenset[str]) -> bool:
+    once = [name for name, _ in given.multi_items() if name not in several]
+    return len(once) != len(set(once))
+
+
+async def _refuse_other_forms(request: Request, several: frozenset[str]) -> None:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send a form: application/x-www-form-urlencoded.")
     form = await request.form()
-    if len(form.multi_items()) != len(form):
+    if _stands_twice(form, several):
         raise RequestValidationError([{"type": "repeated", "loc": ("body",)}])
-    if any("\x00" in str(value) for value in form.values()):
+    if any("\x00" in str(value) for _, value in form.multi_items()):
         raise RequestValidationError([{"type": "string_type", "loc": ("body",)}])
 
 

@@ -1,7 +1,8 @@
 """Counts what the processes of this server do: numbers under words of our own, about nobody."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     disable_created_metrics,
     generate_latest,
 )
@@ -112,19 +114,37 @@ def write_all(*more: Collector) -> bytes:
 
 def _of_all_processes() -> Collector:
     folder = os.environ.get(FOLDER)
-    if folder is None:
-        return _OURS
-    for process in _processes(Path(folder)):
-        if not _is_running(process):
-            mark_process_dead(process, folder)  # type: ignore[no-untyped-call]
-    together = CollectorRegistry()
-    MultiProcessCollector(together, path=folder)  # type: ignore[no-untyped-call]
-    return together
+    return _OURS if folder is None else _AllProcesses(Path(folder))
 
 
-def _processes(folder: Path) -> Iterator[int]:
-    for path in folder.glob("gauge_live*_*.db"):
-        yield int(path.stem.rpartition("_")[2])
+class _AllProcesses(Collector):
+    """The numbers in a folder, where each process of a server keeps its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """Add them up; what a process held that is gone is left out."""
+        for process in running_in(self._folder):
+            if not _is_running(process):
+                # another one may be doing the same
+                with suppress(FileNotFoundError):
+                    mark_process_dead(process, str(self._folder))  # type: ignore[no-untyped-call]
+        files = list(self._filled())
+        together: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        return together
+
+    def _filled(self) -> Iterator[str]:
+        for path in self._folder.glob("*.db"):
+            # it may be gone by now, or only just have been made
+            with suppress(FileNotFoundError):
+                if path.stat().st_size:
+                    yield str(path)
+
+
+def running_in(folder: Path) -> set[int]:
+    """Name the processes whose numbers in a folder are of things that are under way."""
+    return {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*_*.db")}
 
 
 def _is_running(process: int) -> bool:

@@ -46,7 +46,7 @@ def _name_schemas(document: dict[str, Any]) -> None:
 def _name(old: str, schema: dict[str, Any]) -> str:
     if old.isalnum():
         return old
-    title: str = schema["title"]
+    title = "".join(filter(str.isalnum, schema["title"]))
     return f"{title}Read" if old.endswith("-Output") else title
 
 

@@ -29,6 +29,7 @@ PUBLIC = {
     ("GET", "/problems/{code}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    ("GET", "/fhir/metadata"),
 }
 """What is answered to somebody without a token."""
 
@@ -43,6 +44,8 @@ class Row:
     body: Any = None
     on: dict[str, str] = field(default_factory=dict)
     """Which record stands for a name in the path, where it is not its namesake."""
+    form: dict[str, str] | None = None
+    """What is sent as a form."""
 
     @property
     def names_a_record(self) -> bool:
@@ -74,6 +77,7 @@ ASKED = {
 HOOK = {"name": "Diary", "url": "https://diary.example/events", "events": ["flag.*"]}
 REQUESTED = {"consultation_id": "requested"}
 DRAFTED = {"note_id": "drafted_note"}
+SEARCH = {"_count": "5"}
 
 #                    clinician supervisor consultant privacy admin service
 EVERYONE = "         y         y          y          y       y     y"
@@ -296,6 +300,35 @@ TABLE = [
     Row("POST", "/v1/imports", SOFTWARE, b""),
     Row("GET", "/v1/imports/{import_id}", SOFTWARE_HERE),
     Row("GET", "/v1/imports/{import_id}/refusals", SOFTWARE_HERE),
+    Row("GET", "/fhir/EpisodeOfCare", CASES),
+    Row("POST", "/fhir/EpisodeOfCare/_search", CASES, form=SEARCH),
+    Row("GET", "/fhir/EpisodeOfCare/{case_id}", CASE),
+    Row("GET", "/fhir/Observation", CASES),
+    Row("POST", "/fhir/Observation/_search", CASES, form=SEARCH),
+    Row("GET", "/fhir/Observation/{incident_id}", CASE),
+    Row("GET", "/fhir/Task", CASES),
+    Row("POST", "/fhir/Task/_search", CASES, form=SEARCH),
+    Row("GET", "/fhir/Task/{promise_id}", CASE),
+    Row("GET", "/fhir/ServiceRequest", CASES),
+    Row("POST", "/fhir/ServiceRequest/_search", CASES, form=SEARCH),
+    Row("GET", "/fhir/ServiceRequest/{consultation_id}", CASE, on={"consultation_id": "draft"}),
+    Row("GET", "/fhir/ServiceRequest/{consultation_id}", CASE, on=REQUESTED),
+    Row("GET", "/fhir/DetectedIssue", CASES),
+    Row("POST", "/fhir/DetectedIssue/_search", CASES, form=SEARCH),
+    Row("GET", "/fhir/DetectedIssue/{flag_id}", CASE),
+    Row(
+        "GET",
+        "/fhir/DetectedIssue/{flag_id}",
+        "yNNN yNNN yFFF yFFF yFFF ..NN",
+        on={"flag_id": "prompt"},
+    ),
+    Row("GET", "/fhir/Flag", CASES),
+    Row("POST", "/fhir/Flag/_search", CASES, form=SEARCH),
+    Row("GET", "/fhir/Flag/{flag_id}", CASE, on={"flag_id": "warning"}),
+    Row("GET", "/fhir/Provenance", CASES),
+    Row("GET", "/fhir/Provenance/{record_id}", CASE, on={"record_id": "incident_id"}),
+    Row("GET", "/fhir/AuditEvent", "y y y.FF y y.FF F"),
+    Row("GET", "/fhir/AuditEvent/{entry_id}", "yNNN yNNN yNNN yyyN yNNN F"),
     Row("GET", "/v1/clinic", STAFF),
     Row("PATCH", "/v1/clinic", ADMINS, {"name": "Other"}),
     Row("GET", "/v1/rules", EVERYONE),

@@ -100,6 +100,8 @@ class Scene:
         if row.body is not None:
             case_id = str(uuid4()) if unknown else records["case_id"]
             options = self._said(self._body(row.body, person, case_id))
+        if row.form is not None:
+            options["data"] = row.form
         if row.method in {"PATCH", "DELETE"}:
             # a request that was sent has been through one change
             version = 2 if "requested" in row.on.values() else 1
@@ -283,6 +285,7 @@ async def _records(
     words = await maker.incident(case, "hurtful_words")
     await maker.incident(case, "cotreatment", coordinated=False)
     await maker.incident(case, "oversight", available=False)
+    await maker.incident(case, "risk", indicator="suicidal_ideation")
     pledge = await maker.promise(case)
     flags = {flag["rule"]: flag["id"] for flag in await maker.flag_list(case)}
     ok(await supervisor.post(f"/v1/flags/{flags['no_oversight']}/resolve", NOTE))
@@ -313,6 +316,7 @@ async def _records(
         "promise_id": pledge["id"],
         "flag_id": flags["hurtful_words"],
         "prompt": flags["clarify_roles"],
+        "warning": flags["client_safety"],
         "resolved": flags["no_oversight"],
         "recusal_id": recusal["id"],
         "cover_id": cover["id"],

@@ -17,7 +17,8 @@ FLOORS = (
     {"vocabulary", "base64url", "csv_lists", "compatibility", "plain_schemas"},
     {"crypto", "signing", "public_addresses"},
     {"settings", "logs", "gate", "backups", "metrics", "telemetry"},
-    {"domain.values"},
+    {"domain.values", "fhir.elements"},
+    {"fhir.outcome", "fhir.codes"},
     {
         "domain.details",
         "domain.thresholds",
@@ -35,6 +36,7 @@ FLOORS = (
     {"domain.prompts"},
     {"domain.rules"},
     {"models", "errors", "tokens", "codes", "totp"},
+    {"fhir.care", "fhir.requests", "fhir.notices", "fhir.accounts", "fhir.dates"},
     {"walls", "runtime_role", "throttle", "keyring", "prepared"},
     {"sealing"},
     {"db"},
@@ -46,7 +48,11 @@ FLOORS = (
     {"access", "worker", "rotation", "taking"},
     {"importing", "exporting"},
     {"foreseen", "examples"},
-    {"views", "brief", "notices", "copies"},
+    {"views", "brief", "notices", "copies", "fhir.searching"},
+    {"fhir.patients", "fhir.bundle", "fhir.guards"},
+    {"fhir.finding"},
+    {"fhir.kinds"},
+    {"fhir.capability"},
     {"export_page", "events_told"},
     {"replays", "operations"},
     {"promised"},
@@ -70,6 +76,7 @@ OPEN_DOORS = {
     "/problems/{code}",
     "/healthz",
     "/readyz",
+    "/fhir/metadata",
 }
 """What is answered to somebody who is not signed in."""
 

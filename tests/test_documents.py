@@ -247,6 +247,18 @@ def test_a_property_without_a_value_is_found_in_webhooks_too() -> None:
     assert "422" not in told["responses"]
 
 
+def test_a_door_may_declare_what_cannot_be_read_in_its_code() -> None:
+    app = create_app(Settings(secret_key=random_secret()))
+
+    @app.get("/declared", responses={409: {}, 404: {}})
+    def declared() -> None:
+        """Answer nothing."""
+
+    answers = finished(app)[0]["paths"]["/declared"]["get"]["responses"]
+    assert answers.keys() == {"200", "404", "409"}
+    assert answers["409"] == {"$ref": "#/components/responses/Conflict"}
+
+
 def test_the_richer_bodies_are_shown_more_than_once() -> None:
     operations = {operation["operationId"]: operation for _, _, operation in described()}
 

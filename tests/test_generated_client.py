@@ -65,9 +65,12 @@ class Workshop:
         """Make a package of a document; give what the generator complained of."""
         source = self.folder / f"{package}.json"
         source.write_text(json.dumps(described))
-        command = (self.tools / "openapi-python-client", "generate", "--fail-on-warning")
         target = self.folder / package
-        done = self.run(*command, "--path", source, "--meta", "none", "--output-path", target)
+        done = self.run(
+            *(self.tools / "openapi-python-client", "generate", "--fail-on-warning"),
+            *("--config", HERE / "config.yaml"),
+            *("--path", source, "--meta", "none", "--output-path", target),
+        )
         said = [line for line in (done.stdout + done.stderr).splitlines() if line]
         assert said.pop(0) == f"Generating {target}"
         assert (done.returncode == 0) == (said == [])
@@ -140,6 +143,15 @@ def test_nobody_is_told_to_send_null_where_nothing_is_sent() -> None:
     bodies = [told["requestBody"] for _, _, told in described() if "requestBody" in told]
     assert len(parameters) > len(bodies) > 40
     assert '"null"' not in json.dumps([parameters, bodies])
+
+
+def test_a_generic_schema_gets_a_plain_name_too() -> None:
+    listed = {"title": "Shelf[Book]", "properties": {"top": {"$ref": "#/components/schemas/Book"}}}
+    whole = {"paths": {}, "components": {"schemas": {"Shelf_Book_": listed, "Book": {}}}}
+    write_plainly(whole)
+    assert whole["components"] == {
+        "schemas": {"Book": {"title": "Book"}, "ShelfBook": {**listed, "title": "ShelfBook"}}
+    }
 
 
 def test_two_schemas_that_would_get_one_name_are_noticed() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from httpx import Response
+from httpx import ASGITransport, Response
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 from api import envelope, importing, reading
@@ -20,7 +21,7 @@ from api.importing import Order, take_in
 from api.models import Case, Flag, ImportedRecord, Incident, JournalEntry, Promise
 from api.reading import read_csv, read_ndjson
 from api.routes import imports
-from api.taking import EVERYTHING
+from api.taking import EVERYTHING, Taking
 from api.vocabulary import Scope
 from tests.world import Person, World, incident, made, ok, promise, software
 
@@ -184,12 +185,12 @@ async def entries(world: World, of: Person) -> list[tuple[str, ...]]:
     ]
 
 
-async def type_and_read_in(world: World) -> None:
+async def type_and_read_in(world: World, cases: int = 8) -> None:
     """Let the same be typed here and read in there."""
     here, there = world.clinician, world.there["clinician"]
     typing, reading_in = await diary_of(world, here), await diary_of(world, there)
     lines = []
-    for number in range(10):
+    for number in range(cases):
         told = several(world, number)
         case = made(
             await typing.post(
@@ -203,7 +204,7 @@ async def type_and_read_in(world: World) -> None:
             for place, (kind, body) in enumerate(told)
         ]
     done = made(await send(reading_in, ndjson(lines)))
-    assert counts(done) == (120, 0, 0), done["refusals"]
+    assert counts(done) == (12 * cases, 0, 0), done["refusals"]
 
 
 async def test_records_read_in_are_those_that_typing_makes(
@@ -237,7 +238,7 @@ async def test_rules_that_are_not_asked_after_each_record_are_found_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WritesInARow, "add", lambda *_, **__: [])
-    await type_and_read_in(world)
+    await type_and_read_in(world, 2)
     here, there = world.clinician, world.there["clinician"]
     assert await flags_by_case(world, here) != await flags_by_case(world, there)
 
@@ -320,6 +321,60 @@ async def test_two_who_send_the_same_at_once_take_each_line_in_once(
     assert [sum(each) for each in zip(*done, strict=True)] == [32, 64, 0]
     assert len(await rows(world, ImportedRecord, diary)) == 32
     assert len(await rows(world, Incident, diary)) == 8
+
+
+async def test_a_key_that_was_not_looked_up_still_makes_no_second_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diary = await diary_of(world, world.clinician)
+    body = ndjson([case_line("c", world.clinician)])
+    assert counts(made(await send(diary, body))) == (1, 0, 0)
+
+    async def forget(*_: object) -> None:
+        """Know nothing."""
+
+    monkeypatch.setattr(Taking, "_find_known", forget)
+    monkeypatch.setattr(importing, "_PAUSES", ())
+    transport = world.http._transport
+    assert isinstance(transport, ASGITransport)
+    transport.raise_app_exceptions = False
+    other = ndjson([case_line("c", world.clinician, client_ref="another")])
+    assert (await send(diary, other)).status_code == 500
+    assert len(await rows(world, Case, diary)) == 1
+
+
+async def test_what_somebody_holds_just_now_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diary = await diary_of(world, world.clinician)
+    first, tries = importing._Importer._try, list[int]()
+
+    async def held(self: Any, lines: Any, **how: Any) -> Any:
+        tries.append(1)
+        if len(tries) < 3:
+            raise IntegrityError(None, None, Exception())
+        return await first(self, lines, **how)
+
+    monkeypatch.setattr(importing._Importer, "_try", held)
+    monkeypatch.setattr(importing, "_PAUSES", (0, 0))
+    body = ndjson(a_file(world.clinician, world, 1))
+    assert counts(made(await send(diary, body))) == (4, 0, 0)
+    assert len(tries) == 3
+
+
+async def test_records_may_come_to_a_case_that_was_typed(world: World) -> None:
+    case, other = await world.clinician.case(), await world.clinician.case()
+    diary = await diary_of(world, world.clinician)
+    assert (await world.clinician.delete(f"/v1/cases/{other['id']}")).status_code == 204
+    theirs = await world.there["clinician"].case()
+    told = promise(world, keepable="no")
+    lines = [line("promise", f"p/{each['id']}", each["id"], told) for each in (case, other, theirs)]
+    done = made(await send(diary, ndjson(lines)))
+    assert [(each["line"], each["pointer"]) for each in done["refusals"]] == [
+        (2, "/case"),
+        (3, "/case"),
+    ]
+    assert await world.supervisor.flags(case)
 
 
 async def cut_off(world: World, by: Person, body: bytes) -> list[Record]:

@@ -21,9 +21,10 @@ from api.main import create_app
 from api.models import JournalEntry
 from api.settings import Settings
 from api.tokens import AccessTokens, Claims
+from api.vocabulary import Scope
 from tests.matrix import PUBLIC
 from tests.test_bad_input import CANARY, JSON, described, refused, staged, tolerant
-from tests.world import SETTINGS_SECRET, Person, World, ok
+from tests.world import SETTINGS_SECRET, Person, World, ok, software
 
 TOO_MUCH = b'"' + b"x" * 300_000 + b'"'
 
@@ -161,7 +162,9 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     theirs = await staged(tolerant(world), world.there)
     ids = {name: value for call in theirs.values() for name, value in call.ids.items()}
     ids["user_id"] = str(world.there["clinician"].id)
+    ids["record_id"] = ids["promise_id"]
     ids["entry_id"] = await _some_entry_of(world, world.there["clinician"])
+    world.here["software"] = await software(world, Scope.cases_write)
     tried = set()
     for method, template, _ in described():
         if "{" not in template or (method, template) in PUBLIC:
@@ -184,7 +187,9 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     nouns = {"case_id", "incident_id", "promise_id", "consultation_id", "flag_id", "note_id"}
     people = {"user_id", "supervision_id", "session_id", "account_id", "secret_id"}
     people |= {"webhook_id", "delivery_id"}
-    assert tried == nouns | people | {"recusal_id", "cover_id", "opening_id", "entry_id", "hold_id"}
+    others = {"recusal_id", "cover_id", "opening_id", "entry_id", "hold_id", "import_id"}
+    others.add("record_id")
+    assert tried == nouns | people | others
 
 
 async def _some_entry_of(world: World, person: Person) -> str:
@@ -230,6 +235,8 @@ ADMINISTERED = ("/v1/users", "/v1/supervisions", "/v1/service-accounts", "/v1/we
 def _reader_of(template: str) -> str:
     if template.startswith("/v1/legal-holds"):
         return "privacy_officer"
+    if template.startswith("/v1/imports"):
+        return "software"
     return "admin" if template.startswith(ADMINISTERED) else "clinician"
 
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 from typer.testing import CliRunner
 
-from api import importing
+from api import cli_records, importing
 from api.cli import app
 from api.cli_records import Form, _writer
 from api.domain.columns import columns_of, flatten, nest
@@ -52,6 +53,7 @@ from tests.world import (
     ok,
     open_world,
     promise,
+    software,
 )
 
 Record = dict[str, Any]
@@ -80,8 +82,7 @@ async def a_full_life(world: World) -> None:
     path = f"/v1/cases/{case['id']}"
     told = [
         made(await me.post(f"{path}/incidents", {**COMMON, "details": {"kind": kind, **said}}))
-        for said_of in (KINDS, NEEDED)
-        for kind, said in said_of.items()
+        for kind, said in KINDS.items()
     ]
     reviewed, changed, voided, nobodys, *_ = (each for each in told if each["about_user_id"])
     for each in (reviewed, changed):
@@ -302,6 +303,7 @@ def run(settings: dict[str, str], *arguments: object) -> Any:
 
 async def _a_clinic(urls: Urls) -> tuple[str, Person, bytes]:
     async with open_world(urls, NOON) as world:
+        world.here["software"] = await software(world)
         return str(world.admin.clinic_id), world.clinician, ndjson(a_file(world.clinician, world))
 
 
@@ -336,8 +338,51 @@ def test_the_command_says_what_it_took_in_and_what_not(
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert len(out.read_text().splitlines()) == 16
     assert run(settings, "export", out, "--clinic", clinic).exit_code == 2
+    account = who.world.here["software"].id
+    # whose text was destroyed has nothing left to write
+    with closing(sqlite3.connect(new_urls.owner.partition("///")[2])) as connection, connection:
+        one = "(SELECT min(id) FROM cases)"
+        connection.execute(f"UPDATE cases SET purged_at = created_at WHERE id = {one}")
+    left = run(settings, "export", tmp_path / "less.csv", "--clinic", clinic, "--as", account)
+    assert (left.exit_code, "Records written: 12." in left.output) == (0, True)
+    assert "left out, because their texts were destroyed: 1." in left.output
     shown = run(settings, "export", "--clinic", clinic, "--format", "csv", "--type", "case")
     assert shown.stdout.startswith("type,key,clinician,client_ref,")
+
+
+def test_told_to_stop_the_command_ends_with_a_whole_batch(
+    new_urls: Urls,
+    settings: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clinic, who, body = asyncio.run(_a_clinic(new_urls))
+    file = tmp_path / "old.ndjson"
+    file.write_bytes(body)
+    monkeypatch.setattr(importing, "BATCH_LINES", 4)
+    note = importing._Importer._note
+
+    async def then_stop(self: Any, *args: Any, **how: Any) -> None:
+        await note(self, *args, **how)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(importing._Importer, "_note", then_stop)
+    command = ("import", file, "--clinic", clinic, "--as", who.email)
+    stopped = run(settings, *command)
+    assert (stopped.exit_code, "Broken off." in stopped.output) == (2, True)
+    assert _cases(new_urls) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(importing, "MOST_LINES", 8)
+    too_many = run(settings, *command)
+    assert (too_many.exit_code, "split the rest" in too_many.output) == (2, True)
+    assert _cases(new_urls) == 2
+
+    async def fail(*_: object, **__: object) -> None:
+        raise SQLAlchemyError(SECRET)
+
+    monkeypatch.setattr(cli_records, "take_in", fail)
+    failed = run(settings, *command)
+    assert (failed.exit_code, SECRET in failed.output) == (2, False)
 
 
 @pytest.mark.no_cover

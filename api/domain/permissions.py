@@ -32,6 +32,7 @@ class Action(StrEnum):
     consultation_list = "consultation:list"
     consultation_draft = "consultation:draft"
     consultation_read = "consultation:read"
+    consultation_read_in_full = "consultation:read_in_full"
     consultation_change = "consultation:change"
     consultation_request = "consultation:request"
     consultation_accept = "consultation:accept"
@@ -131,6 +132,7 @@ OWN_CASE = frozenset(
         A.consultation_list,
         A.consultation_draft,
         A.consultation_read,
+        A.consultation_read_in_full,
         A.consultation_change,
         A.consultation_request,
         A.consultation_cancel,
@@ -174,6 +176,7 @@ LINKED_CASE = frozenset(
         A.promise_void,
         A.consultation_list,
         A.consultation_read,
+        A.consultation_read_in_full,
         A.consultation_accept,
         A.consultation_decline,
         A.consultation_start,
@@ -205,6 +208,7 @@ _READING = frozenset(
         A.promise_read,
         A.consultation_list,
         A.consultation_read,
+        A.consultation_read_in_full,
         A.flag_list,
         A.flag_read,
         A.note_list,
@@ -353,7 +357,9 @@ _SCOPES: dict[Scope, frozenset[Action]] = {
             A.consultation_cancel,
         }
     ),
-    Scope.consultations_read: frozenset({A.consultation_list, A.consultation_read}),
+    Scope.consultations_read: frozenset(
+        {A.consultation_list, A.consultation_read, A.consultation_read_in_full}
+    ),
     Scope.flags_read: frozenset({A.flag_list, A.flag_read, A.queue_read, A.summary_read}),
 }
 """What clinic software may do by each scope; the others only widen these."""

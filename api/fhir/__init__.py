@@ -1,0 +1,1 @@
+"""What an EHR may read: our records as FHIR R4 resources."""

@@ -1,0 +1,159 @@
+"""Who recorded what as Provenance, and the journal as AuditEvent."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from api import models
+from api.fhir.codes import OURS, record_of, recorder
+from api.fhir.elements import (
+    CodeableConcept,
+    Coding,
+    Element,
+    Identifier,
+    Meta,
+    Reference,
+    Resource,
+)
+
+_REST = Coding(system="http://terminology.hl7.org/CodeSystem/audit-event-type", code="rest")
+_AUTHOR = Coding(
+    system="http://terminology.hl7.org/CodeSystem/provenance-participant-type", code="author"
+)
+_BEGINNINGS = frozenset(
+    {
+        "arranged",
+        "began",
+        "created",
+        "drafted",
+        "opened",
+        "placed",
+        "raised",
+        "recorded",
+        "reported",
+    }
+)
+"""How a happening's name ends that made a record."""
+
+
+class Recorded(NamedTuple):
+    """Who wrote a record down, and when: what Provenance tells of any of three sorts."""
+
+    type: str
+    id: UUID
+    case_id: UUID
+    restricted: bool
+    recorded_by_id: UUID | None
+    created_at: datetime
+
+
+class ProvenanceAgent(Element):
+    """Who wrote a record down."""
+
+    type: CodeableConcept
+    who: Reference
+
+
+class Provenance(Resource):
+    """Who wrote a case, an incident or a promise down, and when. Its id is that record's."""
+
+    resource_type: Literal["Provenance"] = "Provenance"
+    target: list[Reference]
+    recorded: datetime
+    agent: list[ProvenanceAgent]
+
+
+class AuditEventAgent(Element):
+    """Who did something."""
+
+    who: Reference
+    requestor: bool
+
+
+class AuditEventSource(Element):
+    """Where it was written down: in this clinic's journal."""
+
+    observer: Reference
+
+
+class AuditEventEntity(Element):
+    """A record that was shown or written."""
+
+    what: Reference
+
+
+class AuditEvent(Resource):
+    """Something happened, or somebody was shown records."""
+
+    resource_type: Literal["AuditEvent"] = "AuditEvent"
+    type: Coding
+    subtype: list[Coding]
+    action: Literal["C", "R", "U", "E"]
+    recorded: datetime
+    outcome: Literal["0", "4"]
+    purpose_of_event: list[CodeableConcept] | None = None
+    agent: list[AuditEventAgent]
+    source: AuditEventSource
+    entity: list[AuditEventEntity] | None = None
+
+
+def show_provenance(record: Recorded) -> Provenance:
+    """Show who recorded something."""
+    who = recorder(record.recorded_by_id) or _ourselves("server")
+    return Provenance(
+        id=str(record.id),
+        meta=Meta(version_id="1", last_updated=record.created_at),
+        target=[record_of(record.type, record.id)],
+        recorded=record.created_at,
+        agent=[ProvenanceAgent(type=CodeableConcept(coding=[_AUTHOR]), who=who)],
+    )
+
+
+def show_entry(entry: models.JournalEntry) -> AuditEvent:
+    """Show an entry of the journal."""
+    journal = Identifier(system=f"{OURS}journal", value=str(entry.clinic_id))
+    purpose = None if entry.purpose is None else [_purpose(entry.purpose)]
+    actor = recorder(entry.actor_id)
+    return AuditEvent(
+        id=str(entry.id),
+        meta=Meta(version_id="1", last_updated=entry.at),
+        type=_REST,
+        subtype=[Coding(system=f"{OURS}happening", code=entry.happening)],
+        action=action_of(entry.happening, is_read=entry.is_read),
+        recorded=entry.at,
+        outcome="4" if entry.happening == "request.refused" else "0",
+        purpose_of_event=purpose,
+        agent=[AuditEventAgent(who=actor or _ourselves("time"), requestor=actor is not None)],
+        source=AuditEventSource(observer=Reference(type="Device", identifier=journal)),
+        entity=list(_entities(entry)) or None,
+    )
+
+
+def action_of(happening: str, *, is_read: bool) -> Literal["C", "R", "U", "E"]:
+    """Say in one letter what somebody did to a record; `E`: something else was carried out."""
+    noun, _, verb = happening.partition(".")
+    if is_read:
+        return "R"
+    if noun in {"session", "request"}:
+        return "E"
+    return "C" if verb in _BEGINNINGS else "U"
+
+
+def _entities(entry: models.JournalEntry) -> Iterator[AuditEventEntity]:
+    named = {(entry.record_type or "record", record_id) for record_id in entry.record_ids}
+    if entry.case_id is not None:
+        named.add(("case", str(entry.case_id)))
+    for record_type, record_id in sorted(named):
+        # a refusal names what was asked for by the action, as in `case:read`
+        noun = record_type.partition(":")[0]
+        yield AuditEventEntity(what=record_of(noun, record_id))
+
+
+def _purpose(purpose: str) -> CodeableConcept:
+    return CodeableConcept(coding=[Coding(system=f"{OURS}purpose", code=purpose)])
+
+
+def _ourselves(part: str) -> Reference:
+    """Refer to what acts of itself: the rules, or time."""
+    return Reference(type="Device", identifier=Identifier(system=f"{OURS}part", value=part))

@@ -1,0 +1,151 @@
+"""Dates as a search gives them: a day, a month, a year or a time, and how rows are held to them."""
+
+import re
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, or_, true
+
+from api.domain.facts import midnight
+from api.domain.values import EARLIEST_DAY, LATEST_DAY
+from api.errors import Invalid
+from api.vocabulary import DatePrecision
+
+
+class Span(NamedTuple):
+    """What a date says: a stretch of time from `start` until before `end`."""
+
+    prefix: str
+    start: datetime
+    end: datetime
+    days: tuple[date, date] | None
+    """The same in days; None where it says a time."""
+
+
+_PREFIXES = ("eq", "ge", "gt", "le", "lt")
+_DATE = re.compile(
+    r"(?P<prefix>[a-z]{2})?(?P<year>\d{4})(-(?P<month>\d\d)(-(?P<day>\d\d)"
+    r"(T(?P<hour>\d\d):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<fraction>\d{1,6}))?)?"
+    r"(?P<zone>Z|[+-]\d\d:\d\d))?)?)?",
+    re.ASCII,
+)
+
+
+def read_span(text: str, pointer: str, zone: ZoneInfo) -> Span:
+    """Read a date of a search; without a time it is of the clinic's zone. Raises 400 for others."""
+    found = _DATE.fullmatch(text)
+    try:
+        if found is None or (found["prefix"] or "eq") not in _PREFIXES:
+            raise ValueError(text)
+        return _span(found, zone)
+    except (ValueError, OverflowError):
+        raise Invalid(pointer, "This is not a date as a search takes it.") from None
+
+
+def read_days(text: str, pointer: str, zone: ZoneInfo) -> Span:
+    """Read a date of a search among days. Raises 400 where it says a time."""
+    span = read_span(text, pointer, zone)
+    if span.days is None:
+        raise Invalid(pointer, "This is searched by day, month or year, without a time.")
+    return span
+
+
+def _span(found: re.Match[str], zone: ZoneInfo) -> Span:
+    prefix = found["prefix"] or "eq"
+    year, month, day = (int(found[part] or 1) for part in ("year", "month", "day"))
+    first = date(year, month, day)
+    if not EARLIEST_DAY <= first <= LATEST_DAY:
+        raise ValueError(first)
+    if found["hour"] is None:
+        after = _after(first, next(each for each, part in _PARTS.items() if found[part]))
+        return Span(prefix, midnight(first, zone), midnight(after, zone), (first, after))
+    fraction = found["fraction"] or ""
+    start = datetime(
+        year,
+        month,
+        day,
+        int(found["hour"]),
+        int(found["minute"]),
+        int(found["second"] or 0),
+        int(fraction.ljust(6, "0")),
+        tzinfo=_offset(found["zone"]),
+    ).astimezone(UTC)
+    exact = timedelta(microseconds=10 ** (6 - len(fraction)))
+    return Span(prefix, start, start + (exact if found["second"] else timedelta(minutes=1)), None)
+
+
+_PARTS = {
+    DatePrecision.day: "day",
+    DatePrecision.month: "month",
+    DatePrecision.year: "year",
+}
+
+
+def _offset(zone: str) -> timezone:
+    if zone == "Z":
+        return UTC
+    ahead = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:]))
+    return timezone(-ahead if zone[0] == "-" else ahead)
+
+
+def _since(day: date, precision: DatePrecision) -> date:
+    """Give the first day of the month or year that a day is in; of a day, itself."""
+    if precision == DatePrecision.year:
+        return day.replace(month=1, day=1)
+    return day.replace(day=1) if precision == DatePrecision.month else day
+
+
+def _after(day: date, precision: DatePrecision) -> date:
+    """Give the day after the day, month or year that a day is in."""
+    if precision == DatePrecision.day:
+        return day + timedelta(days=1)
+    longer = 31 if precision == DatePrecision.month else 366
+    return _since(_since(day, precision) + timedelta(days=longer), precision)
+
+
+def in_spans(column: Any, spans: list[Span]) -> ColumnElement[bool]:
+    """Say in SQL that a time is as each span says."""
+    return and_(true(), *(_compared(column, span.prefix, span.start, span.end) for span in spans))
+
+
+def days_in_spans(day: Any, precision: Any, spans: list[Span]) -> ColumnElement[bool]:
+    """Say in SQL that a day of which perhaps only the month or year is known is as spans say.
+
+    Such a day lies before or after a span as soon as some of its month does, and within it only
+    with its whole month.
+    """
+    return and_(
+        true(),
+        *(
+            or_(*(and_(precision == each, _known_to(each, day, span)) for each in DatePrecision))
+            for span in spans
+            if span.days is not None
+        ),
+    )
+
+
+def _known_to(precision: DatePrecision, day: Any, span: Span) -> ColumnElement[bool]:
+    first, after = span.days or (EARLIEST_DAY, LATEST_DAY)
+    start = first if _since(first, precision) == first else _after(first, precision)
+    end = _since(after, precision)
+    within = and_(day >= start, day < end)
+    compared: dict[str, ColumnElement[bool]] = {
+        "eq": within,
+        "gt": day >= end,
+        "lt": day < start,
+        "ge": or_(day >= end, within),
+        "le": or_(day < start, within),
+    }
+    return compared[span.prefix]
+
+
+def _compared(column: Any, prefix: str, start: datetime, end: datetime) -> ColumnElement[bool]:
+    compared: dict[str, ColumnElement[bool]] = {
+        "eq": and_(column >= start, column < end),
+        "gt": column >= end,
+        "lt": column < start,
+        "ge": column >= start,
+        "le": column < end,
+    }
+    return compared[prefix]

@@ -1,0 +1,113 @@
+"""The elements that FHIR R4 resources are made of: only those that are used here."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+FHIR_VERSION: Literal["4.0.1"] = "4.0.1"
+FHIR_JSON = "application/fhir+json"
+
+PartialDate = Annotated[
+    str, Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$", examples=["2026-03", "2026-03-02"])
+]
+"""A day, or as much of it as is known."""
+
+
+def _camel(name: str) -> str:
+    """Spell a name as FHIR does; `for_` is `for`, which Python keeps for itself."""
+    return to_camel(name.rstrip("_"))
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """Say that what is not known is left out, FHIR knows no null; and that a type always stands."""
+    if "resourceType" in schema.get("properties", {}):
+        schema["required"] = ["resourceType", *schema.get("required", ())]
+    for about in schema.get("properties", {}).values():
+        said = [each for each in about.get("anyOf", ()) if each != {"type": "null"}]
+        if len(said) == 1:
+            del about["anyOf"]
+            about.update(said[0])
+            about.pop("default", None)
+
+
+class Element(BaseModel):
+    """A part of a resource. What is None is left out, and no list is empty."""
+
+    model_config = ConfigDict(
+        alias_generator=_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        json_schema_extra=_never_null,
+    )
+
+
+class Coding(Element):
+    """A code, and the system it is of."""
+
+    system: str | None = None
+    code: str
+    display: str | None = None
+
+
+class CodeableConcept(Element):
+    """What is meant, as a code, as words, or both."""
+
+    coding: list[Coding] | None = None
+    text: str | None = None
+
+
+class Identifier(Element):
+    """A name for something that another system may know."""
+
+    system: str
+    value: str
+
+
+class Reference(Element):
+    """Another resource: its address here, or an identifier of what is not served here."""
+
+    reference: str | None = None
+    type: str | None = None
+    identifier: Identifier | None = None
+
+
+class Period(Element):
+    """From when until when, each a day or a time."""
+
+    start: datetime | PartialDate | None = None
+    end: datetime | PartialDate | None = None
+
+
+class Annotation(Element):
+    """A text that belongs to a record."""
+
+    text: str
+
+
+class Extension(Element):
+    """What FHIR has no place for; `url` says what it is."""
+
+    url: str
+    value_boolean: bool | None = None
+    value_code: str | None = None
+    value_date_time: datetime | None = None
+    value_reference: Reference | None = None
+    value_uri: str | None = None
+
+
+class Meta(Element):
+    """Which version of a record this is, and since when it is so."""
+
+    version_id: str | None = None
+    last_updated: datetime
+
+
+class Resource(Element):
+    """What every resource says of itself."""
+
+    id: str
+    meta: Meta
+    extension: list[Extension] | None = None

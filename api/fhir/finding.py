@@ -1,0 +1,228 @@
+"""Which rows each type shows: what the lists of our own API show, by the same walls."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, and_, or_
+from sqlmodel import col, select
+
+from api.db import Transaction
+from api.domain.permissions import Actor
+from api.errors import Invalid
+from api.fhir.care import EPISODE_STATUS, OBSERVATION_STATUS
+from api.fhir.dates import days_in_spans, in_spans, read_days, read_span
+from api.fhir.notices import FLAG_STATUS, ISSUE_STATUS, OF_THE_CLIENT
+from api.fhir.patients import of_patients
+from api.fhir.requests import REQUEST_STATUS, TASK_STATUS
+from api.fhir.searching import (
+    EverySearch,
+    SearchByStatus,
+    SearchEntries,
+    SearchIssues,
+    SearchObservations,
+    SearchProvenance,
+    codes_in,
+    ids_in,
+    one_of,
+)
+from api.models import Case, Consultation, Flag, Incident, JournalEntry, Promise
+from api.sight import visible_cases, visible_entries, visible_flags, visible_incidents
+from api.vocabulary import Word
+
+W = TypeVar("W", bound=Word)
+_VOIDED = "entered-in-error"
+_OF_THE_CLIENT = col(Flag.rule).in_(OF_THE_CLIENT)
+
+
+def episodes(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
+    """Select the cases somebody may see."""
+    standing = col(Case.voided_at).is_(None)
+    return select(Case).where(
+        visible_cases(tx, me),
+        *_common(tx, query, Case.id, Case.updated_at),
+        *of_patients(query, col(Case.id)),
+        _in_status(query, _meaning(Case.status, EPISODE_STATUS, standing), standing),
+    )
+
+
+def observations(tx: Transaction, me: Actor, query: SearchObservations) -> Any:
+    """Select the incidents somebody may see; voided ones where they are asked for."""
+    standing = and_(col(Incident.voided_at).is_(None), col(Case.voided_at).is_(None))
+    statuses = _meaning(Incident.status, OBSERVATION_STATUS, standing)
+    statuses[_VOIDED] = col(Incident.voided_at).is_not(None)
+    zone = tx.clinic.zone
+    spans = [read_days(each, "/query/date", zone) for each in query.date]
+    return _on_cases(Incident).where(
+        visible_cases(tx, me),
+        visible_incidents(tx, me),
+        *_common(tx, query, Incident.id, Incident.updated_at),
+        *of_patients(query, col(Incident.case_id)),
+        _in_status(query, statuses, standing),
+        days_in_spans(col(Incident.occurred_on), col(Incident.date_precision), spans),
+        *([] if query.code is None else [col(Incident.kind).in_(codes_in(query.code))]),
+    )
+
+
+def tasks(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
+    """Select the promises on the cases somebody may see."""
+    standing = and_(col(Promise.voided_at).is_(None), col(Case.voided_at).is_(None))
+    return _on_cases(Promise).where(
+        visible_cases(tx, me),
+        *_common(tx, query, Promise.id, Promise.updated_at),
+        *of_patients(query, col(Promise.case_id)),
+        _in_status(query, _meaning(Promise.state, TASK_STATUS, standing), standing),
+    )
+
+
+def service_requests(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
+    """Select the consultations on the cases somebody may see."""
+    standing = col(Case.voided_at).is_(None)
+    return _on_cases(Consultation).where(
+        visible_cases(tx, me),
+        *_common(tx, query, Consultation.id, Consultation.updated_at),
+        *of_patients(query, col(Consultation.case_id)),
+        _in_status(query, _meaning(Consultation.status, REQUEST_STATUS, standing), standing),
+    )
+
+
+def issues(tx: Transaction, me: Actor, query: SearchIssues) -> Any:
+    """Select the flags about conduct that somebody may see."""
+    statuses = _meaning(Flag.status, ISSUE_STATUS, ~_OF_THE_CLIENT)
+    coded = [] if query.code is None else [col(Flag.rule).in_(codes_in(query.code))]
+    return _flags(tx, me, query, statuses, ~_OF_THE_CLIENT).where(*coded)
+
+
+def flags(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
+    """Select the flags about clients' safety that somebody may see."""
+    statuses = _meaning(Flag.status, FLAG_STATUS, _OF_THE_CLIENT)
+    return _flags(tx, me, query, statuses, _OF_THE_CLIENT)
+
+
+def entries(tx: Transaction, me: Actor, query: SearchEntries) -> Any:
+    """Select the entries of the journal that somebody may read."""
+    spans = [read_span(each, "/query/date", tx.clinic.zone) for each in query.date]
+    return select(JournalEntry).where(
+        visible_entries(tx, me),
+        *_common(tx, query, JournalEntry.id, JournalEntry.at),
+        *of_patients(query, col(JournalEntry.case_id)),
+        in_spans(col(JournalEntry.at), spans),
+    )
+
+
+def recorded(tx: Transaction, me: Actor, query: SearchProvenance) -> tuple[Any, Any]:
+    """Select who recorded the cases, incidents and promises somebody may see; and by what."""
+    seen = [visible_cases(tx, me), col(Case.voided_at).is_(None)]
+    together = sa.union_all(
+        _recorder_of("case", Case, Case.id, sa.false()).where(*seen),
+        _joined(
+            _recorder_of("incident", Incident, Incident.case_id, Incident.restricted), Incident
+        ).where(*seen, visible_incidents(tx, me), col(Incident.voided_at).is_(None)),
+        _joined(_recorder_of("promise", Promise, Promise.case_id, sa.false()), Promise).where(
+            *seen, col(Promise.voided_at).is_(None)
+        ),
+    ).subquery()
+    found = together.c
+    statement = sa.select(together).where(
+        *_common(tx, query, found.id, found.created_at), *of_patients(query, found.case_id)
+    )
+    if query.target is not None:
+        statement = statement.where(_targeted(query.target, found))
+    return statement, found
+
+
+def _flags(
+    tx: Transaction,
+    me: Actor,
+    query: SearchByStatus,
+    statuses: Mapping[str, ColumnElement[bool]],
+    sort: ColumnElement[bool],
+) -> Any:
+    return _on_cases(Flag).where(
+        visible_cases(tx, me),
+        visible_flags(tx, me),
+        *_common(tx, query, Flag.id, Flag.updated_at),
+        *of_patients(query, col(Flag.case_id)),
+        _in_status(query, statuses, sort),
+    )
+
+
+def _on_cases(model: Any) -> Any:
+    return _joined(select(model), model)
+
+
+def _joined(statement: Any, model: Any) -> Any:
+    on_case = and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id)
+    return statement.join(Case, on_case)
+
+
+def _common(
+    tx: Transaction, query: EverySearch, row_id: Any, updated_at: Any
+) -> Iterable[ColumnElement[bool]]:
+    pointer = "/query/_lastUpdated"
+    yield in_spans(updated_at, [read_span(each, pointer, tx.clinic.zone) for each in query.updated])
+    if query.ids is not None:
+        yield row_id.in_(ids_in(query.ids, "/query/_id"))
+
+
+def _meaning(
+    column: Any, codes: Mapping[W, str], standing: ColumnElement[bool]
+) -> dict[str, ColumnElement[bool]]:
+    """Say in SQL what each code of a status means in our words."""
+    words: dict[str, list[W]] = {}
+    for word, code in codes.items():
+        words.setdefault(code, []).append(word)
+    known = {code: and_(column.in_(ours), standing) for code, ours in words.items()}
+    # what was entered in error is in no list, and still found by its id
+    return {_VOIDED: sa.false(), **known}
+
+
+def _in_status(
+    query: SearchByStatus,
+    statuses: Mapping[str, ColumnElement[bool]],
+    otherwise: ColumnElement[bool],
+) -> ColumnElement[bool]:
+    if query.status is None:
+        return otherwise
+    return one_of(query.status, "/query/status", statuses)
+
+
+def _recorder_of(record_type: str, model: Any, case_id: Any, restricted: Any) -> Any:
+    return sa.select(
+        sa.literal(record_type).label("type"),
+        model.id.label("id"),
+        case_id.label("case_id"),
+        restricted.label("restricted"),
+        model.recorded_by_id.label("recorded_by_id"),
+        model.created_at.label("created_at"),
+    ).select_from(model)
+
+
+_TARGETS = {"EpisodeOfCare": "case", "Observation": "incident", "Task": "promise"}
+
+
+def _targeted(text: str, found: Any) -> ColumnElement[bool]:
+    named = [each.strip().rpartition("/") for each in text.split(",")]
+    wanted = []
+    for kind, _, row_id in named:
+        (known,) = ids_in(row_id, "/query/target")
+        if kind not in _TARGETS:
+            raise Invalid("/query/target", "This must be a record, as in Observation/<id>.")
+        wanted.append(and_(found.type == _TARGETS[kind], found.id == known))
+    return or_(*wanted)
+
+
+def rule_ids(evidence: Iterable[Iterable[Mapping[str, str]]]) -> set[UUID]:
+    """Give the ids of the flags that other flags name as their evidence."""
+    return {UUID(each["id"]) for told in evidence for each in told if each["type"] == "flag"}
+
+
+async def rules_of(tx: Transaction, shown: Iterable[Flag]) -> dict[UUID, str]:
+    """Give by which rules the flags were raised that these name as their evidence."""
+    named = rule_ids(flag.evidence for flag in shown)
+    if not named:
+        return {}
+    asked = select(col(Flag.id), col(Flag.rule))
+    found = await tx.exec(asked.where(col(Flag.clinic_id) == tx.clinic.id, col(Flag.id).in_(named)))
+    return dict(found.all())

@@ -1,0 +1,201 @@
+"""Flags: about the client's safety as Flag, about conduct as DetectedIssue.
+
+A Flag stands on a client's chart and warns whoever treats them, so only what is about the client
+may be one: the rule `client_safety`, which stands apart from all others. Everything else asks
+somebody to look at what a therapist or a clinic does. Flags raised by hand are of that sort too: a
+person may have meant either, and a notice about conduct on a client's chart does more harm than a
+warning among the notices.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from api import models
+from api.fhir.codes import (
+    OURS,
+    Client,
+    coding_of,
+    of_episode,
+    our_word,
+    patient,
+    period,
+    practitioner,
+    record_of,
+    recorder,
+    rule_coding,
+)
+from api.fhir.elements import (
+    CodeableConcept,
+    Coding,
+    Element,
+    Extension,
+    Identifier,
+    Meta,
+    Period,
+    Reference,
+    Resource,
+)
+from api.vocabulary import FlagStatus, RuleName, Severity
+
+OF_THE_CLIENT = frozenset({str(RuleName.client_safety)})
+"""The rules whose flags warn of a danger to the client."""
+
+IssueStatus = Literal["preliminary", "final", "cancelled"]
+IssueSeverity = Literal["high", "moderate", "low"]
+
+ISSUE_STATUS: dict[FlagStatus, IssueStatus] = {
+    FlagStatus.open: "preliminary",
+    FlagStatus.acknowledged: "preliminary",
+    FlagStatus.resolved: "final",
+    FlagStatus.withdrawn: "cancelled",
+}
+FLAG_STATUS: dict[FlagStatus, Literal["active", "inactive"]] = {
+    FlagStatus.open: "active",
+    FlagStatus.acknowledged: "active",
+    FlagStatus.resolved: "inactive",
+    FlagStatus.withdrawn: "inactive",
+}
+# a prompt has no severity: even `low` would say too much of it
+SEVERITY: dict[Severity, IssueSeverity] = {
+    Severity.low: "low",
+    Severity.moderate: "moderate",
+    Severity.high: "high",
+    Severity.critical: "high",
+}
+_DETAIL = "http://hl7.org/fhir/StructureDefinition/flag-detail"
+_SAFETY = Coding(system="http://terminology.hl7.org/CodeSystem/flag-category", code="safety")
+
+Rules = Mapping[UUID, str]
+"""By which rule other flags were raised, where evidence names some."""
+
+
+class DetectedIssueEvidence(Element):
+    """The records that a notice points at."""
+
+    detail: list[Reference]
+
+
+class DetectedIssueMitigation(Element):
+    """What a look at it has shown: our determination, and why where it may be read."""
+
+    action: CodeableConcept
+    date: datetime | None = None
+    author: Reference | None = None
+
+
+class DetectedIssue(Resource):
+    """A request to look at what was done on a case. It is never a finding about anyone."""
+
+    resource_type: Literal["DetectedIssue"] = "DetectedIssue"
+    status: IssueStatus
+    code: CodeableConcept
+    severity: IssueSeverity | None = None
+    patient: Reference
+    identified_date_time: datetime
+    author: Reference | None = None
+    evidence: list[DetectedIssueEvidence] | None = None
+    detail: str
+    mitigation: list[DetectedIssueMitigation] | None = None
+
+
+class Flag(Resource):
+    """A warning about a client's safety."""
+
+    resource_type: Literal["Flag"] = "Flag"
+    status: Literal["active", "inactive"]
+    category: list[CodeableConcept]
+    code: CodeableConcept
+    subject: Reference
+    period: Period
+    author: Reference | None = None
+
+
+def show_issue(flag: models.Flag, client: Client, rules: Rules) -> DetectedIssue:
+    """Show a flag about conduct."""
+    evidence = _evidence(flag, rules)
+    return DetectedIssue(
+        id=str(flag.id),
+        meta=_meta(flag),
+        extension=_extensions(flag),
+        status=ISSUE_STATUS[flag.status],
+        code=CodeableConcept(coding=[rule_coding(flag.rule)], text=flag.title),
+        severity=SEVERITY.get(flag.severity),
+        patient=patient(client),
+        identified_date_time=flag.effective_at,
+        author=_author(flag),
+        evidence=[DetectedIssueEvidence(detail=evidence)] if evidence else None,
+        detail=flag.because,
+        mitigation=_mitigation(flag),
+    )
+
+
+def show_flag(flag: models.Flag, client: Client, rules: Rules) -> Flag:
+    """Show a flag about the client's safety; what it says is the text of its code."""
+    details = [Extension(url=_DETAIL, value_reference=each) for each in _evidence(flag, rules)]
+    since = period(flag.effective_at, flag.resolved_at if _is_over(flag) else None)
+    return Flag(
+        id=str(flag.id),
+        meta=_meta(flag),
+        extension=[*_extensions(flag), *details],
+        status=FLAG_STATUS[flag.status],
+        category=[CodeableConcept(coding=[_SAFETY])],
+        code=CodeableConcept(coding=[rule_coding(flag.rule)], text=flag.because),
+        subject=patient(client),
+        period=since or Period(),
+        author=_author(flag),
+    )
+
+
+def type_of(rule: str) -> str:
+    """Say as what a flag is read."""
+    return "Flag" if rule in OF_THE_CLIENT else "DetectedIssue"
+
+
+def _meta(flag: models.Flag) -> Meta:
+    return Meta(version_id=str(flag.version), last_updated=flag.updated_at)
+
+
+def _extensions(flag: models.Flag) -> list[Extension]:
+    said = [
+        of_episode(flag.case_id),
+        our_word("severity", flag.severity),
+        our_word("flag-status", flag.status),
+        our_word("audience", flag.audience),
+        Extension(url=f"{OURS}extension:condition-holds", value_boolean=flag.condition_holds),
+    ]
+    if flag.due_at is not None:
+        said.append(Extension(url=f"{OURS}extension:due", value_date_time=flag.due_at))
+    return said
+
+
+def _author(flag: models.Flag) -> Reference:
+    """Refer to the person who raised a flag, or to the rules as they stood then."""
+    if flag.recorded_by_id is not None:
+        return recorder(flag.recorded_by_id) or Reference()
+    rulebook = Identifier(system=f"{OURS}rulebook", value=str(flag.rule_version))
+    return Reference(type="Device", identifier=rulebook)
+
+
+def _is_over(flag: models.Flag) -> bool:
+    return FLAG_STATUS[flag.status] == "inactive"
+
+
+def _mitigation(flag: models.Flag) -> list[DetectedIssueMitigation] | None:
+    if flag.status != FlagStatus.resolved or flag.determination is None:
+        return None
+    action = CodeableConcept(coding=[coding_of(flag.determination)], text=flag.resolution_note)
+    author = practitioner(flag.resolved_by_id)
+    return [DetectedIssueMitigation(action=action, date=flag.resolved_at, author=author)]
+
+
+def _evidence(flag: models.Flag, rules: Rules) -> list[Reference]:
+    return [_record(each["type"], each["id"], rules) for each in flag.evidence]
+
+
+def _record(record_type: str, record_id: str, rules: Rules) -> Reference:
+    rule = rules.get(UUID(record_id))
+    if rule is None:
+        return record_of(record_type, record_id)
+    return Reference(reference=f"{type_of(rule)}/{record_id}", type=type_of(rule))

@@ -1,0 +1,81 @@
+"""How a refusal is told to an EHR: as an OperationOutcome."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from api.fhir.elements import CodeableConcept, Element
+
+BASE = "/fhir"
+"""Where the resources are served; what is refused below it is told as FHIR does."""
+
+IssueType = Literal[
+    "conflict",
+    "exception",
+    "forbidden",
+    "invalid",
+    "login",
+    "not-found",
+    "not-supported",
+    "throttled",
+    "too-long",
+    "transient",
+]
+
+_ISSUES: dict[int, IssueType] = {
+    401: "login",
+    403: "forbidden",
+    404: "not-found",
+    405: "not-supported",
+    406: "not-supported",
+    409: "conflict",
+    413: "too-long",
+    415: "not-supported",
+    429: "throttled",
+    503: "transient",
+}
+
+
+class OperationOutcomeIssue(Element):
+    """One thing that stood in the way, in words a clinician can read."""
+
+    severity: Literal["error", "fatal"]
+    code: IssueType
+    details: CodeableConcept
+    diagnostics: str | None = None
+
+
+class OperationOutcome(Element):
+    """A refusal. It never repeats what was sent."""
+
+    resource_type: Literal["OperationOutcome"] = "OperationOutcome"
+    issue: list[OperationOutcomeIssue]
+
+
+def is_asked_as_fhir(path: str) -> bool:
+    """Tell whether a request expects its answer as FHIR."""
+    return path == BASE or path.startswith(f"{BASE}/")
+
+
+def status_as_fhir(status: int, pointers: Sequence[str]) -> int:
+    """Give the status that FHIR has for a refusal: a search that makes no sense is a 400.
+
+    What cannot be an id is the id of nothing.
+    """
+    if status != 422:
+        return status
+    of_path = [pointer for pointer in pointers if pointer.startswith("/path/")]
+    return 404 if of_path and len(of_path) == len(pointers) else 400
+
+
+def outcome_of(status: int, detail: str, fields: Sequence[tuple[str, str]]) -> OperationOutcome:
+    """Build the outcome of a refusal; `fields` are what could not be accepted, and why."""
+    code = _ISSUES.get(status, "exception" if status >= 500 else "invalid")
+    severity: Literal["error", "fatal"] = "fatal" if status >= 500 else "error"
+    said = CodeableConcept(text=detail)
+    whys: list[str | None] = [f"{pointer} {message}".strip() for pointer, message in fields]
+    return OperationOutcome(
+        issue=[
+            OperationOutcomeIssue(severity=severity, code=code, details=said, diagnostics=why)
+            for why in whys or [None]
+        ]
+    )

@@ -1,0 +1,89 @@
+"""Clients: found by the clinic's reference, and shown by it to whoever may read it."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement
+from sqlmodel import col, select
+
+from api.db import Transaction
+from api.domain.permissions import Action, Actor, may_ever
+from api.errors import Forbidden
+from api.fhir.codes import CASE, CLIENT_REF, Client
+from api.fhir.searching import SearchOfPatients, ids_in
+from api.models import Case
+from api.sight import visible_cases
+
+Search = TypeVar("Search", bound=SearchOfPatients)
+
+
+async def know_patients(tx: Transaction, me: Actor, query: Search) -> Search:
+    """Say by the ids of cases which clients are asked for, so that no reference stands in a link.
+
+    Raises 403 for software that may not find cases: it would learn who is a client.
+    """
+    asked = [_reference(each) for each in _given(query.patient)]
+    asked += [_identifier(each) for each in _given(query.patient_identifier)]
+    if not asked:
+        return query
+    found = {value for system, value in asked if system == CASE}
+    references = [value for system, value in asked if system == CLIENT_REF]
+    if references:
+        if me.is_software and not may_ever(me, Action.case_list):
+            raise Forbidden("Clients are found by their reference with the scope cases:read.")
+        found |= await _cases_of(tx, me, references)
+    known = ",".join(sorted(found)) or str(UUID(int=0))
+    return query.model_copy(update={"patient": known, "patient_identifier": None})
+
+
+def of_patients(query: SearchOfPatients, case_id: Any) -> list[ColumnElement[bool]]:
+    """Say in SQL that a row is of the clients asked for, once they are known by their cases."""
+    if query.patient is None:
+        return []
+    return [case_id.in_(ids_in(query.patient, "/query/patient"))]
+
+
+async def clients_of(tx: Transaction, me: Actor, case_ids: Iterable[UUID]) -> dict[UUID, Client]:
+    """Give the clients of several cases, as this reader may know them."""
+    wanted = set(case_ids)
+    if not wanted:
+        return {}
+    cases = await tx.exec(
+        select(Case).where(col(Case.clinic_id) == tx.clinic.id, col(Case.id).in_(wanted))
+    )
+    return {case.id: client_of(me, case) for case in cases}
+
+
+def client_of(me: Actor, case: Case) -> Client:
+    """Give the client of a case; software that may not read cases learns no reference."""
+    hidden = me.is_software and not may_ever(me, Action.case_read)
+    return Client(case.id, None if hidden else case.client_ref)
+
+
+def _given(text: str | None) -> list[str]:
+    return [] if text is None else [each.strip() for each in text.split(",")]
+
+
+def _reference(text: str) -> tuple[str, str]:
+    value = text.removeprefix("Patient/")
+    try:
+        return CASE, str(UUID(value))
+    except ValueError:
+        return CLIENT_REF, value
+
+
+def _identifier(text: str) -> tuple[str, str]:
+    system, _, value = text.rpartition("|")
+    if system == CASE:
+        return _reference(value)
+    # of a system that is not ours nobody is known here
+    return (CLIENT_REF if system in {"", CLIENT_REF} else system), value
+
+
+async def _cases_of(tx: Transaction, me: Actor, references: Iterable[str]) -> set[str]:
+    hashes = [await tx.lookup_hash(each) for each in references]
+    statement: Any = select(col(Case.id)).where(
+        visible_cases(tx, me), col(Case.client_ref_hash).in_(hashes)
+    )
+    return {str(case_id) for case_id in await tx.exec(statement)}

@@ -1,0 +1,214 @@
+"""The façade an EHR reads: our records as FHIR R4, by the rights of our own API.
+
+Eight types are read in the same three ways, so their operations are made from the table of types
+instead of being written out; each still has a name, a guard and a schema of its own.
+"""
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+
+from api.access import may_on_cases
+from api.db import Transaction, Tx
+from api.domain.permissions import Actor
+from api.errors import NotAcceptable
+from api.fhir.bundle import Bundle, bundle_of
+from api.fhir.capability import CapabilityStatement, capabilities
+from api.fhir.elements import FHIR_JSON, Element, Resource
+from api.fhir.finding import rules_of
+from api.fhir.guards import opened
+from api.fhir.kinds import KINDS, Kind, Seen
+from api.fhir.outcome import BASE, OperationOutcome
+from api.fhir.patients import client_of, clients_of, know_patients
+from api.fhir.searching import EverySearch, SearchOfPatients
+from api.flagging import catch_up_due
+from api.identity import Me
+from api.intake import OneTimeRoute
+from api.pages import Marks, newest_first
+from api.sight import visible_cases
+
+_FORMATS = frozenset({"json", "text/json", "application/json", FHIR_JSON})
+_ANY = frozenset({"*/*", "application/*"})
+
+
+class FhirRoute(OneTimeRoute):
+    """A route that lets the ends of a span be sent as one parameter twice."""
+
+    several = frozenset({"_lastUpdated", "date"})
+
+
+class FhirAnswer(Response):
+    """An answer in FHIR's own JSON."""
+
+    media_type = FHIR_JSON
+
+
+async def in_json(request: Request) -> None:
+    """Raise 406 where the answer is wanted in anything but JSON."""
+    accepted = ",".join(request.headers.getlist("accept")) or "*/*"
+    _refuse_other_formats(accepted, _FORMATS | _ANY)
+    _refuse_other_formats(request.query_params.get("_format"), _FORMATS)
+
+
+def _refuse_other_formats(wanted: str | None, served: frozenset[str]) -> None:
+    if wanted is None:
+        return
+    # a plus sign in an address is read as a space
+    named = {each.partition(";")[0].strip().lower() for each in wanted.split(",")}
+    if served.isdisjoint({each.replace(" ", "+") for each in named}):
+        raise NotAcceptable("This is served as JSON only: application/fhir+json.")
+
+
+Format = Annotated[
+    str | None,
+    Query(alias="_format", max_length=80, description="`json`, and nothing else."),
+]
+
+router = APIRouter(
+    prefix=BASE,
+    tags=["fhir"],
+    route_class=FhirRoute,
+    dependencies=[Depends(in_json)],
+    default_response_class=FhirAnswer,
+    responses={
+        statuses: {"model": OperationOutcome, "description": "A refusal, as FHIR tells it."}
+        for statuses in ("4XX", "5XX")
+    },
+)
+
+
+@router.get("/metadata", response_model=CapabilityStatement)
+async def read_capabilities(request: Request, format_: Format = None) -> Response:  # noqa: ARG001
+    """Say what this façade serves (CapabilityStatement). Needs no token, as FHIR has it."""
+    return _answer(capabilities(_base(request), request.app.version))
+
+
+def _serve_read(kind: Kind) -> None:
+    async def read(
+        found: Annotated[Any, Depends(kind.guard)],
+        me: Me,
+        tx: Tx,
+        format_: Format = None,  # noqa: ARG001 - looked at before
+    ) -> Response:
+        row, case, purpose = opened(found)
+        kind.tell(tx, me, [row], purpose)
+        clients = {case.id: client_of(me, case)} if case is not None else {}
+        shown = kind.show(row, Seen(clients, await rules_of(tx, [row]) if kind.of_flags else {}))
+        return _answer(shown, _versioned(shown))
+
+    (path,) = _names_in_path(kind)
+    router.add_api_route(
+        f"/{kind.name}/{{{path}}}",
+        read,
+        name=f"read_{kind.noun}",
+        response_model=kind.resource,
+        description=f"Read one {kind.name}: {kind.rows}, to whom our own API shows them. "
+        "404 for what you may not know of, 403 where your role never may, 406 for other formats.",
+    )
+
+
+def _names_in_path(kind: Kind) -> list[str]:
+    return [name for name in type(kind.guard).__call__.__annotations__ if name.endswith("_id")]
+
+
+def _serve_search(kind: Kind) -> None:
+    guard = may_on_cases(kind.lists)
+    said = (
+        f"Search {kind.name}: {kind.rows} that our own API would list for you, what was recorded "
+        "last first. 400 for parameters that are not known, 403 where your role never may."
+    )
+
+    async def search(
+        query: Annotated[kind.query, Query()],  # type: ignore[name-defined]
+        me: Annotated[Actor, Depends(guard)],
+        marks: Marks,
+        tx: Tx,
+        request: Request,
+    ) -> Response:
+        return await _search(kind, query, me, marks, tx, request)
+
+    of: Any = Bundle.__class_getitem__(kind.resource)
+    router.add_api_route(
+        f"/{kind.name}",
+        search,
+        name=f"search_{kind.noun}",
+        response_model=of,
+        description=said,
+    )
+    if not kind.names_clients:
+        return
+
+    async def search_by_form(
+        query: Annotated[kind.query, Form()],  # type: ignore[name-defined]
+        me: Annotated[Actor, Depends(guard)],
+        marks: Marks,
+        tx: Tx,
+        request: Request,
+    ) -> Response:
+        return await _search(kind, query, me, marks, tx, request)
+
+    router.add_api_route(
+        f"/{kind.name}/_search",
+        search_by_form,
+        methods=["POST"],
+        name=f"search_{kind.noun}_by_form",
+        response_model=of,
+        description=said + " Sent as a form, so that no reference to a client stands in an "
+        "address. It changes nothing and takes no idempotency key.",
+    )
+
+
+async def _search(
+    kind: Kind, query: Any, me: Actor, marks: Any, tx: Transaction, request: Request
+) -> Response:
+    _refuse_other_formats(query.format, _FORMATS)
+    query = await know_patients(tx, me, query)
+    if kind.of_flags:
+        await catch_up_due(tx, visible_cases(tx, me))
+    statement, ordered_by = kind.find(tx, me, query)
+    listing = f"fhir/{kind.name}"
+    rows, following = await newest_first(tx, marks, listing, query, statement, ordered_by)
+    if rows or not kind.names_clients:
+        kind.tell(tx, me, rows, None)
+    found = await _shown(kind, tx, me, rows)
+    asked = query if rows else _without_patients(query)
+    return _answer(bundle_of(_base(request), kind.name, found, asked, following))
+
+
+async def _shown(kind: Kind, tx: Transaction, me: Actor, rows: list[Any]) -> list[Resource]:
+    clients = {}
+    if kind.names_clients:
+        clients = await clients_of(tx, me, [getattr(row, "case_id", row.id) for row in rows])
+    seen = Seen(clients, await rules_of(tx, rows) if kind.of_flags else {})
+    return [kind.show(row, seen) for row in rows]
+
+
+def _without_patients(query: EverySearch) -> EverySearch:
+    """Leave out of an address by which case a client is known: nothing of theirs was shown."""
+    if not isinstance(query, SearchOfPatients):
+        return query
+    return query.model_copy(update={"patient": None})
+
+
+def _base(request: Request) -> str:
+    return f"{str(request.base_url).rstrip('/')}{BASE}"
+
+
+def _versioned(shown: Resource) -> dict[str, str]:
+    changed: datetime = shown.meta.last_updated.astimezone(UTC)
+    return {
+        "ETag": f'W/"{shown.meta.version_id}"',
+        "Last-Modified": format_datetime(changed, usegmt=True),
+    }
+
+
+def _answer(shown: Element, headers: dict[str, str] | None = None) -> Response:
+    said = shown.model_dump_json(by_alias=True, exclude_none=True)
+    return FhirAnswer(said, headers=headers)
+
+
+for _kind in KINDS:
+    _serve_search(_kind)
+    _serve_read(_kind)

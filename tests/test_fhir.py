@@ -1,0 +1,648 @@
+"""What an EHR reads: valid FHIR R4, and to each the very rows that our own API shows them."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, get_args
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID, uuid4
+
+import pytest
+from fhir.resources.R4B import get_fhir_model_class
+from httpx import Response
+from sqlalchemy import true
+
+from api.db import Transaction
+from api.fhir import care, finding, kinds, notices, requests
+from api.fhir.outcome import IssueType
+from api.vocabulary import (
+    CaseStatus,
+    ConsultationStatus,
+    ConsultationUrgency,
+    FlagStatus,
+    IncidentStatus,
+    PromiseState,
+    Role,
+    Scope,
+    Severity,
+    TouchKind,
+)
+from tests.conftest import NOON
+from tests.test_bad_input import tolerant
+from tests.world import Person, Urls, World, made, ok, open_world, software
+
+CANARY = "zqfhircanary"
+TYPES = {
+    "EpisodeOfCare": "/v1/cases",
+    "Observation": "/v1/incidents",
+    "Task": "/v1/promises",
+    "ServiceRequest": "/v1/consultations",
+    "DetectedIssue": "/v1/flags",
+    "Flag": "/v1/flags",
+    "AuditEvent": "/v1/journal",
+}
+"""Each type, and the list of our own API that shows the same rows."""
+
+REQUIRED = {
+    "EpisodeOfCare.status": "planned waitlist active onhold finished cancelled entered-in-error",
+    "Observation.status": "registered preliminary final amended corrected cancelled "
+    "entered-in-error unknown",
+    "Task.status": "draft requested received accepted rejected ready cancelled in-progress on-hold "
+    "failed completed entered-in-error",
+    "Task.intent": "unknown proposal plan order original-order reflex-order filler-order "
+    "instance-order option",
+    "ServiceRequest.status": "draft active on-hold revoked completed entered-in-error unknown",
+    "ServiceRequest.intent": "proposal plan directive order original-order reflex-order "
+    "filler-order instance-order option",
+    "ServiceRequest.priority": "routine urgent asap stat",
+    "DetectedIssue.status": "registered preliminary final amended corrected cancelled "
+    "entered-in-error unknown",
+    "DetectedIssue.severity": "high moderate low",
+    "Flag.status": "active inactive entered-in-error",
+    "AuditEvent.action": "C R U D E",
+    "AuditEvent.outcome": "0 4 8 12",
+    "Bundle.type": "document message transaction transaction-response batch batch-response history "
+    "searchset collection",
+    "CapabilityStatement.status": "draft active retired unknown",
+    "CapabilityStatement.kind": "instance capability requirements",
+}
+"""The codes of R4 (4.0.1) where it lets no others stand."""
+
+R4_ISSUES = {
+    "invalid", "structure", "required", "value", "invariant", "security", "login", "unknown",
+    "expired", "forbidden", "suppressed", "processing", "not-supported", "duplicate",
+    "multiple-matches", "not-found", "deleted", "too-long", "code-invalid", "extension",
+    "too-costly", "business-rule", "conflict", "transient", "lock-error", "no-store", "exception",
+    "timeout", "incomplete", "throttled", "informational",
+}  # fmt: skip
+
+KINDS: dict[str, dict[str, Any]] = {
+    "expression": {"by": "client", "feelings": ["love", "anger"]},
+    "disclosure": {"of": "attachment", "responses": ["hostile"], "taken_up": False},
+    "crossing": {"area": "time"},
+    "second_role": {"role": "friend", "interaction": "regular", "precautions": CANARY},
+    "contact": {"therapist_participates": True, "days_per_week": 3},
+    "exception": {"exception": "home_visit"},
+    "gift": {"direction": "both", "item": "loan"},
+    "touch": {"touch": "handshake", "times": 2},
+    "sexual_conduct": {"conduct": "remark"},
+    "role_reversal": {"form": "other"},
+    "frame_change": {"direction": "tighten", "elements": ["email_replies"], "discussed": False},
+    "ending": {"stage": "raised", "plan": CANARY},
+    "absence": {"absence": "illness", "days": 3},
+    "risk": {"indicator": "suicide_attempt", "responded_on": "2026-03-01"},
+    "coercive_measure": {"measures": ["police_called"], "stated_reason": CANARY},
+    "record_conflict": {"issue": "account_conflict"},
+    "record_request": {"request": "access"},
+    "third_party_contact": {"party": "friend", "basis": "none"},
+    "hurtful_words": {"repeated": True},
+    "competence_gap": {},
+    "consent": {"process_explained": False},
+    "outcome": {"trend": "worse", "months": 4},
+    "oversight": {"available": False},
+    "cotreatment": {"coordinated": False},
+}
+ASKED = {"kind": "ethics", "urgency": "urgent", "question": CANARY, "summary": CANARY}
+LOOKED = {"determination": "normal_process", "resolution_note": CANARY}
+
+
+@pytest.fixture
+async def one_world(sqlite_urls: Urls) -> AsyncIterator[World]:
+    """A world for what is the same whichever database it stands on."""
+    async with open_world(sqlite_urls, NOON) as opened:
+        yield opened
+
+
+async def search(person: Person, kind: str, **asked: Any) -> list[dict[str, Any]]:
+    """Find resources of a type, page after page to the end."""
+    found: list[dict[str, Any]] = []
+    answer = await person.get(f"/fhir/{kind}", **{"_count": 50, **asked})
+    while True:
+        assert answer.headers["content-type"] == "application/fhir+json"
+        bundle = ok(answer)
+        check(bundle)
+        found += [entry["resource"] for entry in bundle.get("entry", ())]
+        following = [link["url"] for link in bundle["link"] if link["relation"] == "next"]
+        if not following:
+            return found
+        answer = await person.send("GET", following[0])
+
+
+def check(resource: dict[str, Any]) -> None:
+    """Hold a resource against the library's classes, and R4's lists of codes."""
+    kind = resource["resourceType"]
+    get_fhir_model_class(kind).model_validate(resource)
+    for where, codes in REQUIRED.items():
+        of, _, name = where.partition(".")
+        if of == kind and name in resource:
+            assert resource[name] in codes.split(), (where, resource[name])
+    assert_nothing_empty(resource)
+
+
+def assert_nothing_empty(value: Any) -> None:
+    assert value not in (None, "", [], {})
+    inside = value.values() if isinstance(value, dict) else value
+    for each in inside if isinstance(value, dict | list) else ():
+        assert_nothing_empty(each)
+
+
+def refused(answer: Response, status: int) -> str:
+    """Give what a refusal says; it is an OperationOutcome."""
+    assert answer.status_code == status, (answer.status_code, answer.text)
+    assert answer.headers["content-type"] == "application/fhir+json"
+    check(answer.json())
+    assert {issue["code"] for issue in answer.json()["issue"]} <= R4_ISSUES
+    return answer.text
+
+
+async def rich(world: World, me: Person, supervisor: Person) -> dict[str, Any]:
+    """Play a case on which there is something of everything, and a canary in every text."""
+    case = await me.case(
+        client_ref=f"{CANARY}-{uuid4().hex}", setting="clinic", started_on="2024-01-02"
+    )
+    for kind, details in KINDS.items():
+        texts = {"narrative": CANARY, "rationale": CANARY}
+        precision = {"gift": "month", "touch": "year"}.get(kind, "day")
+        await me.incident(case, kind, date_precision=precision, **texts, **details)
+    wrong = await me.incident(case, "consent")
+    assert (await me.delete(f"/v1/incidents/{wrong['id']}")).status_code == 204
+    for state in PromiseState:
+        await me.promise(
+            case,
+            wording=CANARY,
+            state=state,
+            keepable="no",
+            due_on=world.day(9),
+            made_on=world.day(-40),
+        )
+    for move in (None, "request", "cancel"):
+        asked = made(await me.post(f"/v1/cases/{case['id']}/consultations", ASKED))
+        if move:
+            path = f"/v1/consultations/{asked['id']}/{move}"
+            ok(await me.post(path, {"reason": CANARY} if move == "cancel" else {}))
+    by_hand = {"severity": "critical", "title": "Please look", "because": "It was told twice."}
+    made(await supervisor.post(f"/v1/cases/{case['id']}/flags", by_hand))
+    hidden = await supervisor.incident(case, "hurtful_words", repeated=True)
+    assert hidden["restricted"]
+    first, second, *_ = await supervisor.flag_list(case)
+    ok(await supervisor.post(f"/v1/flags/{first['id']}/resolve", LOOKED))
+    ok(await supervisor.post(f"/v1/flags/{second['id']}/acknowledge", {}))
+    return case
+
+
+async def test_everything_is_valid_and_says_no_more_than_r4_has_codes_for(one_world: World) -> None:
+    world = one_world
+    me, supervisor = world.clinician, world.supervisor
+    case = await rich(world, me, supervisor)
+    for person in (me, supervisor):
+        for kind in (*TYPES, "Provenance"):
+            found = await search(person, kind)
+            assert found, (kind, person.role)
+            for resource in found:
+                assert resource["resourceType"] == kind
+                check(resource)
+            one = await person.get(f"/fhir/{kind}/{found[-1]['id']}")
+            shown = {"meta": 0, **ok(one)}
+            assert {**shown, "meta": 0} == {**found[-1], "meta": 0}
+            assert one.headers["etag"] == f'W/"{found[-1]["meta"]["versionId"]}"'
+            assert one.headers["last-modified"].endswith("GMT")
+    observations = await search(me, "Observation")
+    kinds_told = {each["code"]["coding"][0]["code"]: each for each in observations}
+    assert kinds_told.keys() == KINDS.keys()
+    assert kinds_told["gift"]["effectiveDateTime"] == "2026-03"
+    assert kinds_told["touch"]["effectiveDateTime"] == "2026"
+    told = {each["code"]["coding"][0]["code"]: each for each in kinds_told["touch"]["component"]}
+    assert told["times"]["valueInteger"] == 2
+    (touch,) = told["touch"]["valueCodeableConcept"]["coding"]
+    assert touch == {
+        "system": "urn:boundary-notes:vocabulary:touch",
+        "code": "handshake",
+        "display": TouchKind.handshake.definition,
+    }
+    assert "consent" not in told  # not known
+    assert kinds_told["risk"]["subject"]["identifier"]["value"] == case["client_ref"]
+    (flag,) = await search(me, "Flag", status="active")
+    assert flag["code"]["coding"][0]["code"] == "client_safety"
+    assert flag["category"][0]["coding"][0]["code"] == "safety"
+    by_hand = await search(supervisor, "DetectedIssue", code="manual")
+    assert [each["severity"] for each in by_hand] == ["high"]
+    assert any(each.get("valueCode") == "critical" for each in by_hand[0]["extension"])
+    prompts = [each for each in await search(me, "DetectedIssue") if "severity" not in each]
+    assert prompts
+    assert not [e for e in await search(supervisor, "DetectedIssue") if "severity" not in e]
+
+
+def test_every_word_of_ours_has_a_code_of_r4() -> None:
+    for words, codes, where in (
+        (CaseStatus, care.EPISODE_STATUS, "EpisodeOfCare.status"),
+        (IncidentStatus, care.OBSERVATION_STATUS, "Observation.status"),
+        (PromiseState, requests.TASK_STATUS, "Task.status"),
+        (ConsultationStatus, requests.REQUEST_STATUS, "ServiceRequest.status"),
+        (ConsultationUrgency, requests.PRIORITY, "ServiceRequest.priority"),
+        (FlagStatus, notices.ISSUE_STATUS, "DetectedIssue.status"),
+        (FlagStatus, notices.FLAG_STATUS, "Flag.status"),
+    ):
+        assert set(codes) == set(words), where
+        assert set(codes.values()) <= set(REQUIRED[where].split())
+    assert set(notices.SEVERITY) == set(Severity) - {Severity.info}
+    assert set(get_args(IssueType)) <= R4_ISSUES
+
+
+# ------------------------------------------------------------------------- to each what is theirs
+
+
+async def peopled(world: World) -> dict[str, Person]:
+    """Let there be all that hides or opens a record; give everyone who might look."""
+    me, colleague, supervisor = world.clinician, world.colleague, world.supervisor
+    case = await me.case()
+    for each in ("hurtful_words", "cotreatment", "risk"):
+        await me.incident(case, each, **KINDS[each])
+    await me.promise(case, keepable="no")
+    asked = made(
+        await me.post(f"/v1/cases/{case['id']}/consultations", {**ASKED, "released": True})
+    )
+    ok(await me.post(f"/v1/consultations/{asked['id']}/request"))
+    await supervisor.incident(case, "touch", touch="handshake")
+    # about the supervisor's own conduct: she does not see this case at all
+    conflicted = await me.case()
+    await me.incident(conflicted, "hurtful_words", about_user_id=str(supervisor.id))
+    # a colleague stands in for a while
+    covered = await me.case()
+    await me.incident(covered, "oversight", available=False)
+    span = {"starts_on": world.day(), "ends_on": world.day(9)}
+    cover = {"case_id": covered["id"], "user_id": str(colleague.id), **span}
+    made(await me.post("/v1/covers", cover))
+    # opened in an emergency
+    opened = {"case_id": covered["id"], "reason": "She cannot be reached."}
+    made(await world.stranger.post("/v1/break-glass", opened))
+    voided = await me.case()
+    await me.incident(voided, "hurtful_words")
+    await me.promise(voided)
+    assert (await me.delete(f"/v1/cases/{voided['id']}")).status_code == 204
+    wrong = await me.promise(case)
+    assert (await me.delete(f"/v1/promises/{wrong['id']}")).status_code == 204
+    theirs = await world.there["clinician"].case()
+    await world.there["clinician"].incident(theirs, "risk", **KINDS["risk"])
+    await world.there["clinician"].promise(theirs)
+    people = {f"{part} here": person for part, person in world.here.items()}
+    people |= {each: world.there[each] for each in ("clinician", "privacy_officer")}
+    for scopes in ((Scope.cases_read,), (Scope.flags_read,), (Scope.consultations_read,), Scope):
+        people["+".join(scopes)] = await software(world, *scopes)
+    return people
+
+
+async def listed(person: Person, path: str) -> set[str] | int:
+    """Give the ids of a list of our own API, or the status it refuses with."""
+    answer = await person.get(path, limit=100)
+    if answer.status_code != 200:
+        return answer.status_code
+    return {item["id"] for item in answer.json()["items"]}
+
+
+async def found(person: Person, kind: str) -> set[str] | int:
+    """Give the ids that a search finds, or the status it is refused with."""
+    answer = await person.get(f"/fhir/{kind}", _count=100)
+    if answer.status_code != 200:
+        return answer.status_code
+    return {entry["resource"]["id"] for entry in answer.json().get("entry", ())}
+
+
+async def difference(person: Person, kind: str) -> Any:
+    """Say what somebody sees by our own API and by FHIR, where that is not the same."""
+    ours, theirs = await listed(person, TYPES[kind]), await found(person, kind)
+    if kind == "DetectedIssue" and isinstance(theirs, set):
+        more = await found(person, "Flag")
+        assert isinstance(more, set)
+        assert theirs.isdisjoint(more)
+        theirs |= more
+    if kind == "AuditEvent" and isinstance(ours, set) and isinstance(theirs, set):
+        # that somebody looked at the journal is in the journal by now; the first page is enough
+        theirs = {each for each in theirs if each <= max(ours, default="")}
+        ours = {each for each in ours if each >= min(theirs, default="")}
+    return None if ours == theirs else (person.role, kind, ours, theirs)
+
+
+async def test_everybody_sees_by_fhir_what_they_see_by_our_own_api(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = await peopled(world)
+    for person in people.values():
+        for kind in (each for each in TYPES if each != "Flag"):
+            different = await difference(person, kind)
+            if kind == "ServiceRequest" and person.role == Role.consultant:
+                # who is asked from outside reads a brief, and there is none in FHIR
+                assert different is not None
+                assert different[3] == 403
+            else:
+                assert different is None
+    seen = await found(world.supervisor, "EpisodeOfCare")
+    assert isinstance(seen, set)
+    assert len(seen) == len(ok(await world.clinician.get("/v1/cases"))["items"]) - 1
+    # what is opened in an emergency is read by its id, and in no list
+    for path, kind in (("/v1/cases", "EpisodeOfCare"), ("/v1/incidents", "Observation")):
+        for item in ok(await world.clinician.get(path))["items"]:
+            for person in (world.stranger, world.supervisor):
+                ours = await person.get(f"{path}/{item['id']}")
+                theirs = await person.get(f"/fhir/{kind}/{item['id']}")
+                assert ours.status_code == theirs.status_code
+    # and where a wall is missing, it shows
+    for wall, person, kind in (
+        ("visible_cases", world.colleague, "Task"),
+        ("visible_incidents", world.clinician, "Observation"),
+        ("visible_flags", world.supervisor, "DetectedIssue"),
+        ("visible_entries", world.clinician, "AuditEvent"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(finding, wall, lambda *_: true())
+            assert await difference(person, kind), wall
+
+
+async def test_a_flag_is_of_one_type_and_who_recorded_what_is_told_of_three(world: World) -> None:
+    me = world.clinician
+    case = await me.case()
+    noted = await me.incident(case, "risk", **KINDS["risk"])
+    pledge = await me.promise(case, keepable="no")
+    (warning,) = await search(me, "Flag")
+    issue, *_ = await search(me, "DetectedIssue")
+    refused(await me.get(f"/fhir/DetectedIssue/{warning['id']}"), 404)
+    refused(await me.get(f"/fhir/Flag/{issue['id']}"), 404)
+    assert warning["extension"][-1]["valueReference"]["reference"] == f"Observation/{noted['id']}"
+    told = {each["target"][0]["reference"]: each for each in await search(me, "Provenance")}
+    assert told.keys() == {
+        f"EpisodeOfCare/{case['id']}",
+        f"Observation/{noted['id']}",
+        f"Task/{pledge['id']}",
+    }
+    for target, each in told.items():
+        assert each["agent"][0]["who"]["identifier"]["value"] == str(me.id)
+        assert await search(me, "Provenance", target=target) == [each]
+        assert ok(await me.get(f"/fhir/Provenance/{each['id']}")) == each
+    refused(await world.colleague.get(f"/fhir/Provenance/{noted['id']}"), 404)
+    # voided: in no search, and said to be an error by its id
+    assert (await me.delete(f"/v1/promises/{pledge['id']}")).status_code == 204
+    assert await search(me, "Task") == []
+    assert await search(me, "Task", status="entered-in-error") == []
+    assert ok(await me.get(f"/fhir/Task/{pledge['id']}"))["status"] == "entered-in-error"
+    assert (await me.delete(f"/v1/incidents/{noted['id']}")).status_code == 204
+    assert [e["id"] for e in await search(me, "Observation", status="entered-in-error")] == [
+        noted["id"]
+    ]
+
+
+async def spoken(person: Person) -> set[str]:
+    """Give the types in which a canary stands, and every key under which a client is known."""
+    shown = set()
+    for kind in (*TYPES, "Provenance"):
+        answer = await person.get(f"/fhir/{kind}")
+        if answer.status_code == 200 and CANARY in answer.text:
+            shown.add(kind)
+        for entry in answer.json().get("entry", ())[:2]:
+            one = await person.get(f"/fhir/{kind}/{entry['resource']['id']}")
+            if CANARY in one.text:
+                shown.add(kind)
+    return shown
+
+
+async def test_software_without_the_scope_for_words_is_shown_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = await rich(world, world.clinician, world.supervisor)
+    silent = await software(world, *(set(Scope) - {Scope.narrative_read}))
+    assert await spoken(silent) == set()
+    (episode,) = await search(silent, "EpisodeOfCare")
+    assert episode["patient"]["identifier"] == {
+        "system": "urn:boundary-notes:case",
+        "value": case["id"],
+    }
+    # with all but cases:read it reads words, and still learns no reference
+    heard = await software(world, *(set(Scope) - {Scope.cases_read}))
+    assert "EpisodeOfCare" not in await spoken(heard)
+    (request, *_) = await search(heard, "ServiceRequest")
+    assert request["subject"]["identifier"]["value"] == case["id"]
+    refused(await heard.get("/fhir/Flag", patient=case["client_ref"]), 403)
+    everything = await software(world, *Scope)
+    words = {"EpisodeOfCare", "Observation", "Task", "ServiceRequest", "DetectedIssue", "Flag"}
+    assert await spoken(everything) == words
+    # the twin: were nothing withheld, it would be seen here
+    monkeypatch.setattr(Transaction, "withhold_sealed_text", lambda *_, **__: None)
+    assert await spoken(silent) == words
+
+
+# ------------------------------------------------------------------------------------- searching
+
+
+async def test_a_client_is_found_by_reference_and_the_reference_stands_in_no_link(
+    world: World,
+) -> None:
+    me = world.clinician
+    first = await me.case(client_ref="HL-0007", started_on="2024-01-01")
+    again = await me.case(client_ref="HL-0007", started_on="2025-01-01")
+    other = await me.case(client_ref="HL-0008")
+    for case in (first, again, other):
+        await me.incident(case, "consent")
+        await me.incident(case, "outcome")
+    mine = {first["id"], again["id"]}
+    system = "urn:boundary-notes:client-ref"
+    for asked in (
+        {"patient": "HL-0007"},
+        {"patient": f"Patient/{first['id']},{again['id']}"},
+        {"patient:identifier": "HL-0007"},
+        {"patient:identifier": f"{system}|HL-0007"},
+    ):
+        assert {each["id"] for each in await search(me, "EpisodeOfCare", **asked)} == mine, asked
+        assert len(await search(me, "Observation", **asked, _count=3)) == 4
+    for nobody in ("HL-00", "hl-0007x", str(uuid4())):
+        assert await search(me, "EpisodeOfCare", patient=nobody) == []
+    assert await search(me, "Task", **{"patient:identifier": "urn:other|HL-0007"}) == []
+    assert await search(world.colleague, "EpisodeOfCare", patient="HL-0007") == []
+    form = {"patient:identifier": f"{system}|HL-0007", "_count": "1"}
+    answer = await me.send("POST", "/fhir/Observation/_search", data=form)
+    seen = []
+    while True:
+        bundle = ok(answer)
+        seen += [entry["resource"]["id"] for entry in bundle["entry"]]
+        links = {link["relation"]: link["url"] for link in bundle["link"]}
+        assert not any("HL-0007" in url for url in links.values())
+        if "next" not in links:
+            break
+        answer = await me.send("GET", links["next"])
+    assert len(seen) == len(set(seen)) == 4
+    nothing = ok(await me.send("POST", "/fhir/Task/_search", data={"patient": "HL-0007"}))
+    assert "entry" not in nothing
+    assert "HL-0007" not in json.dumps(nothing)
+    assert first["id"] not in json.dumps(nothing)
+
+
+async def test_dates_are_compared_as_far_as_they_are_known(world: World) -> None:
+    me = world.clinician
+    case = await me.case()
+    days = {"day": "2026-02-10", "month": "2026-02-01", "year": "2026-01-01"}
+    ids = {
+        (await me.incident(case, "consent", occurred_on=day, date_precision=precision))[
+            "id"
+        ]: precision
+        for precision, day in days.items()
+    }
+
+    async def known_to(*dates: str) -> set[str]:
+        return {ids[each["id"]] for each in await search(me, "Observation", date=list(dates))}
+
+    assert await known_to("2026-02-10") == {"day"}
+    assert await known_to("2026-02") == {"day", "month"}
+    assert await known_to("2026") == {"day", "month", "year"}
+    assert await known_to("2025") == set()
+    assert await known_to("ge2026-02-10") == {"day", "month", "year"}
+    assert await known_to("gt2026-02-10") == {"month", "year"}
+    assert await known_to("lt2026-02-10") == {"month", "year"}
+    assert await known_to("le2026-02-10") == {"day", "month", "year"}
+    assert await known_to("gt2026-02-28") == {"year"}
+    assert await known_to("lt2026-02-01") == {"year"}
+    assert await known_to("lt2026") == set()
+    assert await known_to("ge2026-02-01", "le2026-02-28") == {"day", "month", "year"}
+    assert await known_to("ge2026-02-11", "lt2026-02-12") == {"month", "year"}
+
+
+async def test_what_changed_since_is_found(world: World) -> None:
+    me = world.clinician
+    old = await me.case()
+    world.clock.forward(days=1)
+    new = await me.case()
+
+    async def since(*dates: str) -> list[str]:
+        return [each["id"] for each in await search(me, "EpisodeOfCare", _lastUpdated=list(dates))]
+
+    assert await since("ge2026-03-02") == [new["id"], old["id"]]
+    assert await since("gt2026-03-02") == await since("2026-03-03") == [new["id"]]
+    assert await since("le2026-03-02T12:00Z") == await since("lt2026-03-03") == [old["id"]]
+    assert await since("lt2026-03-02T13:00:00+01:00") == []
+    assert await since("eq2026-03-02T13:00:00.0+01:00") == [old["id"]]
+    assert await since("gt2026-03-02T12:00:00Z", "le2026-03") == [new["id"]]
+    entries = await search(me, "AuditEvent", date="lt2026-03-03T00:00:00Z", patient=old["id"])
+    assert [each["subtype"][0]["code"] for each in entries] == ["case.opened"]
+    assert await search(me, "EpisodeOfCare", _id=f"{old['id']},{uuid4()}", status="active") != []
+    assert await search(me, "EpisodeOfCare", status="onhold,finished") == []
+
+
+async def test_each_is_found_once_while_others_are_added(world: World) -> None:
+    me = world.clinician
+    case = await me.case()
+    for _ in range(3):
+        await me.incident(case, "risk", **KINDS["risk"])
+        await me.promise(case)
+    for kind in ("Task", "Provenance"):
+        before = [each["id"] for each in await search(me, kind)]
+        answer, seen = await me.get(f"/fhir/{kind}", _count=2), []
+        while True:
+            bundle = ok(answer)
+            seen += [entry["resource"]["id"] for entry in bundle["entry"]]
+            await me.incident(case, "consent")
+            await me.promise(case)
+            following = [link["url"] for link in bundle["link"] if link["relation"] == "next"]
+            if not following:
+                break
+            answer = await me.send("GET", following[0])
+        assert seen == before
+    # a cursor is of one search
+    asked = dict(parse_qsl(urlsplit(links(await me.get("/fhir/Task", _count=1))["next"]).query))
+    refused(await me.get("/fhir/Task", _cursor=asked["_cursor"], status="failed"), 400)
+    refused(await me.get("/fhir/Observation", _cursor=asked["_cursor"]), 400)
+
+
+def links(answer: Response) -> dict[str, str]:
+    return {link["relation"]: link["url"] for link in ok(answer)["link"]}
+
+
+async def test_what_is_not_served_is_refused_as_fhir_does(one_world: World) -> None:
+    world = one_world
+    me = tolerant(world).clinician
+    case = await me.case()
+    here = f"/fhir/EpisodeOfCare/{case['id']}"
+    for query in (
+        "_sort=_lastUpdated", "_include=EpisodeOfCare:patient", "_total=accurate", "_summary=count",
+        "patient.identifier=x", "status:not=active", "status=ended", "status=", "_count=0",
+        "_count=101", "_count=x", "_id=x", "_lastUpdated=2026-13", "_lastUpdated=ap2026",
+        "_lastUpdated=1899", "_lastUpdated=2026-03-02T12:00:00", "_lastUpdated=2026-3-2",
+        "_lastUpdated=2026-03-02T25:00Z", "_cursor=x", f"{CANARY}=1", "status=active&status=x",
+        "patient=a%00b", "patient=a&patient=b",
+    ):  # fmt: skip
+        said = refused(await me.send("GET", f"/fhir/EpisodeOfCare?{query}"), 400)
+        assert CANARY not in said
+    refused(await me.get("/fhir/Observation", date="2026-03-02T12:00Z"), 400)
+    refused(await me.get("/fhir/Provenance", target="Patient/1"), 400)
+    refused(await me.get("/fhir/Provenance", target=f"Patient/{uuid4()}"), 400)
+    for query in ("_lastUpdated=2026", "date=ge2026"):
+        refused(await me.send("GET", f"/fhir/AuditEvent?{'&'.join([query] * 5)}"), 400)
+    for nowhere in (
+        "/fhir",
+        "/fhir/",
+        "/fhir/Patient",
+        f"/fhir/Patient/{uuid4()}",
+        f"{here}/_history",
+    ):
+        refused(await me.send("GET", nowhere), 404)
+    for bad in ("x", "1", str(uuid4())):
+        refused(await me.get(f"/fhir/EpisodeOfCare/{bad}"), 404)
+    for method in ("PUT", "POST", "PATCH", "DELETE"):
+        answer = await me.send(method, here, json={})
+        refused(answer, 405)
+        assert answer.headers["allow"] == "GET"
+    refused(await world.http.get(here), 401)
+    refused(await world.here["admin"].get(here), 403)
+    form = {"data": {"_count": "1"}, "headers": {"Idempotency-Key": "again"}}
+    refused(await me.send("POST", "/fhir/Task/_search", **form), 400)
+    refused(await me.send("POST", "/fhir/Task/_search", json={}), 415)
+    refused(await me.send("POST", "/fhir/Task/_search", data={"_sort": "x"}), 400)
+    refused(await me.send("POST", "/fhir/Task/_search", data={"_format": "xml"}), 406)
+    for accept, status in (
+        ("application/fhir+xml", 406),
+        ("text/html", 406),
+        ("application/fhir+json; fhirVersion=4.0", 200),
+        ("application/json", 200),
+        ("text/html, */*;q=0.1", 200),
+    ):
+        assert (await me.send("GET", here, headers={"Accept": accept})).status_code == status
+    for wanted, status in (("json", 200), ("application/fhir+json", 200), ("xml", 406)):
+        assert (await me.get(here, _format=wanted)).status_code == status
+        assert (await me.get("/fhir/Task", _format=wanted)).status_code == status
+        assert (await world.http.get("/fhir/metadata", params={"_format": wanted})).status_code == (
+            status
+        )
+    assert (await me.send("GET", f"{here}?_format=application/fhir+json")).status_code == 200
+
+
+SAMPLES = {
+    "_id": str(UUID(int=0)),
+    "_lastUpdated": "ge2026-01-01",
+    "patient": "HL-0007",
+    "status": "entered-in-error",
+    "code": "consent",
+    "date": "le2026-12",
+    "target": f"Task/{UUID(int=0)}",
+}
+
+
+async def test_the_capability_statement_tells_what_is_served(one_world: World) -> None:
+    world = one_world
+    answer = await world.http.get("/fhir/metadata")
+    statement = ok(answer)
+    check(statement)
+    assert answer.headers["content-type"] == "application/fhir+json"
+    assert statement["fhirVersion"] == "4.0.1"
+    (rest,) = statement["rest"]
+    told = {each["type"]: each for each in rest["resource"]}
+    paths = world.app.openapi()["paths"]
+    served = {path.split("/")[2] for path in paths if path.startswith("/fhir/")} - {"metadata"}
+    assert told.keys() == served == {kind.name for kind in kinds.KINDS}
+    me = world.clinician
+    for kind, each in told.items():
+        assert {one["code"] for one in each["interaction"]} == {"read", "search-type"}
+        taken = {one["name"] for one in each["searchParam"]}
+        # all of them together
+        ok(await me.get(f"/fhir/{kind}", **{name: SAMPLES[name] for name in taken}))
+        known = {one["name"] for one in paths[f"/fhir/{kind}"]["get"]["parameters"]}
+        about = {"_count", "_cursor", "_format", "patient:identifier"}
+        assert known - about == taken
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
