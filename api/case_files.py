@@ -141,6 +141,15 @@ async def open_file(tx: Transaction, case: Case) -> CaseFile:
     return file
 
 
+def begin_file(case: Case, like: CaseFile) -> CaseFile:
+    """Begin the file of a case on which nothing is recorded yet.
+
+    `like` is a file that was opened in the same transaction: what the clinic has set is taken over.
+    """
+    facts = Facts(case.status, like.facts.zone, like.facts.thresholds)
+    return CaseFile(case, facts, [], like.monitored_rules)
+
+
 def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts:
     """Add a record that is not voided, as reading it would."""
     match row:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, select, update
 from uuid_utils.compat import uuid7
 
-from api.case_files import CaseFile, open_file, with_one_more
+from api.case_files import CaseFile, begin_file, open_file, with_one_more
 from api.db import Transaction
 from api.domain.facts import FlagFact
 from api.domain.findings import Finding
@@ -63,6 +63,10 @@ class WritesInARow:
     async def on(cls, tx: Transaction, case: Case) -> "WritesInARow":
         """Read what is known of a case."""
         return cls(await open_file(tx, case))
+
+    def on_new(self, case: Case) -> "WritesInARow":
+        """Begin with a case that was opened just now, in the transaction that read this one."""
+        return WritesInARow(begin_file(case, self._file))
 
     def add(
         self, tx: Transaction, row: Incident | Promise | Consultation, *, actor_id: UUID

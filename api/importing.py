@@ -244,7 +244,7 @@ class _Importer:
         """Write the rows, each with its entries, and ask the rules after each."""
         # the parents first
         await tx.flush()
-        files = {case.id: await self._file(tx, case) for case in _cases_of(taken)}
+        files = await self._open_files(tx, taken)
         for number, made in enumerate(taken):
             self._journal(tx, made)
             if not isinstance(made.row, Case):
@@ -260,15 +260,24 @@ class _Importer:
                 await asyncio.sleep(0)
         await tx.flush()
 
-    async def _file(self, tx: Transaction, case: Case) -> WritesInARow:
-        known = self._files.get(case.id)
-        if known is None:
-            known = await WritesInARow.on(tx, case)
-            if self._order.dry_run:
-                self._files[case.id] = known
-                if len(self._files) > _FILES_KEPT:
-                    self._files.popitem(last=False)
-        return known
+    async def _open_files(
+        self, tx: Transaction, taken: Sequence[Taken]
+    ) -> dict[UUID, WritesInARow]:
+        files: dict[UUID, WritesInARow] = {}
+        new = {made.row.id for made in taken}
+        read: WritesInARow | None = None
+        for case in {made.case.id: made.case for made in taken}.values():
+            if (known := self._files.get(case.id)) is not None:
+                files[case.id] = known
+            elif case.id in new and read is not None:
+                files[case.id] = read.on_new(case)
+            else:
+                read = files[case.id] = await WritesInARow.on(tx, case)
+        if self._order.dry_run:
+            self._files |= files
+            while len(self._files) > _FILES_KEPT:
+                self._files.popitem(last=False)
+        return files
 
     def _name_of(self, tx: Transaction, made: Taken) -> ImportedRecord:
         return ImportedRecord(
@@ -316,10 +325,6 @@ class _Importer:
                 if made.row.voided_at is None:
                     reference = (made.row.client_ref_hash, made.row.started_on)
                     memory.references.add(reference)  # type: ignore[arg-type]
-
-
-def _cases_of(taken: Sequence[Taken]) -> list[Case]:
-    return list({made.case.id: made.case for made in taken}.values())
 
 
 def _may_pass(error: DBAPIError) -> bool:
