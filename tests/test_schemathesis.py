@@ -108,9 +108,10 @@ CHECKS = {
 
 
 @schemathesis.serializer("application/x-ndjson", "text/csv")
-def write_lines(_: Any, value: str) -> bytes:
+def write_lines(_: Any, value: Any) -> bytes:
     """Send a file as it is."""
-    return value.encode()
+    file = getattr(value, "data", value)
+    return file if isinstance(file, bytes) else file.encode()
 
 
 @dataclass
@@ -233,7 +234,7 @@ def promised(scene: Scene, tokens: dict[str, str], url: str) -> Any:
 
     @schema.hook
     def filter_case(context: HookContext, case: Case[Any]) -> bool:
-        if case.operation.label in FILES and not isinstance(case.body, str):
+        if case.operation.label in FILES and not isinstance(case.body, str | bytes):
             # whatever is sent is a file, and bad lines of it are answered with their numbers
             return False
         if case.meta is None or case.meta.phase.name is not TestPhase.COVERAGE:
