@@ -28,9 +28,9 @@ from api.settings import Settings, new_data_key, random_secret
 from api.worker import deliver_until, seal_until
 
 HOST = "127.0.0.1"
-RECEIVER = f"{HOST}:8765"
-"""The one address, beside public ones, that the demo sends events to."""
 PASSWORD = "only-for-this-demo"  # noqa: S105 - everyone may know it
+SOFTWARE_REQUESTS_A_MINUTE = 200
+"""Fewer than a clinic's software may send, so that who tries it out meets the limit soon."""
 WRITTEN_AGO = timedelta(hours=30)
 """How long ago the records seem to have been written: a critical flag is overdue by then."""
 
@@ -93,6 +93,11 @@ def run_demo(port: int) -> None:
     typer.echo("The demo has stopped, and nothing of it is kept.")
 
 
+def receiver_of(port: int) -> str:
+    """Give the one address, beside public ones, that a demo on this port sends events to."""
+    return f"{HOST}:{port + 765 if port < 60_000 else port - 765}"
+
+
 def requests_to_try(port: int) -> tuple[str, str, str]:
     """Give three requests for a POSIX shell; the second uses what the first one set."""
     url = f"http://{HOST}:{port}"
@@ -147,19 +152,21 @@ async def _fill_and_serve(url: str, key_file: Path, listener: socket.socket) -> 
     # a line for each request would push what is printed below off the screen
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     clock = _SetBack()
+    port = listener.getsockname()[1]
     # built without asking the environment: its settings belong to a real clinic
     settings = Settings.model_construct(
         database_url=url,
         secret_key=random_secret(),
         data_key_file=key_file,
-        webhook_test_addresses=RECEIVER,
+        webhook_test_addresses=receiver_of(port),
+        software_requests_a_minute=SOFTWARE_REQUESTS_A_MINUTE,
     )
     app = create_app(settings, clock)
     event.listen(app.state.database.engine.sync_engine, "connect", _do_not_wait_for_the_disk)
     try:
         await _fill(app, clock().date())
         clock.behind = timedelta()
-        typer.echo(_welcome(listener.getsockname()[1]))
+        typer.echo(_welcome(port))
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
         config.timeout_graceful_shutdown = 2
         told_to_stop = asyncio.Event()
@@ -274,7 +281,7 @@ Boundary Notes: {CLINIC}, where everybody is invented
   Try it out       {url}/docs
   Read about it    {url}/redoc
   OpenAPI          {url}/openapi.json
-  Events           to https addresses, or to http://{RECEIVER}
+  Events           to https addresses, or to http://{receiver_of(port)}
 
 Everybody's password is {PASSWORD}
 

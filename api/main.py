@@ -172,7 +172,10 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
         timedelta(hours=settings.session_hours), timedelta(minutes=settings.idle_minutes)
     )
     app.state.throttle = Throttle(
-        settings.throttle_storage_url, secret, settings.password_checks_at_once
+        settings.throttle_storage_url,
+        secret,
+        settings.password_checks_at_once,
+        settings.software_requests_a_minute,
     )
     app.state.passwords = Passwords(settings.password_checks_at_once)
     app.state.bookmarks = Bookmarks(secret)

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     idle_minutes: int = Field(default=30, ge=1, le=30)
     throttle_storage_url: str = Field(default="async+memory://", pattern=r"^async\+")
     password_checks_at_once: int = Field(default=2, ge=1, le=64)
+    software_requests_a_minute: int = Field(default=1_200, ge=1, le=1_000_000)
     pool_size: int = Field(default=10, ge=1, le=100)
     drain_seconds: float = Field(default=0, ge=0, le=300)
     metrics_token: SecretStr | None = None

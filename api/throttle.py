@@ -32,9 +32,9 @@ FAILURES = RateLimitItemPerHour(1_000, namespace="failures of a network")
 """Anything refused to one network, also what is not looked at: sessions that ended are tried again
 by many programs at once, and each refused password costs a computation."""
 
-OF_SOFTWARE = RateLimitItemPerMinute(1_200, namespace="requests of software")
-"""Requests of one service account: twenty a second keep a diary in step, and leave room for the
-people of the clinic."""
+OF_SOFTWARE = "requests of software"
+"""Requests of one service account in a minute. By default twenty a second, which keep a diary in
+step and leave room for the people of the clinic."""
 
 _UNKNOWN = "0.0.0.0"  # noqa: S104 - stands for a caller without an address, as on a socket
 _NEIGHBOURS = 64
@@ -58,11 +58,14 @@ class Throttle:
     at once, no more than the limit are looked at.
     """
 
-    def __init__(self, storage_url: str, secret: str, at_once: int) -> None:
+    def __init__(
+        self, storage_url: str, secret: str, at_once: int, software_a_minute: int = 1_200
+    ) -> None:
         storage = storage_from_string(storage_url, wrap_exceptions=True)
         self._limiter = FixedWindowRateLimiter(storage)
         self._storage = self._limiter.storage
         self._key = hashlib.sha256(b"network:" + secret.encode()).digest()
+        self.of_software = RateLimitItemPerMinute(software_a_minute, namespace=OF_SOFTWARE)
         # Without it, a hundred people who sign in at nine o'clock would be counted all at once.
         self._turns = anyio.CapacityLimiter(at_once)
 
@@ -86,8 +89,8 @@ class Throttle:
 
     async def pace(self, account: str) -> None:
         """Count a request of clinic software. Raises 429 where it asks too much in a minute."""
-        if not await self._limiter.hit(OF_SOFTWARE, account):
-            window = await self._limiter.get_window_stats(OF_SOFTWARE, account)
+        if not await self._limiter.hit(self.of_software, account):
+            window = await self._limiter.get_window_stats(self.of_software, account)
             raise TooMany(ceil(window.reset_time - time.time()))
 
     @asynccontextmanager

@@ -6,7 +6,6 @@ import pytest
 from httpx import Response
 from limits import RateLimitItemPerMinute
 
-import api.throttle
 from tests.world import World, made, ok
 
 
@@ -115,7 +114,8 @@ async def test_software_may_sign_out(world: World) -> None:
 async def test_software_has_a_pace_of_its_own(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.throttle, "OF_SOFTWARE", RateLimitItemPerMinute(3, namespace="few"))
+    few = RateLimitItemPerMinute(3, namespace="few")
+    monkeypatch.setattr(world.app.state.throttle, "of_software", few)
     quick, other = await account(world), await account(world)
     token = await token_of(world, quick)
     answers = [await cases_with(world, token) for _ in range(5)]

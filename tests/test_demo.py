@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.demo import PASSWORD, RECEIVER, requests_to_try
+from api.demo import PASSWORD, receiver_of, requests_to_try
 from api.demo_cases import ADA, ADMIN, BRUNO, CASES, CLEO, DOROTHEA, PEOPLE, Person
 from api.vocabulary import SEVERITY_ORDER
 
@@ -164,21 +164,35 @@ def test_the_receiver_in_the_readme_is_told_of_events(demo: Demo, tmp_path: Path
     token = httpx.post(f"{demo.url}/v1/auth/token", data=form).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=f"{demo.url}/v1", headers=headers) as http:
-        assert f"http://{RECEIVER}" in demo.printed
-        body = {"name": "Diary", "url": f"http://{RECEIVER}/", "events": ["flag.*"]}
+        host, port = receiver_of(demo.port).split(":")
+        assert f"http://{host}:{port}" in demo.printed
+        body = {"name": "Diary", "url": f"http://{host}:{port}/", "events": ["flag.*"]}
         hook = http.post("/webhooks", json=body).raise_for_status().json()
         script = tmp_path / "receiver.py"
-        script.write_text(example.replace("whsec_…", hook["secret"]))
+        assert receiver_of(8000).endswith(":8765")
+        script.write_text(example.replace("whsec_…", hook["secret"]).replace("8765", port))
         with subprocess.Popen(
             [sys.executable, "-u", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as receiving:
             try:
-                _wait_for_a_listener(*RECEIVER.split(":"))
+                _wait_for_a_listener(host, port)
                 http.post(f"/webhooks/{hook['id']}/test").raise_for_status()
                 assert receiving.stdout is not None
                 assert b"webhook.test" in receiving.stdout.readline()
             finally:
                 receiving.kill()
+
+
+@pytest.mark.timeout(200)  # it is told to wait for up to a minute
+def test_a_newcomers_afternoon_goes_as_its_page_says(tmp_path: Path) -> None:
+    with running(tmp_path) as demo:
+        receive = ("--receive-on", receiver_of(demo.port).rpartition(":")[2])
+        command = (sys.executable, ROOT / "docs" / "afternoon.py", "--url", demo.url, *receive)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = done.stdout.splitlines()
+    assert told[-1] == "After that wait all is answered again. That was the afternoon."
+    assert [line.partition(":")[0] for line in told if line[:3].isdigit()] == ["412", "429"]
 
 
 def _wait_for_a_listener(host: str, port: str) -> None:

@@ -186,7 +186,7 @@ async def too_often(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     hasty = await software(stage.world, *Scope)
     with monkeypatch.context() as patch:
         once = RateLimitItemPerMinute(1, namespace="once")
-        patch.setattr("api.throttle.OF_SOFTWARE", once)
+        patch.setattr(stage.world.app.state.throttle, "of_software", once)
         patch.setattr("api.throttle.OF_A_NETWORK", RateLimitItemPerHour(1, namespace="once"))
         ok(await hasty.get("/v1/rules"))
         for key in stage.guarded():

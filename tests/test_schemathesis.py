@@ -150,9 +150,9 @@ async def test_all_that_is_promised_is_kept(urls: Urls, monkeypatch: pytest.Monk
     # nobody here is slowed down, but who guesses passwords
     for name, most in (("FAILURES", 100_000), ("OF_A_NETWORK", 100)):
         monkeypatch.setattr(f"api.throttle.{name}", RateLimitItemPerHour(most, namespace=name))
-    software = RateLimitItemPerMinute(100_000, namespace="software")
-    monkeypatch.setattr("api.throttle.OF_SOFTWARE", software)
     async with open_world(urls, NOON) as world:
+        of_software = RateLimitItemPerMinute(100_000, namespace="software")
+        monkeypatch.setattr(world.app.state.throttle, "of_software", of_software)
         scene = await set_scene(world)
         # nothing that is done is kept: every case finds the sessions and records there
         scene.rehearsing = True
