@@ -14,6 +14,7 @@ from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
 from api.errors import PROBLEM, Problem, Refusal, SignInAgain, as_outcome, body_of, every_refusal
 from api.examples import VALUES, Examples, first_sentence
 from api.fhir.elements import FHIR_JSON
+from api.fhir.shown import fhir_examples
 from api.operations import Operation, operations_of, who_may
 from api.plain_schemas import write_plainly
 from api.promised import refusals_of
@@ -70,7 +71,6 @@ PERSON, SOFTWARE = "person", "software"
 _SIGN_IN = "/v1/auth/token"
 _FRAMEWORKS_SCHEME = "OAuth2PasswordBearer"
 _FRAMEWORKS_422 = {"HTTPValidationError", "ValidationError"}
-_HTML = "text/html"
 _JSON = "application/json"
 _NO_ID = "019cadf1-0000-7000-8000-000000000000"
 
@@ -142,6 +142,7 @@ class Finishing:
         self._written = written
         self._components = written["components"]
         self.examples = Examples(self._components["schemas"])
+        self.examples.whole = fhir_examples(self._own_example, app.version)
         self._operations = list(operations_of(app.routes, written["paths"]))
         self._told = list(operations_of(app.webhooks.routes, written.get("webhooks", {})))
 
@@ -169,6 +170,10 @@ class Finishing:
         self._written["tags"] = list(self._tags())
         for name in _FRAMEWORKS_422:
             self._components["schemas"].pop(name, None)
+
+    def _own_example(self, name: str) -> dict[str, Any]:
+        example: dict[str, Any] = self.examples.of({"$ref": f"#/components/schemas/{name}"})
+        return example
 
     def _tags(self) -> Iterator[dict[str, str]]:
         used = {
@@ -329,9 +334,7 @@ class Finishing:
     def _show(self, operation: Operation) -> None:
         body = operation.written.get("requestBody", {})
         for media, content in body.get("content", {}).items():
-            # a door that takes a file shows one itself
-            if "example" not in content:
-                self._show_in(content, media, operation, is_request=True)
+            self._show_in(content, media, operation, is_request=True)
         for answer in operation.written["responses"].values():
             for media, content in answer.get("content", {}).items():
                 if "examples" not in content:
@@ -354,8 +357,8 @@ class Finishing:
                 for name, (_, value) in pages.items()
             }
             return
-        if media == _HTML:
-            content["example"] = VALUES[_HTML][0]
+        for known in VALUES.get(f"{operation.route.name} {media}", VALUES.get(media, ())):
+            content["example"] = known
             return
         shown = self._shown(content, operation, is_request=is_request)
         if shown.keys() == {""}:

@@ -14,6 +14,12 @@ Schema = dict[str, Any]
 _HASH = hashlib.sha256(b"an example").hexdigest()
 _TOKEN = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJleGFtcGxlIjp0cnVlfQ.c2lnbmF0dXJl"  # noqa: S105
 _REFRESH = "bnr_cXVpdGUtaW52ZW50ZWQ.bm90LWEtdG9rZW4tb2YtYW55b25l"
+_LINES = (
+    '{"type":"case","key":"71","data":{"client_ref":"HL-0071","clinician_id":'
+    '"019cadf1-87dd-7bb4-8e5c-ec0c1d499273"}}\n'
+    '{"type":"incident","key":"71/1","case":"71","data":{"occurred_on":"2024-05-02",'
+    '"initiator":"therapist","reported_by":"client","details":{"kind":"hurtful_words"}}}\n'
+)
 _PASSWORD = "four invented words together"  # noqa: S105
 _MORNING = "2026-03-02T09:30:00Z"
 _NOON = "2026-03-02T12:00:00Z"
@@ -171,6 +177,70 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "kid": ("2026-03",),
     "x": ("WKn-ZIGevcwGIyyrzFoZNBdaq9_TsqzGl96oc0CWuis",),
     "y": ("y77t-RvAHRKTsSGdIYUfweuOvwrvDD-Q3Hv5J0fSKbE",),
+    # webhooks
+    "url": ("https://diary.clinic.example/events",),
+    "events": (["flag.opened", "consultation.*"],),
+    "WebhookCreate.name": ("Diary of the ward",),
+    "WebhookPatch.name": ("Diary of the ward",),
+    "WebhookRead.name": ("Diary of the ward",),
+    "WebhookMade.name": ("Diary of the ward",),
+    "WebhookMade.secret": ("whsec_aW52ZW50ZWQtYW5kLXZhbGlkLW5vd2hlcmU=",),
+    "WebhookSecretMade.secret": ("whsec_aW52ZW50ZWQtYW5kLXZhbGlkLW5vd2hlcmU=",),
+    "http_status": (204,),
+    "milliseconds": (84,),
+    # files that were read in
+    "form": ("ndjson",),
+    "lines": (1200,),
+    "created": (1180,),
+    "unchanged": (18,),
+    "refused": (2,),
+    "line": (417,),
+    "ImportDone.flags": ({"promise_unkeepable": 3, "frame_tightened_unprepared": 1},),
+    "run_import application/x-ndjson": (_LINES,),
+    "run_import text/csv": (
+        "type,key,case,wording,made_by,source,kind,scope,significance,made_on,reported_by\r\n"
+        "promise,71/3,71,I will call back.,therapist,explicit_statement,contact_or_scheduling,"
+        "within_frame,minor,2024-05-09,client\r\n",
+    ),
+    # numbers of the summary, of patterns and of what settings would do
+    "month": ("2026-03",),
+    "cases": (4,),
+    "findings": (5,),
+    "RulePattern.flags": (5,),
+    "critical": (0,),
+    "high": (1,),
+    "moderate": (3,),
+    "low": (1,),
+    "unresolved": (9,),
+    "overdue": (2,),
+    "waiting": (3,),
+    "acknowledged": (1,),
+    "requested": (2,),
+    "accepted": (1,),
+    "in_progress": (0,),
+    "prompts": (4,),
+    "unwatched_cases": (1,),
+    "under_1_day": (2,),
+    "from_1_to_7_days": (4,),
+    "from_8_to_30_days": (2,),
+    "over_30_days": (1,),
+    "raised": (6,),
+    "revived": (0,),
+    "graver": (1,),
+    "milder": (0,),
+    "lapsed": (2,),
+    "counted": (0,),
+    "counted_no_longer": (0,),
+    "cases_looked_at": (1000,),
+    "cases_in_all": (1240,),
+    # searches of an EHR
+    "patient": ("HL-0007",),
+    "patient:identifier": ("HL-0007",),
+    "SearchByStatus.status": ("active",),
+    "SearchIssues.status": ("preliminary",),
+    "SearchObservations.status": ("final",),
+    "_format": ("json",),
+    "_cursor": ("bmV4dA",),
     # times that differ from the usual
     "updated_at": (_NOON,),
     "revoked_at": (None,),
@@ -202,14 +272,6 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "Problem.status": (409,),
     "Problem.errors": (None,),
     "read_problem.code": ("conflict",),
-    # a file of records that was read in
-    "form": ("ndjson",),
-    "lines": (120,),
-    "created": (112,),
-    "unchanged": (7,),
-    "refused": (1,),
-    "line": (57,),
-    "ImportDone.flags": ({"hurtful_words": 2, "ending_unprepared": 1},),
     # answers that have no names of their own
     "read_vocabulary": (
         {"severity": {"info": "a prompt for the clinician", "high": "look within days"}},
@@ -270,6 +332,8 @@ class Examples:
 
     def __init__(self, schemas: dict[str, Schema]) -> None:
         self._schemas = schemas
+        self.whole: dict[str, Any] = {}
+        """Examples of schemas that are not filled from the table, by name."""
         self._kind = _USUAL_KIND
         self.missing: set[str] = set()
 
@@ -285,6 +349,8 @@ class Examples:
         One alone has no name.
         """
         within, body = self._resolved(schema)
+        if within in self.whole:
+            return {"": ("", self.whole[within])}
         if "oneOf" in body and "properties" in body:
             return {each: (each, value) for each, value in self._branches(within, body)}
         if is_request and (kinds := self._kinds(body)):

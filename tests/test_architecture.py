@@ -53,6 +53,7 @@ FLOORS = (
     {"fhir.finding"},
     {"fhir.kinds"},
     {"fhir.capability"},
+    {"fhir.shown"},
     {"export_page", "events_told"},
     {"replays", "operations"},
     {"promised"},

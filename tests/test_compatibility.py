@@ -15,6 +15,16 @@ from tests.test_documents import DOCS
 
 Document = dict[str, Any]
 LAST_RELEASE = DOCS / "openapi-0.1.0.json"
+ACCEPTED = {
+    # said to be null where they were meant to be left out, which generated clients stumbled over
+    f"POST /v1/{move}: the body is no longer null."
+    for move in (
+        "consultations/{consultation_id}/request",
+        "consultations/{consultation_id}/accept",
+        "consultations/{consultation_id}/start",
+        "flags/{flag_id}/acknowledge",
+    )
+}
 
 
 def changed(change: Callable[[Document], object]) -> list[str]:
@@ -191,8 +201,8 @@ def test_a_range_of_statuses_may_be_told_one_by_one() -> None:
     assert breaking_changes(ranged, document()) == []
 
 
-def test_nothing_breaks_what_was_written_to_the_last_release() -> None:
-    assert breaking_changes(json.loads(LAST_RELEASE.read_text()), document()) == []
+def test_nothing_else_breaks_what_was_written_to_the_last_release() -> None:
+    assert set(breaking_changes(json.loads(LAST_RELEASE.read_text()), document())) == ACCEPTED
 
 
 def test_the_command_says_so_and_ends_in_failure_where_something_breaks(tmp_path: Path) -> None:
@@ -200,9 +210,11 @@ def test_the_command_says_so_and_ends_in_failure_where_something_breaks(tmp_path
         ended = CliRunner().invoke(app, ["openapi", "--against", str(path)])
         return ended.exit_code, ended.stdout
 
-    told = "Nothing breaks what was written to openapi-0.1.0.json.\n"
-    assert against(LAST_RELEASE) == (0, told)
-    before = json.loads(LAST_RELEASE.read_text())
+    assert against(DOCS / "openapi.json") == (
+        0,
+        "Nothing breaks what was written to openapi.json.\n",
+    )
+    before = json.loads(json.dumps(document()))
     before["paths"]["/v1/gone"] = before["paths"]["/v1/rules"]
     (tmp_path / "before.json").write_text(json.dumps(before))
     assert against(tmp_path / "before.json") == (1, "GET /v1/gone is gone.\n")

@@ -93,18 +93,13 @@ def test_who_may_is_said_as_the_matrix_has_it() -> None:
         for row in TABLE
         if any(role == "service" and letter == "y" for role, _, letter in row.expected())
     }
-    for_people = {
-        (row.method, row.path.partition("?")[0])
-        for row in TABLE
-        if any(role != "service" and letter in "yc" for role, _, letter in row.expected())
-    }
     told = set()
     for method, path, operation in described():
         if (method, path) in PUBLIC:
             assert "security" not in operation, path
             continue
-        only_software = (method, path) in for_software - for_people
-        assert ({PERSON: []} in operation["security"]) != only_software, (method, path)
+        is_for_people = not path.startswith("/v1/imports")
+        assert ({PERSON: []} in operation["security"]) == is_for_people, (method, path)
         if any(SOFTWARE in each for each in operation["security"]):
             told.add((method, path))
     # what software may on no record of the table it may on those it recorded itself
@@ -320,7 +315,11 @@ PAGE = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0
 def codes_in_the_document() -> set[str]:
     """Give the codes that the examples of refusals carry."""
     carried = (value for place, body in bodies(document()) for value in shown_in(body))
-    types = {value["type"] for value in carried if isinstance(value, dict) and "detail" in value}
+    types = {
+        value["type"]
+        for value in carried
+        if isinstance(value, dict) and {"type", "detail"} <= set(value)
+    }
     return {each.removeprefix("urn:boundary-notes:") for each in types}
 
 

@@ -356,7 +356,10 @@ async def test_everybody_sees_by_fhir_what_they_see_by_our_own_api(
             assert await difference(person, kind), wall
 
 
-async def test_a_flag_is_of_one_type_and_who_recorded_what_is_told_of_three(world: World) -> None:
+async def test_a_flag_is_of_one_type_and_who_recorded_what_is_told_of_three(
+    one_world: World,
+) -> None:
+    world = one_world
     me = world.clinician
     case = await me.case()
     noted = await me.incident(case, "risk", **KINDS["risk"])
@@ -403,8 +406,9 @@ async def spoken(person: Person) -> set[str]:
 
 
 async def test_software_without_the_scope_for_words_is_shown_none(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    one_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    world = one_world
     case = await rich(world, world.clinician, world.supervisor)
     silent = await software(world, *(set(Scope) - {Scope.narrative_read}))
     assert await spoken(silent) == set()

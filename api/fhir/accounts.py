@@ -24,7 +24,7 @@ _AUTHOR = Coding(
 _BEGINNINGS = frozenset(
     {
         "arranged",
-        "began",
+        "begun",
         "created",
         "drafted",
         "opened",

@@ -1,0 +1,48 @@
+"""Examples of what an EHR reads: our own examples, shown as the rows themselves would be."""
+
+from collections.abc import Callable
+from typing import Any
+
+from api import models
+from api.fhir.bundle import bundle_of
+from api.fhir.capability import capabilities
+from api.fhir.codes import Client
+from api.fhir.elements import Element, Resource
+from api.fhir.kinds import KINDS, Kind, Seen
+
+_BASE = "https://notes.clinic.example/fhir"
+_MADE_OF: dict[str, tuple[type[Any], str]] = {
+    "EpisodeOfCare": (models.Case, "CaseRead"),
+    "Observation": (models.Incident, "IncidentRead"),
+    "Task": (models.Promise, "PromiseRead"),
+    "ServiceRequest": (models.Consultation, "ConsultationRead"),
+    "DetectedIssue": (models.Flag, "FlagRead"),
+    "Flag": (models.Flag, "FlagRead"),
+    "Provenance": (models.Case, "CaseRead"),
+    "AuditEvent": (models.JournalEntry, "EntryRead"),
+}
+"""The rows of each type, and the schema of our own API that they are shown by."""
+
+
+def fhir_examples(of: Callable[[str], dict[str, Any]], version: str) -> dict[str, Any]:
+    """Give an example for each schema of the façade; `of` gives those of our own schemas."""
+    shown: dict[str, Element] = {"CapabilityStatement": capabilities(_BASE, version)}
+    for kind in KINDS:
+        resource = _resource(kind, of)
+        shown[kind.name] = resource
+        shown[f"Bundle{kind.name}"] = bundle_of(_BASE, kind.name, [resource], kind.query(), None)
+    return {
+        name: element.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for name, element in shown.items()
+    }
+
+
+def _resource(kind: Kind, of: Callable[[str], dict[str, Any]]) -> Resource:
+    model, schema = _MADE_OF[kind.name]
+    told = of(schema)
+    # columns of which our own API does not tell by themselves
+    columns = {"clinic_id": told["id"], "kind": told.get("details", {}).get("kind")}
+    row = model.model_validate({**columns, **told})
+    case_id = getattr(row, "case_id", None) or row.id
+    client = Client(case_id, of("CaseRead")["client_ref"])
+    return kind.show(row, Seen({case_id: client}, {}))
