@@ -334,9 +334,7 @@ class Finishing:
     def _show(self, operation: Operation) -> None:
         body = operation.written.get("requestBody", {})
         for media, content in body.get("content", {}).items():
-            # a door that takes a file shows one itself
-            if "example" not in content:
-                self._show_in(content, media, operation, is_request=True)
+            self._show_in(content, media, operation, is_request=True)
         for answer in operation.written["responses"].values():
             for media, content in answer.get("content", {}).items():
                 if "examples" not in content:

@@ -18,7 +18,15 @@ from api import envelope, importing, reading
 from api.domain.columns import all_columns, flatten
 from api.flagging import WritesInARow
 from api.importing import Order, take_in
-from api.models import Case, Flag, ImportedRecord, Incident, JournalEntry, Promise
+from api.models import (
+    Case,
+    Flag,
+    ImportedRecord,
+    Incident,
+    JournalEntry,
+    MonitoredFinding,
+    Promise,
+)
 from api.reading import read_csv, read_ndjson
 from api.routes import imports
 from api.taking import EVERYTHING, Taking
@@ -232,6 +240,22 @@ async def test_records_read_in_are_those_that_typing_makes(
     assert theirs.count(there.id) == [
         row.about_user_id for row in await rows(world, Incident, here)
     ].count(here.id)
+
+
+async def test_what_the_clinic_has_set_holds_for_cases_read_in(world: World) -> None:
+    for admin in (world.admin, world.there["admin"]):
+        only_counted = {"hurtful_words": "monitor"}
+        ok(await admin.send("PUT", "/v1/rules/modes", json=only_counted))
+        ok(await admin.send("PUT", "/v1/rules/thresholds", json={"absence_days": 5}))
+    await type_and_read_in(world, 4)
+    here, there = world.clinician, world.there["clinician"]
+    assert await flags_by_case(world, here) == await flags_by_case(world, there)
+    one, other = [
+        sorted((row.rule, row.severity, row.restricted) for row in found)
+        for found in [await rows(world, MonitoredFinding, of) for of in (here, there)]
+    ]
+    assert one == other
+    assert {rule for rule, *_ in one} == {"hurtful_words"}
 
 
 async def test_rules_that_are_not_asked_after_each_record_are_found_out(
