@@ -334,7 +334,9 @@ class Finishing:
     def _show(self, operation: Operation) -> None:
         body = operation.written.get("requestBody", {})
         for media, content in body.get("content", {}).items():
-            self._show_in(content, media, operation, is_request=True)
+            # a door that takes a file shows one itself
+            if "example" not in content:
+                self._show_in(content, media, operation, is_request=True)
         for answer in operation.written["responses"].values():
             for media, content in answer.get("content", {}).items():
                 if "examples" not in content:

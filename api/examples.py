@@ -252,6 +252,14 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "Problem.status": (409,),
     "Problem.errors": (None,),
     "read_problem.code": ("conflict",),
+    # a file of records that was read in
+    "form": ("ndjson",),
+    "lines": (120,),
+    "created": (112,),
+    "unchanged": (7,),
+    "refused": (1,),
+    "line": (57,),
+    "ImportDone.flags": ({"hurtful_words": 2, "ending_unprepared": 1},),
     # answers that have no names of their own
     "read_vocabulary": (
         {"severity": {"info": "a prompt for the clinician", "high": "look within days"}},

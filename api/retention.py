@@ -20,7 +20,7 @@ from api.db import AcrossClinics, Database, Transaction
 from api.domain.facts import midnight
 from api.flagging import MANUAL, catch_up, catch_up_due
 from api.journal import Happening, record
-from api.models import IS_UNRESOLVED, Case, Clinic, Flag, LegalHold
+from api.models import IS_UNRESOLVED, Case, Clinic, Flag, ImportedRecord, LegalHold
 from api.vocabulary import CaseStatus
 
 DESTROYED = "The text of this case was destroyed when its retention ended."
@@ -148,6 +148,12 @@ async def _destroy(tx: Transaction, case: Case) -> None:
     case.change(
         {"text_key": None, "client_ref_hash": None, "recheck_at": None, "purged_at": tx.now},
         tx.now,
+    )
+    # what its records were called where they came from is not found again either
+    await tx.exec(
+        sa.update(ImportedRecord)
+        .where(col(ImportedRecord.case_id) == case.id)
+        .values(source_hash=sa.cast(ImportedRecord.id, sa.String), body_hash="")
     )
     # flags by hand are in a person's words, which are not sealed
     await tx.exec(

@@ -93,6 +93,11 @@ def test_who_may_is_said_as_the_matrix_has_it() -> None:
         for row in TABLE
         if any(role == "service" and letter == "y" for role, _, letter in row.expected())
     }
+    for_people = {
+        (row.method, row.path.partition("?")[0])
+        for row in TABLE
+        if any(role != "service" and letter in "yc" for role, _, letter in row.expected())
+    }
     told = set()
     for method, path, operation in described():
         if (method, path) in PUBLIC:

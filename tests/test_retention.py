@@ -18,13 +18,14 @@ from api import retention
 from api.cli import app
 from api.crypto import Place, Sealed, SealedText, WrongKeyError
 from api.db import Database
-from api.models import Case, ClinicKey, JournalEntry, User, sealed_columns
+from api.models import Case, ClinicKey, ImportedRecord, JournalEntry, sealed_columns
 from api.retention import DESTROYED, DueCase, cases_due, purge, years_before
 from api.vocabulary import Scope
 from tests.conftest import NOON
 from tests.matrix import NOTE
 from tests.test_bad_input import described
 from tests.test_export import note
+from tests.test_import import line, read_in
 from tests.world import (
     DATA_KEY,
     SETTINGS,
@@ -34,6 +35,7 @@ from tests.world import (
     made,
     ok,
     open_world,
+    promise,
     software,
 )
 
@@ -42,7 +44,7 @@ LONG_AGO = "2019-06-30"
 WITH_TEXTS = [
     mapper.class_
     for mapper in SQLModel._sa_registry.mappers
-    if mapper.class_ is not User and sealed_columns(mapper.class_)
+    if sealed_columns(mapper.class_) and (mapper.class_ is Case or "case_id" in mapper.columns)
 ]
 """The tables that hold clinicians' words about a case."""
 
@@ -250,6 +252,9 @@ async def filled(world: World) -> tuple[dict[str, Any], dict[str, str]]:
     ok(await world.here["privacy_officer"].post(f"{hold}/release"))
     await _settle(world, path)
     await note(world, case, CANARY)
+    # what came in from a file for a case that is here already
+    pledged = line("promise", CANARY, case["id"], promise(world, state="kept"))
+    assert made(await read_in(world, [pledged]))["created"] == 1
     await _fill(world, UUID(case["id"]))
     return case, {
         "case_id": case["id"],
@@ -363,6 +368,16 @@ def opened(texts: list[Raw], keys: list[AESGCM]) -> list[str]:
     return found
 
 
+async def hashes_of(world: World, case_id: UUID) -> set[tuple[str | None, str]]:
+    """Give the hashes by which a case or what was imported for it could be recognised."""
+    async with world.owner.transaction() as tx:
+        await tx.enter(world.admin.clinic_id)
+        asked = sa.select(col(Case.client_ref_hash), col(ImportedRecord.body_hash)).where(
+            col(ImportedRecord.case_id) == Case.id, col(Case.id) == case_id
+        )
+        return {tuple(row) for row in await tx.exec(asked)}
+
+
 async def key_of(world: World, case_id: UUID) -> AESGCM | None:
     """Give the key of a case, where it still has one."""
     async with world.owner.transaction() as tx:
@@ -398,6 +413,7 @@ async def test_no_word_of_a_purged_case_is_read_again_by_anybody(world: World) -
     assert places == every - {("notes", "content_salt")}
     assert opened(texts, await keys_here(world)) == []
     assert await key_of(world, case_id) is None
+    assert await hashes_of(world, case_id) == {(None, "")}
     # it was the key that kept them: with it, all would open
     assert len(opened(texts, [former])) == len(texts)
 

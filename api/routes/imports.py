@@ -28,7 +28,11 @@ from api.views import RecordRead
 from api.vocabulary import Scope
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
-_FILE = {"schema": {"type": "string", "format": "binary"}}
+_FILES = {
+    NDJSON: '{"type":"case","key":"71","clinician":"vera.lindqvist@clinic.example",'
+    '"data":{"client_ref":"HL-0071"}}\n',
+    CSV: "type,key,clinician,client_ref\ncase,71,vera.lindqvist@clinic.example,HL-0071\n",
+}
 
 # an import takes no key for itself: each of its lines has one
 router = APIRouter(prefix="/v1/imports", tags=["imports"], route_class=OneTimeRoute)
@@ -89,7 +93,10 @@ class ImportDone(ImportRead):
             "required": True,
             "description": "One record a line, as `docs/import.md` has it: at most 256 MiB, "
             "500,000 lines, and 512 KiB a line.",
-            "content": {NDJSON: _FILE, CSV: _FILE},
+            "content": {
+                media: {"schema": {"type": "string", "format": "binary"}, "example": file}
+                for media, file in _FILES.items()
+            },
         }
     },
 )
