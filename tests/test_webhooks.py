@@ -40,7 +40,18 @@ from tests.receivers import (
 )
 from tests.test_bad_input import tolerant
 from tests.test_flag_life import RESOLUTION, the_flag
-from tests.world import DATA_KEY, SETTINGS_SECRET, Person, Urls, World, made, ok, open_world
+from tests.test_import import case_line, line, read_in
+from tests.world import (
+    DATA_KEY,
+    SETTINGS_SECRET,
+    Person,
+    Urls,
+    World,
+    made,
+    ok,
+    open_world,
+    promise,
+)
 
 ROOT = Path(__file__).parent.parent
 FAMILIES = ("case.*", "incident.*", "promise.*", "consultation.*", "flag.*")
@@ -248,6 +259,17 @@ def _tells_ids_only(told: dict[str, Any]) -> None:
         "webhook"
     }
     assert all(value is None or str(UUID(value)) == value for value in ids.values())
+
+
+async def test_what_comes_in_from_a_file_is_told_as_if_typed(world: World) -> None:
+    async with receiver() as to:
+        allow(world, to)
+        await subscribe(world.admin, to, "case.opened", "promise.*", "flag.opened")
+        unkeepable = line("promise", "1/1", "1", promise(world, keepable="no"))
+        made(await read_in(world, [case_line("1", world.clinician), unkeepable]))
+        assert await deliver(world) == 3
+    told = sorted(json.loads(each.body)["type"] for each in to.received)
+    assert told == ["case.opened", "flag.opened", "promise.recorded"]
 
 
 async def test_where_nobody_asks_nothing_is_owed(world: World) -> None:
