@@ -27,7 +27,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from api import cli_records
 from api.backups import BackupError, back_up, sqlite_file
 from api.backups import restore as put_back
-from api.compatibility import breaking_changes
 from api.crypto import WrongKeyError
 from api.db import Database
 from api.demo import run_demo
@@ -36,6 +35,7 @@ from api.gate import PATIENCE
 from api.logs import configure_logs
 from api.main import create_app, known_revisions, migration_head, migrations
 from api.metrics import FOLDER
+from api.openapi.compatibility import breaking_changes
 from api.public_addresses import Destinations
 from api.retention import DueCase, cases_due
 from api.retention import purge as purge_cases

@@ -16,12 +16,12 @@ from fastapi_offline import FastAPIOffline
 
 from api.access import journal_refusal
 from api.db import Clock, Database, utc_now
-from api.documents import DESCRIPTION, REFUSALS, document
 from api.envelope import Envelope
 from api.errors import add_error_handlers
-from api.events_told import told
 from api.gate import Gate
 from api.logs import configure_logs
+from api.openapi.documents import DESCRIPTION, REFUSALS, document
+from api.openapi.events_told import told
 from api.pages import Bookmarks
 from api.public_addresses import Destinations
 from api.repeats import DoneBefore, Fingerprints

@@ -14,7 +14,7 @@ from api.settings import Settings, random_secret
 API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
-    {"vocabulary", "base64url", "csv_lists", "compatibility", "plain_schemas"},
+    {"vocabulary", "base64url", "csv_lists", "openapi.compatibility", "openapi.plain_schemas"},
     {"crypto", "signing", "public_addresses"},
     {"settings", "logs", "gate", "backups", "metrics", "telemetry"},
     {"domain.values", "fhir.elements"},
@@ -42,22 +42,22 @@ FLOORS = (
     {"db"},
     {"outbox"},
     {"journal", "sense", "pages", "intake", "envelope", "case_files", "months"},
-    {"flagging", "founding", "sessions", "repeats", "seals", "making", "reading", "sending"},
+    {"flagging", "founding", "sessions", "repeats", "seals", "making", "bulk.reading", "sending"},
     {"sight", "verifying", "retention", "rehearsal", "deliveries"},
     {"standing", "identity"},
-    {"access", "worker", "rotation", "taking"},
-    {"importing", "exporting"},
-    {"foreseen", "examples"},
+    {"access", "worker", "rotation", "bulk.taking"},
+    {"bulk.importing", "bulk.exporting"},
+    {"openapi.foreseen", "openapi.examples"},
     {"views", "brief", "notices", "copies", "fhir.searching"},
     {"fhir.patients", "fhir.bundle", "fhir.guards"},
     {"fhir.finding"},
     {"fhir.kinds"},
     {"fhir.capability"},
     {"fhir.shown"},
-    {"export_page", "events_told"},
-    {"replays", "operations"},
-    {"promised"},
-    {"documents"},
+    {"export_page", "openapi.events_told"},
+    {"replays", "openapi.operations"},
+    {"openapi.promised"},
+    {"openapi.documents"},
     {"routes"},
     {"main"},
     {"demo_cases"},
@@ -102,7 +102,14 @@ def imports_of(path: Path) -> Iterator[str]:
     """Give the rooms a file imports, wherever in the file."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            if node.module in {"api", "api.routes", "api.domain"}:
+            if node.module in {
+                "api",
+                "api.routes",
+                "api.domain",
+                "api.fhir",
+                "api.openapi",
+                "api.bulk",
+            }:
                 below = node.module.removeprefix("api").lstrip(".")
                 yield from (f"{below}.{name.name}".lstrip(".") for name in node.names)
             elif node.module.startswith("api."):

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
-from api.compatibility import breaking_changes
+from api.openapi.compatibility import breaking_changes
 from tests.test_bad_input import document
 from tests.test_documents import DOCS
 

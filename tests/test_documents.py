@@ -13,13 +13,14 @@ from httpx import Response
 from jsonschema_rs import Draft202012Validator
 from pydantic import BaseModel
 
-from api import documents, examples
-from api.documents import PERSON, SOFTWARE, TAGS
+import api
 from api.domain.details import IncidentKind
 from api.errors import PROBLEM, every_refusal
-from api.examples import Examples
-from api.foreseen import foresee
 from api.main import create_app
+from api.openapi import documents, examples
+from api.openapi.documents import PERSON, SOFTWARE, TAGS
+from api.openapi.examples import Examples
+from api.openapi.foreseen import foresee
 from api.settings import Settings, random_secret
 from api.vocabulary import Scope
 from tests.conftest import NOON
@@ -246,7 +247,7 @@ class Thing(BaseModel):
 
 def test_every_property_has_a_realistic_value() -> None:
     app = create_app(Settings(secret_key=random_secret()))
-    assert finished(app)[1].missing == set(), "add a value to the table in api/examples.py"
+    assert finished(app)[1].missing == set(), "add a value to the table in api/openapi/examples.py"
 
 
 def test_a_property_without_a_value_is_found_in_webhooks_too() -> None:
@@ -366,7 +367,7 @@ async def test_what_is_refused_has_a_page(sqlite_urls: Urls) -> None:
 
 
 def test_every_kind_of_refusal_is_told_with_words_the_code_says() -> None:
-    written = "".join(path.read_text() for path in Path(documents.__file__).parent.rglob("*.py"))
+    written = "".join(path.read_text() for path in Path(api.__file__).parent.rglob("*.py"))
     for code, kind in every_refusal().items():
         refusal = kind(*kind.example)
         words = refusal.errors[0].message if refusal.errors else refusal.detail

@@ -14,10 +14,13 @@ from httpx import ASGITransport, Response
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
-from api import envelope, importing, reading
+from api import envelope
+from api.bulk import importing, reading
+from api.bulk.importing import Order, take_in
+from api.bulk.reading import read_csv, read_ndjson
+from api.bulk.taking import EVERYTHING, Taking
 from api.domain.columns import all_columns, flatten
 from api.flagging import WritesInARow
-from api.importing import Order, take_in
 from api.models import (
     Case,
     Flag,
@@ -27,9 +30,7 @@ from api.models import (
     MonitoredFinding,
     Promise,
 )
-from api.reading import read_csv, read_ndjson
 from api.routes import imports
-from api.taking import EVERYTHING, Taking
 from api.vocabulary import Scope
 from tests.world import Person, World, incident, made, ok, promise, software
 

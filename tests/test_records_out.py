@@ -19,12 +19,13 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 from typer.testing import CliRunner
 
-from api import cli_records, importing
+from api import cli_records
+from api.bulk import importing
+from api.bulk.exporting import records_of
 from api.cli import app
 from api.cli_records import Form, _writer
 from api.domain.columns import columns_of, flatten, nest
 from api.domain.lines import LINE, LINE_OF
-from api.exporting import records_of
 from api.models import Case, Consultation, Flag, Import, ImportedRecord, Incident, JournalEntry
 from tests.conftest import NOON
 from tests.test_cli import environment

@@ -20,7 +20,7 @@ from schemathesis.engine import Status, events, from_schema
 from schemathesis.generation.meta import TestPhase
 from structlog.testing import capture_logs
 
-from api.documents import PERSON, SOFTWARE
+from api.openapi.documents import PERSON, SOFTWARE
 from tests.conftest import NOON
 from tests.matrix import ROLES, TABLE
 from tests.scene import Scene, set_scene

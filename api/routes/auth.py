@@ -18,7 +18,7 @@ from api.errors import Invalid, Unauthorized
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import OneTimeCode, SignIn, User
-from api.plain_schemas import without_null
+from api.openapi.plain_schemas import without_null
 from api.sessions import (
     Account,
     Refused,

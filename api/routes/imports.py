@@ -13,17 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api.access import may, may_alone, refuse_role
+from api.bulk.importing import Done, Order, TooManyLinesError, take_in
+from api.bulk.reading import Read, UnreadableFileError, read_csv, read_ndjson
+from api.bulk.taking import Rights
 from api.db import Database, Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input, Output
 from api.errors import Invalid, NotFound, UnsupportedMediaType
 from api.identity import software_now
-from api.importing import Done, Order, TooManyLinesError, take_in
 from api.intake import OneTimeRoute
 from api.models import Import, ImportRefusal, ImportStatus
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.reading import Read, UnreadableFileError, read_csv, read_ndjson
-from api.taking import Rights
 from api.views import RecordRead
 from api.vocabulary import Scope
 

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, false
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
+from api.bulk.reading import Refused
 from api.crypto import lookup_hash
 from api.db import Transaction
 from api.domain.facts import midnight
@@ -30,7 +31,6 @@ from api.domain.permissions import TREATING
 from api.errors import Invalid
 from api.making import about_by_default, new_case, new_consultation, new_incident, new_promise
 from api.models import Case, Consultation, ImportedRecord, Incident, Promise, User
-from api.reading import Refused
 from api.sight import sees_case
 from api.standing import locked
 from api.vocabulary import AdviceResponse, ConsultationStatus, IncidentStatus, Role

@@ -18,10 +18,10 @@ from api.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from api.foreseen import Refused, foresee
 from api.identity import OPEN_BEFORE_ENROLMENT
 from api.intake import KEY, StrictRoute
-from api.operations import PEOPLE, Operation, fields_of
+from api.openapi.foreseen import Refused, foresee
+from api.openapi.operations import PEOPLE, Operation, fields_of
 from api.repeats import being_carried_out
 from api.standing import refuse_purged
 

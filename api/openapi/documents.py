@@ -12,12 +12,12 @@ from fastapi import FastAPI
 from api.csv_lists import CSV, write_csv
 from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
 from api.errors import PROBLEM, Problem, Refusal, SignInAgain, as_outcome, body_of, every_refusal
-from api.examples import VALUES, Examples, first_sentence
 from api.fhir.elements import FHIR_JSON
 from api.fhir.shown import fhir_examples
-from api.operations import Operation, operations_of, who_may
-from api.plain_schemas import write_plainly
-from api.promised import refusals_of
+from api.openapi.examples import VALUES, Examples, first_sentence
+from api.openapi.operations import Operation, operations_of, who_may
+from api.openapi.plain_schemas import write_plainly
+from api.openapi.promised import refusals_of
 from api.vocabulary import Scope
 
 DESCRIPTION = """

@@ -21,7 +21,7 @@ from api.domain.permissions import (
     scopes_that_let,
 )
 from api.fhir.outcome import is_asked_as_fhir
-from api.foreseen import Foreseen, foresee
+from api.openapi.foreseen import Foreseen, foresee
 from api.vocabulary import Role
 
 PEOPLE = {

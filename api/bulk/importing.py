@@ -14,6 +14,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
+from api.bulk.reading import Read, Refused
+from api.bulk.taking import EVERYTHING, Known, Memory, NotTaken, Rights, Taken, Taking
 from api.db import ClinicContext, Database, Transaction
 from api.domain.permissions import Standing, may_see_flag
 from api.flagging import WritesInARow, catch_up
@@ -28,8 +30,6 @@ from api.models import (
     ImportStatus,
     Incident,
 )
-from api.reading import Read, Refused
-from api.taking import EVERYTHING, Known, Memory, NotTaken, Rights, Taken, Taking
 from api.vocabulary import ConsultationStatus
 
 BATCH_LINES = 250
