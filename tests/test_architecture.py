@@ -69,6 +69,8 @@ FLOORS = (
 )
 """From the ground up; a room imports from lower floors only."""
 
+FOLDERS = {"api", "api.bulk", "api.domain", "api.fhir", "api.openapi", "api.routes"}
+
 OPEN_DOORS = {
     "/v1/auth/token",
     "/v1/auth/password",
@@ -102,14 +104,7 @@ def imports_of(path: Path) -> Iterator[str]:
     """Give the rooms a file imports, wherever in the file."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            if node.module in {
-                "api",
-                "api.routes",
-                "api.domain",
-                "api.fhir",
-                "api.openapi",
-                "api.bulk",
-            }:
+            if node.module in FOLDERS:
                 below = node.module.removeprefix("api").lstrip(".")
                 yield from (f"{below}.{name.name}".lstrip(".") for name in node.names)
             elif node.module.startswith("api."):
