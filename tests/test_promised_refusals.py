@@ -177,6 +177,21 @@ async def with_another_body(stage: Stage, _: pytest.MonkeyPatch) -> None:
         await stage.send(key, content=b"{}", headers={"Content-Type": "text/plain"})
 
 
+async def with_too_large_a_file(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unannounced() -> AsyncIterator[bytes]:
+        yield b"{}\n" * 500
+
+    lines = {"Content-Type": "application/x-ndjson"}
+    with monkeypatch.context() as patch:
+        patch.setattr("api.envelope.LARGEST_IMPORT", 1_000)
+        await stage.send(("POST", "/v1/imports"), content=unannounced(), headers=lines)
+
+
+async def in_another_form(stage: Stage, _: pytest.MonkeyPatch) -> None:
+    for key in stage.that_answer(406):
+        await stage.send(key, headers={"Accept": "application/xml"})
+
+
 async def with_an_unknown_parameter(stage: Stage, _: pytest.MonkeyPatch) -> None:
     for method, path, _operation in stage.operations:
         await stage.send((method, path), params={"nobody_knows": "1"})
@@ -245,6 +260,21 @@ async def in_another_state(stage: Stage, _: pytest.MonkeyPatch) -> None:
             await stage.send(key, headers=await _as_it_is_now(stage, key))
 
 
+async def of_webhooks_in_another_state(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin, path = stage.world.admin, "/v1/webhooks"
+    body = {"name": "Diary", "url": "https://diary.example/x", "events": ["flag.*"]}
+    hook = made(await admin.post(path, body))
+    of_hook = f"{path}/{hook['id']}"
+    await admin.delete(f"{of_hook}/secrets/{hook['secrets'][0]['id']}", 1)
+    sent = ok(await admin.post(f"{of_hook}/test"))
+    await admin.patch(of_hook, {"is_active": False}, 1)
+    await admin.post(f"{of_hook}/test")
+    await admin.post(f"{of_hook}/deliveries/{sent['id']}/resend")
+    with monkeypatch.context() as patch:
+        patch.setattr("api.routes.webhooks.AT_MOST", 1)
+        await admin.post(path, body)
+
+
 async def _as_it_is_now(stage: Stage, key: Key) -> dict[str, str]:
     call = stage.calls[key]
     shown = await call.by.get(call.path) if "If-Match" in call.headers else None
@@ -268,9 +298,12 @@ PROVOKERS: tuple[Callable[..., Any], ...] = (
     on_strange_records,
     with_another_version_or_none,
     with_another_body,
+    with_too_large_a_file,
+    in_another_form,
     with_an_unknown_parameter,
     without_a_database,
     at_the_same_time,
+    of_webhooks_in_another_state,
     in_another_state,
     # what is counted stays counted
     too_often,

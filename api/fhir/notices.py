@@ -9,6 +9,7 @@ warning among the notices.
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
@@ -51,11 +52,20 @@ ISSUE_STATUS: dict[FlagStatus, IssueStatus] = {
     FlagStatus.resolved: "final",
     FlagStatus.withdrawn: "cancelled",
 }
-FLAG_STATUS: dict[FlagStatus, Literal["active", "inactive"]] = {
-    FlagStatus.open: "active",
-    FlagStatus.acknowledged: "active",
-    FlagStatus.resolved: "inactive",
-    FlagStatus.withdrawn: "inactive",
+
+
+class Activity(StrEnum):
+    """Whether a warning stands."""
+
+    active = "active"
+    inactive = "inactive"
+
+
+FLAG_STATUS: dict[FlagStatus, Activity] = {
+    FlagStatus.open: Activity.active,
+    FlagStatus.acknowledged: Activity.active,
+    FlagStatus.resolved: Activity.inactive,
+    FlagStatus.withdrawn: Activity.inactive,
 }
 # a prompt has no severity: even `low` would say too much of it
 SEVERITY: dict[Severity, IssueSeverity] = {
@@ -104,7 +114,7 @@ class Flag(Resource):
     """A warning about a client's safety."""
 
     resource_type: Literal["Flag"] = "Flag"
-    status: Literal["active", "inactive"]
+    status: Activity
     category: list[CodeableConcept]
     code: CodeableConcept
     subject: Reference

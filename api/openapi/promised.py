@@ -92,6 +92,7 @@ def _refused_by_shape(operation: Operation) -> Iterator[Refusal]:
         yield being_carried_out()
     if operation.speaks_fhir:
         yield NotAcceptable("This is served as JSON only: application/fhir+json.")
+        yield Invalid("/query", "A field here is not known.")
     if isinstance(operation.route, StrictRoute):
         yield _invalid(operation)
 
