@@ -151,6 +151,7 @@ async def on_strange_records(stage: Stage, _: pytest.MonkeyPatch) -> None:
         if "{" in key[1] or (stage.calls.get(key) and "case_id" in (stage.calls[key].body or {})):
             await stage.send(key, strange=True)
     await stage.send(("GET", "/problems/{code}"), strange=True)
+    await stage.send(("GET", "/v1/patterns"), params={"clinician_id": str(uuid4())})
     # made by somebody who sees it no more when they send it again
     world, keyed = stage.world, {"headers": {KEY: "opened"}}
     by = world.here["stranger"]

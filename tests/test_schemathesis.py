@@ -57,7 +57,7 @@ CONFIG = {
     "continue-on-failure": True,
     "suppress-health-check": ["all"],
     "generation": {
-        "max-examples": 8,
+        "max-examples": 4,
         "no-shrink": True,
         "deterministic": True,
         "database": "none",
@@ -146,6 +146,7 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
             await serving
 
 
+@pytest.mark.timeout(400)  # a broken-off run would hold its database for those who come after
 async def test_all_that_is_promised_is_kept(urls: Urls, monkeypatch: pytest.MonkeyPatch) -> None:
     # nobody here is slowed down, but who guesses passwords
     for name, most in (("FAILURES", 100_000), ("OF_A_NETWORK", 100)):

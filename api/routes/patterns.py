@@ -75,7 +75,8 @@ class PatternsRead(Output):
     months: list[MonthPattern]
 
 
-@router.get("")
+# that nobody may be found is not told by a parameter's name
+@router.get("", responses={404: {}})
 async def read_patterns(
     query: Annotated[PatternsQuery, Query()],
     me: Annotated[Actor, Depends(may_on_cases(Action.patterns_read))],
