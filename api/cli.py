@@ -40,11 +40,12 @@ from api.public_addresses import Destinations
 from api.retention import DueCase, cases_due
 from api.retention import purge as purge_cases
 from api.rotation import rotate
+from api.routes.health import REVISION
 from api.runtime_role import grant_to_runtime_role, why_unsafe
 from api.seals import canonical
 from api.settings import Settings, random_secret
 from api.settings import new_data_key as make_data_key
-from api.terminal import read_settings, refuse_without_its_key, stop
+from api.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
 from api.tokens import Passwords
 from api.verifying import (
     Difference,
@@ -83,6 +84,7 @@ def serve(
     _refuse_unsafe(settings)
     refuse_without_its_key(settings, settings.database_url)
     _refuse_without_the_extra(settings)
+    _say_if_not_migrated(settings)
     configure_logs(settings.log_format)
     with _numbers_kept_together(workers):
         uvicorn.run(
@@ -307,8 +309,7 @@ def _run_as_owner(settings: Settings, do: Callable[[Database], Awaitable[Result]
     try:
         return asyncio.run(run())
     except (OSError, SQLAlchemyError, WrongKeyError) as error:
-        # without its text: the address may hold a password
-        stop(f"The database does not answer what is asked ({type(error).__name__}).")
+        stop_unanswered(error)
 
 
 async def _verify(database: Database, clinic: UUID | None, kept: KeptHeads) -> list[Verified]:
@@ -397,6 +398,26 @@ def _refuse_unsafe(settings: Settings) -> None:
         stop(f"The database in BN_DATABASE_URL cannot be reached ({type(error).__name__}).")
     if reason is not None:
         stop(f"{reason} The roles to make are in docs/production.md.")
+
+
+def _say_if_not_migrated(settings: Settings) -> None:
+    """Say that it will not be ready before the tables are; while they are changed, it may serve."""
+    database = Database(settings.database_url)
+
+    async def revision() -> object:
+        try:
+            async with database.transaction() as tx:
+                return (await tx.ask_everywhere(REVISION)).scalar()
+        finally:
+            await database.dispose()
+
+    try:
+        is_expected = asyncio.run(revision()) == migration_head()
+    except (OSError, SQLAlchemyError):
+        is_expected = False
+    if not is_expected:
+        expected = "The tables are not those that this program expects"
+        typer.echo(f"{expected}: not ready before python -m api migrate.", err=True)
 
 
 def _refuse_without_the_extra(settings: Settings) -> None:

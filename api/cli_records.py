@@ -28,7 +28,7 @@ from api.db import ClinicContext, Database, Transaction
 from api.domain.columns import all_columns, columns_of, flatten
 from api.models import Clinic, ServiceAccount, User
 from api.settings import Settings
-from api.terminal import read_settings, refuse_without_its_key, stop
+from api.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
 
 _CHUNK = 256 * 1024
 _SHOWN = 20
@@ -174,8 +174,9 @@ def _run(settings: Settings, do: Callable[[Database, asyncio.Event], Awaitable[R
     except _BrokenOff:
         stop("Broken off. What is in stays in; run the same again to go on.")
     except (SQLAlchemyError, WrongKeyError) as error:
-        # without its text: the address may hold a password
-        stop(f"The database does not answer what is asked ({type(error).__name__}).")
+        stop_unanswered(error)
+    except FileExistsError:
+        stop("There is such a file already: nothing is written over.")
     except OSError as error:
         stop(f"The file or the database cannot be reached ({type(error).__name__}).")
 

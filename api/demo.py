@@ -95,7 +95,7 @@ def run_demo(port: int) -> None:
 
 def receiver_of(port: int) -> str:
     """Give the one address, beside public ones, that a demo on this port sends events to."""
-    return f"{HOST}:{port + 765 if port < 60_000 else port - 765}"
+    return f"{HOST}:{port + 765 if port < 64_000 else port - 765}"
 
 
 def requests_to_try(port: int) -> tuple[str, str, str]:

@@ -16,7 +16,8 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         # never the values: one of them may be a secret
-        stop("; ".join(problem["msg"] for problem in error.errors(include_input=False)))
+        said = (problem["msg"] for problem in error.errors(include_input=False))
+        stop("; ".join(each.removeprefix("Value error, ") for each in said))
 
 
 def refuse_without_its_key(settings: Settings, url: str) -> None:
@@ -27,6 +28,14 @@ def refuse_without_its_key(settings: Settings, url: str) -> None:
         stop(f"The database cannot be reached ({type(error).__name__}).")
     if reason is not None:
         stop(reason)
+
+
+def stop_unanswered(error: Exception) -> NoReturn:
+    """Say that the database refused what was asked, without its text: the address may be in it."""
+    stop(
+        f"The database does not answer what is asked ({type(error).__name__}). Where its tables "
+        "are not there yet, make them with: python -m api migrate"
+    )
 
 
 def stop(reason: str) -> NoReturn:

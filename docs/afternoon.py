@@ -26,18 +26,17 @@ def main() -> None:
     """Play the afternoon."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--url", default="http://127.0.0.1:8000", help="where the demo serves")
-    options.add_argument("--receive-on", type=int, default=8765, help="the port it sends events to")
-    chosen = options.parse_args()
-    with (
-        httpx.Client(base_url=chosen.url, timeout=30) as http,
-        Mailbox(chosen.receive_on) as mailbox,
-    ):
+    url = httpx.URL(options.parse_args().url)
+    # the demo sends events to this one address of its own machine, as it says when it starts
+    receiver = Mailbox((url.port or 80) + 765)
+    with httpx.Client(base_url=url, timeout=30) as http, receiver as mailbox:
         admin = Person(http, ADMIN)
         software = make_software(http, admin)
-        secret = subscribe(admin, mailbox.url)
+        webhook = subscribe(admin, mailbox.url)
         case = open_a_case(software, clinician_id=find_clinician(admin))
         report_an_incident(software, case)
-        receive_the_event(mailbox, secret, case)
+        receive_the_event(mailbox, webhook["secret"], case)
+        unsubscribe(admin, webhook)
         page_the_queue(software)
         change_what_somebody_else_changed(software, case)
         read_it_as_fhir(software, case)
@@ -94,7 +93,6 @@ class Mailbox:
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
-        # the demo sends to this one address too; a clinic's server to public ones by https only
         self._server = HTTPServer(("127.0.0.1", port), Receiver)
         self.url = f"http://127.0.0.1:{port}/events"
 
@@ -116,12 +114,12 @@ def make_software(http: httpx.Client, admin: Caller) -> Caller:
     return Caller(http, {"grant_type": "client_credentials", **credentials})
 
 
-def subscribe(admin: Caller, url: str) -> str:
-    """Ask to be told when a flag is opened; give the secret that will sign what comes."""
+def subscribe(admin: Caller, url: str) -> Json:
+    """Ask to be told when a flag is opened; the answer has the secret that will sign what comes."""
     wanted = {"name": "Diary", "url": url, "events": ["flag.opened"]}
-    made = admin.ask("POST", "/v1/webhooks", 201, json=wanted).json()
+    made: Json = admin.ask("POST", "/v1/webhooks", 201, json=wanted).json()
     say(f"Subscribed to {', '.join(made['events'])}; the signing secret is shown this once.")
-    return str(made["secret"])
+    return made
 
 
 def find_clinician(admin: Caller) -> str:
@@ -134,8 +132,10 @@ def find_clinician(admin: Caller) -> str:
 
 def open_a_case(software: Caller, clinician_id: str) -> Json:
     """Open a case; sent twice with one Idempotency-Key, it is opened once."""
-    body = {"client_ref": "HL-0099", "clinician_id": clinician_id, "started_on": "2026-01-12"}
-    key = {"Idempotency-Key": "diary-case-99"}
+    # the clinic's own pseudonym for the client, never a name
+    number = int(time.time()) % 1_000_000
+    body = {"client_ref": f"HL-{number}", "clinician_id": clinician_id, "started_on": "2026-01-12"}
+    key = {"Idempotency-Key": f"diary-case-{number}"}
     first = software.ask("POST", "/v1/cases", 201, json=body, headers=key)
     again = software.ask("POST", "/v1/cases", 201, json=body, headers=key)
     expect(again.json()["id"] == first.json()["id"], "the same key, the same case")
@@ -176,6 +176,13 @@ def receive_the_event(mailbox: Mailbox, secret: str, case: Json) -> None:
         raise SystemExit("A tampered event was not refused.")
 
 
+def unsubscribe(admin: Caller, webhook: Json) -> None:
+    """Be told no more; like every change of a record it names the version that was read."""
+    path = f"/v1/webhooks/{webhook['id']}"
+    version = admin.ask("GET", path).headers["ETag"]
+    admin.ask("DELETE", path, 204, headers={"If-Match": version})
+
+
 def page_the_queue(software: Caller) -> None:
     """Read the queue of flagged cases to its end, three at a time, most severe first."""
     queue = list(listed(software, "/v1/flagged-cases", limit=3))
@@ -214,6 +221,7 @@ def ask_too_much(software: Caller) -> None:
     while answer.status_code == 200:
         answer = software.try_once("GET", "/v1/vocabulary")
     say(f"429: {answer.json()['detail']} Retry-After: {answer.headers['Retry-After']} s.")
+    # this is the wait
     software.ask("GET", "/v1/vocabulary")
     say("After that wait all is answered again. That was the afternoon.")
 

@@ -186,8 +186,7 @@ def test_the_receiver_in_the_readme_is_told_of_events(demo: Demo, tmp_path: Path
 @pytest.mark.timeout(200)  # it is told to wait for up to a minute
 def test_a_newcomers_afternoon_goes_as_its_page_says(tmp_path: Path) -> None:
     with running(tmp_path) as demo:
-        receive = ("--receive-on", receiver_of(demo.port).rpartition(":")[2])
-        command = (sys.executable, ROOT / "docs" / "afternoon.py", "--url", demo.url, *receive)
+        command = (sys.executable, ROOT / "docs" / "afternoon.py", "--url", demo.url)
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
     assert (done.returncode, done.stderr) == (0, "")
     told = done.stdout.splitlines()

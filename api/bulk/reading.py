@@ -142,7 +142,9 @@ def _under(header: bytes | None, kind: str | None) -> Callable[[bytes], AnyLine 
     if isinstance(names, Refused):
         raise UnreadableFileError("The first row does not name columns.")
     if kind is None and "type" not in names:
-        raise UnreadableFileError("No column is called type, and nothing else says it.")
+        raise UnreadableFileError(
+            "No column is called type, and nothing else says it; columns are parted by commas."
+        )
     known = set(all_columns() if kind is None else columns_of(kind))
     if len(set(names)) != len(names) or not known.issuperset(names):
         raise UnreadableFileError("The first row names a column twice, or one that is not known.")

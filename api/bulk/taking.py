@@ -259,7 +259,9 @@ class Taking:
     def _incident(self, line: IncidentLine, case: Case) -> Incident:
         data, history = line.data, line.history
         if data.restricted and not self._rights.restricted:
-            raise NotTaken("/data/restricted", "This software was not given the scope for it.")
+            raise NotTaken(
+                "/data/restricted", "This software needs the scope restricted:write for it."
+            )
         person = self._person("about", line.about, data.about_user_id)
         if person is None and (line.about or data.about_user_id):
             raise NotTaken("/about", "This is not a person of this clinic.")
@@ -283,7 +285,7 @@ class Taking:
     async def _consultation(self, line: ConsultationLine, case: Case) -> Consultation:
         data, history = line.data, line.history or ConsultationHistory()
         if not self._rights.consultations:
-            raise NotTaken("/type", "This software was not given the scope for it.")
+            raise NotTaken("/type", "This software needs the scope consultations:create for it.")
         if data.released and not self._rights.history:
             raise NotTaken(
                 "/data/released",

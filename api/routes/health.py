@@ -18,7 +18,9 @@ from api.rotation import names_in_use
 KEYS_LOOKED_AT_EVERY = 10
 """Seconds for which the data keys that were in use are taken to be those that are."""
 
-_REVISION = sa.text("SELECT version_num FROM alembic_version")
+_ASKED = sa.text("SELECT version_num FROM alembic_version")
+REVISION = AcrossClinics(_ASKED, _ASKED)
+"""Asks which revision the tables are at."""
 
 router = APIRouter(tags=["health"], route_class=StrictRoute)
 
@@ -39,7 +41,7 @@ class Readiness:
 
     async def is_met(self, tx: Transaction) -> bool:
         """Tell whether it is as expected. Raises SQLAlchemyError, OSError: it does not answer."""
-        (revision,) = (await tx.ask_everywhere(AcrossClinics(_REVISION, _REVISION))).one()
+        (revision,) = (await tx.ask_everywhere(REVISION)).one()
         return revision == self.revision and await self._unlocks(tx)
 
     async def _unlocks(self, tx: Transaction) -> bool:

@@ -85,7 +85,8 @@ async def read_patterns(
     """Read what was flagged on one clinician's cases, by month and rule: counts, and no score.
 
     For clinicians about their own cases, without what is restricted, and for the supervisors who
-    answer for them. Raises 404 for any other clinician, and 422 for more than five years.
+    answer for them. 404 for any other clinician, 422 for more than
+    five years.
     """
     clinician_id = query.clinician_id or me.id
     await _refuse_others(tx, me, clinician_id)

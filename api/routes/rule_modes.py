@@ -111,7 +111,7 @@ async def set_modes(
     """Set each rule's mode; one left out is active. For admins who have signed in recently.
 
     Flags that wait go on to follow their records until a person resolves them. A rule that is
-    active again raises what holds now. Raises 422 where a rule about safety would only count.
+    active again raises what holds now. 422 where a rule about safety would only count.
     """
     require_recent_sign_in(me, tx.now)
     clinic = await load_clinic(tx, lock=True)
@@ -142,7 +142,7 @@ async def count_monitored(
     """Count what rules that only count would have raised, by month and rule; no case is shown.
 
     For those who read the clinic's thresholds. What is restricted is in the numbers of admins and
-    privacy officers only. Raises 422 for more than five years.
+    privacy officers only. 422 for more than five years.
     """
     months = months_asked(tx, query)
     began = col(MonitoredFinding.effective_at)

@@ -132,7 +132,7 @@ async def read_summary(
     """Read how much waits: flags by severity and age, consultations, promises; numbers only.
 
     For clinicians of their own cases, for supervisors of those they answer for, for privacy
-    officers (flags only) and software of all the clinic's. Raises 422 where a privacy officer
+    officers (flags only) and software of all the clinic's. 422 where a privacy officer
     asks for one clinician's.
     """
     scope = _scope(me, query)
