@@ -9,6 +9,7 @@ from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import col, select
@@ -27,9 +28,19 @@ from api.models import (
     ImportRefusal,
     ImportStatus,
     Incident,
+    Promise,
 )
 from api.reading import Read, Refused
-from api.taking import EVERYTHING, Known, Memory, NotTaken, Rights, Taken, Taking
+from api.taking import (
+    EVERYTHING,
+    Known,
+    Memory,
+    NotTaken,
+    Rights,
+    Taken,
+    Taking,
+    is_hidden,
+)
 from api.vocabulary import ConsultationStatus
 
 BATCH_LINES = 250
@@ -320,6 +331,8 @@ class _Importer:
         memory = self._memory
         for made in taken:
             memory.known[made.name] = Known(made.row.id, made.case.id, made.body_hash)
+            if isinstance(made.row, Incident | Promise) and is_hidden(made.row):
+                memory.hidden.add(made.row.id)
             if isinstance(made.row, Case):
                 memory.cases[made.row.id] = made.row.model_dump()
                 if made.row.voided_at is None:
@@ -334,10 +347,15 @@ def _may_pass(error: DBAPIError) -> bool:
 
 
 async def _take_turns(tx: Transaction) -> None:
-    """Let the batches of one clinic come one after the other: no key is taken twice."""
-    mine = select(col(Clinic.id)).where(Clinic.id == tx.clinic.id)
+    """Let the batches of one clinic come one after the other: no key is taken twice.
+
+    What the clinic has set is read anew: a long import outlasts a change of it.
+    """
+    mine = select(col(Clinic.time_zone), col(Clinic.watched_events))
+    mine = mine.where(Clinic.id == tx.clinic.id)
     # whoever adds rows to the clinic meanwhile need not wait
-    await tx.exec(mine.with_for_update(key_share=True))
+    time_zone, watched = (await tx.exec(mine.with_for_update(key_share=True))).one()
+    tx.know_zone(ZoneInfo(time_zone), watched)
 
 
 _OF_STATUS = {

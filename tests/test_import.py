@@ -477,6 +477,20 @@ async def test_a_dry_run_finds_the_same_and_keeps_none_of_it(
     assert counts(made(await send(diary, body, dry_run="true"))) == (0, 17, 1)
 
 
+async def test_a_dry_run_refuses_what_speaks_of_something_hidden_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_LINES", 2)
+    diary = await diary_of(world, world.clinician)
+    hidden = line("incident", "1/i", "1", incident("hurtful_words", world, restricted=True))
+    asked = line("consultation", "1/q", "1", question(), incidents=["1/i"])
+    body = ndjson([case_line("1", world.clinician), hidden, asked])
+    looked = made(await send(diary, body, dry_run="true"))
+    done = made(await send(diary, body))
+    assert counts(looked) == counts(done) == (2, 0, 1)
+    assert looked["refusals"] == done["refusals"]
+
+
 # --------------------------------------------------------------------------------- what is refused
 
 
