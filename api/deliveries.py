@@ -173,6 +173,9 @@ async def write_down(database: Database, letter: Letter, answer: Answer, seconds
     """Keep what came of a try, and say when it is tried again, if it is."""
     async with database.transaction() as tx:
         await tx.enter_for_work(letter.clinic_id)
+        if answer.outcome == Outcome.gone:
+            # the webhook before its deliveries, as whoever changes one locks them
+            await _lock(tx, letter.webhook_id)
         found = await tx.exec(
             select(WebhookDelivery)
             .where(WebhookDelivery.id == letter.delivery_id)
@@ -214,8 +217,7 @@ def _after(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -> dict[s
 
 async def _switch_off(tx: Transaction, webhook_id: UUID) -> None:
     """Send a webhook nothing more whose receiver said that it wants nothing more."""
-    found = await tx.exec(select(Webhook).where(Webhook.id == webhook_id).with_for_update())
-    webhook: Webhook = found.one()
+    webhook = await _lock(tx, webhook_id)
     if not webhook.is_active or webhook.deleted_at is not None:
         return
     webhook.change({"is_active": False}, tx.now)
@@ -229,3 +231,10 @@ async def _switch_off(tx: Transaction, webhook_id: UUID) -> None:
     )
     await stop_deliveries(tx, webhook.id)
     await watch_anew(tx)
+
+
+async def _lock(tx: Transaction, webhook_id: UUID) -> Webhook:
+    wanted = select(Webhook).where(Webhook.id == webhook_id)
+    # not FOR UPDATE: whoever owes it an event meanwhile only needs the webhook to be there
+    webhook: Webhook = (await tx.exec(wanted.with_for_update(key_share=True))).one()
+    return webhook
