@@ -22,6 +22,7 @@ from sqlmodel import col, select
 from api.db import AcrossClinics, Database, Transaction
 from api.journal import Happening, record
 from api.models import (
+    Clinic,
     DeliveryStatus,
     Outcome,
     Webhook,
@@ -50,9 +51,12 @@ JITTER = 0.2
 """By how much a wait may be longer, so that what failed together does not come back together."""
 
 _CLINICS_WITH_DELIVERIES_DUE = AcrossClinics(
-    plain=sa.select(col(WebhookDelivery.clinic_id))
-    .where(col(WebhookDelivery.next_attempt_at) <= sa.bindparam("present"))
-    .distinct(),
+    plain=sa.select(col(Clinic.id)).where(
+        sa.exists().where(
+            col(WebhookDelivery.clinic_id) == Clinic.id,
+            col(WebhookDelivery.next_attempt_at) <= sa.bindparam("present"),
+        )
+    ),
     guarded=sa.text("SELECT id FROM clinics_with_deliveries_due(:present)"),
 )
 
@@ -120,10 +124,13 @@ class Deliveries:
 
 
 async def _webhooks_with_deliveries_due(tx: Transaction) -> list[UUID]:
-    due = select(col(WebhookDelivery.webhook_id)).where(
-        col(WebhookDelivery.next_attempt_at) <= tx.now
+    # one look into the index for each webhook, however much it is owed
+    due = sa.exists().where(
+        col(WebhookDelivery.clinic_id) == tx.clinic.id,
+        col(WebhookDelivery.webhook_id) == Webhook.id,
+        col(WebhookDelivery.next_attempt_at) <= tx.now,
     )
-    found = (await tx.exec(due.distinct())).all()
+    found = (await tx.exec(select(col(Webhook.id)).where(due))).all()
     return random.sample(found, len(found))
 
 
