@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -46,6 +47,8 @@ from api.vocabulary import ConsultationStatus
 BATCH_LINES = 250
 BATCH_BYTES = 1024 * 1024
 """A batch is so small that others who write meanwhile hardly wait for it."""
+BATCH_SECONDS = 1.0
+"""Where one took longer, because rules look at a case with many records, the next is smaller."""
 
 MOST_LINES = 500_000
 SHOWN_REFUSALS = 100
@@ -112,7 +115,7 @@ async def take_in(
     importer = _Importer(database, order)
     done, batch, size = Done(), list[Read](), 0
     async for line in lines:
-        if len(batch) >= BATCH_LINES or size >= BATCH_BYTES:
+        if len(batch) >= importer.room or size >= BATCH_BYTES:
             _count(done, await importer.take(batch, is_last=False), tell)
             batch, size = [], 0
         if done.lines + len(batch) >= MOST_LINES:
@@ -141,12 +144,15 @@ class _Importer:
         self._database, self._order = database, order
         self._id = uuid7()
         self._has_begun = False
+        self.room = BATCH_LINES
+        """How many lines the next batch may have."""
         self._memory = Memory()
         self._files: OrderedDict[UUID, WritesInARow] = OrderedDict()
 
     async def take(self, lines: Sequence[Read], *, is_last: bool) -> Done:
         """Take one batch; where somebody else holds what it needs, try again a little later."""
         for pause in (*_PAUSES, None):
+            began = monotonic()
             try:
                 batch = await self._try(lines, is_last=is_last)
             except DBAPIError as error:
@@ -158,6 +164,8 @@ class _Importer:
             else:
                 break
         self._has_begun = True
+        is_slow = monotonic() - began > BATCH_SECONDS
+        self.room = max(1, self.room // 2) if is_slow else min(BATCH_LINES, self.room * 2)
         return batch
 
     async def _try(self, lines: Sequence[Read], *, is_last: bool) -> Done:
@@ -256,7 +264,7 @@ class _Importer:
         # the parents first
         await tx.flush()
         files = await self._open_files(tx, taken)
-        for number, made in enumerate(taken):
+        for made in taken:
             self._journal(tx, made)
             if not isinstance(made.row, Case):
                 tx.add(made.row)
@@ -267,8 +275,8 @@ class _Importer:
                     if may_see_flag(_TOLD_TO, flag.audience, restricted=flag.restricted)
                 )
             tx.add(self._name_of(tx, made))
-            if number % 20 == 0:
-                await asyncio.sleep(0)
+            # the rules may have taken long: others have their turn after each
+            await asyncio.sleep(0)
         await tx.flush()
 
     async def _open_files(
