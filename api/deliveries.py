@@ -22,6 +22,7 @@ from sqlmodel import col, select
 from api.db import AcrossClinics, Database, Transaction
 from api.journal import Happening, record
 from api.models import (
+    Clinic,
     DeliveryStatus,
     Outcome,
     Webhook,
@@ -50,9 +51,12 @@ JITTER = 0.2
 """By how much a wait may be longer, so that what failed together does not come back together."""
 
 _CLINICS_WITH_DELIVERIES_DUE = AcrossClinics(
-    plain=sa.select(col(WebhookDelivery.clinic_id))
-    .where(col(WebhookDelivery.next_attempt_at) <= sa.bindparam("present"))
-    .distinct(),
+    plain=sa.select(col(Clinic.id)).where(
+        sa.exists().where(
+            col(WebhookDelivery.clinic_id) == Clinic.id,
+            col(WebhookDelivery.next_attempt_at) <= sa.bindparam("present"),
+        )
+    ),
     guarded=sa.text("SELECT id FROM clinics_with_deliveries_due(:present)"),
 )
 
@@ -120,10 +124,13 @@ class Deliveries:
 
 
 async def _webhooks_with_deliveries_due(tx: Transaction) -> list[UUID]:
-    due = select(col(WebhookDelivery.webhook_id)).where(
-        col(WebhookDelivery.next_attempt_at) <= tx.now
+    # one look into the index for each webhook, however much it is owed
+    due = sa.exists().where(
+        col(WebhookDelivery.clinic_id) == tx.clinic.id,
+        col(WebhookDelivery.webhook_id) == Webhook.id,
+        col(WebhookDelivery.next_attempt_at) <= tx.now,
     )
-    found = (await tx.exec(due.distinct())).all()
+    found = (await tx.exec(select(col(Webhook.id)).where(due))).all()
     return random.sample(found, len(found))
 
 
@@ -173,6 +180,9 @@ async def write_down(database: Database, letter: Letter, answer: Answer, seconds
     """Keep what came of a try, and say when it is tried again, if it is."""
     async with database.transaction() as tx:
         await tx.enter_for_work(letter.clinic_id)
+        if answer.outcome == Outcome.gone:
+            # the webhook before its deliveries, as whoever changes one locks them
+            await _lock(tx, letter.webhook_id)
         found = await tx.exec(
             select(WebhookDelivery)
             .where(WebhookDelivery.id == letter.delivery_id)
@@ -214,8 +224,7 @@ def _after(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -> dict[s
 
 async def _switch_off(tx: Transaction, webhook_id: UUID) -> None:
     """Send a webhook nothing more whose receiver said that it wants nothing more."""
-    found = await tx.exec(select(Webhook).where(Webhook.id == webhook_id).with_for_update())
-    webhook: Webhook = found.one()
+    webhook = await _lock(tx, webhook_id)
     if not webhook.is_active or webhook.deleted_at is not None:
         return
     webhook.change({"is_active": False}, tx.now)
@@ -229,3 +238,10 @@ async def _switch_off(tx: Transaction, webhook_id: UUID) -> None:
     )
     await stop_deliveries(tx, webhook.id)
     await watch_anew(tx)
+
+
+async def _lock(tx: Transaction, webhook_id: UUID) -> Webhook:
+    wanted = select(Webhook).where(Webhook.id == webhook_id)
+    # not FOR UPDATE: whoever owes it an event meanwhile only needs the webhook to be there
+    webhook: Webhook = (await tx.exec(wanted.with_for_update(key_share=True))).one()
+    return webhook

@@ -848,6 +848,14 @@ class WebhookDelivery(Record, table=True):
             postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
             sqlite_where=sa.text("next_attempt_at IS NOT NULL"),
         ),
+        Index(
+            "ix_webhook_deliveries_due_to_one",
+            "clinic_id",
+            "webhook_id",
+            "next_attempt_at",
+            postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
+            sqlite_where=sa.text("next_attempt_at IS NOT NULL"),
+        ),
     )
 
     webhook_id: UUID

@@ -79,7 +79,9 @@ async def load_case(tx: Transaction, case_id: UUID, *, lock: bool = False) -> Ca
 async def load_clinic(tx: Transaction, *, lock: bool = False) -> Clinic:
     """Load the clinic entered, with all that it has set for itself."""
     statement = select(Clinic).where(Clinic.id == tx.clinic.id)
-    clinic: Clinic = (await tx.exec(statement.with_for_update() if lock else statement)).one()
+    # not FOR UPDATE: whoever holds a case only needs the clinic to be there, and is waited for
+    statement = statement.with_for_update(key_share=True) if lock else statement
+    clinic: Clinic = (await tx.exec(statement)).one()
     return clinic
 
 

@@ -478,6 +478,39 @@ async def test_a_dry_run_finds_the_same_and_keeps_none_of_it(
     assert counts(made(await send(diary, body, dry_run="true"))) == (0, 17, 1)
 
 
+async def test_batches_that_take_long_become_smaller_and_grow_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_LINES", 8)
+    now, sizes, first = [0.0], list[int](), importing._Importer._try
+    monkeypatch.setattr(importing, "monotonic", lambda: now[0])
+
+    async def timed(self: Any, lines: Any, **how: Any) -> Any:
+        sizes.append(len(lines))
+        now[0] += 2 if len(sizes) < 5 else 0
+        return await first(self, lines, **how)
+
+    monkeypatch.setattr(importing._Importer, "_try", timed)
+    lines = [case_line(str(number), world.clinician) for number in range(31)]
+    done = made(await send(await diary_of(world, world.clinician), ndjson(lines)))
+    assert counts(done) == (31, 0, 0)
+    assert sizes == [8, 4, 2, 1, 1, 2, 4, 8, 1]
+
+
+async def test_a_dry_run_refuses_what_speaks_of_something_hidden_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_LINES", 2)
+    diary = await diary_of(world, world.clinician)
+    hidden = line("incident", "1/i", "1", incident("hurtful_words", world, restricted=True))
+    asked = line("consultation", "1/q", "1", question(), incidents=["1/i"])
+    body = ndjson([case_line("1", world.clinician), hidden, asked])
+    looked = made(await send(diary, body, dry_run="true"))
+    done = made(await send(diary, body))
+    assert counts(looked) == counts(done) == (2, 0, 1)
+    assert looked["refusals"] == done["refusals"]
+
+
 # --------------------------------------------------------------------------------- what is refused
 
 

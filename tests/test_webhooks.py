@@ -17,10 +17,12 @@ from sqlmodel import select
 from standardwebhooks import WebhookVerificationError
 
 from api import deliveries, journal, outbox, sending
+from api.bulk import importing
 from api.deliveries import TRIES, Deliveries
 from api.main import create_app
 from api.models import Webhook, WebhookDelivery, WebhookEvent
 from api.settings import Settings, random_secret
+from api.standing import load_case
 from api.vocabulary import Event
 from api.worker import deliver_until, work_once
 from tests.conftest import NOON
@@ -272,6 +274,64 @@ async def test_what_comes_in_from_a_file_is_told_as_if_typed(world: World) -> No
     assert told == ["case.opened", "flag.opened", "promise.recorded"]
 
 
+async def test_who_asks_while_a_long_file_is_read_is_told_of_the_rest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, batches = importing._Importer.take, list[int]()
+
+    async def asked_for_meanwhile(self: Any, lines: Any, **how: Any) -> Any:
+        batches.append(1)
+        if len(batches) == 2:
+            body = {"name": "Diary", "url": "https://diary.example/events", "events": ["case.*"]}
+            made(await world.admin.post("/v1/webhooks", body))
+        return await began(self, lines, **how)
+
+    monkeypatch.setattr(importing, "BATCH_LINES", 1)
+    monkeypatch.setattr(importing._Importer, "take", asked_for_meanwhile)
+    lines = [case_line(f"meanwhile {number}", world.clinician) for number in range(4)]
+    made(await read_in(world, lines))
+    assert await count(world, WebhookEvent) == 3
+
+
+async def test_who_changes_what_is_told_and_who_tells_wait_for_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"name": "Diary", "url": "https://diary.example/events", "events": ["case.*"]}
+    path = f"/v1/webhooks/{made(await world.admin.post('/v1/webhooks', body))['id']}"
+    case = await world.clinician.case()
+    # a write holds its case, and owes an event; the clinic's rules are set, which asks every case
+    holds = asyncio.Event()
+
+    async def change() -> None:
+        async with world.database.transaction() as tx:
+            await tx.enter_for_work(world.clinician.clinic_id)
+            await load_case(tx, UUID(case["id"]), lock=True)
+            holds.set()
+            await asyncio.sleep(0.3)
+            about: dict[str, Any] = {"record_type": "case", "record_ids": [UUID(case["id"])]}
+            journal.record(tx, journal.Happening.case_changed, actor_id=None, **about)
+
+    changing = asyncio.create_task(change())
+    await holds.wait()
+    ok(await world.admin.send("PUT", "/v1/rules/modes", json={"hurtful_words": "monitor"}))
+    await changing
+    # a batch of a file holds the clinic, and owes an event; a webhook is changed
+    holds.clear()
+    first = importing._take_turns
+
+    async def slowly(tx: Any) -> None:
+        await first(tx)
+        holds.set()
+        await asyncio.sleep(0.3)
+
+    monkeypatch.setattr(importing, "_take_turns", slowly)
+    reading = asyncio.create_task(read_in(world, [case_line("slow", world.clinician)]))
+    await holds.wait()
+    ok(await world.admin.patch(path, {"events": ["case.opened"]}))
+    assert made(await reading)["created"] == 1
+    assert await count(world, WebhookEvent) == 3
+
+
 async def test_where_nobody_asks_nothing_is_owed(world: World) -> None:
     async with receiver() as to:
         allow(world, to)
@@ -470,6 +530,32 @@ async def test_a_receiver_that_wants_no_more_is_switched_off(world: World) -> No
     entries = ok(await world.here["privacy_officer"].get("/v1/journal", limit=100))["items"]
     (entry,) = [each for each in entries if each["happening"] == "webhook.changed"]
     assert (entry["actor_id"], entry["changed"]) == (None, ["is_active"])
+
+
+async def test_who_switches_off_and_who_wants_no_more_wait_for_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gives_up, holds = outbox.stop_deliveries, asyncio.Event()
+
+    async def slowly(tx: Any, webhook_id: UUID) -> None:
+        holds.set()
+        await asyncio.sleep(0.3)
+        await gives_up(tx, webhook_id)
+
+    monkeypatch.setattr("api.routes.webhooks.stop_deliveries", slowly)
+    async with receiver(status(410)) as to:
+        allow(world, to)
+        hook = await subscribe(world.admin, to, "case.*")
+        await world.clinician.case()
+        path = f"/v1/webhooks/{hook['id']}"
+        change = asyncio.create_task(world.admin.patch(path, {"is_active": False}))
+        await holds.wait()
+        sent = await deliver(world)
+        ok(await change)
+        (shown,) = await log_of(world.admin, hook)
+    assert shown["status"] == "failed"
+    # where they could not meet, because one waited for the database, nothing was sent
+    assert [each["outcome"] for each in shown["attempts"]] == ["gone"] * sent
 
 
 async def test_a_webhook_that_was_taken_away_is_told_nothing(world: World) -> None:

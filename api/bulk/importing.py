@@ -8,14 +8,25 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from api.bulk.reading import Read, Refused
-from api.bulk.taking import EVERYTHING, Known, Memory, NotTaken, Rights, Taken, Taking
+from api.bulk.taking import (
+    EVERYTHING,
+    Known,
+    Memory,
+    NotTaken,
+    Rights,
+    Taken,
+    Taking,
+    is_hidden,
+)
 from api.db import ClinicContext, Database, Transaction
 from api.domain.permissions import Standing, may_see_flag
 from api.flagging import WritesInARow, catch_up
@@ -29,12 +40,15 @@ from api.models import (
     ImportRefusal,
     ImportStatus,
     Incident,
+    Promise,
 )
 from api.vocabulary import ConsultationStatus
 
 BATCH_LINES = 250
 BATCH_BYTES = 1024 * 1024
 """A batch is so small that others who write meanwhile hardly wait for it."""
+BATCH_SECONDS = 1.0
+"""Where one took longer, because rules look at a case with many records, the next is smaller."""
 
 MOST_LINES = 500_000
 SHOWN_REFUSALS = 100
@@ -101,7 +115,7 @@ async def take_in(
     importer = _Importer(database, order)
     done, batch, size = Done(), list[Read](), 0
     async for line in lines:
-        if len(batch) >= BATCH_LINES or size >= BATCH_BYTES:
+        if len(batch) >= importer.room or size >= BATCH_BYTES:
             _count(done, await importer.take(batch, is_last=False), tell)
             batch, size = [], 0
         if done.lines + len(batch) >= MOST_LINES:
@@ -130,12 +144,15 @@ class _Importer:
         self._database, self._order = database, order
         self._id = uuid7()
         self._has_begun = False
+        self.room = BATCH_LINES
+        """How many lines the next batch may have."""
         self._memory = Memory()
         self._files: OrderedDict[UUID, WritesInARow] = OrderedDict()
 
     async def take(self, lines: Sequence[Read], *, is_last: bool) -> Done:
         """Take one batch; where somebody else holds what it needs, try again a little later."""
         for pause in (*_PAUSES, None):
+            began = monotonic()
             try:
                 batch = await self._try(lines, is_last=is_last)
             except DBAPIError as error:
@@ -147,6 +164,8 @@ class _Importer:
             else:
                 break
         self._has_begun = True
+        is_slow = monotonic() - began > BATCH_SECONDS
+        self.room = max(1, self.room // 2) if is_slow else min(BATCH_LINES, self.room * 2)
         return batch
 
     async def _try(self, lines: Sequence[Read], *, is_last: bool) -> Done:
@@ -245,7 +264,7 @@ class _Importer:
         # the parents first
         await tx.flush()
         files = await self._open_files(tx, taken)
-        for number, made in enumerate(taken):
+        for made in taken:
             self._journal(tx, made)
             if not isinstance(made.row, Case):
                 tx.add(made.row)
@@ -256,8 +275,8 @@ class _Importer:
                     if may_see_flag(_TOLD_TO, flag.audience, restricted=flag.restricted)
                 )
             tx.add(self._name_of(tx, made))
-            if number % 20 == 0:
-                await asyncio.sleep(0)
+            # the rules may have taken long: others have their turn after each
+            await asyncio.sleep(0)
         await tx.flush()
 
     async def _open_files(
@@ -320,6 +339,8 @@ class _Importer:
         memory = self._memory
         for made in taken:
             memory.known[made.name] = Known(made.row.id, made.case.id, made.body_hash)
+            if isinstance(made.row, Incident | Promise) and is_hidden(made.row):
+                memory.hidden.add(made.row.id)
             if isinstance(made.row, Case):
                 memory.cases[made.row.id] = made.row.model_dump()
                 if made.row.voided_at is None:
@@ -334,10 +355,15 @@ def _may_pass(error: DBAPIError) -> bool:
 
 
 async def _take_turns(tx: Transaction) -> None:
-    """Let the batches of one clinic come one after the other: no key is taken twice."""
-    mine = select(col(Clinic.id)).where(Clinic.id == tx.clinic.id)
+    """Let the batches of one clinic come one after the other: no key is taken twice.
+
+    What the clinic has set is read anew: a long import outlasts a change of it.
+    """
+    mine = select(col(Clinic.time_zone), col(Clinic.watched_events))
+    mine = mine.where(Clinic.id == tx.clinic.id)
     # whoever adds rows to the clinic meanwhile need not wait
-    await tx.exec(mine.with_for_update(key_share=True))
+    time_zone, watched = (await tx.exec(mine.with_for_update(key_share=True))).one()
+    tx.know_zone(ZoneInfo(time_zone), watched)
 
 
 _OF_STATUS = {

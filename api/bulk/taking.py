@@ -88,11 +88,15 @@ class Taken:
 
 @dataclass(slots=True)
 class Memory:
-    """What was taken before and is not, or not yet, in the database."""
+    """What was taken before and is not, or not yet, in the database.
+
+    `hidden`: the records among it of which only the operator's requests may speak.
+    """
 
     known: dict[Name, Known] = field(default_factory=dict)
     cases: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     references: set[tuple[str, object]] = field(default_factory=set)
+    hidden: set[UUID] = field(default_factory=set)
 
 
 class NotTaken(Exception):
@@ -122,8 +126,7 @@ class _Linked(NamedTuple):
     """What is to be known of a record that a consultation speaks of."""
 
     case_id: UUID
-    is_voided: bool
-    restricted: bool
+    is_hidden: bool
 
 
 _PEOPLE: Any = select(col(User.id), col(User.email), col(User.role), col(User.is_active))
@@ -206,8 +209,7 @@ class Taking:
             raise NotTaken(f"/data{wrong.pointer}", wrong.message) from error
         self._known[item.name] = Known(row.id, case.id, item.body_hash)
         if isinstance(row, Incident | Promise):
-            restricted = isinstance(row, Incident) and row.restricted
-            self._linked[row.id] = _Linked(case.id, row.voided_at is not None, restricted)
+            self._linked[row.id] = _Linked(case.id, is_hidden(row))
         return Taken(line, item.name, item.body_hash, row, case)
 
     async def _made(self, line: AnyLine) -> tuple[Case, Row]:
@@ -328,12 +330,13 @@ class Taking:
             found.append(known.record_id)
         for row_id in found:
             linked = self._linked.get(row_id)
+            hidden = row_id in self._memory.hidden
             # what a dry run made before is not in the database
-            if linked is None and row_id not in ids:
-                continue
-            if linked is None or linked.case_id != case.id:
-                raise NotTaken(pointer, "These are not all records of this case.")
-            if (linked.is_voided or linked.restricted) and not self._rights.history:
+            if linked is not None or row_id in ids:
+                if linked is None or linked.case_id != case.id:
+                    raise NotTaken(pointer, "These are not all records of this case.")
+                hidden = linked.is_hidden
+            if hidden and not self._rights.history:
                 raise NotTaken(pointer, "These are not all records of this case.")
         return found
 
@@ -464,7 +467,7 @@ class Taking:
                 names = (self._name(kind, key) for key in getattr(line, f"{kind}s"))
                 ids.update(self._known[name].record_id for name in names if name in self._known)
             for row in await self._ask(statement, ids):
-                self._linked[row[0]] = _Linked(row[1], row[2], row[3])
+                self._linked[row[0]] = _Linked(row[1], row[2] or row[3])
 
     async def _ask(self, statement: Any, values: Iterable[Any]) -> list[Any]:
         every, found = sorted(values, key=str), []
@@ -497,6 +500,11 @@ _TOLD_OF: dict[ConsultationStatus, tuple[frozenset[str], frozenset[str]]] = {
     _S.cancelled: (frozenset({"reason"}), _BEGUN),
 }
 """What is told of a request in each status: what must be, and what may be beside it."""
+
+
+def is_hidden(row: Incident | Promise) -> bool:
+    """Tell whether software's requests may not speak of a record."""
+    return row.voided_at is not None or (isinstance(row, Incident) and row.restricted)
 
 
 def _as_id(key: str) -> UUID | None:

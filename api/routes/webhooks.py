@@ -414,7 +414,8 @@ async def resend_delivery(
 
 async def _load(tx: Transaction, webhook_id: UUID, *, lock: bool = False) -> Webhook:
     statement = select(Webhook).where(Webhook.id == webhook_id, col(Webhook.deleted_at).is_(None))
-    found = await tx.exec(statement.with_for_update() if lock else statement)
+    # not FOR UPDATE: whoever owes it an event meanwhile only needs the webhook to be there
+    found = await tx.exec(statement.with_for_update(key_share=True) if lock else statement)
     webhook: Webhook | None = found.first()
     if webhook is None:
         raise NotFound
