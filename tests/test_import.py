@@ -683,8 +683,10 @@ async def test_a_file_has_its_limits_and_other_bodies_keep_theirs(
     assert (await send(diary, b"{}", "application/json")).status_code == 415
     keyed = {"Content-Type": NDJSON, "Idempotency-Key": "one"}
     assert (await diary.send("POST", "/v1/imports", content=b"", headers=keyed)).status_code == 422
-    monkeypatch.setattr(importing, "MOST_LINES", 6)
     many = ndjson(a_file(world.clinician, world, 2))
+    monkeypatch.setattr(importing, "MOST_LINES_REHEARSED", 3)
+    assert (await send(diary, many, dry_run="true")).status_code == 413
+    monkeypatch.setattr(importing, "MOST_LINES", 6)
     assert (await send(diary, many)).status_code == 413
     assert len(await rows(world, ImportedRecord, diary)) == 6
     monkeypatch.setattr(envelope, "LARGEST_IMPORT", 1_000)

@@ -28,6 +28,8 @@ from api.vocabulary import PromptName, RuleMode, RuleName
 
 router = APIRouter(prefix="/v1/rules", tags=["clinic"], route_class=OneTimeRoute)
 
+FEWEST_CASES = 100
+"""Numbers of a few cases would tell of one; a clinic with fewer is looked at as a whole."""
 MOST_CASES = 5_000
 """A look at so many takes some seconds; a reader would give up on a longer one."""
 
@@ -58,7 +60,7 @@ class RulesProposal(Input):
     modes: RuleModes | None = Field(
         default=None, description="As they would be put: a rule left out here is active."
     )
-    limit: Annotated[int, whole(1, MOST_CASES)] = Field(
+    limit: Annotated[int, whole(FEWEST_CASES, MOST_CASES)] = Field(
         default=1_000,
         description="At most so many cases are looked at, the most recently changed first.",
     )
