@@ -255,7 +255,7 @@ class TooLarge(Refusal):
 
     def __init__(self) -> None:
         super().__init__(
-            "A request body is at most 256 KiB; an import 256 MiB and 500,000 lines, its dry run 50,000."
+            "A body is at most 256 KiB; an import 256 MiB and 500,000 lines, its dry run 50,000."
         )
 
 
