@@ -178,9 +178,20 @@ async def _fill_and_serve(url: str, key_file: Path, listener: socket.socket) -> 
             await uvicorn.Server(config).serve(sockets=[listener])
         finally:
             told_to_stop.set()
-            await beside
+            await _to_its_end(beside)
     finally:
         await app.state.database.dispose()
+
+
+async def _to_its_end(work: "asyncio.Future[Any]") -> None:
+    """Wait for work that was told to stop, though Ctrl-C cancels whoever waits.
+
+    Broken off in the midst of a transaction it may leave its connection open, and a process that
+    waits for that never ends.
+    """
+    while not work.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(work)
 
 
 def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:

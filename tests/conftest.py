@@ -24,12 +24,14 @@ UNMEASURED = {
     "test_concurrency",
     "test_crash",
     "test_flag_laws",
+    "test_idempotency",
     "test_laws",
     "test_matrix",
     "test_refresh",
     "test_schemathesis",
     "test_state_machine",
     "test_throttle",
+    "test_two_walls",
 }
 """Rooms of tests that ask the same thousands of times: measuring what they reach doubles their
 time, and tells nothing that the other tests do not."""

@@ -44,7 +44,7 @@ WELCOME = {
 IDS = {"about_user_id": "user_id", "clinician_id": "user_id"}
 """Fields that hold the id of a record under another name."""
 
-FIRST, EVERY = 24, 8
+FIRST, EVERY = 10, 12
 """Of the cases that walk through an operation's schema one by one, the first are asked, and every
 so many of the rest: kinds of incidents alone make two thousand."""
 
