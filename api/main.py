@@ -73,6 +73,43 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent.parent
 
+# a request knocks at one door after the other: the busiest come first
+DOORS = (
+    cases,
+    incidents,
+    promises,
+    flags,
+    flagged_cases,
+    summary,
+    consultations,
+    notes,
+    auth,
+    users,
+    clinic,
+    rule_modes,
+    supervisions,
+    recusals,
+    covers,
+    break_glass,
+    patterns,
+    journal,
+    exports,
+    legal_holds,
+    sessions,
+    totp,
+    reset,
+    service_accounts,
+    webhooks,
+    seals,
+    imports,
+    fhir,
+    keys,
+    problems,
+    health,
+    metrics,
+    redoc,
+)
+
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     """Build the application on one database, with one clock."""
@@ -118,42 +155,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     add_error_handlers(app, journal_refusal)
     app.add_exception_handler(DoneBefore, show_again)
     app.add_middleware(Envelope, gate=gate)
-    # a request knocks at one door after the other: the busiest come first
-    for door in (
-        cases,
-        incidents,
-        promises,
-        flags,
-        flagged_cases,
-        summary,
-        consultations,
-        notes,
-        auth,
-        users,
-        clinic,
-        rule_modes,
-        supervisions,
-        recusals,
-        covers,
-        break_glass,
-        patterns,
-        journal,
-        exports,
-        legal_holds,
-        sessions,
-        totp,
-        reset,
-        service_accounts,
-        webhooks,
-        seals,
-        imports,
-        fhir,
-        keys,
-        problems,
-        health,
-        metrics,
-        redoc,
-    ):
+    for door in DOORS:
         app.include_router(door.router)
     document(app)
     return app
