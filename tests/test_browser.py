@@ -147,7 +147,7 @@ def _sign_in(page: Page) -> None:
     form.locator("#oauth_password").fill(PASSWORD)
     form.locator(".auth-btn-wrapper .authorize").click()
     expect(form.get_by_text("Logout")).to_be_visible()
-    page.locator(".modal-ux .btn-done").click()
+    form.locator(".btn-done").click()
 
 
 def _try_out(page: Page, method: str, path: str) -> str:

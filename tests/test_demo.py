@@ -266,13 +266,31 @@ def test_a_restricted_incident_is_hidden_from_its_clinician(demo: Demo) -> None:
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_when_it_stops_nothing_is_left(tmp_path: Path, sign: signal.Signals) -> None:
-    with running(tmp_path) as demo:
+    with handed_down(sign, signal.SIG_DFL), running(tmp_path) as demo:
         assert demo.get(BRUNO, "me")["name"] == BRUNO.name
         assert len(demo.left_behind) == 1
         demo.stop(sign)
         assert demo.process.returncode == 0
         assert demo.left_behind == []
         assert demo.printed.endswith("The demo has stopped, and nothing of it is kept.\n")
+
+
+def test_a_closed_terminal_does_not_end_it_where_it_was_told_not_to_care(tmp_path: Path) -> None:
+    with handed_down(signal.SIGHUP, signal.SIG_IGN), running(tmp_path) as demo:
+        demo.process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            demo.process.wait(1)
+        assert demo.get(BRUNO, "me")["name"] == BRUNO.name
+
+
+@contextmanager
+def handed_down(sign: signal.Signals, treatment: signal.Handlers) -> Iterator[None]:
+    """Start programs that treat a signal so, whatever was handed down to these tests (`nohup`)."""
+    before = signal.signal(sign, treatment)
+    try:
+        yield
+    finally:
+        signal.signal(sign, before)
 
 
 @pytest.mark.parametrize(("port", "reason"), [(None, "is taken"), (70_000, "cannot be used")])
