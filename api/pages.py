@@ -10,6 +10,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from pydantic import Field
+from sqlalchemy import select, union_all
 
 from api.base64url import decode, encode
 from api.db import Transaction
@@ -80,10 +81,39 @@ async def newest_first(
 ) -> tuple[list[Any], str | None]:
     """Run a list statement that selects `model`, newest first; give a page and its cursor."""
     listing = f"{tx.clinic.id}/{listing}"
+    last = marks.read(listing, query)
+    rows = list((await tx.exec(_newest(statement, model, query, last))).all())
+    return _cut(marks, listing, query, rows)
+
+
+async def newest_of_several(
+    tx: Transaction,
+    marks: "Bookmarks",
+    listing: str,
+    query: PageQuery,
+    statements: Sequence[tuple[Any, Any]],
+) -> tuple[list[Any], str | None]:
+    """List what several statements select, each with its model, as if it were one.
+
+    They select the same columns, `id` among them. None is read further than one page goes.
+    """
+    listing = f"{tx.clinic.id}/{listing}"
+    last = marks.read(listing, query)
+    parts = (_newest(statement, model, query, last).subquery() for statement, model in statements)
+    together = union_all(*(select(part) for part in parts)).subquery()
+    newest = select(together).order_by(together.c.id.desc()).limit(query.limit + 1)
+    return _cut(marks, listing, query, list((await tx.exec(newest)).all()))
+
+
+def _newest(statement: Any, model: Any, query: PageQuery, last: Sequence[Any] | None) -> Any:
+    """Begin after the last row of the page before; one row more than a page tells of another."""
     statement = statement.order_by(model.id.desc()).limit(query.limit + 1)
-    if (last := marks.read(listing, query)) is not None:
-        statement = statement.where(model.id < UUID(last[0]))
-    rows = list((await tx.exec(statement)).all())
+    return statement if last is None else statement.where(model.id < UUID(last[0]))
+
+
+def _cut(
+    marks: "Bookmarks", listing: str, query: PageQuery, rows: list[Any]
+) -> tuple[list[Any], str | None]:
     page = rows[: query.limit]
     more = len(rows) > query.limit
     return page, marks.write(listing, query, [page[-1].id]) if more else None

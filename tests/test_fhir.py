@@ -379,6 +379,8 @@ async def test_a_flag_is_of_one_type_and_who_recorded_what_is_told_of_three(
         assert each["agent"][0]["who"]["identifier"]["value"] == str(me.id)
         assert await search(me, "Provenance", target=target) == [each]
         assert ok(await me.get(f"/fhir/Provenance/{each['id']}")) == each
+    several = await search(me, "Provenance", target=", ".join(told))
+    assert [each["id"] for each in several] == [pledge["id"], noted["id"], case["id"]]
     refused(await world.colleague.get(f"/fhir/Provenance/{noted['id']}"), 404)
     # voided: in no search, and said to be an error by its id
     assert (await me.delete(f"/v1/promises/{pledge['id']}")).status_code == 204

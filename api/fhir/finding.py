@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_
 from sqlmodel import col, select
 
 from api.db import Transaction
@@ -111,25 +111,31 @@ def entries(tx: Transaction, me: Actor, query: SearchEntries) -> Any:
     )
 
 
-def recorded(tx: Transaction, me: Actor, query: SearchProvenance) -> tuple[Any, Any]:
-    """Select who recorded the cases, incidents and promises somebody may see; and by what."""
-    seen = [visible_cases(tx, me), col(Case.voided_at).is_(None)]
-    together = sa.union_all(
-        _recorder_of("case", Case, Case.id, sa.false()).where(*seen),
-        _joined(
-            _recorder_of("incident", Incident, Incident.case_id, Incident.restricted), Incident
-        ).where(*seen, visible_incidents(tx, me), col(Incident.voided_at).is_(None)),
-        _joined(_recorder_of("promise", Promise, Promise.case_id, sa.false()), Promise).where(
-            *seen, col(Promise.voided_at).is_(None)
-        ),
-    ).subquery()
-    found = together.c
-    statement = sa.select(together).where(
-        *_common(tx, query, found.id, found.created_at), *of_patients(query, found.case_id)
+def recorded(tx: Transaction, me: Actor, query: SearchProvenance) -> list[tuple[Any, Any]]:
+    """Select who recorded the cases, the incidents and the promises somebody may see."""
+    cases = _recorder_of("case", Case, sa.false())
+    incidents = _recorder_of("incident", Incident, Incident.restricted)
+    promises = _recorder_of("promise", Promise, sa.false())
+    parts: tuple[tuple[str, Any, Any], ...] = (
+        ("EpisodeOfCare", Case, cases),
+        ("Observation", Incident, _joined(incidents, Incident).where(visible_incidents(tx, me))),
+        ("Task", Promise, _joined(promises, Promise)),
     )
-    if query.target is not None:
-        statement = statement.where(_targeted(query.target, found))
-    return statement, found
+    wanted = _targets(query)
+    return [
+        (
+            statement.where(
+                visible_cases(tx, me),
+                col(Case.voided_at).is_(None),
+                model.voided_at.is_(None),
+                *_common(tx, query, model.id, model.created_at),
+                *of_patients(query, _case_of(model)),
+                *([] if wanted is None else [model.id.in_(wanted[served_as])]),
+            ),
+            model,
+        )
+        for served_as, model, statement in parts
+    ]
 
 
 def _flags(
@@ -188,29 +194,33 @@ def _in_status(
     return one_of(query.status, "/query/status", statuses)
 
 
-def _recorder_of(record_type: str, model: Any, case_id: Any, restricted: Any) -> Any:
+def _case_of(model: Any) -> Any:
+    return Case.id if model is Case else model.case_id
+
+
+def _recorder_of(record_type: str, model: Any, restricted: Any) -> Any:
     return sa.select(
         sa.literal(record_type).label("type"),
         model.id.label("id"),
-        case_id.label("case_id"),
+        _case_of(model).label("case_id"),
         restricted.label("restricted"),
         model.recorded_by_id.label("recorded_by_id"),
         model.created_at.label("created_at"),
     ).select_from(model)
 
 
-_TARGETS = {"EpisodeOfCare": "case", "Observation": "incident", "Task": "promise"}
-
-
-def _targeted(text: str, found: Any) -> ColumnElement[bool]:
-    named = [each.strip().rpartition("/") for each in text.split(",")]
-    wanted = []
-    for kind, _, row_id in named:
+def _targets(query: SearchProvenance) -> dict[str, list[UUID]] | None:
+    """Give the ids of the records asked about, by what they are served as; None for all."""
+    if query.target is None:
+        return None
+    wanted: dict[str, list[UUID]] = {"EpisodeOfCare": [], "Observation": [], "Task": []}
+    for each in query.target.split(","):
+        kind, _, row_id = each.strip().rpartition("/")
         (known,) = ids_in(row_id, "/query/target")
-        if kind not in _TARGETS:
+        if kind not in wanted:
             raise Invalid("/query/target", "This must be a record, as in Observation/<id>.")
-        wanted.append(and_(found.type == _TARGETS[kind], found.id == known))
-    return or_(*wanted)
+        wanted[kind].append(known)
+    return wanted
 
 
 def rule_ids(evidence: Iterable[Iterable[Mapping[str, str]]]) -> set[UUID]:

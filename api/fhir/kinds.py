@@ -1,6 +1,6 @@
 """The types that are served: what each is made of, who may read it, and how that is journalled."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -36,6 +36,10 @@ from api.fhir.searching import (
 from api.journal import Happening, record, record_shown
 from api.models import Case, Consultation, Incident, JournalEntry, Promise
 from api.models import Flag as FlagRow
+from api.pages import Bookmarks, newest_first, newest_of_several
+
+Found = tuple[list[Any], str | None]
+"""A page of rows, and the cursor of the next."""
 
 
 class Seen(NamedTuple):
@@ -56,8 +60,8 @@ class Kind:
     query: type[EverySearch]
     lists: Action
     guard: Any
-    find: Callable[[Transaction, Actor, Any], Any]
-    """Gives the statement of a search, and what it is ordered by."""
+    find: Callable[[Transaction, Actor, Bookmarks, str, Any], Awaitable[Found]]
+    """Finds a page of what is searched for."""
     show: Callable[[Any, Seen], Resource]
     tell: Callable[[Transaction, Actor, Iterable[Any], str | None], None]
     """Journals that rows were shown."""
@@ -118,8 +122,17 @@ def _recorded(row: Any) -> Recorded:
     )
 
 
-def _by(find: Callable[[Transaction, Actor, Any], Any], model: Any) -> Any:
-    return lambda tx, me, query: (find(tx, me, query), model)
+def _by(select: Callable[[Transaction, Actor, Any], Any], model: Any) -> Any:
+    def find(tx: Transaction, me: Actor, marks: Bookmarks, listing: str, query: Any) -> Any:
+        return newest_first(tx, marks, listing, query, select(tx, me, query), model)
+
+    return find
+
+
+def _find_recorded(
+    tx: Transaction, me: Actor, marks: Bookmarks, listing: str, query: Any
+) -> Awaitable[Found]:
+    return newest_of_several(tx, marks, listing, query, recorded(tx, me, query))
 
 
 KINDS = (
@@ -205,7 +218,7 @@ KINDS = (
         SearchProvenance,
         Action.case_list,
         recorded_on(Action.case_read),
-        recorded,
+        _find_recorded,
         lambda row, _: show_provenance(_recorded(row)),
         _tell_of_recorded,
         names_clients=False,

@@ -27,7 +27,7 @@ from api.fhir.searching import EverySearch, SearchOfPatients
 from api.flagging import catch_up_due
 from api.identity import Me
 from api.intake import OneTimeRoute
-from api.pages import Marks, newest_first
+from api.pages import Marks
 from api.sight import visible_cases
 
 _FORMATS = frozenset({"json", "text/json", "application/json", FHIR_JSON})
@@ -181,9 +181,7 @@ async def _search(
     query = await know_patients(tx, me, query)
     if kind.of_flags:
         await catch_up_due(tx, visible_cases(tx, me))
-    statement, ordered_by = kind.find(tx, me, query)
-    listing = f"fhir/{kind.name}"
-    rows, following = await newest_first(tx, marks, listing, query, statement, ordered_by)
+    rows, following = await kind.find(tx, me, marks, f"fhir/{kind.name}", query)
     if rows or not kind.names_clients:
         kind.tell(tx, me, rows, None)
     found = await _shown(kind, tx, me, rows)
