@@ -17,7 +17,7 @@ from sqlmodel import select
 from api import envelope
 from api.bulk import importing, reading
 from api.bulk.importing import Order, take_in
-from api.bulk.reading import read_csv, read_ndjson
+from api.bulk.reading import Refused, read_csv, read_ndjson
 from api.bulk.taking import EVERYTHING, Taking
 from api.domain.columns import all_columns, flatten
 from api.flagging import WritesInARow
@@ -697,3 +697,31 @@ async def test_a_file_has_its_limits_and_other_bodies_keep_theirs(
             yield many[start : start + 500]
 
     assert (await send(diary, unannounced())).status_code == 413
+
+
+async def test_a_quoted_text_without_end_is_not_kept() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b'type,key\n"'
+        for _ in range(3):
+            yield b"\n" * reading.LONGEST_LINE
+
+    (told,) = [each async for each in read_csv(body(), None)]
+    assert isinstance(told.line, Refused)
+    assert (told.number, told.line.message) == (2, "A line has at most 512 KiB.")
+
+
+async def test_others_have_their_turn_while_a_long_file_is_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has one connection, and a file that has come whole is waited for no more."""
+    monkeypatch.setattr(importing, "BATCH_LINES", 5)
+    body = ndjson(a_file(world.clinician, world, 30))
+    reading_in = asyncio.create_task(as_operator(world, world.clinician, body))
+    turns = 0
+    while not reading_in.done():
+        async with world.database.transaction() as tx:
+            await tx.enter_for_work(world.clinician.clinic_id)
+        turns += 1
+        await asyncio.sleep(0.001)
+    assert (await reading_in).created == len(body.splitlines())
+    assert turns >= len(body.splitlines()) / importing.BATCH_LINES

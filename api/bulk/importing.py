@@ -58,6 +58,9 @@ SHOWN_REFUSALS = 100
 _FILES_KEPT = 2_000
 """Cases whose facts a dry run remembers."""
 
+_BETWEEN_BATCHES = 0.01
+"""Seconds in which whoever waits for the database has their turn; SQLite has one connection."""
+
 _PASSING = {"40001", "40P01", "55P03"}
 _PAUSES = (0.1, 0.3, 1.0, 2.0)
 """Seconds to wait where somebody else holds what a batch needs."""
@@ -160,6 +163,8 @@ class _Importer:
 
     async def take(self, lines: Sequence[Read], *, is_last: bool) -> Done:
         """Take one batch; where somebody else holds what it needs, try again a little later."""
+        if self._has_begun:
+            await asyncio.sleep(_BETWEEN_BATCHES)
         for pause in (*_PAUSES, None):
             began = monotonic()
             try:

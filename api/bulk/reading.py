@@ -128,7 +128,9 @@ async def _rows(lines: AsyncIterator[Raw]) -> AsyncIterator[Raw]:
             held, begun_at, size, quotes = [], 0, 0, 0
             continue
         held.append(raw)
-        begun_at, size, quotes = begun_at or number, size + len(raw), quotes + raw.count(b'"')
+        # an empty line of a quoted text has its end, too
+        begun_at, size = begun_at or number, size + len(raw) + 1
+        quotes += raw.count(b'"')
         if size > LONGEST_LINE or quotes % 2 == 0:
             yield begun_at, None if size > LONGEST_LINE else b"\n".join(held)
             held, begun_at, size, quotes = [], 0, 0, 0
