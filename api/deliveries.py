@@ -31,7 +31,7 @@ from api.models import (
     WebhookEvent,
     WebhookSecret,
 )
-from api.outbox import stop_deliveries, watch_anew
+from api.outbox import hidden_since, stop_deliveries, watch_anew
 from api.public_addresses import Destinations
 from api.sending import Answer, Letter, body_of, send
 
@@ -152,8 +152,13 @@ async def _claim_for(tx: Transaction, webhook_id: UUID, room: int) -> list[Lette
         .limit(room)
         .with_for_update(of=WebhookDelivery, skip_locked=True)
     )
+    owed = due.all()
+    hidden = await hidden_since(tx, (event for _, event in owed))
     letters = []
-    for delivery, event in due.all():
+    for delivery, event in owed:
+        if event.record_id in hidden:
+            delivery.change({"status": DeliveryStatus.failed, "next_attempt_at": None}, tx.now)
+            continue
         delivery.change({"next_attempt_at": tx.now + CLAIMED_FOR}, tx.now)
         ids = (tx.clinic.id, webhook_id, delivery.id, event.id)
         letters.append(Letter(*ids, webhook.url, body_of(event), secrets))

@@ -9,7 +9,15 @@ from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from api.db import Transaction
-from api.models import Clinic, DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
+from api.models import (
+    Clinic,
+    DeliveryStatus,
+    Flag,
+    Incident,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
+)
 from api.vocabulary import Event
 
 TELLABLE = frozenset(map(str, Event)) - {Event.webhook_test}
@@ -17,6 +25,8 @@ TELLABLE = frozenset(map(str, Event)) - {Event.webhook_test}
 
 FAMILIES = tuple(dict.fromkeys(f"{event.partition('.')[0]}.*" for event in sorted(TELLABLE)))
 """All events of one noun, those that come later too: `flag.*`."""
+
+_MAY_BE_HIDDEN: dict[str, type[Incident] | type[Flag]] = {"incident": Incident, "flag": Flag}
 
 
 def owe(
@@ -72,6 +82,23 @@ async def stop_deliveries(tx: Transaction, webhook_id: UUID) -> None:
         )
         .values(status=DeliveryStatus.failed, next_attempt_at=None, updated_at=tx.now)
     )
+
+
+async def hidden_since(tx: Transaction, events: Iterable[WebhookEvent]) -> set[UUID]:
+    """Give those of the records told of that somebody has hidden since the event was owed."""
+    told: dict[str | None, list[UUID | None]] = {}
+    for event in events:
+        told.setdefault(event.record_type, []).append(event.record_id)
+    hidden: set[UUID] = set()
+    for record_type, model in _MAY_BE_HIDDEN.items():
+        if ids := told.get(record_type):
+            asked = select(col(model.id)).where(
+                model.clinic_id == tx.clinic.id,
+                col(model.id).in_(ids),
+                col(model.restricted).is_(True),
+            )
+            hidden |= set(await tx.exec(asked))
+    return hidden
 
 
 async def _write(tx: Transaction, rows: list[dict[str, Any]]) -> None:

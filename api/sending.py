@@ -21,6 +21,8 @@ from api.vocabulary import Event
 TIME_LIMIT = 10.0
 """Seconds that one try may take in all."""
 _MOST_ADDRESSES = 3
+_MOST_READ = 256 * 1024
+"""Bytes of an answer: a head is much shorter, but interim ones (RFC 9110, 1xx) might never end."""
 
 
 class EventIds(Output):
@@ -145,7 +147,7 @@ def _trust() -> ssl.SSLContext:
 
 
 class _Only(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses it was given, whatever name it is asked for.
+    """Connects to the addresses it was given, whatever name it is asked for, and reads little.
 
     The name stays what the certificate is checked against, and what the request names.
     """
@@ -166,11 +168,42 @@ class _Only(httpcore.AsyncNetworkBackend):
         *others, last = self._addresses
         for address in others:
             try:
-                return await self._network.connect_tcp(
-                    str(address), port, timeout, local_address, socket_options
-                )
+                return await self._connect(address, port, timeout, local_address, socket_options)
             except httpcore.ConnectError:
                 continue
-        return await self._network.connect_tcp(
-            str(last), port, timeout, local_address, socket_options
-        )
+        return await self._connect(last, port, timeout, local_address, socket_options)
+
+    async def _connect(self, address: Address, *how: Any) -> httpcore.AsyncNetworkStream:
+        return _Brief(await self._network.connect_tcp(str(address), *how))
+
+
+class _Brief(httpcore.AsyncNetworkStream):
+    """A connection that is read so far and no further."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._left = _MOST_READ
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        """Read some bytes; an error of the protocol where they are too many."""
+        read = await self._stream.read(max_bytes, timeout)
+        self._left -= len(read)
+        if self._left < 0:
+            raise httpcore.RemoteProtocolError("The answer is too long.")
+        return read
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Write, as much as it may be."""
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Give what is known of the connection."""
+        return self._stream.get_extra_info(info)
+
+    async def start_tls(self, *how: Any, **more: Any) -> httpcore.AsyncNetworkStream:
+        """Go on encrypted."""
+        return _Brief(await self._stream.start_tls(*how, **more))

@@ -120,6 +120,13 @@ async def in_drops(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01)
 
 
+async def promising_without_end(writer: asyncio.StreamWriter) -> None:
+    """Say that an answer is coming, for ever."""
+    while True:
+        writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2_000)
+        await writer.drain()
+
+
 async def without_end(writer: asyncio.StreamWriter) -> None:
     """Say yes, and then send a body that never ends."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n")

@@ -33,6 +33,7 @@ from tests.receivers import (
     in_drops,
     log_of,
     never,
+    promising_without_end,
     raw,
     receiver,
     status,
@@ -381,10 +382,39 @@ async def test_of_what_is_hidden_from_somebody_nobody_is_told(
         recorded = journal.record
         for room in ("api.flagging", "api.routes.incidents"):
             monkeypatch.setattr(f"{room}.record", careless)
+        monkeypatch.setattr(deliveries, "hidden_since", _nothing_is_hidden)
         await hidden_things()
         await _drain(world)
         assert to.events.count("flag.opened") == 2
         assert "flag.acknowledged" in to.events
+
+
+async def _nothing_is_hidden(*_: object) -> set[UUID]:
+    return set()
+
+
+async def test_what_was_hidden_before_it_was_sent_is_told_no_more(world: World) -> None:
+    async with receiver() as to:
+        allow(world, to)
+        hook = await subscribe(world.admin, to, "incident.*", "flag.*")
+        case = await world.clinician.case()
+        told = await world.supervisor.incident(case, "hurtful_words", restricted=False)
+        await _drain(world)
+        assert sorted(to.events) == ["flag.opened", "incident.reported"]
+        more = await world.supervisor.incident(case, "touch", touch="handshake", restricted=False)
+        for each in (told, more):
+            ok(await world.supervisor.patch(f"/v1/incidents/{each['id']}", {"restricted": True}))
+        await _drain(world)
+        log = await log_of(world.admin, hook)
+        hidden = {told["id"], more["id"]}
+        late = [each for each in log if each["record_id"] in hidden and not each["attempts"]]
+        assert late
+        assert {each["status"] for each in late} == {"failed"}
+        assert not [each for each in to.received if more["id"] in each.body]
+        for each in log:
+            if each["record_id"] in hidden:
+                path = f"/v1/webhooks/{hook['id']}/deliveries/{each['id']}/resend"
+                assert (await world.admin.post(path)).status_code == 409
 
 
 async def test_a_flag_that_time_alone_opens_is_told_whoever_finds_it_first(world: World) -> None:
@@ -488,6 +518,7 @@ BEHAVIOURS = {
     "a closed door": (raw(b""), "not_http", None),
     "an endless head": (raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000), "not_http", None),
     "only promises": (raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 50), "not_http", None),
+    "endless promises": (promising_without_end, "not_http", None),
     "an endless body": (without_end, "delivered", 200),
     "a yes": (status(202, body="zqcanary4kestrel"), "delivered", 202),
 }

@@ -31,7 +31,14 @@ from api.models import (
     WebhookEvent,
     WebhookSecret,
 )
-from api.outbox import FAMILIES, TELLABLE, owe_a_test, stop_deliveries, watch_anew
+from api.outbox import (
+    FAMILIES,
+    TELLABLE,
+    hidden_since,
+    owe_a_test,
+    stop_deliveries,
+    watch_anew,
+)
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.public_addresses import LONGEST_URL, Destinations, NotPublicError
 from api.views import RecordRead
@@ -393,18 +400,22 @@ async def resend_delivery(
     """Send an event again, delivered or not, as if for the first time. For admins.
 
     It has the same `webhook-id`, so that a receiver knows it. 409 where the webhook is switched
-    off.
+    off, and where the record it tells of was restricted since.
     """
     webhook = await _load(tx, webhook_id, lock=True)
     found = await tx.exec(
-        select(WebhookDelivery)
+        select(WebhookDelivery, WebhookEvent)
+        .join(WebhookEvent, col(WebhookEvent.id) == WebhookDelivery.event_id)
         .where(WebhookDelivery.webhook_id == webhook.id, WebhookDelivery.id == delivery_id)
-        .with_for_update()
+        .with_for_update(of=WebhookDelivery)
     )
-    delivery: WebhookDelivery | None = found.first()
-    if delivery is None:
+    row: tuple[WebhookDelivery, WebhookEvent] | None = found.first()
+    if row is None:
         raise NotFound
+    delivery, event = row
     _refuse_switched_off(webhook)
+    if await hidden_since(tx, [event]):
+        raise Conflict("The record it tells of is restricted now; of such no event is sent.")
     again = {"status": DeliveryStatus.pending, "attempts": 0, "next_attempt_at": tx.now}
     delivery.change(again, tx.now)
     _record(tx, Happening.webhook_resent, me, webhook)
