@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
+from sqlalchemy import ColumnElement
 from sqlmodel import col, func, select
 
 from api.case_files import CaseFile, copy_files
@@ -67,14 +68,18 @@ def settings_of(clinic: Clinic) -> RuleSettings:
 
 
 async def rehearse(
-    tx: Transaction, present: RuleSettings, proposed: RuleSettings, limit: int
+    tx: Transaction,
+    present: RuleSettings,
+    proposed: RuleSettings,
+    which: ColumnElement[bool],
+    limit: int,
 ) -> Outcome:
-    """Compare on at most `limit` cases, the newest activity first, what is with what would be.
+    """Compare on at most `limit` of some cases, the newest first, what is with what would be.
 
     Nothing is locked or changed, and no connection is held while rules are asked: what changes
     meanwhile may be seen or not.
     """
-    standing = (col(Case.voided_at).is_(None), col(Case.purged_at).is_(None))
+    standing = (which, col(Case.voided_at).is_(None), col(Case.purged_at).is_(None))
     in_all = (await tx.exec(select(func.count(col(Case.id))).where(*standing))).one()
     newest = col(Case.updated_at).desc(), col(Case.id).desc()
     asked = select(col(Case.id)).where(*standing).order_by(*newest).limit(limit)

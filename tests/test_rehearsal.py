@@ -167,14 +167,27 @@ async def test_a_look_keeps_nothing_and_shows_no_case(world: World) -> None:
     async with world.database.transaction() as tx:
         await tx.enter_for_work(world.admin.clinic_id)
         now = rehearsal.settings_of(await load_clinic(tx))
-        some = await rehearsal.rehearse(tx, now, now, 2)
+        some = await rehearsal.rehearse(tx, now, now, sa.true(), 2)
     assert (some.cases_in_all, some.cases_looked_at) == (3, 2)
-    # numbers of a few cases would tell of one
-    for limit in (0, 1, 99, 5_001, "200", None):
+    # numbers of a few cases would tell of one, and so would their difference
+    for limit in (0, 1, 99, 101, 5_001, "100", True, None):
         assert (await world.admin.post(PATH, {"limit": limit})).status_code == 422
     again = await world.admin.post(PATH, {}, headers={"Idempotency-Key": "once"})
     assert again.status_code == 422
     assert ok(await world.there["admin"].post(PATH, {"thresholds": LOWER}))["cases_in_all"] == 1
+
+
+async def test_what_is_hidden_on_ones_own_case_is_not_looked_at(world: World) -> None:
+    case = await world.clinician.case()
+    await world.supervisor.incident(case, "hurtful_words", repeated=True)
+    proposed = {"modes": COUNTING}
+    await a_busy_clinic(world)
+    ok(await world.admin.patch(f"/v1/users/{world.clinician.id}", {"role": "admin"}))
+    hers = ok(await world.clinician.post(PATH, proposed))
+    assert ok(await world.admin.post(PATH, proposed))["cases_in_all"] > hers["cases_in_all"]
+    assert hers["cases_in_all"] == len(
+        {item["id"] for item in ok(await world.colleague.get("/v1/cases"))["items"]}
+    )
 
 
 async def test_time_that_has_passed_is_no_effect_of_the_settings(world: World) -> None:

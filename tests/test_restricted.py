@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from tests.world import Person, World, incident, made, ok
+from tests.world import Person, World, incident, made, ok, software
 
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}
 REVIEW = {"determination": "boundary_violation", "review_note": "seen"}
@@ -254,3 +254,58 @@ async def test_a_consultation_settles_it_without_a_word(world: World) -> None:
     assert answered["flags_raised"] == []
     assert await world.supervisor.flags(case) == {"competence_gap": "moderate"}
     assert await world.clinician.flags(case) == {}
+
+
+async def test_the_journal_does_not_tell_that_it_waits_in_a_queue(world: World) -> None:
+    """Who reads a queue reads cases because of their flags."""
+    cases = [await world.clinician.case() for _ in range(2)]
+    for case in cases:
+        await world.supervisor.incident(case, "hurtful_words")
+    await world.clinician.incident(cases[1], "hurtful_words")
+    (alone,) = [await world.colleague.case()]
+    recorder = await software(world, "cases:write", "restricted:write")
+    await recorder.incident(alone, "hurtful_words", restricted=True)
+    assert len(await world.supervisor.queue()) == 2
+    officer = world.here["privacy_officer"]
+    assert len(ok(await officer.get("/v1/flagged-cases", unwatched="true"))["items"]) == 1
+
+    async def read_of(case: dict[str, Any], person: Person) -> list[str]:
+        entries = ok(await person.get("/v1/journal", case_id=case["id"], limit=100))["items"]
+        others = [each for each in entries if each["actor_id"] != str(person.id)]
+        return [each["happening"] for each in others if each["happening"].endswith(".read")]
+
+    assert await read_of(cases[0], world.clinician) == []
+    assert set(await read_of(cases[1], world.clinician)) == {"case.read", "flag.read"}
+    assert await read_of(alone, world.colleague) == []
+    for case in (*cases, alone):
+        assert "case.read" in await read_of(case, officer) or case is alone
+    mine = ok(await officer.get("/v1/journal", actor_id=str(officer.id), limit=100))["items"]
+    read = [each["case_id"] for each in mine if each["happening"] == "case.read"]
+    assert read == [alone["id"]]
+
+
+async def test_a_privacy_officer_is_not_told_it_of_a_case_of_their_own(world: World) -> None:
+    case = await world.clinician.case()
+    await world.supervisor.incident(case, "hurtful_words")
+    other = await world.colleague.case()
+    await world.colleague.incident(other, "hurtful_words")
+    people = (world.clinician, world.here["privacy_officer"])
+    ok(await world.admin.patch(f"/v1/users/{world.clinician.id}", {"role": "privacy_officer"}))
+    (link,) = ok(await world.supervisor.get("/v1/supervisions"))["items"]
+    ok(await world.admin.patch(f"/v1/supervisions/{link['id']}", {"ends_on": world.day()}))
+    seen = []
+    for person in people:
+        unwatched = ok(await person.get("/v1/flagged-cases", unwatched="true"))["items"]
+        numbers = ok(await person.get("/v1/summary"))
+        entries = ok(await person.get("/v1/journal", case_id=case["id"], limit=100))["items"]
+        seen.append(
+            (
+                {item["id"] for item in unwatched},
+                (numbers["flags"]["unresolved"], numbers["unwatched_cases"]),
+                any(entry["restricted"] for entry in entries),
+            )
+        )
+    assert seen == [
+        ({other["id"]}, (1, 1), False),
+        ({case["id"], other["id"]}, (2, 2), True),
+    ]

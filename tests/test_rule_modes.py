@@ -11,7 +11,7 @@ from api.domain.modes import ALWAYS_ACTIVE, RuleModes
 from api.models import Clinic, MonitoredFinding, SignIn
 from api.routes import rule_modes
 from api.vocabulary import RuleName
-from tests.world import Person, World, ok
+from tests.world import Person, World, ok, software
 
 PATH = "/v1/rules/modes"
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}
@@ -180,7 +180,30 @@ async def test_what_is_restricted_is_in_the_numbers_of_few(
     for person in (world.clinician, world.supervisor, world.colleague):
         assert await counts(person) == {}
     monkeypatch.setattr(rule_modes, "may_count_restricted", lambda _: True)
-    assert await counts(world.clinician) != {}
+    assert await counts(world.colleague) != {}
+
+
+async def test_what_is_hidden_on_ones_own_case_is_not_counted(world: World) -> None:
+    await only_count(world, "hurtful_words")
+    for keeper in (world.clinician, world.colleague):
+        case = await keeper.case()
+        recorder = await software(world, "cases:write", "restricted:write")
+        body = {"initiator": "institution", "restricted": True}
+        await recorder.incident(case, "hurtful_words", **body)
+    for role in ("admin", "privacy_officer"):
+        ok(await world.admin.patch(f"/v1/users/{world.clinician.id}", {"role": role}))
+        assert await counts(world.clinician) == {("2026-03", "hurtful_words"): (1, 1)}
+    assert await counts(world.admin) == {("2026-03", "hurtful_words"): (2, 2)}
+
+
+async def test_a_case_that_concerns_somebody_is_not_in_their_numbers(world: World) -> None:
+    await only_count(world, "hurtful_words")
+    case = await world.clinician.case()
+    about = {"initiator": "supervisor", "about_user_id": str(world.supervisor.id)}
+    await world.clinician.incident(case, "hurtful_words", **about)
+    assert (await world.supervisor.get(f"/v1/cases/{case['id']}")).status_code == 404
+    assert await counts(world.supervisor) == {}
+    assert await counts(world.stranger) == {("2026-03", "hurtful_words"): (1, 1)}
 
 
 async def test_a_voided_case_counts_no_more(world: World) -> None:

@@ -737,6 +737,11 @@ async def test_it_reads_the_queue_of_the_whole_clinic(world: World) -> None:
     assert {item["case"]["id"] for item in items} == ids
     assert all(item["flags"] for item in items)
     assert "canary" not in answer.text
+    # words alone do not say whose case it is: that stands in cases
+    for more, reads in (((), False), (("cases:read",), True)):
+        reader = await software(world, "flags:read", "narrative:read", *more)
+        shown = ok(await reader.get("/v1/flagged-cases"))["items"]
+        assert all((item["case"]["client_ref"] is not None) is reads for item in shown)
     (one,) = ok(await app.get("/v1/flagged-cases", clinician_id=str(world.colleague.id)))["items"]
     assert one["case"]["clinician_id"] == str(world.colleague.id)
 

@@ -1,7 +1,7 @@
 """The supervisor's queue: the cases that ask for a look, the gravest and most urgent first."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from sqlmodel import col, select
 
 from api.access import may_one_of, refuse_role
 from api.db import Transaction, Tx
-from api.domain.permissions import Action, Actor, Standing
+from api.domain.permissions import Action, Actor, Standing, may_ever
 from api.domain.values import Output
 from api.errors import Invalid
 from api.flagging import catch_up_due
@@ -23,7 +23,7 @@ from api.intake import StrictRoute
 from api.journal import Happening, record_shown
 from api.models import IS_UNRESOLVED, Case, Flag
 from api.pages import Marks, Page, PageQuery
-from api.sight import queued_cases, unwatched_cases
+from api.sight import open_to_its_clinician, queued_cases, unwatched_cases
 from api.standing import WaitingFlag
 from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flag
 from api.vocabulary import (
@@ -41,6 +41,8 @@ _rank = case(
 )
 _top: ColumnElement[Any] = func.max(_rank)
 _next_due: ColumnElement[Any] = func.min(col(Flag.due_at))
+_hidden: ColumnElement[Any] = func.min(case((col(Flag.restricted), 1), else_=0))
+"""Whether all that waits is hidden from the case's clinician; that it was looked at is then too."""
 
 
 class QueueQuery(PageQuery):
@@ -92,6 +94,7 @@ async def read_queue(
     await catch_up_due(tx, queued_cases(tx, me))
     statement = _grouped(query, tx).where(*_in_queue(me), queued_cases(tx, me))
     page, following = await _page(statement, "queue", query, marks, tx)
+    _tell_of_cases(tx, me, page)
     return Page(items=await _items(tx, me, [row[0] for row in page]), next=following)
 
 
@@ -102,16 +105,24 @@ async def _read_unwatched(
     _refuse_to_tell_more(query)
     await catch_up_due(tx, unwatched_cases(tx))
     statement = _grouped(query, tx).where(
-        IS_UNRESOLVED, col(Flag.audience) == Audience.supervisor, unwatched_cases(tx)
+        IS_UNRESOLVED,
+        col(Flag.audience) == Audience.supervisor,
+        unwatched_cases(tx),
+        open_to_its_clinician(tx, me, Flag),
     )
     page, following = await _page(statement, "unwatched", query, marks, tx)
-    shown = [SimpleNamespace(id=case_id) for case_id, _, _ in page]
-    record_shown(tx, Happening.case_read, shown, actor_id=me.id, record_type="case")
+    _tell_of_cases(tx, me, page)
     items = [
         UnwatchedCase(id=case_id, severity=SEVERITY_ORDER[top], due_at=due)
-        for case_id, top, due in page
+        for case_id, top, due, _ in page
     ]
     return Page(items=items, next=following)
+
+
+def _tell_of_cases(tx: Transaction, me: Actor, page: Iterable[Any]) -> None:
+    """Journal which cases were shown, so that nobody learns from it of a flag they may not see."""
+    shown = [SimpleNamespace(id=row[0], restricted=bool(row[-1])) for row in page]
+    record_shown(tx, Happening.case_read, shown, actor_id=me.id, record_type="case")
 
 
 def _refuse_to_tell_more(query: QueueQuery) -> None:
@@ -132,7 +143,7 @@ def _in_queue(me: Actor) -> Iterator[Any]:
 def _grouped(query: QueueQuery, tx: Transaction) -> Any:
     """Select cases by their flags, the gravest and most urgent first."""
     statement = (
-        select(col(Flag.case_id), _top, _next_due)
+        select(col(Flag.case_id), _top, _next_due, _hidden)
         .join(Case, and_(col(Case.clinic_id) == Flag.clinic_id, col(Case.id) == Flag.case_id))
         .where(col(Flag.clinic_id) == tx.clinic.id)
         .group_by(col(Flag.case_id))
@@ -179,7 +190,7 @@ def _some(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def _key(row: Sequence[Any]) -> list[Any]:
-    case_id, top, due = row
+    case_id, top, due, _ = row
     return [top, due, case_id]
 
 
@@ -207,14 +218,16 @@ async def _items(tx: Transaction, me: Actor, case_ids: list[UUID]) -> list[Flagg
     for row, flag in rows:
         cases[row.id] = row
         flags[row.id].append(flag)
-    for rows_shown, happening, kind in (
-        (cases.values(), Happening.case_read, "case"),
-        (chain.from_iterable(flags.values()), Happening.flag_read, "flag"),
-    ):
-        record_shown(tx, happening, rows_shown, actor_id=me.id, record_type=kind)
+    shown = chain.from_iterable(flags.values())
+    record_shown(tx, Happening.flag_read, shown, actor_id=me.id, record_type="flag")
     service = me.is_software
     standing = Standing(linked=not service, service=service)
-    return [_item(cases[case_id], flags[case_id], standing) for case_id in case_ids]
+    items = [_item(cases[case_id], flags[case_id], standing) for case_id in case_ids]
+    if service and not may_ever(me, Action.case_read):
+        # it learns which cases wait, and not whose they are
+        for item in items:
+            item.case.client_ref = None
+    return items
 
 
 def _item(row: Case, flags: list[Flag], standing: Standing) -> FlaggedCase:

@@ -1,37 +1,37 @@
 """Measuring before acting: rules that only count, what they counted, and what settings would do."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
-from sqlalchemy import distinct, func
+from sqlalchemy import ColumnElement, distinct, exists, func
 from sqlmodel import col
 
 from api.access import may
-from api.db import Tx
+from api.db import Transaction, Tx
 from api.domain.modes import RuleModes
 from api.domain.permissions import Action, Actor, may_count_restricted
 from api.domain.thresholds import Thresholds
-from api.domain.values import Input, Output, whole
+from api.domain.values import Input, Output
 from api.flagging import ask_every_rule_again, count_no_longer
 from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
-from api.models import MonitoredFinding
+from api.models import Case, MonitoredFinding
 from api.months import MonthsQuery, by_severity, months_asked
 from api.pages import Page
 from api.rehearsal import RuleSettings, rehearse, settings_of
+from api.sight import conflicted, open_to_its_clinician
 from api.standing import load_clinic
 from api.vocabulary import PromptName, RuleMode, RuleName
 
 router = APIRouter(prefix="/v1/rules", tags=["clinic"], route_class=OneTimeRoute)
 
-FEWEST_CASES = 100
-"""Numbers of a few cases would tell of one; a clinic with fewer is looked at as a whole."""
-MOST_CASES = 5_000
-"""A look at so many takes some seconds; a reader would give up on a longer one."""
+Looks = Literal[100, 1_000, 5_000]
+"""At how many cases one may look. Numbers of a few cases would tell of one, and so would the
+difference of two looks, at a few cases more; for more cases than these a reader would not wait."""
 
 
 class MonitoredMonth(Output):
@@ -60,7 +60,7 @@ class RulesProposal(Input):
     modes: RuleModes | None = Field(
         default=None, description="As they would be put: a rule left out here is active."
     )
-    limit: Annotated[int, whole(FEWEST_CASES, MOST_CASES)] = Field(
+    limit: Looks = Field(
         default=1_000,
         description="At most so many cases are looked at, the most recently changed first.",
     )
@@ -144,12 +144,14 @@ async def count_monitored(
     """Count what rules that only count would have raised, by month and rule; no case is shown.
 
     For those who read the clinic's thresholds. What is restricted is in the numbers of admins and
-    privacy officers only. 422 for more than five years.
+    privacy officers only; cases that concern you are not in yours. 422 for more than five years.
     """
     months = months_asked(tx, query)
     began = col(MonitoredFinding.effective_at)
-    wanted = [months.hold(began)]
-    if not may_count_restricted(me):
+    wanted = [months.hold(began), ~_is_kept_away_from(tx, me)]
+    if may_count_restricted(me):
+        wanted.append(open_to_its_clinician(tx, me, MonitoredFinding))
+    else:
         wanted.append(col(MonitoredFinding.restricted).is_(False))
     statement: Any = sa.select(
         col(MonitoredFinding.rule),
@@ -165,24 +167,35 @@ async def count_monitored(
     return Page(items=shown, next=None)
 
 
+def _is_kept_away_from(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL whether a finding is on a case that somebody must not see."""
+    return exists().where(
+        col(Case.clinic_id) == tx.clinic.id,
+        col(Case.id) == MonitoredFinding.case_id,
+        conflicted(tx.clinic.id, me.id, tx.now),
+    )
+
+
 @router.post("/preview")
 async def preview_rules(
     body: RulesProposal,
-    me: Annotated[Actor, Depends(may(Action.thresholds_change))],  # noqa: ARG001 - the guard
+    me: Annotated[Actor, Depends(may(Action.thresholds_change))],
     tx: Tx,
 ) -> RulesPreview:
     """Look at what new thresholds and modes would do, before they are saved. For admins.
 
-    Each case is looked at with the settings of now and with those proposed. It shows numbers, and
-    no case; nothing is kept or changed. How many cases were looked at stands beside how many
-    there are.
+    Each case is looked at with the settings of now and with those proposed, but for your own. It
+    shows numbers, and no case; nothing is kept or changed. How many cases were looked at stands
+    beside how many there are.
     """
     now = settings_of(await load_clinic(tx))
     proposed = RuleSettings(
         now.thresholds if body.thresholds is None else body.thresholds,
         now.monitored if body.modes is None else body.modes.monitored,
     )
-    outcome = await rehearse(tx, now, proposed, body.limit)
+    # in numbers of her own cases somebody would see what is hidden from their clinician
+    of_others = col(Case.clinician_id) != me.id
+    outcome = await rehearse(tx, now, proposed, of_others, body.limit)
     return RulesPreview(
         cases_in_all=outcome.cases_in_all,
         cases_looked_at=outcome.cases_looked_at,

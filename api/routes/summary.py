@@ -20,7 +20,13 @@ from api.errors import Invalid
 from api.flagging import catch_up_due
 from api.intake import StrictRoute
 from api.models import IS_OPEN, IS_UNRESOLVED, IS_WAITING, Case, Consultation, Flag, Promise
-from api.sight import queued_cases, unwatched_cases, visible_cases, visible_flags
+from api.sight import (
+    open_to_its_clinician,
+    queued_cases,
+    unwatched_cases,
+    visible_cases,
+    visible_flags,
+)
 from api.vocabulary import (
     Audience,
     ConsultationStatus,
@@ -139,7 +145,8 @@ async def read_summary(
     cases = _cases(tx, me, query, scope)
     await catch_up_due(tx, cases)
     watches = may_ever(me, Action.queue_unwatched)
-    flags = await _count_flags(tx, cases, true() if watches else visible_flags(tx, me))
+    seen = open_to_its_clinician(tx, me, Flag) if watches else visible_flags(tx, me)
+    flags = await _count_flags(tx, cases, seen)
     counts_asked = not watches and _may_count(me, Action.consultation_list)
     counts_promises = not watches and _may_count(me, Action.promise_list)
     return SummaryRead(
@@ -151,7 +158,7 @@ async def read_summary(
         else None,
         consultations=await _count_consultations(tx, cases) if counts_asked else None,
         promises=await _count_promises(tx, cases) if counts_promises else None,
-        unwatched_cases=await _count_unwatched(tx) if watches else None,
+        unwatched_cases=await _count_unwatched(tx, me) if watches else None,
     )
 
 
@@ -270,9 +277,12 @@ async def _count_promises(tx: Transaction, cases: ColumnElement[bool]) -> OpenPr
     return OpenPromises(open=number, overdue=overdue or 0)
 
 
-async def _count_unwatched(tx: Transaction) -> int:
+async def _count_unwatched(tx: Transaction, me: Actor) -> int:
     statement = _of_cases(select(func.count(distinct(col(Flag.case_id)))), Flag).where(
-        IS_UNRESOLVED, col(Flag.audience) == Audience.supervisor, unwatched_cases(tx)
+        IS_UNRESOLVED,
+        col(Flag.audience) == Audience.supervisor,
+        unwatched_cases(tx),
+        open_to_its_clinician(tx, me, Flag),
     )
     number: int = (await tx.exec(statement)).one()
     return number
