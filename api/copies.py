@@ -5,7 +5,7 @@ no reviews, which are about how clinicians work, and no psychotherapy or supervi
 (45 CFR 164.501). Nothing is taken away from a fuller view: what is not named here is never there.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -222,20 +222,21 @@ class CaseCopy(Output):
     corrections: list[Correction]
     disclosures: list[DisclosureCopied]
 
-    def record_ids(self) -> Iterator[UUID]:
-        """Give the ids of all records that are shown."""
-        yield self.case.id
-        records: tuple[list[Any], ...] = (
-            self.incidents,
-            self.promises,
-            self.consultations,
-            self.notes,
-            [amendment for note in self.notes for amendment in note.amendments],
-            [each for each in self.corrections if each.kind == "voided"],
-            self.disclosures,
-        )
-        for several in records:
-            yield from (each.id for each in several)
+    def record_ids(self) -> dict[str, list[UUID]]:
+        """Give the ids of all records that are shown, by the type of record."""
+        amendments = [amendment for note in self.notes for amendment in note.amendments]
+        shown: dict[str, list[Any]] = {
+            "case": [self.case],
+            "incident": [*self.incidents],
+            "promise": [*self.promises],
+            "consultation": [*self.consultations],
+            "note": [*self.notes, *amendments],
+            "disclosure": [*self.disclosures],
+        }
+        for correction in self.corrections:
+            if correction.kind == "voided":
+                shown[correction.record].append(correction)
+        return {record_type: [each.id for each in rows] for record_type, rows in shown.items()}
 
 
 async def copy_of(tx: Transaction, case: Case) -> CaseCopy:

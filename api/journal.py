@@ -167,7 +167,7 @@ def record_shown(
     happening: Happening,
     rows: Iterable[Any],
     *,
-    actor_id: UUID,
+    actor_id: UUID | None,
     record_type: str,
     purpose: str | None = None,
 ) -> None:

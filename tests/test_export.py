@@ -309,11 +309,24 @@ async def test_the_journal_names_every_record_that_was_given(world: World) -> No
     copy = ok(await world.clinician.get(f"{path}/export", purpose="other"))
     (entry,) = await entries(world, "case.exported")
     given = {each["id"] for each in copy["disclosures"]}
-    assert set(entry.record_ids) == shown | given
-    assert (entry.actor_id, str(entry.case_id)) == (world.clinician.id, case["id"])
-    assert (entry.purpose, entry.is_read) == ("other", False)
+    assert (entry.record_ids, entry.is_read) == ([case["id"]], False)
+    told = ok(await world.clinician.get("/v1/journal", case_id=case["id"], is_read=True))["items"]
+    told = [each for each in told if each["purpose"] == "other"]
+    assert {record_id for each in told for record_id in each["record_ids"]} == shown | given
+    assert {each["record_type"] for each in told} == {
+        *("case", "incident", "promise", "consultation", "note", "disclosure")
+    }
+    for each in (entry.model_dump(mode="json"), *told):
+        about = (each["actor_id"], each["case_id"], each["purpose"])
+        assert about == (str(world.clinician.id), case["id"], "other")
+    audit = ok(await world.clinician.get("/fhir/AuditEvent", _count=100))["entry"]
+    served = [each["resource"] for each in audit if "purposeOfEvent" in each["resource"]]
+    assert {each["action"] for each in served} == {"R"}
+    for each in (named["what"] for event in served for named in event["entity"]):
+        if "reference" in each:
+            assert ok(await world.clinician.get(f"/fhir/{each['reference']}"))["resourceType"]
     ok(await world.clinician.get(f"{path}/disclosures"))
-    (read,) = await entries(world, "disclosure.read")
+    *_, read = await entries(world, "disclosure.read")
     assert (read.is_read, set(read.record_ids)) == (True, given)
     timeline = ok(await world.clinician.get(f"{path}/timeline"))["items"]
     assert timeline[0]["happening"] == "case.exported"

@@ -26,7 +26,16 @@ from api.cli import app
 from api.cli_records import Form, _writer
 from api.domain.columns import columns_of, flatten, nest
 from api.domain.lines import LINE, LINE_OF
-from api.models import Case, Consultation, Flag, Import, ImportedRecord, Incident, JournalEntry
+from api.models import (
+    Case,
+    Consultation,
+    Flag,
+    Import,
+    ImportedRecord,
+    Incident,
+    JournalEntry,
+    Promise,
+)
 from tests.conftest import NOON
 from tests.test_cli import environment
 from tests.test_import import (
@@ -152,8 +161,15 @@ async def test_what_is_written_out_and_read_in_elsewhere_is_written_out_the_same
         for each in await rows(world, JournalEntry, world.clinician)
         if each.happening == "records.exported"
     ]
-    assert {each.case_id for each in exported} == {
-        case.id for case in await rows(world, Case, world.clinician)
+    assert all(each.is_read for each in exported)
+    for model in (Case, Incident, Promise, Consultation):
+        here = {str(row.id) for row in await rows(world, model, world.clinician)}
+        kind = model.__name__.lower()
+        of_kind = [each for each in exported if each.record_type == kind]
+        assert {record_id for each in of_kind for record_id in each.record_ids} == here
+    hidden = [each for each in exported if each.restricted]
+    assert {each for entry in hidden for each in entry.record_ids} == {
+        str(row.id) for row in await rows(world, Incident, world.clinician) if row.restricted
     }
 
 

@@ -14,7 +14,7 @@ from api.db import ClinicContext, Database, Transaction
 from api.domain.bodies import CaseCreate, ConsultationCreate, IncidentCreate, PromiseCreate
 from api.domain.details import put_together
 from api.domain.lines import LINE, ConsultationHistory
-from api.journal import Happening, record
+from api.journal import Happening, record_shown
 from api.making import about_by_default
 from api.models import Case, Consultation, ImportedRecord, Incident, Promise, User
 from api.vocabulary import ConsultationStatus, IncidentStatus
@@ -23,6 +23,8 @@ BATCH = 100
 """Cases read in one transaction."""
 
 Line = dict[str, Any]
+_OfCases = dict[UUID, dict[type, list[Any]]]
+"""By case: the rows of each type."""
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ async def records_of(
 ) -> AsyncIterator[Written]:
     """Give the lines of a clinic's records, some cases at a time, in the order they came in.
 
-    Each case has an entry in the journal before its lines are given.
+    What is given has entries in the journal before: one for each case and type of record.
     """
     last: UUID | None = None
     while True:
@@ -70,16 +72,9 @@ async def records_of(
             await tx.enter_again(clinic)
             cases = await _cases_after(tx, last)
             kept = [case for case in cases if case.purged_at is None]
-            lines = await _lines(tx, kept)
-            for case in kept:
-                record(
-                    tx,
-                    Happening.records_exported,
-                    actor_id=actor_id,
-                    record_type="case",
-                    record_ids=[case.id],
-                    case_id=case.id,
-                )
+            records = await _records_of(tx, kept)
+            lines = await _lines(tx, kept, records)
+            _journal(tx, kept, records, actor_id)
         if not cases:
             return
         last = cases[-1].id
@@ -94,14 +89,30 @@ async def _cases_after(tx: Transaction, last: UUID | None) -> Sequence[Case]:
     return found
 
 
-async def _lines(tx: Transaction, cases: Sequence[Case]) -> list[Line]:
+async def _records_of(tx: Transaction, cases: Sequence[Case]) -> _OfCases:
     some = {"some": [case.id for case in cases]}
-    of: dict[UUID, dict[type, list[Any]]] = {
-        case.id: {model: [] for model in _RECORDS} for case in cases
-    }
+    of: _OfCases = {case.id: {model: [] for model in _RECORDS} for case in cases}
     for model, statement in _RECORDS.items():
         for row in await tx.exec(statement, some):
             of[row.case_id][model].append(row)
+    return of
+
+
+def _journal(
+    tx: Transaction, cases: Sequence[Case], records: _OfCases, actor_id: UUID | None
+) -> None:
+    shown: dict[str, list[Any]] = {"case": [*cases]}
+    for case in cases:
+        for model, rows in records[case.id].items():
+            shown.setdefault(model.__name__.lower(), []).extend(rows)
+    for record_type, rows in shown.items():
+        record_shown(
+            tx, Happening.records_exported, rows, actor_id=actor_id, record_type=record_type
+        )
+
+
+async def _lines(tx: Transaction, cases: Sequence[Case], records: _OfCases) -> list[Line]:
+    some = {"some": [case.id for case in cases]}
     keys = {
         (row.record_type, str(row.record_id)): str(row.source_key)
         for row in await tx.exec(_KEYS, some)
@@ -111,7 +122,7 @@ async def _lines(tx: Transaction, cases: Sequence[Case]) -> list[Line]:
     return [
         LINE.validate_python(line).model_dump(mode="json", exclude_defaults=True)
         for case in cases
-        for line in _of_case(case, of[case.id], names)
+        for line in _of_case(case, records[case.id], names)
     ]
 
 

@@ -27,6 +27,7 @@ _BEGINNINGS = frozenset(
         "begun",
         "created",
         "drafted",
+        "founded",
         "opened",
         "placed",
         "raised",
@@ -115,6 +116,7 @@ def show_entry(entry: models.JournalEntry) -> AuditEvent:
     journal = Identifier(system=f"{OURS}journal", value=str(entry.clinic_id))
     purpose = None if entry.purpose is None else [_purpose(entry.purpose)]
     actor = recorder(entry.actor_id)
+    itself = "operator" if entry.happening in _OF_THE_OPERATOR else "time"
     return AuditEvent(
         id=str(entry.id),
         meta=Meta(version_id="1", last_updated=entry.at),
@@ -124,16 +126,22 @@ def show_entry(entry: models.JournalEntry) -> AuditEvent:
         recorded=entry.at,
         outcome="4" if entry.happening == "request.refused" else "0",
         purpose_of_event=purpose,
-        agent=[AuditEventAgent(who=actor or _ourselves("time"), requestor=actor is not None)],
+        agent=[AuditEventAgent(who=actor or _ourselves(itself), requestor=actor is not None)],
         source=AuditEventSource(observer=Reference(type="Device", identifier=journal)),
         entity=list(_entities(entry)) or None,
     )
 
 
+_OF_THE_OPERATOR = frozenset(
+    {"case.purged", "clinic.founded", "clinic.keys_rotated", "records.exported"}
+)
+"""What nobody signed in does, on the command line; the rest that nobody does is time's."""
+
+
 def action_of(happening: str, *, is_read: bool) -> Literal["C", "R", "U", "E"]:
     """Say in one letter what somebody did to a record; `E`: something else was carried out."""
     noun, _, verb = happening.partition(".")
-    if is_read:
+    if is_read or verb == "exported":
         return "R"
     if noun in {"session", "request"}:
         return "E"
@@ -141,7 +149,11 @@ def action_of(happening: str, *, is_read: bool) -> Literal["C", "R", "U", "E"]:
 
 
 def _entities(entry: models.JournalEntry) -> Iterator[AuditEventEntity]:
-    named = {(entry.record_type or "record", record_id) for record_id in entry.record_ids}
+    record_type = entry.record_type or "record"
+    if entry.happening == "case.exported":
+        # early entries name all that was given, of whatever type, as if it were cases
+        record_type = "record"
+    named = {(record_type, record_id) for record_id in entry.record_ids}
     if entry.case_id is not None:
         named.add(("case", str(entry.case_id)))
     for record_type, record_id in sorted(named):
@@ -155,5 +167,5 @@ def _purpose(purpose: str) -> CodeableConcept:
 
 
 def _ourselves(part: str) -> Reference:
-    """Refer to what acts of itself: the rules, or time."""
+    """Refer to what acts and is nobody who signed in: the server, its operator, or time."""
     return Reference(type="Device", identifier=Identifier(system=f"{OURS}part", value=part))

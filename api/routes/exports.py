@@ -1,6 +1,6 @@
 """Copies of a case for the client it is about, and the account of who was given one."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -75,15 +75,12 @@ async def export_case(
     )
     await tx.flush()
     copy = await copy_of(tx, found.row)
-    record(
-        tx,
-        Happening.case_exported,
-        actor_id=me.id,
-        record_type="case",
-        record_ids=copy.record_ids(),
-        case_id=found.row.id,
-        purpose=query.purpose,
-    )
+    about: dict[str, Any] = {"actor_id": me.id, "case_id": found.row.id, "purpose": query.purpose}
+    record(tx, Happening.case_exported, record_type="case", record_ids=[found.row.id], **about)
+    for record_type, ids in copy.record_ids().items():
+        if ids:
+            read = Happening(f"{record_type}.read")
+            record(tx, read, record_type=record_type, record_ids=ids, is_read=True, **about)
     saved_as = {"Content-Disposition": f'attachment; filename="case-{found.row.id}.{query.form}"'}
     if query.form == Form.html:
         return HTMLResponse(page_of(copy), headers={**saved_as, "Content-Security-Policy": POLICY})
