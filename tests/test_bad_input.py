@@ -774,6 +774,8 @@ def wrong_values(spec: dict[str, Any]) -> list[Any]:
     wrong = [] if nullable else [None]
     if "enum" in spec or "const" in spec:
         word = spec.get("const") or spec["enum"][0]
+        if isinstance(word, int):
+            return [*wrong, True, str(word), word + 0.5, word + 1, -1, 10**400, CANARY, [], {}]
         return [*wrong, CANARY, "", " ", word.upper(), f" {word}", f"{word}\n", *NO_TEXT]
     match spec.get("type"), spec.get("format"):
         case "integer", _:

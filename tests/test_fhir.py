@@ -456,8 +456,14 @@ async def test_a_client_is_found_by_reference_and_the_reference_stands_in_no_lin
     ):
         assert {each["id"] for each in await search(me, "EpisodeOfCare", **asked)} == mine, asked
         assert len(await search(me, "Observation", **asked, _count=3)) == 4
+    address = "http://notes.test/fhir/Patient/HL-0007"
+    for asked in ({"subject": "HL-0007"}, {"patient": address}, {"subject": f"x,{address}"}):
+        assert len(await search(me, "Observation", **asked)) == 4
     for nobody in ("HL-00", "hl-0007x", str(uuid4())):
         assert await search(me, "EpisodeOfCare", patient=nobody) == []
+        bundle = ok(await me.get("/fhir/EpisodeOfCare", patient=nobody))
+        # whoever checks what was searched for sees that it was not everybody
+        assert f"patient={UUID(int=0)}" in bundle["link"][0]["url"]
     assert await search(me, "Task", **{"patient:identifier": "urn:other|HL-0007"}) == []
     assert await search(world.colleague, "EpisodeOfCare", patient="HL-0007") == []
     form = {"patient:identifier": f"{system}|HL-0007", "_count": "1"}
@@ -476,6 +482,95 @@ async def test_a_client_is_found_by_reference_and_the_reference_stands_in_no_lin
     assert "entry" not in nothing
     assert "HL-0007" not in json.dumps(nothing)
     assert first["id"] not in json.dumps(nothing)
+
+
+async def test_what_parts_values_may_stand_in_one(world: World) -> None:
+    me = world.clinician
+    system = "urn:boundary-notes:client-ref"
+    ids = {
+        text: (await me.case(client_ref=text))["id"] for text in ("X,1", "X", "1", "P|1", "a\\b")
+    }
+    for asked, found in (
+        ({"patient": "X\\,1"}, "X,1"),
+        ({"patient": "P|1"}, "P|1"),
+        ({"patient:identifier": f"{system}|P|1"}, "P|1"),
+        ({"patient:identifier": f"{system}|P\\|1"}, "P|1"),
+        ({"patient:identifier": f"{system}|X\\,1"}, "X,1"),
+        ({"patient": "a\\\\b"}, "a\\b"),
+        ({"patient": "a\\b"}, "a\\b"),
+    ):
+        assert [each["id"] for each in await search(me, "EpisodeOfCare", **asked)] == [ids[found]]
+    both = await search(me, "EpisodeOfCare", patient="X,1")
+    assert {each["id"] for each in both} == {ids["X"], ids["1"]}
+
+
+async def test_a_code_of_another_system_is_not_ours(world: World) -> None:
+    me = world.clinician
+    case = await me.case()
+    await me.incident(case, "consent")
+    await me.incident(case, "hurtful_words")
+    await me.incident(case, "cotreatment", coordinated=False)
+    kinds = "urn:boundary-notes:incident-kind"
+    rules, prompts = (f"urn:boundary-notes:vocabulary:{name}" for name in ("rule", "prompt"))
+    status = "http://hl7.org/fhir/observation-status"
+    for kind, asked, number in (
+        ("Observation", {"code": "consent"}, 1),
+        ("Observation", {"code": f"{kinds}|consent"}, 1),
+        ("Observation", {"code": f"{kinds}|consent,{kinds}|hurtful_words"}, 2),
+        ("Observation", {"code": f"{kinds}|"}, 3),
+        ("Observation", {"code": "|consent"}, 0),
+        ("Observation", {"code": "http://loinc.org|consent"}, 0),
+        ("Observation", {"status": f"{status}|preliminary"}, 3),
+        ("Observation", {"status": f"{status}|"}, 3),
+        ("Observation", {"status": "urn:other|preliminary"}, 0),
+        ("DetectedIssue", {"code": f"{rules}|hurtful_words"}, 1),
+        ("DetectedIssue", {"code": f"{prompts}|hurtful_words"}, 0),
+        ("DetectedIssue", {"code": f"{rules}|"}, 1),
+        ("DetectedIssue", {"code": f"{prompts}|"}, 1),
+    ):
+        assert len(await search(me, kind, **asked)) == number, asked
+
+
+async def test_who_reads_of_all_does_not_find_clients_by_their_reference(world: World) -> None:
+    case = await world.clinician.case(client_ref="HL-0007")
+    officer = world.here["privacy_officer"]
+    assert await search(officer, "AuditEvent", patient=case["id"])
+    for asked in ({"patient": "HL-0007"}, {"patient:identifier": "HL-0007"}):
+        refused(await officer.get("/fhir/AuditEvent", **asked), 403)
+
+
+async def test_what_stands_on_a_voided_case_is_in_error_too(world: World) -> None:
+    me = world.clinician
+    case = await me.case()
+    noted = await me.incident(case, "consent")
+    pledge = await me.promise(case)
+    asked = made(await me.post(f"/v1/cases/{case['id']}/consultations", ASKED))
+    assert (await me.delete(f"/v1/cases/{case['id']}")).status_code == 204
+    for kind, row in (("Observation", noted), ("Task", pledge), ("ServiceRequest", asked)):
+        shown = ok(await me.get(f"/fhir/{kind}/{row['id']}"))
+        assert shown["status"] == "entered-in-error"
+        check(shown)
+
+
+async def test_it_answers_as_an_ehr_asks(world: World) -> None:
+    me = world.clinician
+    case = await me.case()
+    for _ in range(3):
+        await me.incident(case, "consent")
+    bundle = ok(await me.get("/fhir/Observation", _count=5_000))
+    assert len(bundle["entry"]) == 3
+    assert "_count=100" in bundle["link"][0]["url"]
+    for path in ("/fhir/metadata", f"/fhir/EpisodeOfCare/{case['id']}", "/fhir/Observation"):
+        plain, pretty = [await me.get(path, _pretty=each) for each in ("false", "true")]
+        assert plain.text.count("\n") == 0
+        assert pretty.text.count("\n") > 5
+        leave = {"link": None}
+        assert ok(plain) | leave == ok(pretty) | leave
+    assert ok(await me.get("/fhir/metadata", mode="terminology"))["kind"] == "instance"
+    wanted = {"Accept": "application/xml"}
+    assert ok(await me.send("GET", "/fhir/Observation?_format=json", headers=wanted))
+    answer = await me.send("POST", "/fhir/Observation/_search?_format=json", data={"_count": "1"})
+    assert len(ok(answer)["entry"]) == 1
 
 
 async def test_dates_are_compared_as_far_as_they_are_known(world: World) -> None:
@@ -505,6 +600,22 @@ async def test_dates_are_compared_as_far_as_they_are_known(world: World) -> None
     assert await known_to("lt2026") == set()
     assert await known_to("ge2026-02-01", "le2026-02-28") == {"day", "month", "year"}
     assert await known_to("ge2026-02-11", "lt2026-02-12") == {"month", "year"}
+    assert await known_to("ne2026-02-10") == {"month", "year"}
+    assert await known_to("ne2026-02") == {"year"}
+    assert await known_to("sa2026-02-09") == {"day"}
+    assert await known_to("sa2026-01-31") == {"day", "month"}
+    assert await known_to("sa2026-02-10") == await known_to("eb2026-02-10") == set()
+    assert await known_to("eb2026-02-11") == {"day"}
+    assert await known_to("eb2026-03") == {"day", "month"}
+    # a time falls into a day, and does not hold it
+    for prefix in ("ge", "gt", "le", "lt", "ne"):
+        assert await known_to(f"{prefix}2026-02-10T10:00") == {"day", "month", "year"}
+    for prefix in ("eq", "sa", "eb"):
+        assert await known_to(f"{prefix}2026-02-10T10:00:00") == set()
+    assert await known_to("gt2026-02-11T10:00") == {"month", "year"}
+    assert await known_to("lt2026-02-09T10:00") == {"month", "year"}
+    assert await known_to("sa2026-02-09T10:00") == await known_to("eb2026-02-11T00:00") == {"day"}
+    assert await known_to("lt2026-02-10T00:00") == {"month", "year"}
 
 
 async def test_what_changed_since_is_found(world: World) -> None:
@@ -521,6 +632,10 @@ async def test_what_changed_since_is_found(world: World) -> None:
     assert await since("le2026-03-02T12:00Z") == await since("lt2026-03-03") == [old["id"]]
     assert await since("lt2026-03-02T13:00:00+01:00") == []
     assert await since("eq2026-03-02T13:00:00.0+01:00") == [old["id"]]
+    assert await since("eq2026-03-02T13:00:00.000000000+01:00") == [old["id"]]
+    assert await since("ne2026-03-02") == await since("sa2026-03-02") == [new["id"]]
+    assert await since("eb2026-03-03T00:00") == [old["id"]]
+    assert await since("ge2026-03-02T00:00:00", "lt2026-03-03T00:00:00") == [old["id"]]
     assert await since("gt2026-03-02T12:00:00Z", "le2026-03") == [new["id"]]
     entries = await search(me, "AuditEvent", date="lt2026-03-03T00:00:00Z", patient=old["id"])
     assert [each["subtype"][0]["code"] for each in entries] == ["case.opened"]
@@ -565,14 +680,13 @@ async def test_what_is_not_served_is_refused_as_fhir_does(one_world: World) -> N
     for query in (
         "_sort=_lastUpdated", "_include=EpisodeOfCare:patient", "_total=accurate", "_summary=count",
         "patient.identifier=x", "status:not=active", "status=ended", "status=", "_count=0",
-        "_count=101", "_count=x", "_id=x", "_lastUpdated=2026-13", "_lastUpdated=ap2026",
-        "_lastUpdated=1899", "_lastUpdated=2026-03-02T12:00:00", "_lastUpdated=2026-3-2",
+        "_count=x", "_id=x", "_lastUpdated=2026-13", "_lastUpdated=ap2026",
+        "_lastUpdated=1899", "_lastUpdated=2026-3-2", "mode=full", "_pretty=x", "subject=x",
         "_lastUpdated=2026-03-02T25:00Z", "_cursor=x", f"{CANARY}=1", "status=active&status=x",
         "patient=a%00b", "patient=a&patient=b",
     ):  # fmt: skip
         said = refused(await me.send("GET", f"/fhir/EpisodeOfCare?{query}"), 400)
         assert CANARY not in said
-    refused(await me.get("/fhir/Observation", date="2026-03-02T12:00Z"), 400)
     refused(await me.get("/fhir/Provenance", target="Patient/1"), 400)
     refused(await me.get("/fhir/Provenance", target=f"Patient/{uuid4()}"), 400)
     for query in ("_lastUpdated=2026", "date=ge2026"):
@@ -621,6 +735,7 @@ SAMPLES = {
     "_id": str(UUID(int=0)),
     "_lastUpdated": "ge2026-01-01",
     "patient": "HL-0007",
+    "subject": "HL-0008",
     "status": "entered-in-error",
     "code": "consent",
     "date": "le2026-12",
@@ -647,7 +762,7 @@ async def test_the_capability_statement_tells_what_is_served(one_world: World) -
         # all of them together
         ok(await me.get(f"/fhir/{kind}", **{name: SAMPLES[name] for name in taken}))
         known = {one["name"] for one in paths[f"/fhir/{kind}"]["get"]["parameters"]}
-        about = {"_count", "_cursor", "_format", "patient:identifier"}
+        about = {"_count", "_cursor", "_format", "_pretty", "patient:identifier"}
         assert known - about == taken
 
 

@@ -93,13 +93,16 @@ class Observation(Resource):
     component: list[ObservationComponent]
 
 
+_VOIDED: Literal["entered-in-error"] = "entered-in-error"
+
+
 def show_case(case: models.Case, client: Client) -> EpisodeOfCare:
     """Show a case."""
     clinic = Identifier(system=f"{OURS}clinic", value=str(case.clinic_id))
     return EpisodeOfCare(
         id=str(case.id),
         meta=Meta(version_id=str(case.version), last_updated=case.updated_at),
-        status="entered-in-error" if case.voided_at else EPISODE_STATUS[case.status],
+        status=_VOIDED if case.voided_at else EPISODE_STATUS[case.status],
         type=None if case.setting is None else [coded(case.setting)],
         patient=patient(client),
         managing_organization=Reference(type="Organization", identifier=clinic),
@@ -115,7 +118,7 @@ def show_incident(incident: models.Incident, client: Client) -> Observation:
         id=str(incident.id),
         meta=Meta(version_id=str(incident.version), last_updated=incident.updated_at),
         extension=[of_episode(incident.case_id)],
-        status=OBSERVATION_STATUS[incident.status],
+        status=_VOIDED if client.entered_in_error else OBSERVATION_STATUS[incident.status],
         category=[CodeableConcept(coding=[_THERAPY])],
         code=CodeableConcept(coding=[Coding(system=KIND, code=incident.kind)]),
         subject=patient(client),

@@ -37,6 +37,8 @@ class Client(NamedTuple):
 
     case_id: UUID
     client_ref: str | None
+    entered_in_error: bool = False
+    """The case was voided, and all that is on it with it."""
 
 
 def coding_of(word: Word) -> Coding:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, or_, true
+from sqlalchemy import ColumnElement, and_, not_, or_, true
 
 from api.domain.facts import midnight
 from api.domain.values import EARLIEST_DAY, LATEST_DAY
@@ -23,17 +23,20 @@ class Span(NamedTuple):
     """The same in days; None where it says a time."""
 
 
-_PREFIXES = ("eq", "ge", "gt", "le", "lt")
+_PREFIXES = ("eq", "ne", "ge", "gt", "le", "lt", "sa", "eb")
 _DATE = re.compile(
     r"(?P<prefix>[a-z]{2})?(?P<year>\d{4})(-(?P<month>\d\d)(-(?P<day>\d\d)"
-    r"(T(?P<hour>\d\d):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<fraction>\d{1,6}))?)?"
-    r"(?P<zone>Z|[+-]\d\d:\d\d))?)?)?",
+    r"(T(?P<hour>\d\d):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<fraction>\d{1,6})\d{0,6})?)?"
+    r"(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?",
     re.ASCII,
 )
 
 
 def read_span(text: str, pointer: str, zone: ZoneInfo) -> Span:
-    """Read a date of a search; without a time it is of the clinic's zone. Raises 400 for others."""
+    """Read a date of a search, of the clinic's zone where it says none. Raises 400 for others.
+
+    No clock here is finer than a microsecond; what comes after is left out.
+    """
     found = _DATE.fullmatch(text)
     try:
         if found is None or (found["prefix"] or "eq") not in _PREFIXES:
@@ -44,11 +47,17 @@ def read_span(text: str, pointer: str, zone: ZoneInfo) -> Span:
 
 
 def read_days(text: str, pointer: str, zone: ZoneInfo) -> Span:
-    """Read a date of a search among days. Raises 400 where it says a time."""
+    """Read a date of a search among days. Of a day it falls into, a time knows no more than that.
+
+    Such a day began before it, ended after it, and is not within it: so its span ends, in days,
+    before it starts.
+    """
     span = read_span(text, pointer, zone)
-    if span.days is None:
-        raise Invalid(pointer, "This is searched by day, month or year, without a time.")
-    return span
+    if span.days is not None:
+        return span
+    day = span.start.astimezone(zone).date()
+    at_midnight = midnight(day, zone) == span.start
+    return span._replace(days=(day if at_midnight else day + timedelta(days=1), day))
 
 
 def _span(found: re.Match[str], zone: ZoneInfo) -> Span:
@@ -69,7 +78,7 @@ def _span(found: re.Match[str], zone: ZoneInfo) -> Span:
         int(found["minute"]),
         int(found["second"] or 0),
         int(fraction.ljust(6, "0")),
-        tzinfo=_offset(found["zone"]),
+        tzinfo=zone if found["zone"] is None else _offset(found["zone"]),
     ).astimezone(UTC)
     exact = timedelta(microseconds=10 ** (6 - len(fraction)))
     return Span(prefix, start, start + (exact if found["second"] else timedelta(minutes=1)), None)
@@ -94,6 +103,11 @@ def _since(day: date, precision: DatePrecision) -> date:
     if precision == DatePrecision.year:
         return day.replace(month=1, day=1)
     return day.replace(day=1) if precision == DatePrecision.month else day
+
+
+def _not_before(day: date, precision: DatePrecision) -> date:
+    """Give the first day of a day, month or year that begins then or later."""
+    return day if _since(day, precision) == day else _after(day, precision)
 
 
 def _after(day: date, precision: DatePrecision) -> date:
@@ -127,11 +141,15 @@ def days_in_spans(day: Any, precision: Any, spans: list[Span]) -> ColumnElement[
 
 def _known_to(precision: DatePrecision, day: Any, span: Span) -> ColumnElement[bool]:
     first, after = span.days or (EARLIEST_DAY, LATEST_DAY)
-    start = first if _since(first, precision) == first else _after(first, precision)
+    start = _not_before(first, precision)
     end = _since(after, precision)
     within = and_(day >= start, day < end)
+    sooner, later = min(first, after), max(first, after)
     compared: dict[str, ColumnElement[bool]] = {
         "eq": within,
+        "ne": not_(within),
+        "sa": day >= _not_before(later, precision),
+        "eb": day < _since(sooner, precision),
         "gt": day >= end,
         "lt": day < start,
         "ge": or_(day >= end, within),
@@ -143,6 +161,9 @@ def _known_to(precision: DatePrecision, day: Any, span: Span) -> ColumnElement[b
 def _compared(column: Any, prefix: str, start: datetime, end: datetime) -> ColumnElement[bool]:
     compared: dict[str, ColumnElement[bool]] = {
         "eq": and_(column >= start, column < end),
+        "ne": or_(column < start, column >= end),
+        "sa": column >= end,
+        "eb": column < start,
         "gt": column >= end,
         "lt": column < start,
         "ge": column >= start,

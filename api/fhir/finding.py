@@ -11,7 +11,8 @@ from sqlmodel import col, select
 from api.db import Transaction
 from api.domain.permissions import Actor
 from api.errors import Invalid
-from api.fhir.care import EPISODE_STATUS, OBSERVATION_STATUS
+from api.fhir.care import EPISODE_STATUS, KIND, OBSERVATION_STATUS
+from api.fhir.codes import rule_coding
 from api.fhir.dates import days_in_spans, in_spans, read_days, read_span
 from api.fhir.notices import FLAG_STATUS, ISSUE_STATUS, OF_THE_CLIENT
 from api.fhir.patients import of_patients
@@ -23,16 +24,30 @@ from api.fhir.searching import (
     SearchIssues,
     SearchObservations,
     SearchProvenance,
-    codes_in,
+    code_is,
     ids_in,
     one_of,
+    values_in,
 )
+from api.flagging import MANUAL
 from api.models import Case, Consultation, Flag, Incident, JournalEntry, Promise
 from api.sight import visible_cases, visible_entries, visible_flags, visible_incidents
-from api.vocabulary import Word
+from api.vocabulary import PromptName, RuleName, Word
 
 W = TypeVar("W", bound=Word)
 _VOIDED = "entered-in-error"
+
+EPISODE = "http://hl7.org/fhir/episode-of-care-status"
+OBSERVATION = "http://hl7.org/fhir/observation-status"
+TASK = "http://hl7.org/fhir/task-status"
+REQUEST = "http://hl7.org/fhir/request-status"
+FLAG = "http://hl7.org/fhir/flag-status"
+_KINDS = {KIND: sa.true()}
+_RULES = {
+    str(rule_coding(several[0]).system): col(Flag.rule).in_(several)
+    for several in (list(RuleName), list(PromptName), [MANUAL])
+}
+"""By the system of what raised a flag: which flags are of it."""
 _OF_THE_CLIENT = col(Flag.rule).in_(OF_THE_CLIENT)
 
 
@@ -43,7 +58,7 @@ def episodes(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
         visible_cases(tx, me),
         *_common(tx, query, Case.id, Case.updated_at),
         *of_patients(query, col(Case.id)),
-        _in_status(query, _meaning(Case.status, EPISODE_STATUS, standing), standing),
+        _in_status(query, EPISODE, _meaning(Case.status, EPISODE_STATUS, standing), standing),
     )
 
 
@@ -59,9 +74,9 @@ def observations(tx: Transaction, me: Actor, query: SearchObservations) -> Any:
         visible_incidents(tx, me),
         *_common(tx, query, Incident.id, Incident.updated_at),
         *of_patients(query, col(Incident.case_id)),
-        _in_status(query, statuses, standing),
+        _in_status(query, OBSERVATION, statuses, standing),
         days_in_spans(col(Incident.occurred_on), col(Incident.date_precision), spans),
-        *([] if query.code is None else [col(Incident.kind).in_(codes_in(query.code))]),
+        *([] if query.code is None else [code_is(col(Incident.kind), query.code, _KINDS)]),
     )
 
 
@@ -72,7 +87,7 @@ def tasks(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
         visible_cases(tx, me),
         *_common(tx, query, Promise.id, Promise.updated_at),
         *of_patients(query, col(Promise.case_id)),
-        _in_status(query, _meaning(Promise.state, TASK_STATUS, standing), standing),
+        _in_status(query, TASK, _meaning(Promise.state, TASK_STATUS, standing), standing),
     )
 
 
@@ -83,21 +98,23 @@ def service_requests(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
         visible_cases(tx, me),
         *_common(tx, query, Consultation.id, Consultation.updated_at),
         *of_patients(query, col(Consultation.case_id)),
-        _in_status(query, _meaning(Consultation.status, REQUEST_STATUS, standing), standing),
+        _in_status(
+            query, REQUEST, _meaning(Consultation.status, REQUEST_STATUS, standing), standing
+        ),
     )
 
 
 def issues(tx: Transaction, me: Actor, query: SearchIssues) -> Any:
     """Select the flags about conduct that somebody may see."""
     statuses = _meaning(Flag.status, ISSUE_STATUS, ~_OF_THE_CLIENT)
-    coded = [] if query.code is None else [col(Flag.rule).in_(codes_in(query.code))]
-    return _flags(tx, me, query, statuses, ~_OF_THE_CLIENT).where(*coded)
+    coded = [] if query.code is None else [code_is(col(Flag.rule), query.code, _RULES)]
+    return _flags(tx, me, query, OBSERVATION, statuses, ~_OF_THE_CLIENT).where(*coded)
 
 
 def flags(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
     """Select the flags about clients' safety that somebody may see."""
     statuses = _meaning(Flag.status, FLAG_STATUS, _OF_THE_CLIENT)
-    return _flags(tx, me, query, statuses, _OF_THE_CLIENT)
+    return _flags(tx, me, query, FLAG, statuses, _OF_THE_CLIENT)
 
 
 def entries(tx: Transaction, me: Actor, query: SearchEntries) -> Any:
@@ -142,6 +159,7 @@ def _flags(
     tx: Transaction,
     me: Actor,
     query: SearchByStatus,
+    system: str,
     statuses: Mapping[str, ColumnElement[bool]],
     sort: ColumnElement[bool],
 ) -> Any:
@@ -150,7 +168,7 @@ def _flags(
         visible_flags(tx, me),
         *_common(tx, query, Flag.id, Flag.updated_at),
         *of_patients(query, col(Flag.case_id)),
-        _in_status(query, statuses, sort),
+        _in_status(query, system, statuses, sort),
     )
 
 
@@ -186,12 +204,13 @@ def _meaning(
 
 def _in_status(
     query: SearchByStatus,
+    system: str,
     statuses: Mapping[str, ColumnElement[bool]],
     otherwise: ColumnElement[bool],
 ) -> ColumnElement[bool]:
     if query.status is None:
         return otherwise
-    return one_of(query.status, "/query/status", statuses)
+    return one_of(query.status, "/query/status", system, statuses)
 
 
 def _case_of(model: Any) -> Any:
@@ -214,8 +233,8 @@ def _targets(query: SearchProvenance) -> dict[str, list[UUID]] | None:
     if query.target is None:
         return None
     wanted: dict[str, list[UUID]] = {"EpisodeOfCare": [], "Observation": [], "Task": []}
-    for each in query.target.split(","):
-        kind, _, row_id = each.strip().rpartition("/")
+    for each in values_in(query.target):
+        kind, _, row_id = each.rpartition("/")
         (known,) = ids_in(row_id, "/query/target")
         if kind not in wanted:
             raise Invalid("/query/target", "This must be a record, as in Observation/<id>.")

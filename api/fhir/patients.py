@@ -11,9 +11,13 @@ from api.db import Transaction
 from api.domain.permissions import Action, Actor, may_ever
 from api.errors import Forbidden
 from api.fhir.codes import CASE, CLIENT_REF, Client
-from api.fhir.searching import SearchOfPatients, ids_in
+from api.fhir.searching import SearchOfPatients, Token, ids_in, tokens_in, values_in
 from api.models import Case
 from api.sight import visible_cases
+from api.vocabulary import Role
+
+NOBODY = str(UUID(int=0))
+"""Stands in a search for clients that are not known here."""
 
 Search = TypeVar("Search", bound=SearchOfPatients)
 
@@ -21,20 +25,23 @@ Search = TypeVar("Search", bound=SearchOfPatients)
 async def know_patients(tx: Transaction, me: Actor, query: Search) -> Search:
     """Say by the ids of cases which clients are asked for, so that no reference stands in a link.
 
-    Raises 403 for software that may not find cases: it would learn who is a client.
+    Raises 403 for who may not list cases: they would learn who is a client, or find nothing and
+    think that there was nothing.
     """
     asked = [_reference(each) for each in _given(query.patient)]
-    asked += [_identifier(each) for each in _given(query.patient_identifier)]
+    asked += [_reference(each) for each in _given(getattr(query, "subject", None))]
+    asked += [_identifier(each) for each in _tokens(query.patient_identifier)]
     if not asked:
         return query
     found = {value for system, value in asked if system == CASE}
     references = [value for system, value in asked if system == CLIENT_REF]
     if references:
-        if me.is_software and not may_ever(me, Action.case_list):
-            raise Forbidden("Clients are found by their reference with the scope cases:read.")
+        reads_of_all = me.role in {Role.service, Role.privacy_officer}
+        if reads_of_all and not may_ever(me, Action.case_list):
+            raise Forbidden("Clients are found by their reference by those who may list cases.")
         found |= await _cases_of(tx, me, references)
-    known = ",".join(sorted(found)) or str(UUID(int=0))
-    return query.model_copy(update={"patient": known, "patient_identifier": None})
+    known = ",".join(sorted(found)) or NOBODY
+    return query.model_copy(update={"patient": known, "subject": None, "patient_identifier": None})
 
 
 def of_patients(query: SearchOfPatients, case_id: Any) -> list[ColumnElement[bool]]:
@@ -58,11 +65,15 @@ async def clients_of(tx: Transaction, me: Actor, case_ids: Iterable[UUID]) -> di
 def client_of(me: Actor, case: Case) -> Client:
     """Give the client of a case; software that may not read cases learns no reference."""
     hidden = me.is_software and not may_ever(me, Action.case_read)
-    return Client(case.id, None if hidden else case.client_ref)
+    return Client(case.id, None if hidden else case.client_ref, case.voided_at is not None)
 
 
 def _given(text: str | None) -> list[str]:
-    return [] if text is None else [each.strip() for each in text.split(",")]
+    return [] if text is None else values_in(text)
+
+
+def _tokens(text: str | None) -> list[Token]:
+    return [] if text is None else tokens_in(text)
 
 
 def _reference(text: str) -> tuple[str, str]:
@@ -73,12 +84,11 @@ def _reference(text: str) -> tuple[str, str]:
         return CLIENT_REF, value
 
 
-def _identifier(text: str) -> tuple[str, str]:
-    system, _, value = text.rpartition("|")
-    if system == CASE:
-        return _reference(value)
+def _identifier(token: Token) -> tuple[str, str]:
+    if token.system == CASE:
+        return _reference(token.code)
     # of a system that is not ours nobody is known here
-    return (CLIENT_REF if system in {"", CLIENT_REF} else system), value
+    return CLIENT_REF if token.system is None else token.system, token.code
 
 
 async def _cases_of(tx: Transaction, me: Actor, references: Iterable[str]) -> set[str]:

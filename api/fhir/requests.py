@@ -30,7 +30,7 @@ from api.fhir.elements import (
 from api.vocabulary import ConsultationStatus, ConsultationUrgency, PromiseState, Word
 
 TaskStatus = Literal["accepted", "on-hold", "completed", "failed", "cancelled", "entered-in-error"]
-RequestStatus = Literal["draft", "active", "on-hold", "completed", "revoked"]
+RequestStatus = Literal["draft", "active", "on-hold", "completed", "revoked", "entered-in-error"]
 Priority = Literal["routine", "urgent", "asap", "stat"]
 
 TASK_STATUS: dict[PromiseState, TaskStatus] = {
@@ -128,14 +128,18 @@ class ServiceRequest(Resource):
     note: list[Annotation] | None = None
 
 
+_VOIDED: Literal["entered-in-error"] = "entered-in-error"
+
+
 def show_promise(promise: models.Promise, client: Client) -> Task:
     """Show a promise."""
     due = period(None, promise.due_on)
+    is_voided = client.entered_in_error or promise.voided_at is not None
     return Task(
         id=str(promise.id),
         meta=Meta(version_id=str(promise.version), last_updated=promise.updated_at),
         extension=[of_episode(promise.case_id)],
-        status="entered-in-error" if promise.voided_at else TASK_STATUS[promise.state],
+        status=_VOIDED if is_voided else TASK_STATUS[promise.state],
         business_status=coded(promise.state),
         code=coded(promise.kind),
         description=promise.wording,
@@ -159,7 +163,7 @@ def show_consultation(consultation: models.Consultation, client: Client) -> Serv
             of_episode(consultation.case_id),
             our_word("consultation-status", consultation.status),
         ],
-        status=REQUEST_STATUS[consultation.status],
+        status=_VOIDED if client.entered_in_error else REQUEST_STATUS[consultation.status],
         priority=PRIORITY[consultation.urgency],
         code=coded(consultation.kind),
         subject=patient(client),

@@ -1,11 +1,12 @@
 """What can be searched for: the parameters, and the codes and ids that stand in them."""
 
+import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
-from pydantic import Field
-from sqlalchemy import ColumnElement, or_
+from pydantic import AfterValidator, Field
+from sqlalchemy import ColumnElement, and_, false, or_
 
 from api.errors import Invalid
 from api.pages import PageQuery
@@ -13,22 +14,27 @@ from api.pages import PageQuery
 Several = Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=4)]
 Tokens = Annotated[str | None, Field(min_length=1, max_length=500)]
 _DATES = (
-    "A day, a month, a year or a time with its offset; before it eq, ge, gt, le or lt. May be "
-    "sent several times, for a span."
+    "A day, a month, a year or a time; before it eq, ne, ge, gt, le, lt, sa or eb. May be sent "
+    "several times, for a span."
 )
 _PATIENT = (
     "The id of a case, or the clinic's reference for the client, found exactly; several with "
     "commas between them."
 )
+PRETTY = "Write lines and indents, for somebody who reads it."
+_MOST = 100
 _IDENTIFIER = "As `patient`, with the system of the identifier before it: `system|value`."
 
 
 class EverySearch(PageQuery):
     """What can be asked of every type."""
 
-    limit: Annotated[int, Field(ge=1, le=100, alias="_count", description="Entries on a page.")] = (
-        50
-    )
+    limit: Annotated[
+        int,
+        # asked for more, FHIR has fewer come instead of a refusal
+        AfterValidator(lambda wanted: min(wanted, _MOST)),
+        Field(ge=1, alias="_count", description=f"Entries on a page; {_MOST} come at most."),
+    ] = 50
     cursor: Annotated[
         str | None,
         Field(max_length=1024, alias="_cursor", description="As in the `next` link."),
@@ -38,6 +44,7 @@ class EverySearch(PageQuery):
     format: Annotated[str | None, Field(max_length=80)] = Field(
         default=None, alias="_format", description="`json`, and nothing else."
     )
+    pretty: bool | None = Field(default=None, alias="_pretty", description=PRETTY)
 
 
 class SearchOfPatients(EverySearch):
@@ -57,7 +64,13 @@ class SearchByStatus(SearchOfPatients):
     )
 
 
-class SearchObservations(SearchByStatus):
+class SearchOfSubjects(SearchByStatus):
+    """What can be asked of the types whose client is called `subject`."""
+
+    subject: Tokens = Field(default=None, description="As `patient`.")
+
+
+class SearchObservations(SearchOfSubjects):
     """Which incidents."""
 
     code: Tokens = Field(default=None, description="Kinds, with commas between them.")
@@ -88,6 +101,7 @@ PARAMETERS = {
     "_id": "token",
     "_lastUpdated": "date",
     "patient": "reference",
+    "subject": "reference",
     "status": "token",
     "code": "token",
     "date": "date",
@@ -96,24 +110,86 @@ PARAMETERS = {
 """Each search parameter, and what FHIR calls its type; the others are about the answer."""
 
 
-def codes_in(text: str) -> list[str]:
-    """Give the codes of a token parameter, whatever system stands before them."""
-    return [token.rpartition("|")[2].strip() for token in text.split(",")]
+class Token(NamedTuple):
+    """A code as it is searched for; `system` is None where none was said."""
+
+    system: str | None
+    code: str
+
+
+def values_in(text: str) -> list[str]:
+    """Give the values of a parameter, that are parted by commas, as they were meant."""
+    return [_meant(each).strip() for each in _parted(text, ",")]
+
+
+def token_of(text: str) -> Token:
+    """Read one value, still as it was sent: what stands before the first bar is the system."""
+    system, *rest = _parted(text, "|")
+    if not rest:
+        return Token(None, _meant(system).strip())
+    return Token(_meant(system).strip(), _meant("|".join(rest)).strip())
+
+
+def tokens_in(text: str) -> list[Token]:
+    """Give the codes of a token parameter."""
+    return [token_of(each) for each in _parted(text, ",")]
 
 
 def one_of(
-    text: str, pointer: str, known: Mapping[str, ColumnElement[bool]]
+    text: str, pointer: str, system: str, known: Mapping[str, ColumnElement[bool]]
 ) -> ColumnElement[bool]:
-    """Say in SQL that one of the codes holds. Raises 400 for a code that is not known."""
-    codes = codes_in(text)
-    if not known.keys() >= set(codes):
-        raise Invalid(pointer, "This is not one of the known codes.")
-    return or_(*(known[code] for code in codes))
+    """Say in SQL that a status is one of these. Raises 400 for a code that is not known.
+
+    A status has no system of its own in a resource, so that none is as good as the right one.
+    """
+    found: list[ColumnElement[bool]] = []
+    for token in tokens_in(text):
+        if token.system and token.system != system:
+            continue
+        if token.system and not token.code:
+            found += known.values()
+        elif token.code in known:
+            found.append(known[token.code])
+        else:
+            raise Invalid(pointer, "This is not one of the known codes.")
+    return or_(false(), *found)
+
+
+def code_is(
+    column: Any, text: str, systems: Mapping[str, ColumnElement[bool]]
+) -> ColumnElement[bool]:
+    """Say in SQL that a column has one of these codes; `systems`: which codes are of each."""
+    found: list[ColumnElement[bool]] = []
+    for token in tokens_in(text):
+        if token.system is None:
+            found.append(column == token.code)
+        elif token.system in systems:
+            of_system = systems[token.system]
+            found.append(and_(of_system, column == token.code) if token.code else of_system)
+    return or_(false(), *found)
 
 
 def ids_in(text: str, pointer: str) -> list[UUID]:
     """Give the ids of a parameter. Raises 400 for what is none."""
     try:
-        return [UUID(each.strip()) for each in text.split(",")]
+        return [UUID(each) for each in values_in(text)]
     except ValueError:
         raise Invalid(pointer, "This must be an id, or several with commas between.") from None
+
+
+_PAIR = re.compile(r"\\[,|$\\]|.", re.DOTALL)
+
+
+def _parted(text: str, mark: str) -> list[str]:
+    """Part a text at a mark, but where a backslash says that it is meant as it stands."""
+    parts = [""]
+    for each in _PAIR.findall(text):
+        if each == mark:
+            parts.append("")
+        else:
+            parts[-1] += each
+    return parts
+
+
+def _meant(text: str) -> str:
+    return "".join(each[-1] for each in _PAIR.findall(text))

@@ -219,6 +219,10 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "SearchByStatus.status": ("active",),
     "SearchIssues.status": ("preliminary",),
     "SearchObservations.status": ("final",),
+    "SearchObservations.subject": ("HL-0007",),
+    "SearchOfSubjects.status": ("active",),
+    "SearchOfSubjects.subject": ("HL-0007",),
+    "_pretty": (True,),
     "_format": ("json",),
     "_cursor": ("bmV4dA",),
     # times that differ from the usual

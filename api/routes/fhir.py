@@ -4,9 +4,10 @@ Eight types are read in the same three ways, so their operations are made from t
 instead of being written out; each still has a name, a guard and a schema of its own.
 """
 
+import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -22,8 +23,8 @@ from api.fhir.finding import rules_of
 from api.fhir.guards import opened
 from api.fhir.kinds import KINDS, Kind, Seen
 from api.fhir.outcome import BASE, OperationOutcome
-from api.fhir.patients import client_of, clients_of, know_patients
-from api.fhir.searching import EverySearch, SearchOfPatients
+from api.fhir.patients import NOBODY, client_of, clients_of, know_patients
+from api.fhir.searching import PRETTY, EverySearch, SearchOfPatients
 from api.flagging import catch_up_due
 from api.identity import Me
 from api.intake import OneTimeRoute
@@ -45,16 +46,22 @@ class FhirAnswer(JSONResponse):
 
     media_type = FHIR_JSON
 
-    def render(self, content: Element) -> bytes:
-        """Write a resource, without what is not known."""
-        return content.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+def _answer(
+    shown: Element, *, pretty: bool | None, headers: dict[str, str] | None = None
+) -> Response:
+    """Write a resource, without what is not known."""
+    written = shown.model_dump_json(by_alias=True, exclude_none=True, indent=2 if pretty else None)
+    return Response(written, headers=headers, media_type=FHIR_JSON)
 
 
 async def in_json(request: Request) -> None:
-    """Raise 406 where the answer is wanted in anything but JSON."""
+    """Raise 406 where the answer is wanted in anything but JSON; `_format` before `Accept`."""
+    if "_format" in request.query_params:
+        _refuse_other_formats(request.query_params["_format"], _FORMATS)
+        return
     accepted = ",".join(request.headers.getlist("accept")) or "*/*"
     _refuse_other_formats(accepted, _FORMATS | _ANY)
-    _refuse_other_formats(request.query_params.get("_format"), _FORMATS)
 
 
 def _refuse_other_formats(wanted: str | None, served: frozenset[str]) -> None:
@@ -69,6 +76,11 @@ def _refuse_other_formats(wanted: str | None, served: frozenset[str]) -> None:
 Format = Annotated[
     str | None,
     Query(alias="_format", max_length=80, description="`json`, and nothing else."),
+]
+Pretty = Annotated[bool | None, Query(alias="_pretty", description=PRETTY)]
+Mode = Annotated[
+    Literal["full", "normative", "terminology"] | None,
+    Query(description="Taken, and all is told: the whole statement is short."),
 ]
 
 router = APIRouter(
@@ -85,9 +97,14 @@ router = APIRouter(
 
 
 @router.get("/metadata", response_model=CapabilityStatement)
-async def read_capabilities(request: Request, format_: Format = None) -> Response:  # noqa: ARG001
+async def read_capabilities(
+    request: Request,
+    format_: Format = None,  # noqa: ARG001 - looked at before
+    pretty: Pretty = None,
+    mode: Mode = None,  # noqa: ARG001 - a server may ignore it
+) -> Response:
     """Say what this façade serves (CapabilityStatement). Needs no token, as FHIR has it."""
-    return _answer(capabilities(_base(request), request.app.version))
+    return _answer(capabilities(_base(request), request.app.version), pretty=pretty)
 
 
 def _serve_read(kind: Kind) -> None:
@@ -96,12 +113,13 @@ def _serve_read(kind: Kind) -> None:
         me: Me,
         tx: Tx,
         format_: Format = None,  # noqa: ARG001 - looked at before
+        pretty: Pretty = None,
     ) -> Response:
         row, case, purpose = opened(found)
         kind.tell(tx, me, [row], purpose)
         clients = {case.id: client_of(me, case)} if case is not None else {}
         shown = kind.show(row, Seen(clients, await rules_of(tx, [row]) if kind.of_flags else {}))
-        return _answer(shown, _versioned(shown))
+        return _answer(shown, pretty=pretty, headers=_versioned(shown))
 
     (path,) = _names_in_path(kind)
     _serve(
@@ -157,6 +175,7 @@ def _serve_search(kind: Kind) -> None:
         marks: Marks,
         tx: Tx,
         request: Request,
+        format_: Format = None,  # noqa: ARG001 - looked at before
     ) -> Response:
         # the framework takes what is blank in a form for what was not sent: it would find everyone
         if not all(value for _, value in (await request.form()).multi_items()):
@@ -178,7 +197,7 @@ async def _search(
     kind: Kind, query: Any, me: Actor, marks: Any, tx: Transaction, request: Request
 ) -> Response:
     _refuse_other_formats(query.format, _FORMATS)
-    query = await know_patients(tx, me, query)
+    query = await know_patients(tx, me, _without_base(query, _base(request)))
     if kind.of_flags:
         await catch_up_due(tx, visible_cases(tx, me))
     rows, following = await kind.find(tx, me, marks, f"fhir/{kind.name}", query)
@@ -186,7 +205,8 @@ async def _search(
         kind.tell(tx, me, rows, None)
     found = await _shown(kind, tx, me, rows)
     asked = query if rows else _without_patients(query)
-    return _answer(bundle_of(_base(request), kind.name, found, asked, following))
+    bundle = bundle_of(_base(request), kind.name, found, asked, following)
+    return _answer(bundle, pretty=query.pretty)
 
 
 async def _shown(kind: Kind, tx: Transaction, me: Actor, rows: list[Any]) -> list[Resource]:
@@ -198,10 +218,19 @@ async def _shown(kind: Kind, tx: Transaction, me: Actor, rows: list[Any]) -> lis
 
 
 def _without_patients(query: EverySearch) -> EverySearch:
-    """Leave out of an address by which case a client is known: nothing of theirs was shown."""
-    if not isinstance(query, SearchOfPatients):
+    """Name nobody where nothing was shown: an address tells of no case then, and not of all."""
+    if not isinstance(query, SearchOfPatients) or query.patient is None:
         return query
-    return query.model_copy(update={"patient": None})
+    return query.model_copy(update={"patient": NOBODY})
+
+
+def _without_base(query: EverySearch, base: str) -> EverySearch:
+    """Take our own address off references that were sent with it, as links here have it."""
+    sent = {name: getattr(query, name, None) for name in ("patient", "subject", "target")}
+    begins = re.compile(rf"(^|,){re.escape(base)}/")
+    return query.model_copy(
+        update={name: begins.sub(r"\1", text) for name, text in sent.items() if text}
+    )
 
 
 def _base(request: Request) -> str:
@@ -214,10 +243,6 @@ def _versioned(shown: Resource) -> dict[str, str]:
         "ETag": f'W/"{shown.meta.version_id}"',
         "Last-Modified": format_datetime(changed, usegmt=True),
     }
-
-
-def _answer(shown: Element, headers: dict[str, str] | None = None) -> Response:
-    return FhirAnswer(shown, headers=headers)
 
 
 for _kind in KINDS:
