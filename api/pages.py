@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar, get_args
 from uuid import UUID
@@ -70,6 +70,17 @@ class Bookmarks:
         key: list[Any] = json.loads(payload)
         return key
 
+    def cut(
+        self,
+        listing: str,
+        query: PageQuery,
+        rows: Sequence[Item],
+        key: Callable[[Any], Sequence[Any]] = lambda row: [row.id],
+    ) -> tuple[list[Item], str | None]:
+        """Keep a page of rows; where one more was found, give the cursor of the next, too."""
+        page = list(rows[: query.limit])
+        return page, self.write(listing, query, key(page[-1])) if len(rows) > query.limit else None
+
     def _seal(self, listing: str, query: PageQuery, payload: bytes) -> bytes:
         filters = query.model_dump_json(exclude={"cursor", "limit"}, exclude_none=True)
         bound = b"\0".join((listing.encode(), filters.encode(), payload))
@@ -82,8 +93,7 @@ async def newest_first(
     """Run a list statement that selects `model`, newest first; give a page and its cursor."""
     listing = f"{tx.clinic.id}/{listing}"
     last = marks.read(listing, query)
-    rows = list((await tx.exec(_newest(statement, model, query, last))).all())
-    return _cut(marks, listing, query, rows)
+    return marks.cut(listing, query, (await tx.exec(_newest(statement, model, query, last))).all())
 
 
 async def newest_of_several(
@@ -102,21 +112,13 @@ async def newest_of_several(
     parts = (_newest(statement, model, query, last).subquery() for statement, model in statements)
     together = union_all(*(select(part) for part in parts)).subquery()
     newest = select(together).order_by(together.c.id.desc()).limit(query.limit + 1)
-    return _cut(marks, listing, query, list((await tx.exec(newest)).all()))
+    return marks.cut(listing, query, (await tx.exec(newest)).all())
 
 
 def _newest(statement: Any, model: Any, query: PageQuery, last: Sequence[Any] | None) -> Any:
     """Begin after the last row of the page before; one row more than a page tells of another."""
     statement = statement.order_by(model.id.desc()).limit(query.limit + 1)
     return statement if last is None else statement.where(model.id < UUID(last[0]))
-
-
-def _cut(
-    marks: "Bookmarks", listing: str, query: PageQuery, rows: list[Any]
-) -> tuple[list[Any], str | None]:
-    page = rows[: query.limit]
-    more = len(rows) > query.limit
-    return page, marks.write(listing, query, [page[-1].id]) if more else None
 
 
 async def _bookmarks(request: Request) -> Bookmarks:

@@ -242,14 +242,14 @@ def _targets(query: SearchProvenance) -> dict[str, list[UUID]] | None:
     return wanted
 
 
-def rule_ids(evidence: Iterable[Iterable[Mapping[str, str]]]) -> set[UUID]:
+def flags_in(evidence: Iterable[Iterable[Mapping[str, str]]]) -> set[UUID]:
     """Give the ids of the flags that other flags name as their evidence."""
     return {UUID(each["id"]) for told in evidence for each in told if each["type"] == "flag"}
 
 
 async def rules_of(tx: Transaction, shown: Iterable[Flag]) -> dict[UUID, str]:
     """Give by which rules the flags were raised that these name as their evidence."""
-    named = rule_ids(flag.evidence for flag in shown)
+    named = flags_in(flag.evidence for flag in shown)
     if not named:
         return {}
     asked = select(col(Flag.id), col(Flag.rule))

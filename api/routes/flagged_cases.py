@@ -163,10 +163,7 @@ async def _page(
     listing = f"{tx.clinic.id}/{name}"
     if (last := marks.read(listing, query)) is not None:
         statement = statement.having(_after(*last))
-    rows = (await tx.exec(statement)).all()
-    page = rows[: query.limit]
-    more = len(rows) > query.limit
-    return page, marks.write(listing, query, _key(page[-1])) if more else None
+    return marks.cut(listing, query, (await tx.exec(statement)).all(), _key)
 
 
 def _filters(tx: Transaction, query: QueueQuery) -> Iterator[ColumnElement[bool]]:

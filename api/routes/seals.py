@@ -92,9 +92,8 @@ async def list_journal_heads(
     if (last := marks.read(listing, query)) is not None:
         statement = statement.where(number < last[0])
     rows = (await tx.exec(statement)).all()
-    items = [_shown(Head(*row)) for row in rows[: query.limit]]
-    more = len(rows) > query.limit
-    return Page(items=items, next=marks.write(listing, query, [items[-1].number]) if more else None)
+    page, following = marks.cut(listing, query, rows, lambda row: [row.number])
+    return Page(items=[_shown(Head(*row)) for row in page], next=following)
 
 
 @router.get("/{entry_id}/proof")
