@@ -24,30 +24,16 @@ from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import cli_records
-from api.backups import BackupError, back_up, sqlite_file
-from api.backups import restore as put_back
-from api.crypto import WrongKeyError
-from api.db import Database
-from api.demo import run_demo
-from api.founding import found_clinic
-from api.gate import PATIENCE
-from api.logs import configure_logs
-from api.main import create_app, known_revisions, migration_head, migrations
-from api.metrics import FOLDER
-from api.openapi.compatibility import breaking_changes
-from api.public_addresses import Destinations
-from api.retention import DueCase, cases_due
-from api.retention import purge as purge_cases
-from api.rotation import rotate
-from api.routes.health import REVISION
-from api.runtime_role import grant_to_runtime_role, why_unsafe
-from api.seals import canonical
-from api.settings import Settings, random_secret
-from api.settings import new_data_key as make_data_key
-from api.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
-from api.tokens import Passwords
-from api.verifying import (
+from api.commands import records
+from api.commands.backups import BackupError, back_up, sqlite_file
+from api.commands.backups import restore as put_back
+from api.commands.demo import run_demo
+from api.commands.founding import found_clinic
+from api.commands.retention import DueCase, cases_due
+from api.commands.retention import purge as purge_cases
+from api.commands.runtime_role import grant_to_runtime_role, why_unsafe
+from api.commands.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
+from api.commands.verifying import (
     Difference,
     KeptHeads,
     Verified,
@@ -57,6 +43,20 @@ from api.verifying import (
     read_kept_heads,
     verify_clinic,
 )
+from api.crypto import WrongKeyError
+from api.db import Database
+from api.gate import PATIENCE
+from api.logs import configure_logs
+from api.main import create_app, known_revisions, migration_head, migrations
+from api.metrics import FOLDER
+from api.openapi.compatibility import breaking_changes
+from api.public_addresses import Destinations
+from api.rotation import rotate
+from api.routes.health import REVISION
+from api.seals import canonical
+from api.settings import Settings, random_secret
+from api.settings import new_data_key as make_data_key
+from api.tokens import Passwords
 from api.worker import work_until
 
 SHORTEST_PASSWORD = 15
@@ -69,8 +69,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command("import")(cli_records.import_records)
-app.command("export")(cli_records.export_records)
+app.command("import")(records.import_records)
+app.command("export")(records.export_records)
 
 
 @app.command()

@@ -26,8 +26,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel import col
 
+from api.commands.founding import found_clinic
 from api.db import Database
-from api.founding import found_clinic
 from api.journal import Happening
 from api.models import Case, Incident, JournalEntry, Promise, User
 from api.settings import Settings, new_data_key, random_secret

@@ -24,8 +24,10 @@ from sqlmodel import SQLModel, col
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from api import seals, verifying, worker
+from api import seals, worker
 from api.cli import app as cli
+from api.commands import verifying
+from api.commands.verifying import Verified, verify_clinic
 from api.db import Database, Transaction
 from api.deliveries import Deliveries
 from api.domain.merkle import leaf_hash, tree_root
@@ -44,7 +46,6 @@ from api.seals import (
     signer_of_clinic,
 )
 from api.settings import new_data_key
-from api.verifying import Verified, verify_clinic
 from tests.conftest import NOON, migrate
 from tests.world import DATA_KEY, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok
 

@@ -19,9 +19,19 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import event
 
+from api.commands.demo_cases import (
+    ADMIN,
+    BRUNO,
+    CASES,
+    CLINIC,
+    DOROTHEA,
+    PEOPLE,
+    DemoCase,
+    Person,
+    Record,
+)
+from api.commands.founding import found_clinic
 from api.db import Database, utc_now
-from api.demo_cases import ADMIN, BRUNO, CASES, CLINIC, DOROTHEA, PEOPLE, DemoCase, Person, Record
-from api.founding import found_clinic
 from api.logs import configure_logs
 from api.main import create_app, migrations
 from api.settings import Settings, new_data_key, random_secret
