@@ -17,13 +17,13 @@ from uuid import UUID
 
 import typer
 import uvicorn
-from alembic import command
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
+from api import migrations
 from api.commands import records
 from api.commands.backups import BackupError, back_up, sqlite_file
 from api.commands.backups import restore as put_back
@@ -47,12 +47,11 @@ from api.crypto import WrongKeyError
 from api.db import Database
 from api.gate import PATIENCE
 from api.logs import configure_logs
-from api.main import create_app, known_revisions, migration_head, migrations
+from api.main import create_app
 from api.metrics import FOLDER
 from api.openapi.compatibility import breaking_changes
 from api.public_addresses import Destinations
 from api.rotation import rotate
-from api.routes.health import REVISION
 from api.seals import canonical
 from api.settings import Settings, random_secret
 from api.settings import new_data_key as make_data_key
@@ -106,9 +105,7 @@ def serve(
 def migrate() -> None:
     """Bring the database's tables up to date, and let the role that serves use them."""
     settings = read_settings()
-    config = migrations()
-    config.attributes["url"] = settings.owner_database_url
-    command.upgrade(config, "head")
+    migrations.migrate(settings.owner_database_url)
     asyncio.run(grant_to_runtime_role(settings.owner_database_url, settings.database_url))
     typer.echo("The database is up to date.")
 
@@ -227,12 +224,12 @@ def restore(
         revision = put_back(
             file,
             sqlite_file(settings.database_url),
-            revisions=known_revisions(),
+            revisions=migrations.revisions(),
             data_keys=names,
             force=force,
         )
     typer.echo(f"The database is as it was in {file.name}.")
-    if revision != migration_head():
+    if revision != migrations.head():
         typer.echo("Its tables are older than this program: run python -m api migrate.")
 
 
@@ -407,12 +404,12 @@ def _say_if_not_migrated(settings: Settings) -> None:
     async def revision() -> object:
         try:
             async with database.transaction() as tx:
-                return (await tx.ask_everywhere(REVISION)).scalar()
+                return (await tx.ask_everywhere(migrations.REVISION)).scalar()
         finally:
             await database.dispose()
 
     try:
-        is_expected = asyncio.run(revision()) == migration_head()
+        is_expected = asyncio.run(revision()) == migrations.head()
     except (OSError, SQLAlchemyError):
         is_expected = False
     if not is_expected:

@@ -40,7 +40,7 @@ FLOORS = (
     {"walls", "throttle", "keyring", "prepared"},
     {"sealing"},
     {"db"},
-    {"outbox"},
+    {"outbox", "migrations"},
     {"journal", "sense", "pages", "intake", "envelope", "case_files", "months"},
     {"flagging", "sessions", "repeats", "seals", "making", "bulk.reading", "sending"},
     {"sight", "rehearsal", "deliveries"},

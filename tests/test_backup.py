@@ -24,9 +24,10 @@ from api.commands.runtime_role import grant_to_runtime_role
 from api.crypto import SealedText
 from api.db import Database
 from api.main import furnish
+from api.migrations import migrate
 from api.models import JournalEntry
 from api.settings import Settings, new_data_key
-from tests.conftest import NOON, migrate
+from tests.conftest import NOON
 from tests.postgres import Server
 from tests.test_cli import ROOT, environment
 from tests.world import DATA_KEY, PASSWORD, SETTINGS, SETTINGS_SECRET, Urls, World, ok, open_world

@@ -31,6 +31,7 @@ from api.commands.verifying import Verified, verify_clinic
 from api.db import Database, Transaction
 from api.deliveries import Deliveries
 from api.domain.merkle import leaf_hash, tree_root
+from api.migrations import migrate
 from api.models import Clinic, JournalEntry, SealHead, SealLeaf
 from api.public_addresses import Destinations
 from api.seals import (
@@ -46,7 +47,7 @@ from api.seals import (
     signer_of_clinic,
 )
 from api.settings import new_data_key
-from tests.conftest import NOON, migrate
+from tests.conftest import NOON
 from tests.world import DATA_KEY, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok
 
 ENTRIES, HEADS, LEAVES = (
