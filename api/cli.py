@@ -17,6 +17,7 @@ from uuid import UUID
 
 import typer
 import uvicorn
+from pydantic import SecretStr, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -45,6 +46,7 @@ from api.commands.verifying import (
 )
 from api.crypto import WrongKeyError
 from api.db import Database
+from api.domain.values import Email, Line, Password, TimeZone
 from api.gate import PATIENCE
 from api.logs import configure_logs
 from api.main import create_app
@@ -57,9 +59,6 @@ from api.settings import Settings, random_secret
 from api.settings import new_data_key as make_data_key
 from api.tokens import Passwords
 from api.worker import work_until
-
-SHORTEST_PASSWORD = 15
-LONGEST_PASSWORD = 128
 
 app = typer.Typer(
     help="Boundary Notes: case notes for clinicians who keep the frame of psychotherapy.",
@@ -117,16 +116,19 @@ def bootstrap(
     time_zone: Annotated[str, typer.Option(help="The clinic's IANA time zone.")] = "UTC",
 ) -> None:
     """Found a clinic with its first admin; may run again for another clinic."""
+    name = _taken_as(Line, clinic, "--clinic is a name of 1 to 200 characters.")
+    address = _taken_as(Email, admin, "--admin is an e-mail address.")
+    zone = _taken_as(
+        TimeZone, time_zone, "--time-zone is one of the IANA database, such as Europe/Berlin."
+    )
     settings = read_settings()
     refuse_without_its_key(settings, settings.owner_database_url)
-    password = os.environ.get("BN_BOOTSTRAP_PASSWORD") or typer.prompt(
+    given = os.environ.get("BN_BOOTSTRAP_PASSWORD") or typer.prompt(
         "Password", hide_input=True, confirmation_prompt=True
     )
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        stop(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
-    address = admin.strip().lower()
+    password = _taken_as(Password, given, "A password has 15 to 128 characters.")
     made = _run_as_owner(
-        settings, lambda database: _bootstrap(database, clinic, address, password, time_zone)
+        settings, lambda database: _bootstrap(database, name, address, password, zone)
     )
     typer.echo(json.dumps(made))
 
@@ -350,10 +352,18 @@ def _heads_of(path: Path) -> Iterator[dict[str, Any]]:
             yield from read.get("items", [read])
 
 
+def _taken_as(kind: Any, given: str, wanted: str) -> Any:
+    """Take what was given as the API would take it; where it would not, stop and say why."""
+    try:
+        return TypeAdapter(kind).validate_python(given)
+    except ValidationError:
+        stop(wanted)
+
+
 async def _bootstrap(
-    database: Database, clinic: str, admin: str, password: str, time_zone: str
+    database: Database, clinic: str, admin: str, password: SecretStr, time_zone: str
 ) -> dict[str, str]:
-    password_hash = await Passwords(1).hash(password)
+    password_hash = await Passwords(1).hash(password.get_secret_value())
     async with database.transaction() as tx:
         clinic_id, user_id = await found_clinic(
             tx,
