@@ -77,14 +77,6 @@ async def deliver_until(
     await deliveries.finish()
 
 
-async def deliver_once(database: Database, destinations: Destinations) -> int:
-    """Try once whatever is due, as far as there is room; count the tries."""
-    deliveries = Deliveries(database, destinations)
-    begun = await deliveries.begin()
-    await deliveries.finish()
-    return begun
-
-
 async def _wait(seconds: float, told_to_stop: asyncio.Event) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(told_to_stop.wait(), seconds)

@@ -137,14 +137,7 @@ async def read_case(
     response: Response,
 ) -> CaseRead:
     """Read one case."""
-    record_shown(
-        tx,
-        Happening.case_read,
-        [found.row],
-        actor_id=me.id,
-        record_type="case",
-        purpose=purpose_of(found.standing),
-    )
+    _record_shown(tx, Happening.case_read, me, found)
     response.headers["ETag"] = etag(found.row.version)
     return show_case(found.row, found.standing, found.waiting)
 
@@ -230,14 +223,7 @@ async def read_timeline(
     )
     listing = f"timeline/{found.row.id}"
     entries, following = await newest_first(tx, marks, listing, query, statement, JournalEntry)
-    record_shown(
-        tx,
-        Happening.timeline_read,
-        [found.row],
-        actor_id=me.id,
-        record_type="case",
-        purpose=purpose_of(found.standing),
-    )
+    _record_shown(tx, Happening.timeline_read, me, found)
     return Page(items=[TimelineItem.model_validate(entry) for entry in entries], next=following)
 
 
