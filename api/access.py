@@ -23,7 +23,7 @@ from api.domain.permissions import (
     why_not,
 )
 from api.errors import Conflict, Forbidden, NotFound, PreconditionRequired, Refusal, Stale
-from api.flagging import catch_up
+from api.flagging import catch_up, is_due
 from api.identity import Me, bearer, signed_in
 from api.journal import Happening, record
 from api.models import Case, Consultation, Flag, Incident, Note, Promise
@@ -130,7 +130,7 @@ class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.cas
         if _writes(request):
             refuse_closed(found.row)
             await catch_up(tx, found.row)
-        elif _is_due(found.row, tx):
+        elif is_due(found.row, tx.now):
             due = await find_case(tx, me, case_id, lock=True) or found
             await catch_up(tx, due.row)
             found = await find_case(tx, me, case_id) or found
@@ -157,7 +157,7 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
         _allow(me, self.action, found.standing)
         if lock:
             _refuse_closed_record(found)
-        elif _is_due(found.case, tx):
+        elif is_due(found.case, tx.now):
             found = await self._load(tx, me, record_id, lock=True) or found
         await catch_up(tx, found.case)
         return found
@@ -306,10 +306,6 @@ async def _refuse_without_a_case(tx: Transaction, me: Actor, action: Action) -> 
 
 def _writes(request: Request) -> bool:
     return request.method not in {"GET", "HEAD"}
-
-
-def _is_due(case: Case, tx: Transaction) -> bool:
-    return case.recheck_at is not None and case.recheck_at <= tx.now
 
 
 def _hidden(me: Actor, action: Action) -> Refusal:

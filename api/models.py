@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 
 from api.crypto import SealedText
 from api.vocabulary import (
+    UNRESOLVED,
     AdviceResponse,
     Audience,
     CaseStatus,
@@ -615,7 +616,7 @@ def sealed_columns(model: Any) -> tuple[str, ...]:
 
 _sealed_columns: dict[Any, tuple[str, ...]] = {}
 
-_UNRESOLVED = "status IN ('open', 'acknowledged')"
+_UNRESOLVED = f"status IN {tuple(map(str, UNRESOLVED))}"
 IS_UNRESOLVED = sa.text(f"flags.{_UNRESOLVED}")
 """The flag still waits for a person; spelled as the partial indexes are, so that they serve."""
 
