@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
-from sqlalchemy import and_, bindparam, or_
+from sqlalchemy import bindparam, or_
 from sqlmodel import col, select
 
 from api.db import Database, Transaction, Tx
@@ -27,7 +27,7 @@ from api.flagging import catch_up, is_due
 from api.identity import Me, bearer, signed_in
 from api.journal import Happening, record
 from api.models import Case, Consultation, Flag, Incident, Note, Promise
-from api.sight import open_briefs
+from api.sight import on_its_case, open_briefs
 from api.standing import (
     OpenCase,
     asking,
@@ -355,7 +355,7 @@ def _may_see_record(me: Actor, row: Any, standing: Standing) -> bool:
 def _one_record(model: Any, role: Role, lock: bool) -> Any:  # noqa: FBT001 - the cache's key
     statement = (
         select(model, Case, *standing_columns(role))
-        .join(Case, and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id))
+        .join(Case, on_its_case(model))
         .where(model.clinic_id == bindparam("clinic"), model.id == bindparam("row"))
     )
     if model is Consultation and role == Role.consultant:

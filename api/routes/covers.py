@@ -19,7 +19,7 @@ from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import supervised_cases
+from api.sight import on_its_case, supervised_cases
 from api.standing import refuse_purged, sees
 from api.views import RecordRead
 
@@ -140,7 +140,7 @@ async def end_cover(
 def _covers() -> Any:
     return (
         select(AccessGrant)
-        .join(Case, col(Case.id) == AccessGrant.case_id)
+        .join(Case, on_its_case(AccessGrant))
         .where(AccessGrant.kind == GrantKind.cover)
     )
 

@@ -24,7 +24,7 @@ from api.intake import StrictRoute
 from api.journal import Happening, record_shown
 from api.models import IS_UNRESOLVED, Case, Flag, User
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import sees_case, visible_cases, visible_flags
+from api.sight import on_its_case, sees_case, visible_cases, visible_flags
 from api.standing import OpenCase
 from api.views import FlagRead, FlagRule, show_flag
 from api.vocabulary import (
@@ -274,10 +274,9 @@ async def _list(
     wanted: Iterable[ColumnElement[bool]],
     purpose: str | None = None,
 ) -> Page[FlagRead]:
-    on_case = and_(col(Case.clinic_id) == Flag.clinic_id, col(Case.id) == Flag.case_id)
     statement = (
         select(Flag)
-        .join(Case, on_case)
+        .join(Case, on_its_case(Flag))
         .where(col(Flag.clinic_id) == tx.clinic.id, visible_flags(tx, me), *wanted)
     )
     flags, following = await newest_first(tx, marks, listing, query, statement, Flag)

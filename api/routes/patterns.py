@@ -21,7 +21,7 @@ from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Case, Flag
 from api.months import MonthsQuery, by_severity, months_asked
-from api.sight import supervised_cases, supervised_clinicians, visible_flags
+from api.sight import on_its_case, supervised_cases, supervised_clinicians, visible_flags
 from api.vocabulary import Audience, RuleName
 
 router = APIRouter(prefix="/v1/patterns", tags=["queue"], route_class=StrictRoute)
@@ -102,9 +102,7 @@ async def read_patterns(
         *by_severity(col(Flag.severity)),
     )
     statement = (
-        statement.join(
-            Case, and_(col(Case.clinic_id) == Flag.clinic_id, col(Case.id) == Flag.case_id)
-        )
+        statement.join(Case, on_its_case(Flag))
         .where(
             col(Flag.clinic_id) == tx.clinic.id,
             col(Flag.audience) == Audience.supervisor,

@@ -21,6 +21,7 @@ from api.flagging import catch_up_due
 from api.intake import StrictRoute
 from api.models import IS_OPEN, IS_UNRESOLVED, IS_WAITING, Case, Consultation, Flag, Promise
 from api.sight import (
+    on_its_case,
     open_to_its_clinician,
     queued_cases,
     unwatched_cases,
@@ -290,8 +291,7 @@ async def _count_unwatched(tx: Transaction, me: Actor) -> int:
 
 def _of_cases(statement: Any, model: Any) -> Any:
     """Join the records with their cases."""
-    its_case = and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id)
-    return statement.select_from(model).join(Case, its_case)
+    return statement.select_from(model).join(Case, on_its_case(model))
 
 
 def _some(condition: ColumnElement[bool]) -> ColumnElement[int]:
