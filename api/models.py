@@ -229,6 +229,15 @@ class SignIn(Record, table=True):
     revoked_at: datetime | None = None
 
 
+class CodePurpose(StrEnum):
+    """What a one-time code opens."""
+
+    recovery = "recovery"
+    """The door, in place of a second factor that was lost."""
+    reset = "reset"
+    """A new password."""
+
+
 class OneTimeCode(Record, table=True):
     """A code that opens the door once: to recover from a lost device, or to set a new password."""
 

@@ -16,7 +16,7 @@ from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Output
 from api.errors import NotFound
-from api.flagging import catch_up_due
+from api.flagging import MANUAL, catch_up_due
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Case, Flag
@@ -26,7 +26,7 @@ from api.vocabulary import Audience, RuleName
 
 router = APIRouter(prefix="/v1/patterns", tags=["queue"], route_class=StrictRoute)
 
-_RULES = [*map(str, RuleName), "manual"]
+_RULES = [*map(str, RuleName), MANUAL]
 _MEANING = (
     "Counts of requests to look. They say nothing of how well somebody works: whoever reports more "
     "is asked to look more often. They are no score, and compare nobody with anybody."
