@@ -25,7 +25,9 @@ MANUAL = "manual"
 """The `rule` of a flag that a person raised by hand; no rule ever touches it."""
 
 BATCH = 100
+"""Due cases that are locked and caught up at once."""
 _MOST_ROUNDS = 5
+"""Runs of the rules after which it is left at that, though a flag still moved another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ async def catch_up(tx: Transaction, case: Case) -> None:
         if is_due(case, step):
             raise RuntimeError("time did not move on")
     # what is read next in this request must show it, the timeline too
-    await tx.finish()
+    await tx.write_kept_back()
 
 
 async def catch_up_due(tx: Transaction, scope: ColumnElement[bool]) -> None:

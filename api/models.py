@@ -680,11 +680,6 @@ class Flag(Record, table=True):
     rule_version: int
 
 
-_CHANGES = "NOT is_read"
-WHAT_HAPPENED = sa.text("NOT journal_entries.is_read")
-"""The entry tells of more than of a read; spelled as the partial index is, so that it serves."""
-
-
 class MonitoredFinding(Record, table=True):
     """What a rule that is only monitored would have raised on a case, from when until when.
 
@@ -715,6 +710,11 @@ class MonitoredFinding(Record, table=True):
     evidence: list[dict[str, str]] = _json(list)
     effective_at: datetime
     ended_at: datetime | None = None
+
+
+_CHANGES = "NOT is_read"
+WHAT_HAPPENED = sa.text("NOT journal_entries.is_read")
+"""The entry tells of more than of a read; spelled as the partial index is, so that it serves."""
 
 
 class JournalEntry(SQLModel, table=True):

@@ -18,7 +18,9 @@ from api.sight import on_its_case
 from api.vocabulary import Role
 
 TOLD_FOR = timedelta(days=30)
+"""How long something counts as new."""
 MOST = 100
+"""Notices that somebody is told at once, the newest."""
 
 
 class Notice(Output):

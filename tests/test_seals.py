@@ -838,10 +838,10 @@ async def test_the_worker_goes_on_after_a_failure_of_any_kind(
 
         return fail
 
-    monkeypatch.setattr(worker, "work_once", failing("flags"))
+    monkeypatch.setattr(worker, "catch_up_once", failing("flags"))
     monkeypatch.setattr(worker, "seal_once", failing("seals"))
     monkeypatch.setattr(Deliveries, "begin", failing("deliveries"))
-    monkeypatch.setattr(worker, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(worker, "CATCH_UP_EVERY_SECONDS", 0)
     monkeypatch.setattr(worker, "SEAL_EVERY_SECONDS", 0)
     monkeypatch.setattr(worker, "DELIVER_EVERY_SECONDS", 0)
     with capture_logs():
