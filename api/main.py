@@ -67,7 +67,7 @@ from api.tokens import AccessTokens, Passwords
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 # a request knocks at one door after the other: the busiest come first
 DOORS = (
