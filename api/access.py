@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
-from sqlalchemy import and_, bindparam, or_
+from sqlalchemy import bindparam, or_
 from sqlmodel import col, select
 
 from api.db import Database, Transaction, Tx
@@ -23,11 +23,11 @@ from api.domain.permissions import (
     why_not,
 )
 from api.errors import Conflict, Forbidden, NotFound, PreconditionRequired, Refusal, Stale
-from api.flagging import catch_up
+from api.flagging import catch_up, is_due
 from api.identity import Me, bearer, signed_in
 from api.journal import Happening, record
 from api.models import Case, Consultation, Flag, Incident, Note, Promise
-from api.sight import open_briefs
+from api.sight import on_its_case, open_briefs
 from api.standing import (
     OpenCase,
     asking,
@@ -130,7 +130,7 @@ class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.cas
         if _writes(request):
             refuse_closed(found.row)
             await catch_up(tx, found.row)
-        elif _is_due(found.row, tx):
+        elif is_due(found.row, tx.now):
             due = await find_case(tx, me, case_id, lock=True) or found
             await catch_up(tx, due.row)
             found = await find_case(tx, me, case_id) or found
@@ -157,7 +157,7 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
         _allow(me, self.action, found.standing)
         if lock:
             _refuse_closed_record(found)
-        elif _is_due(found.case, tx):
+        elif is_due(found.case, tx.now):
             found = await self._load(tx, me, record_id, lock=True) or found
         await catch_up(tx, found.case)
         return found
@@ -308,10 +308,6 @@ def _writes(request: Request) -> bool:
     return request.method not in {"GET", "HEAD"}
 
 
-def _is_due(case: Case, tx: Transaction) -> bool:
-    return case.recheck_at is not None and case.recheck_at <= tx.now
-
-
 def _hidden(me: Actor, action: Action) -> Refusal:
     """Refuse without telling whether the record exists."""
     refuse_role(me, action)
@@ -359,7 +355,7 @@ def _may_see_record(me: Actor, row: Any, standing: Standing) -> bool:
 def _one_record(model: Any, role: Role, lock: bool) -> Any:  # noqa: FBT001 - the cache's key
     statement = (
         select(model, Case, *standing_columns(role))
-        .join(Case, and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id))
+        .join(Case, on_its_case(model))
         .where(model.clinic_id == bindparam("clinic"), model.id == bindparam("row"))
     )
     if model is Consultation and role == Role.consultant:

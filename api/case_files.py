@@ -41,42 +41,21 @@ class CaseFile:
 _CASE: Any = sa.bindparam("case")
 _CASES: Any = sa.bindparam("cases", expanding=True)
 
-_CONSULTATION = (
-    col(Consultation.kind),
-    col(Consultation.status),
-    col(Consultation.requested_at),
-    col(Consultation.completed_at),
-    col(Consultation.response),
-    col(Consultation.incident_ids),
-)
+_OF_INCIDENT = tuple(each.name for each in fields(IncidentFact))
+_OF_PROMISE = tuple(each.name for each in fields(PromiseFact))
+_OF_CONSULTATION = tuple(each.name for each in fields(ConsultationFact))
+_WORDS = {"documented": "rationale", "has_sealed_detail": "sealed_detail"}
+"""Of these texts of an incident a rule knows only whether there is one."""
+
 _INCIDENT = (
-    col(Incident.id),
-    col(Incident.occurred_on),
-    col(Incident.date_precision),
-    col(Incident.initiator),
-    col(Incident.reported_by),
-    col(Incident.client_impact),
-    col(Incident.rationale).is_not(None),
-    col(Incident.sealed_detail).is_not(None),
+    *(
+        getattr(Incident, _WORDS[name]).is_not(None) if name in _WORDS else getattr(Incident, name)
+        for name in _OF_INCIDENT
+    ),
     col(Incident.status),
-    col(Incident.determination),
-    col(Incident.restricted),
-    col(Incident.details),
 )
-_PROMISE = (
-    col(Promise.id),
-    col(Promise.kind),
-    col(Promise.scope),
-    col(Promise.keepable),
-    col(Promise.significance),
-    col(Promise.state),
-    col(Promise.made_on),
-    col(Promise.due_on),
-    col(Promise.open_ended),
-    col(Promise.discussed_with_client),
-    col(Promise.client_impact),
-    col(Promise.reported_by),
-)
+_PROMISE = tuple(getattr(Promise, name) for name in _OF_PROMISE)
+_CONSULTATION = tuple(getattr(Consultation, name) for name in _OF_CONSULTATION)
 
 # Built once: every write runs them, and building a statement costs more than running it. Like
 # every statement they are confined to the clinic by the transaction.
@@ -154,10 +133,11 @@ def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts
     """Add a record that is not voided, as reading it would."""
     match row:
         case Incident():
-            named = [getattr(row, name) for name in _OF_INCIDENT]
-            texts = (row.rationale is not None, row.sealed_detail is not None)
-            rest = (row.status, row.determination, row.restricted, row.details)
-            incident = _incident_fact(*named, *texts, *rest)
+            known = (
+                getattr(row, _WORDS[name]) is not None if name in _WORDS else getattr(row, name)
+                for name in _OF_INCIDENT
+            )
+            incident = _incident_fact(*known, row.status)
             return replace(facts, incidents=(*facts.incidents, incident))
         case Promise():
             promise = PromiseFact(*(getattr(row, name) for name in _OF_PROMISE))
@@ -165,10 +145,6 @@ def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts
     consultation = _consultation_fact(*(getattr(row, name) for name in _OF_CONSULTATION))
     return replace(facts, consultations=(*facts.consultations, consultation))
 
-
-_OF_INCIDENT = tuple(each.name for each in fields(IncidentFact))[:6]
-_OF_PROMISE = tuple(each.name for each in fields(PromiseFact))
-_OF_CONSULTATION = tuple(each.name for each in fields(ConsultationFact))
 
 _CASE_STATE = (col(Case.id), col(Case.status), col(Case.recheck_at))
 _FLAG_STATE = (
@@ -264,12 +240,13 @@ def _as_plain(columns: Sequence[Any], row: Sequence[Any]) -> SimpleNamespace:
 
 
 def _incident_fact(*row: Any) -> IncidentFact:
-    known, (status, determination, restricted, details) = row[:8], row[8:]
-    standing_review = determination if status == IncidentStatus.reviewed else None
-    rest = (standing_review, restricted, DETAILS.validate_python(details))
-    return IncidentFact(*(known + rest))
+    *known, status = row
+    fact = dict(zip(_OF_INCIDENT, known, strict=True))
+    if status != IncidentStatus.reviewed:
+        fact["determination"] = None
+    return IncidentFact(**fact | {"details": DETAILS.validate_python(fact["details"])})
 
 
 def _consultation_fact(*row: Any) -> ConsultationFact:
-    fields = (*row[:-1], frozenset(map(UUID, row[-1])))
-    return ConsultationFact(*fields)
+    fact = dict(zip(_OF_CONSULTATION, row, strict=True))
+    return ConsultationFact(**fact | {"incident_ids": frozenset(map(UUID, fact["incident_ids"]))})

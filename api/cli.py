@@ -17,37 +17,24 @@ from uuid import UUID
 
 import typer
 import uvicorn
-from alembic import command
+from pydantic import SecretStr, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import cli_records
-from api.backups import BackupError, back_up, sqlite_file
-from api.backups import restore as put_back
-from api.crypto import WrongKeyError
-from api.db import Database
-from api.demo import run_demo
-from api.founding import found_clinic
-from api.gate import PATIENCE
-from api.logs import configure_logs
-from api.main import create_app, known_revisions, migration_head, migrations
-from api.metrics import FOLDER
-from api.openapi.compatibility import breaking_changes
-from api.public_addresses import Destinations
-from api.retention import DueCase, cases_due
-from api.retention import purge as purge_cases
-from api.rotation import rotate
-from api.routes.health import REVISION
-from api.runtime_role import grant_to_runtime_role, why_unsafe
-from api.seals import canonical
-from api.settings import Settings, random_secret
-from api.settings import new_data_key as make_data_key
-from api.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
-from api.tokens import Passwords
-from api.verifying import (
+from api import migrations
+from api.commands import records
+from api.commands.backups import BackupError, back_up, sqlite_file
+from api.commands.backups import restore as put_back
+from api.commands.demo import run_demo
+from api.commands.founding import found_clinic
+from api.commands.retention import DueCase, cases_due
+from api.commands.retention import purge as purge_cases
+from api.commands.runtime_role import grant_to_runtime_role, why_unsafe
+from api.commands.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
+from api.commands.verifying import (
     Difference,
     KeptHeads,
     Verified,
@@ -57,10 +44,21 @@ from api.verifying import (
     read_kept_heads,
     verify_clinic,
 )
+from api.crypto import WrongKeyError
+from api.db import Database
+from api.domain.values import Email, Line, Password, TimeZone
+from api.gate import PATIENCE
+from api.logs import configure_logs
+from api.main import create_app
+from api.metrics import FOLDER
+from api.openapi.compatibility import breaking_changes
+from api.public_addresses import Destinations
+from api.rotation import rotate
+from api.seals import canonical
+from api.settings import Settings, random_secret
+from api.settings import new_data_key as make_data_key
+from api.tokens import Passwords
 from api.worker import work_until
-
-SHORTEST_PASSWORD = 15
-LONGEST_PASSWORD = 128
 
 app = typer.Typer(
     help="Boundary Notes: case notes for clinicians who keep the frame of psychotherapy.",
@@ -69,8 +67,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command("import")(cli_records.import_records)
-app.command("export")(cli_records.export_records)
+app.command("import")(records.import_records)
+app.command("export")(records.export_records)
 
 
 @app.command()
@@ -106,9 +104,7 @@ def serve(
 def migrate() -> None:
     """Bring the database's tables up to date, and let the role that serves use them."""
     settings = read_settings()
-    config = migrations()
-    config.attributes["url"] = settings.owner_database_url
-    command.upgrade(config, "head")
+    migrations.migrate(settings.owner_database_url)
     asyncio.run(grant_to_runtime_role(settings.owner_database_url, settings.database_url))
     typer.echo("The database is up to date.")
 
@@ -120,16 +116,19 @@ def bootstrap(
     time_zone: Annotated[str, typer.Option(help="The clinic's IANA time zone.")] = "UTC",
 ) -> None:
     """Found a clinic with its first admin; may run again for another clinic."""
+    name = _taken_as(Line, clinic, "--clinic is a name of 1 to 200 characters.")
+    address = _taken_as(Email, admin, "--admin is an e-mail address.")
+    zone = _taken_as(
+        TimeZone, time_zone, "--time-zone is one of the IANA database, such as Europe/Berlin."
+    )
     settings = read_settings()
     refuse_without_its_key(settings, settings.owner_database_url)
-    password = os.environ.get("BN_BOOTSTRAP_PASSWORD") or typer.prompt(
+    given = os.environ.get("BN_BOOTSTRAP_PASSWORD") or typer.prompt(
         "Password", hide_input=True, confirmation_prompt=True
     )
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        stop(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
-    address = admin.strip().lower()
+    password = _taken_as(Password, given, "A password has 15 to 128 characters.")
     made = _run_as_owner(
-        settings, lambda database: _bootstrap(database, clinic, address, password, time_zone)
+        settings, lambda database: _bootstrap(database, name, address, password, zone)
     )
     typer.echo(json.dumps(made))
 
@@ -227,12 +226,12 @@ def restore(
         revision = put_back(
             file,
             sqlite_file(settings.database_url),
-            revisions=known_revisions(),
+            revisions=migrations.revisions(),
             data_keys=names,
             force=force,
         )
     typer.echo(f"The database is as it was in {file.name}.")
-    if revision != migration_head():
+    if revision != migrations.head():
         typer.echo("Its tables are older than this program: run python -m api migrate.")
 
 
@@ -353,10 +352,18 @@ def _heads_of(path: Path) -> Iterator[dict[str, Any]]:
             yield from read.get("items", [read])
 
 
+def _taken_as(kind: Any, given: str, wanted: str) -> Any:
+    """Take what was given as the API would take it; where it would not, stop and say why."""
+    try:
+        return TypeAdapter(kind).validate_python(given)
+    except ValidationError:
+        stop(wanted)
+
+
 async def _bootstrap(
-    database: Database, clinic: str, admin: str, password: str, time_zone: str
+    database: Database, clinic: str, admin: str, password: SecretStr, time_zone: str
 ) -> dict[str, str]:
-    password_hash = await Passwords(1).hash(password)
+    password_hash = await Passwords(1).hash(password.get_secret_value())
     async with database.transaction() as tx:
         clinic_id, user_id = await found_clinic(
             tx,
@@ -407,12 +414,12 @@ def _say_if_not_migrated(settings: Settings) -> None:
     async def revision() -> object:
         try:
             async with database.transaction() as tx:
-                return (await tx.ask_everywhere(REVISION)).scalar()
+                return (await tx.ask_everywhere(migrations.REVISION)).scalar()
         finally:
             await database.dispose()
 
     try:
-        is_expected = asyncio.run(revision()) == migration_head()
+        is_expected = asyncio.run(revision()) == migrations.head()
     except (OSError, SQLAlchemyError):
         is_expected = False
     if not is_expected:

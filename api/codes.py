@@ -1,4 +1,4 @@
-"""Secrets that are random enough to be kept as a plain hash: refresh tokens and one-time codes."""
+"""Secrets random enough to be kept as a plain hash: refresh tokens, one-time codes, software's."""
 
 import base64
 import hashlib
@@ -47,7 +47,7 @@ def new_code() -> str:
 
 
 def hash_of(secret: str) -> str:
-    """Give what is stored of a refresh token: nobody can go back from it."""
+    """Give what is stored of a token or a secret: nobody can go back from it."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

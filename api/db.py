@@ -47,12 +47,20 @@ Ending = Callable[["Transaction"], Awaitable[None]]
 T = TypeVar("T")
 
 STATEMENT_TIMEOUT = 5_000
+"""Milliseconds that PostgreSQL gives one statement."""
 LOCK_TIMEOUT = 2_000
+"""Milliseconds that a statement waits there for a lock."""
 IDLE_IN_TRANSACTION_TIMEOUT = 60_000
+"""Milliseconds after which PostgreSQL ends a transaction that asks nothing."""
 SQLITE_BUSY_TIMEOUT = 5_000
+"""Milliseconds that SQLite waits for another process to let go of the file."""
 CONNECT_TIMEOUT = 2
+"""Seconds that opening a connection to PostgreSQL may take."""
 QUEUE_TIMEOUT = 5
 """Seconds a request waits for its turn at the database when many come at once."""
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""The SQLSTATE of a lock that somebody else holds."""
 
 
 def utc_now() -> datetime:
@@ -305,9 +313,9 @@ class Transaction:
             await write(self, rows)
         await self.flush()
         self._is_ending = len(self._last) == 1
-        await self.finish()
+        await self.write_kept_back()
 
-    async def finish(self) -> None:
+    async def write_kept_back(self) -> None:
         """Write all that was kept back so far."""
         await self.flush()
         kept, self._last = self._last, {}

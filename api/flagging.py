@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
@@ -24,7 +25,9 @@ MANUAL = "manual"
 """The `rule` of a flag that a person raised by hand; no rule ever touches it."""
 
 BATCH = 100
+"""Due cases that are locked and caught up at once."""
 _MOST_ROUNDS = 5
+"""Runs of the rules after which it is left at that, though a flag still moved another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +89,16 @@ async def catch_up(tx: Transaction, case: Case) -> None:
 
     Each step runs as of its own instant, so the flags are the same whoever looks, and whenever.
     """
-    if not _is_due(case, tx.now):
+    if not is_due(case, tx.now):
         return
     file = await open_file(tx, case)
-    while case.recheck_at is not None and case.recheck_at <= tx.now:
-        step = case.recheck_at
+    while is_due(case, tx.now):
+        step = cast("datetime", case.recheck_at)
         _settle(tx, file, _Run(step, None))
-        if case.recheck_at is not None and case.recheck_at <= step:
+        if is_due(case, step):
             raise RuntimeError("time did not move on")
     # what is read next in this request must show it, the timeline too
-    await tx.finish()
+    await tx.write_kept_back()
 
 
 async def catch_up_due(tx: Transaction, scope: ColumnElement[bool]) -> None:
@@ -156,7 +159,8 @@ async def count_no_longer(tx: Transaction, rules: Collection[str]) -> None:
     )
 
 
-def _is_due(case: Case, now: datetime) -> bool:
+def is_due(case: Case, now: datetime) -> bool:
+    """Tell whether time alone may have moved a case's flags by now."""
     return case.recheck_at is not None and case.recheck_at <= now
 
 
@@ -215,7 +219,7 @@ def _move_flags(file: CaseFile, findings: Sequence[Finding], run: _Run, moves: _
     A rule that is only monitored opens none; one that was open before goes on to follow, until a
     person resolves it.
     """
-    unresolved, resolved = _unresolved(file), _last_resolved(file)
+    unresolved, resolved = unresolved_by_rule(file), _last_resolved(file)
     for found in findings:
         key = _key(found)
         if key in unresolved:
@@ -243,7 +247,7 @@ def _count(file: CaseFile, findings: Sequence[Finding], run: _Run) -> list[Monit
     """
     standing = {(row.rule, row.restricted): row for row in file.monitored if not row.ended_at}
     ended = {(row.rule, row.restricted): row for row in file.monitored if row.ended_at}
-    flagged, resolved = _unresolved(file), _last_resolved(file)
+    flagged, resolved = unresolved_by_rule(file), _last_resolved(file)
     began = []
     for found in findings:
         key = _key(found)
@@ -271,7 +275,8 @@ def _key(found: Finding) -> tuple[str, bool]:
     return str(found.rule), found.restricted
 
 
-def _unresolved(file: CaseFile) -> dict[tuple[str, bool], Flag]:
+def unresolved_by_rule(file: CaseFile) -> dict[tuple[str, bool], Flag]:
+    """Give a case's flags of rules that wait for a person, by rule and by whether restricted."""
     return {
         (flag.rule, flag.restricted): flag
         for flag in file.flags

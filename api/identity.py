@@ -18,6 +18,7 @@ from api.errors import Forbidden, SignInAgain, Unauthorized
 from api.models import Clinic, ServiceAccount, SignIn, User
 from api.prepared import Prepared
 from api.repeats import only_once
+from api.sessions import live
 from api.tokens import Claims, InvalidToken
 from api.vocabulary import Role, Scope
 
@@ -42,9 +43,7 @@ _WHO_IS_SIGNED_IN = Prepared(
     .where(
         col(SignIn.id) == bindparam("session"),
         col(SignIn.user_id) == bindparam("user"),
-        col(SignIn.revoked_at).is_(None),
-        col(SignIn.expires_at) > bindparam("now"),
-        col(SignIn.idle_at) > bindparam("now"),
+        *live(bindparam("now")),
         col(User.is_active).is_(True),
     )
 )
@@ -58,8 +57,7 @@ _WHICH_SOFTWARE = Prepared(
     .where(
         col(SignIn.id) == bindparam("session"),
         col(SignIn.account_id) == bindparam("user"),
-        col(SignIn.revoked_at).is_(None),
-        col(SignIn.expires_at) > bindparam("now"),
+        *live(bindparam("now")),
         col(ServiceAccount.is_active).is_(True),
     )
 )

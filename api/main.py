@@ -1,19 +1,16 @@
-"""Builds the application; nothing imports this room."""
+"""Builds the application; nothing that serves imports this room."""
 
 import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from api import migrations
 from api.access import journal_refusal
 from api.db import Clock, Database, utc_now
 from api.envelope import Envelope
@@ -70,8 +67,7 @@ from api.tokens import AccessTokens, Passwords
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-VERSION = "0.1.0"
-ROOT = Path(__file__).resolve().parent.parent
+VERSION = "0.2.0"
 
 # a request knocks at one door after the other: the busiest come first
 DOORS = (
@@ -181,7 +177,7 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     )
     app.state.passwords = Passwords(settings.password_checks_at_once)
     app.state.bookmarks = Bookmarks(secret)
-    app.state.readiness = Readiness(settings.data_keys, migration_head())
+    app.state.readiness = Readiness(settings.data_keys, migrations.head())
     app.state.fingerprints = Fingerprints(secret)
     app.state.destinations = Destinations(settings.test_addresses)
     token = settings.metrics_token
@@ -208,23 +204,3 @@ def app_from_environment() -> FastAPI:
     settings = Settings()
     configure_logs(settings.log_format)
     return create_app(settings)
-
-
-def migrations() -> Config:
-    """Give Alembic's configuration, wherever the process was started."""
-    config = Config(ROOT / "alembic.ini")
-    config.set_main_option("script_location", str(ROOT / "alembic"))
-    return config
-
-
-def known_revisions() -> frozenset[str]:
-    """Give every revision of the tables that this program can bring up to date."""
-    scripts = ScriptDirectory.from_config(migrations())
-    return frozenset(script.revision for script in scripts.walk_revisions())
-
-
-@cache
-def migration_head() -> str:
-    """Give the revision this program expects the database to be at."""
-    head = ScriptDirectory.from_config(migrations()).get_current_head()
-    return head or ""

@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 
 from api.crypto import SealedText
 from api.vocabulary import (
+    UNRESOLVED,
     AdviceResponse,
     Audience,
     CaseStatus,
@@ -226,6 +227,15 @@ class SignIn(Record, table=True):
     refreshed_at: datetime | None = None
     network: str | None = Field(default=None, max_length=64)
     revoked_at: datetime | None = None
+
+
+class CodePurpose(StrEnum):
+    """What a one-time code opens."""
+
+    recovery = "recovery"
+    """The door, in place of a second factor that was lost."""
+    reset = "reset"
+    """A new password."""
 
 
 class OneTimeCode(Record, table=True):
@@ -615,7 +625,7 @@ def sealed_columns(model: Any) -> tuple[str, ...]:
 
 _sealed_columns: dict[Any, tuple[str, ...]] = {}
 
-_UNRESOLVED = "status IN ('open', 'acknowledged')"
+_UNRESOLVED = f"status IN {tuple(map(str, UNRESOLVED))}"
 IS_UNRESOLVED = sa.text(f"flags.{_UNRESOLVED}")
 """The flag still waits for a person; spelled as the partial indexes are, so that they serve."""
 
@@ -670,11 +680,6 @@ class Flag(Record, table=True):
     rule_version: int
 
 
-_CHANGES = "NOT is_read"
-WHAT_HAPPENED = sa.text("NOT journal_entries.is_read")
-"""The entry tells of more than of a read; spelled as the partial index is, so that it serves."""
-
-
 class MonitoredFinding(Record, table=True):
     """What a rule that is only monitored would have raised on a case, from when until when.
 
@@ -705,6 +710,11 @@ class MonitoredFinding(Record, table=True):
     evidence: list[dict[str, str]] = _json(list)
     effective_at: datetime
     ended_at: datetime | None = None
+
+
+_CHANGES = "NOT is_read"
+WHAT_HAPPENED = sa.text("NOT journal_entries.is_read")
+"""The entry tells of more than of a read; spelled as the partial index is, so that it serves."""
 
 
 class JournalEntry(SQLModel, table=True):

@@ -14,10 +14,13 @@ from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Output
 from api.journal import Happening
 from api.models import AccessGrant, Case, GrantKind, JournalEntry, Supervision, User
+from api.sight import on_its_case
 from api.vocabulary import Role
 
 TOLD_FOR = timedelta(days=30)
+"""How long something counts as new."""
 MOST = 100
+"""Notices that somebody is told at once, the newest."""
 
 
 class Notice(Output):
@@ -53,7 +56,7 @@ async def _links(tx: Transaction, me: Actor) -> list[Notice]:
 async def _exceptions(tx: Transaction, me: Actor) -> list[Notice]:
     statement = (
         select(AccessGrant)
-        .join(Case, col(Case.id) == AccessGrant.case_id)
+        .join(Case, on_its_case(AccessGrant))
         .where(
             AccessGrant.created_at > tx.now - TOLD_FOR,
             AccessGrant.kind != GrantKind.recusal,

@@ -12,10 +12,9 @@ from sqlmodel import col, func, select
 
 from api.case_files import CaseFile, copy_files
 from api.db import Transaction
-from api.domain.lifecycles import is_unresolved
 from api.domain.modes import monitored_rules
 from api.domain.thresholds import Thresholds
-from api.flagging import MANUAL, move_on_paper
+from api.flagging import is_due, move_on_paper, unresolved_by_rule
 from api.models import Case, Clinic, Flag
 from api.vocabulary import severity_rank
 
@@ -103,9 +102,9 @@ def _compare(file: CaseFile, proposed: RuleSettings, now: datetime, outcome: Out
     then = _copied(file, proposed)
     move_on_paper(then, now)
     # what time alone has brought about is no effect of the settings
-    if file.case.recheck_at is not None and file.case.recheck_at <= now:
+    if is_due(file.case, now):
         move_on_paper(file, now)
-    _tell_flags_apart(_flags_of(file), _flags_of(then), outcome)
+    _tell_flags_apart(unresolved_by_rule(file), unresolved_by_rule(then), outcome)
     before, after = _counted_of(file), _counted_of(then)
     for rule, _ in after - before:
         outcome.of(rule).counted += 1
@@ -139,14 +138,6 @@ def _copied(file: CaseFile, proposed: RuleSettings) -> CaseFile:
         proposed.monitored,
         [copy(row) for row in file.monitored],
     )
-
-
-def _flags_of(file: CaseFile) -> dict[Key, Flag]:
-    return {
-        (flag.rule, flag.restricted): flag
-        for flag in file.flags
-        if is_unresolved(flag.status) and flag.rule != MANUAL
-    }
 
 
 def _counted_of(file: CaseFile) -> set[Key]:

@@ -15,6 +15,7 @@ from api.models import Case, Clinic, ClinicKey, KeyPurpose, User, WebhookSecret
 from api.settings import NO_DATA_KEY, Settings
 
 BATCH = 500
+"""Cases whose keys are wrapped anew in one transaction."""
 
 _NAMES_IN_USE = AcrossClinics(
     plain=sa.select(col(ClinicKey.wrapped_by)).distinct(),

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import SQLModel, col
 from uuid_utils.compat import uuid7
 
-from api.db import AcrossClinics, Database, Transaction
+from api.db import LOCK_NOT_AVAILABLE, AcrossClinics, Database, Transaction
 from api.domain.merkle import inclusion_path, leaf_hash, tree_root
 from api.models import Clinic, JournalEntry, SealHead, SealLeaf
 
@@ -28,7 +28,6 @@ LATEST = 5 * 60 * 1000
 NO_HEAD = "0" * 64
 """What the first head of a clinic has for the hash of the one before."""
 _LOWEST = UUID(int=0)
-_LOCKED = "55P03"
 
 ENTRY_COLUMNS = (
     "actor_id",
@@ -211,7 +210,10 @@ async def seal_clinic(database: Database, clinic_id: UUID) -> int:
             await tx.enter(clinic_id)
             return await _seal(tx, clinic_id)
     except DBAPIError as error:
-        if isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", "") == _LOCKED:
+        if (
+            isinstance(error, IntegrityError)
+            or getattr(error.orig, "sqlstate", "") == LOCK_NOT_AVAILABLE
+        ):
             return 0
         raise
 

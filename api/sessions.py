@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import ColumnElement, bindparam, text
 from sqlmodel import col, select, update
 
 from api.codes import RefreshToken, hash_of, new_refresh_token
@@ -174,17 +174,22 @@ async def end_session(tx: Transaction, session_id: UUID) -> None:
     await _end(tx, col(SignIn.id) == session_id)
 
 
+async def end_software_sessions(tx: Transaction, account_id: UUID) -> None:
+    """End all sessions of clinic software at once."""
+    await _end(tx, col(SignIn.account_id) == account_id)
+
+
 async def _end(tx: Transaction, *which: Any) -> None:
     ended = {"revoked_at": tx.now, "updated_at": tx.now, "version": col(SignIn.version) + 1}
     await tx.exec(update(SignIn).where(*which, col(SignIn.revoked_at).is_(None)).values(**ended))
 
 
-def live(tx: Transaction) -> tuple[Any, ...]:
-    """Tell in SQL which sessions still hold."""
+def live(now: Any) -> tuple[ColumnElement[bool], ...]:
+    """Say in SQL which sessions still hold; `now` is an instant or a placeholder."""
     return (
         col(SignIn.revoked_at).is_(None),
-        col(SignIn.expires_at) > tx.now,
-        col(SignIn.idle_at) > tx.now,
+        col(SignIn.expires_at) > now,
+        col(SignIn.idle_at) > now,
     )
 
 
@@ -199,7 +204,7 @@ async def _replace(
             col(SignIn.id) == token.session_id,
             col(SignIn.refresh_hash) == hash_of(token.text),
             col(SignIn.user_id).in_(active),
-            *live(tx),
+            *live(tx.now),
         )
         .values(
             refresh_hash=hash_of(successor.text),
@@ -220,7 +225,7 @@ async def _load(tx: Transaction, session_id: UUID) -> SignIn:
 
 
 async def _end_if_reused(tx: Transaction, token: RefreshToken) -> Refused:
-    statement = select(SignIn).where(SignIn.id == token.session_id, *live(tx)).with_for_update()
+    statement = select(SignIn).where(SignIn.id == token.session_id, *live(tx.now)).with_for_update()
     session: SignIn | None = (await tx.exec(statement)).first()
     if session is None or session.user_id is None:
         return Refused.unknown

@@ -31,6 +31,11 @@ _Watcher = aliased(User)
 _GRANTS = {kind: aliased(AccessGrant) for kind in GrantKind}
 
 
+def on_its_case(model: Any) -> ColumnElement[bool]:
+    """Say in SQL that a case is the one a record is on: how the two are joined."""
+    return and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id)
+
+
 def supervised_clinicians(tx: Transaction, me: Actor) -> Any:
     """Select the ids of the clinicians the actor answers for today."""
     return select(col(Supervision.clinician_id)).where(

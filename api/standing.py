@@ -59,7 +59,7 @@ async def find_case(
     return OpenCase(case, standing_of(me, case, *rows[0][len(_CASE) : _READ]), flags)
 
 
-async def sees(tx: Transaction, me: Actor, case_id: UUID) -> OpenCase:
+async def load_seen_case(tx: Transaction, me: Actor, case_id: UUID) -> OpenCase:
     """Load a case that somebody sees. Raises 404 where they may not know of it."""
     found = await find_case(tx, me, case_id)
     if found is None or not may_see_case(found.standing):
@@ -120,7 +120,7 @@ def _held(*held: object) -> Standing:
 
 
 def asking(tx: Transaction, me: Actor, row_id: UUID) -> dict[str, Any]:
-    """Fill the placeholders of `_one_case` and `_one_record`."""
+    """Fill the placeholders of a statement that asks, with `standing_columns`, about one row."""
     return {
         "clinic": tx.clinic.id,
         "row": row_id,

@@ -21,7 +21,9 @@ from sqlmodel import Session, SQLModel
 # ------------------------------------------------------------------------------ the first wall
 
 ENTERED = "clinic entered"
+"""Where a session's `info` holds the id of that clinic."""
 HERE = "clinic_entered"
+"""The placeholder for that id in each statement that is confined to it."""
 
 
 class WalledSession(Session):

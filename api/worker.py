@@ -1,6 +1,7 @@
 """Runs beside the server: flags of due cases each minute, seals and deliveries each second.
 
-No answer waits for it: whoever reads flags first does the same.
+No answer waits for it. Whoever reads flags first brings them up to date; what is sealed and what is
+sent waits for it alone.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from api.models import Case
 from api.public_addresses import Destinations
 from api.seals import LARGEST, clinics_to_seal, seal_clinic
 
-EVERY_SECONDS = 60
+CATCH_UP_EVERY_SECONDS = 60
 SEAL_EVERY_SECONDS = 1
 DELIVER_EVERY_SECONDS = 1
 _WHILE_MORE_IS_DUE = 0.05
@@ -45,18 +46,18 @@ async def work_until(
     a process that waits for it never ends.
     """
     await asyncio.gather(
-        _work_each_minute_until(told_to_stop, database),
+        _catch_up_until(told_to_stop, database),
         seal_until(told_to_stop, database),
         deliver_until(told_to_stop, database, destinations),
     )
     await database.dispose()
 
 
-async def _work_each_minute_until(told_to_stop: asyncio.Event, database: Database) -> None:
+async def _catch_up_until(told_to_stop: asyncio.Event, database: Database) -> None:
     while not told_to_stop.is_set():
-        caught_up = await _whatever_happens("flags", work_once(database))
+        caught_up = await _whatever_happens("flags", catch_up_once(database))
         log.info("worked", cases=caught_up)
-        await _wait(EVERY_SECONDS, told_to_stop)
+        await _wait(CATCH_UP_EVERY_SECONDS, told_to_stop)
 
 
 async def seal_until(told_to_stop: asyncio.Event, database: Database) -> None:
@@ -75,14 +76,6 @@ async def deliver_until(
         begun = await _whatever_happens("deliveries", deliveries.begin())
         await _wait(_WHILE_MORE_IS_DUE if begun else DELIVER_EVERY_SECONDS, told_to_stop)
     await deliveries.finish()
-
-
-async def deliver_once(database: Database, destinations: Destinations) -> int:
-    """Try once whatever is due, as far as there is room; count the tries."""
-    deliveries = Deliveries(database, destinations)
-    begun = await deliveries.begin()
-    await deliveries.finish()
-    return begun
 
 
 async def _wait(seconds: float, told_to_stop: asyncio.Event) -> None:
@@ -115,22 +108,22 @@ async def _whatever_happens(work: str, doing: Awaitable[int]) -> int:
         return 0
 
 
-async def work_once(database: Database) -> int:
+async def catch_up_once(database: Database) -> int:
     """Catch up every due case of every clinic; count the cases."""
     async with database.transaction() as tx:
         due = (await tx.ask_everywhere(_CLINICS_WITH_DUE_CASES, present=tx.now)).all()
-    return sum([await work_for(database, clinic_id) for (clinic_id,) in due])
+    return sum([await catch_up_clinic(database, clinic_id) for (clinic_id,) in due])
 
 
-async def work_for(database: Database, clinic_id: UUID) -> int:
+async def catch_up_clinic(database: Database, clinic_id: UUID) -> int:
     """Catch up every due case of one clinic, a batch a transaction; count the cases."""
     total = 0
-    while caught_up := await _work_on_a_batch(database, clinic_id):
+    while caught_up := await _catch_up_some(database, clinic_id):
         total += caught_up
     return total
 
 
-async def _work_on_a_batch(database: Database, clinic_id: UUID) -> int:
+async def _catch_up_some(database: Database, clinic_id: UUID) -> int:
     async with database.transaction() as tx:
         await tx.enter_for_work(clinic_id)
         return await catch_up_batch(tx, true(), skip_locked=True)

@@ -16,11 +16,11 @@ from uuid import UUID, uuid4
 import typer
 from pydantic import SecretStr
 
+from api.commands.verifying import verify_clinic
 from api.crypto import KeyEncryptionKeys
 from api.db import Database
 from api.models import Clinic, ClinicKey, JournalEntry
 from api.settings import Settings, new_data_key, random_secret
-from api.verifying import verify_clinic
 from api.worker import seal
 from bench.seed import NOW, copy_rows, open_connection
 from bench.servers import ROOT, make_database, settle

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-
-from api.main import migrations
+from api.migrations import migrate
 from bench.seed import open_connection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,9 +62,7 @@ def make_database(server_url: str, name: str) -> str:
 
     asyncio.run(create())
     url = re.sub(r"/[^/?]*(?=\?|$)", f"/{name}", server_url, count=1)
-    config = migrations()
-    config.attributes["url"] = url
-    command.upgrade(config, "head")
+    migrate(url)
     return url
 
 

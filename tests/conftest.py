@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from alembic import command
 
-from api.main import migrations
+from api.migrations import migrate
 from tests.matrix import TABLE, count_cells
 from tests.postgres import Server, postgres, runtime_url, server_of_our_own
 from tests.world import Urls, World, open_world
@@ -35,13 +34,6 @@ UNMEASURED = {
 }
 """Rooms of tests that ask the same thousands of times: measuring what they reach doubles their
 time, and tells nothing that the other tests do not."""
-
-
-def migrate(url: str) -> None:
-    """Bring a database to the newest tables."""
-    config = migrations()
-    config.attributes["url"] = url
-    command.upgrade(config, "head")
 
 
 @pytest.fixture(scope="session")

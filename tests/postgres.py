@@ -22,7 +22,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from api.runtime_role import grant_to_runtime_role
+from api.commands.runtime_role import grant_to_runtime_role
 
 RUNTIME_ROLE = "notes_runtime"
 _OLDEST, _PATIENCE = 15, 60.0  # a major version; seconds for each step

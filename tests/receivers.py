@@ -12,11 +12,10 @@ import sqlalchemy as sa
 import time_machine
 from standardwebhooks import Webhook as Verifier
 
-from api.deliveries import write_down
+from api.deliveries import Deliveries, write_down
 from api.models import Outcome, WebhookDelivery
 from api.public_addresses import Destinations
 from api.sending import Answer, Letter
-from api.worker import deliver_once
 from tests.world import Person, World, made, ok
 
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -188,8 +187,11 @@ async def forget_what_is_owed(world: World) -> None:
 
 
 async def deliver(world: World) -> int:
-    """Let a worker try once whatever is due."""
-    return await deliver_once(world.database, world.app.state.destinations)
+    """Try once whatever is due, as far as there is room; count the tries."""
+    deliveries = Deliveries(world.database, world.app.state.destinations)
+    begun = await deliveries.begin()
+    await deliveries.finish()
+    return begun
 
 
 async def try_in_vain(world: World, admin: Person) -> None:

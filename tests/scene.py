@@ -165,7 +165,7 @@ class Scene:
                 async with really(request_id) as tx:
                     yield tx
                     if self.rehearsing:
-                        await tx.finish()
+                        await tx.write_kept_back()
                         raise _CurtainError
             except _CurtainError:
                 return

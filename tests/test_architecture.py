@@ -16,7 +16,7 @@ API = Path(__file__).parent.parent / "api"
 FLOORS = (
     {"vocabulary", "base64url", "csv_lists", "openapi.compatibility", "openapi.plain_schemas"},
     {"crypto", "signing", "public_addresses"},
-    {"settings", "logs", "gate", "backups", "metrics", "telemetry"},
+    {"settings", "logs", "gate", "metrics", "telemetry"},
     {"domain.values", "fhir.elements"},
     {"fhir.outcome", "fhir.codes"},
     {
@@ -37,13 +37,13 @@ FLOORS = (
     {"domain.rules"},
     {"models", "errors", "tokens", "codes", "totp"},
     {"fhir.care", "fhir.requests", "fhir.notices", "fhir.accounts", "fhir.dates"},
-    {"walls", "runtime_role", "throttle", "keyring", "prepared"},
+    {"walls", "throttle", "keyring", "prepared"},
     {"sealing"},
     {"db"},
-    {"outbox"},
+    {"outbox", "migrations"},
     {"journal", "sense", "pages", "intake", "envelope", "case_files", "months"},
-    {"flagging", "founding", "sessions", "repeats", "seals", "making", "bulk.reading", "sending"},
-    {"sight", "verifying", "retention", "rehearsal", "deliveries"},
+    {"flagging", "sessions", "repeats", "seals", "making", "bulk.reading", "sending"},
+    {"sight", "rehearsal", "deliveries"},
     {"standing", "identity"},
     {"access", "worker", "rotation", "bulk.taking"},
     {"bulk.importing", "bulk.exporting"},
@@ -60,16 +60,22 @@ FLOORS = (
     {"openapi.documents"},
     {"routes"},
     {"main"},
-    {"demo_cases"},
-    {"demo"},
-    {"terminal"},
-    {"cli_records"},
+    {
+        "commands.backups",
+        "commands.demo_cases",
+        "commands.founding",
+        "commands.retention",
+        "commands.runtime_role",
+        "commands.terminal",
+        "commands.verifying",
+    },
+    {"commands.demo", "commands.records"},
     {"cli"},
     {"__main__"},
 )
 """From the ground up; a room imports from lower floors only."""
 
-FOLDERS = {"api", "api.bulk", "api.domain", "api.fhir", "api.openapi", "api.routes"}
+FOLDERS = {"api", "api.bulk", "api.commands", "api.domain", "api.fhir", "api.openapi", "api.routes"}
 
 OPEN_DOORS = {
     "/v1/auth/token",

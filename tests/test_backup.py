@@ -18,15 +18,16 @@ from sqlalchemy import make_url
 from sqlmodel import SQLModel, select
 from typer.testing import CliRunner, Result
 
-from api.backups import back_up
 from api.cli import app
+from api.commands.backups import back_up
+from api.commands.runtime_role import grant_to_runtime_role
 from api.crypto import SealedText
 from api.db import Database
 from api.main import furnish
+from api.migrations import migrate
 from api.models import JournalEntry
-from api.runtime_role import grant_to_runtime_role
 from api.settings import Settings, new_data_key
-from tests.conftest import NOON, migrate
+from tests.conftest import NOON
 from tests.postgres import Server
 from tests.test_cli import ROOT, environment
 from tests.world import DATA_KEY, PASSWORD, SETTINGS, SETTINGS_SECRET, Urls, World, ok, open_world

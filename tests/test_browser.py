@@ -10,8 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
-from api.demo import PASSWORD
-from api.demo_cases import BRUNO, CASES
+from api.commands.demo import PASSWORD
+from api.commands.demo_cases import BRUNO, CASES
 from tests.test_demo import Demo, running
 
 CHROMIUM = "/usr/bin/chromium"

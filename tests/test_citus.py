@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 import api.models  # noqa: F401 - fills the metadata
-from api.runtime_role import FUNCTIONS
+from api.commands.runtime_role import FUNCTIONS
 from tests.test_cli import ROOT
 
 PAGE = (ROOT / "docs" / "citus.md").read_text()

@@ -152,6 +152,23 @@ def test_a_second_clinic_may_be_founded_and_a_short_password_may_not(
     assert "short" not in short.stdout
 
 
+def test_what_the_api_would_not_take_founds_no_clinic(settings: dict[str, str]) -> None:
+    run("migrate", **settings)
+    taken = {"--clinic": "Harbour", "--admin": "admin@x.example", "--time-zone": "UTC"}
+    for option, given in (
+        ("--clinic", "   "),
+        ("--clinic", "x" * 201),
+        ("--admin", "nobody"),
+        ("--time-zone", "Mars/Olympus"),
+    ):
+        words = [word for pair in {**taken, option: given}.items() for word in pair]
+        refused = run("bootstrap", *words, **settings)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith(f"{option} is ")
+        assert len(refused.stderr.splitlines()) == 1
+    assert "No clinic is seen" in run("journal-heads", **settings).stderr
+
+
 def test_a_server_before_its_migration_is_alive_but_not_ready(settings: dict[str, str]) -> None:
     with serving(settings, until="/healthz") as url:
         not_ready = httpx.get(f"{url}/readyz")

@@ -26,13 +26,13 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel import col
 
+from api.commands.founding import found_clinic
 from api.db import Database
-from api.founding import found_clinic
 from api.journal import Happening
+from api.migrations import migrate
 from api.models import Case, Incident, JournalEntry, Promise, User
 from api.settings import Settings, new_data_key, random_secret
 from api.vocabulary import Role
-from tests.conftest import migrate
 from tests.postgres import Server, runtime_url, server_of_our_own
 from tests.test_cli import ROOT, environment
 from tests.world import PASSWORD, Urls, cheap_password_hash

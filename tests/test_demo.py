@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.demo import PASSWORD, receiver_of, requests_to_try
-from api.demo_cases import ADA, ADMIN, BRUNO, CASES, CLEO, DOROTHEA, PEOPLE, Person
+from api.commands.demo import PASSWORD, receiver_of, requests_to_try
+from api.commands.demo_cases import ADA, ADMIN, BRUNO, CASES, CLEO, DOROTHEA, PEOPLE, Person
 from api.vocabulary import SEVERITY_ORDER
 
 ROOT = Path(__file__).parent.parent

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 import api
 from api.domain.details import IncidentKind
 from api.errors import PROBLEM, every_refusal
-from api.main import create_app
+from api.main import VERSION, create_app
 from api.openapi import documents, examples
 from api.openapi.documents import PERSON, SOFTWARE, TAGS
 from api.openapi.examples import Examples
@@ -368,6 +369,12 @@ async def test_what_is_refused_has_a_page(sqlite_urls: Urls) -> None:
         refused = (await world.clinician.get("/v1/users")).json()
         code = refused["type"].removeprefix("urn:boundary-notes:")
         assert ok(await world.http.get(f"/problems/{code}"))["title"] == refused["title"]
+
+
+def test_the_version_is_one_wherever_it_is_said() -> None:
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]
+    changes = re.findall(r"^## (.*)$", (DOCS.parent / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert VERSION == project["version"] == changes[0]
 
 
 def test_every_kind_of_refusal_is_told_with_words_the_code_says() -> None:

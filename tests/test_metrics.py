@@ -18,10 +18,9 @@ from pydantic import SecretStr, ValidationError
 from sqlmodel import SQLModel, func, select
 from uuid_utils.compat import uuid7
 
-from api import metrics
+from api import metrics, migrations
 from api.db import Database
 from api.journal import Happening
-from api.main import migration_head
 from api.models import JournalEntry, Webhook, WebhookDelivery, WebhookEvent
 from api.settings import Settings, new_data_key, random_secret
 from api.vocabulary import Severity
@@ -163,7 +162,7 @@ def unknown_labels(world: World, numbers: Numbers) -> set[tuple[str, str]]:
         "route": {*routes, metrics.OTHER},
         "severity": set(map(str, Severity)),
         "version": {world.app.version},
-        "migration": {migration_head()},
+        "migration": {migrations.head()},
     }
     number = re.compile(r"\d{3}|\d+\.\d+|\+Inf")
     return {

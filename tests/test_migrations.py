@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlmodel import SQLModel
 
-from api.main import migrations
+from api import migrations
 from api.worker import seal_once
 from tests.conftest import NOON
 from tests.postgres import make_runtime_role
@@ -81,7 +81,7 @@ class Migrated:
 
 
 def _with_connection(connection: Connection, do: Any) -> None:
-    config = migrations()
+    config = migrations.config()
     config.attributes["connection"] = connection
     config.attributes["data_keys"] = DATA_KEY.get_secret_value()
     do(config)

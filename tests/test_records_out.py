@@ -19,11 +19,11 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 from typer.testing import CliRunner
 
-from api import cli_records
 from api.bulk import importing
 from api.bulk.exporting import records_of
 from api.cli import app
-from api.cli_records import Form, _writer
+from api.commands import records
+from api.commands.records import Form, _writer
 from api.domain.columns import columns_of, flatten, nest
 from api.domain.lines import LINE, LINE_OF
 from api.models import (
@@ -397,7 +397,7 @@ def test_told_to_stop_the_command_ends_with_a_whole_batch(
     async def fail(*_: object, **__: object) -> None:
         raise SQLAlchemyError(SECRET)
 
-    monkeypatch.setattr(cli_records, "take_in", fail)
+    monkeypatch.setattr(records, "take_in", fail)
     failed = run(settings, *command)
     assert (failed.exit_code, SECRET in failed.output) == (2, False)
 

@@ -12,7 +12,7 @@ from api.db import Transaction
 from api.models import Flag, MonitoredFinding
 from api.standing import load_clinic
 from api.vocabulary import severity_rank
-from api.worker import work_once
+from api.worker import catch_up_once
 from tests.test_matrix import kept
 from tests.world import World, ok
 
@@ -60,7 +60,7 @@ async def what_happens(world: World, **body: Any) -> dict[str, dict[str, int]]:
     for what, path in (("thresholds", "thresholds"), ("modes", "modes")):
         if what in body:
             ok(await world.admin.send("PUT", f"/v1/rules/{path}", json=body[what]))
-    await work_once(world.database)
+    await catch_up_once(world.database)
     after, counted_after = await flags(world), await counted(world)
     found: dict[str, Counter[str]] = {}
 

@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlmodel import SQLModel, col, select
 from typer.testing import CliRunner
 
-from api import retention
 from api.cli import app
+from api.commands import retention
+from api.commands.retention import DESTROYED, DueCase, cases_due, purge, years_before
 from api.crypto import Place, Sealed, SealedText, WrongKeyError
 from api.db import Database
 from api.models import Case, ClinicKey, ImportedRecord, JournalEntry, sealed_columns
-from api.retention import DESTROYED, DueCase, cases_due, purge, years_before
 from api.vocabulary import Scope
 from tests.conftest import NOON
 from tests.matrix import NOTE

@@ -24,11 +24,14 @@ from sqlmodel import SQLModel, col
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from api import seals, verifying, worker
+from api import seals, worker
 from api.cli import app as cli
+from api.commands import verifying
+from api.commands.verifying import Verified, verify_clinic
 from api.db import Database, Transaction
 from api.deliveries import Deliveries
 from api.domain.merkle import leaf_hash, tree_root
+from api.migrations import migrate
 from api.models import Clinic, JournalEntry, SealHead, SealLeaf
 from api.public_addresses import Destinations
 from api.seals import (
@@ -44,8 +47,7 @@ from api.seals import (
     signer_of_clinic,
 )
 from api.settings import new_data_key
-from api.verifying import Verified, verify_clinic
-from tests.conftest import NOON, migrate
+from tests.conftest import NOON
 from tests.world import DATA_KEY, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok
 
 ENTRIES, HEADS, LEAVES = (
@@ -836,10 +838,10 @@ async def test_the_worker_goes_on_after_a_failure_of_any_kind(
 
         return fail
 
-    monkeypatch.setattr(worker, "work_once", failing("flags"))
+    monkeypatch.setattr(worker, "catch_up_once", failing("flags"))
     monkeypatch.setattr(worker, "seal_once", failing("seals"))
     monkeypatch.setattr(Deliveries, "begin", failing("deliveries"))
-    monkeypatch.setattr(worker, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(worker, "CATCH_UP_EVERY_SECONDS", 0)
     monkeypatch.setattr(worker, "SEAL_EVERY_SECONDS", 0)
     monkeypatch.setattr(worker, "DELIVER_EVERY_SECONDS", 0)
     with capture_logs():

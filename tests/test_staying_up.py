@@ -17,9 +17,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
+from api import migrations
 from api.crypto import KeyEncryptionKeys, new_key
 from api.db import Transaction
-from api.main import migration_head
 from api.models import Supervision
 from api.routes.health import Readiness
 from api.settings import new_data_key
@@ -125,11 +125,11 @@ def unshared_urls(request: pytest.FixtureRequest) -> Urls:
 
 
 async def test_a_server_is_ready_only_with_the_data_keys_in_use(unshared_urls: Urls) -> None:
-    with_ours = Readiness(SETTINGS.data_keys, migration_head())
+    with_ours = Readiness(SETTINGS.data_keys, migrations.head())
     async with open_world(unshared_urls, NOON) as world:
         for readiness, status in (
-            (Readiness(None, migration_head()), 503),
-            (Readiness(KeyEncryptionKeys([new_key()]), migration_head()), 503),
+            (Readiness(None, migrations.head()), 503),
+            (Readiness(KeyEncryptionKeys([new_key()]), migrations.head()), 503),
             (Readiness(SETTINGS.data_keys, "0000"), 503),
             (with_ours, 200),
             (with_ours, 200),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.worker import work_for, work_once
+from api.worker import catch_up_clinic, catch_up_once
 from tests.test_flag_life import acknowledge, resolve, the_flag
 from tests.world import Person, World, incident, made, ok, promise
 
@@ -189,7 +189,7 @@ async def test_the_worker_finds_the_same_as_the_reader(world: World) -> None:
     worked_daily = await _a_busy_case(world, there)
     for _ in range(70):
         world.clock.forward(days=1)
-        await work_for(world.database, there.clinic_id)
+        await catch_up_clinic(world.database, there.clinic_id)
     late = await _story(world.supervisor, read_late)
     daily = await _story(world.there["supervisor"], worked_daily)
     assert late == daily
@@ -207,8 +207,8 @@ async def test_the_worker_looks_after_every_clinic_once(world: World) -> None:
             )
         )
     world.clock.forward(days=11)
-    assert await work_once(world.database) >= 2
-    assert await work_once(world.database) == 0
+    assert await catch_up_once(world.database) >= 2
+    assert await catch_up_once(world.database) == 0
 
 
 async def _a_busy_case(world: World, person: Person) -> dict[str, Any]:

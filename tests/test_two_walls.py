@@ -17,9 +17,9 @@ from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col, select
 
 import api.db
+from api.commands.runtime_role import grant_to_runtime_role, why_unsafe
 from api.db import Database, Transaction
 from api.models import Case, Clinic, Flag, JournalEntry, SignIn, User
-from api.runtime_role import grant_to_runtime_role, why_unsafe
 from api.vocabulary import Role
 from api.walls import ENTER, WalledConnection
 from tests.conftest import NOON

@@ -24,7 +24,7 @@ from api.models import Webhook, WebhookDelivery, WebhookEvent
 from api.settings import Settings, random_secret
 from api.standing import load_case
 from api.vocabulary import Event
-from api.worker import deliver_until, work_once
+from api.worker import catch_up_once, deliver_until
 from tests.conftest import NOON
 from tests.receivers import (
     allow,
@@ -419,7 +419,7 @@ async def test_what_was_hidden_before_it_was_sent_is_told_no_more(world: World) 
 
 async def test_a_flag_that_time_alone_opens_is_told_whoever_finds_it_first(world: World) -> None:
     async def worker(case: dict[str, Any]) -> None:
-        await work_once(world.database)
+        await catch_up_once(world.database)
 
     async def reader(case: dict[str, Any]) -> None:
         await world.supervisor.flags(case)

@@ -189,7 +189,7 @@ class _Importer:
                 row = await self._begin(tx)
                 done, taken = await self._work(tx, lines)
                 if dry:
-                    await tx.finish()
+                    await tx.write_kept_back()
                     raise _Undo
                 await self._note(tx, row, done, is_last=is_last)
         except _Undo:

@@ -2,7 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from api.vocabulary import ConsultationStatus, ConsultationUrgency, FlagStatus, Severity
+from api.vocabulary import (
+    UNRESOLVED,
+    ConsultationStatus,
+    ConsultationUrgency,
+    FlagStatus,
+    Severity,
+)
 
 S = ConsultationStatus
 
@@ -52,4 +58,4 @@ def may_move(now: ConsultationStatus, to: ConsultationStatus) -> bool:
 
 def is_unresolved(status: FlagStatus) -> bool:
     """Tell whether a flag still waits for a person."""
-    return status in {FlagStatus.open, FlagStatus.acknowledged}
+    return status in UNRESOLVED

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from api.domain.bodies import CaseCreate, ConsultationCreate, IncidentCreate, PromiseCreate
-from api.domain.values import Day, Input, Instant, Line, Text, YesNo
+from api.domain.values import Day, Input, Instant, Line, Text, YesNo, without_nul
 from api.vocabulary import (
     AdviceResponse,
     ConsultationOutcome,
@@ -14,22 +14,15 @@ from api.vocabulary import (
     VoidReason,
 )
 
-
-def _without_nul(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("A text may not contain a NUL character.")
-    return value
-
-
 Key = Line
 """What a record is called where it comes from: its own, among the records of its type."""
 
-Email = Annotated[
+SignInName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=254),
-    AfterValidator(_without_nul),
+    AfterValidator(without_nul),
 ]
-"""Somebody of the clinic, by the address they sign in with."""
+"""Somebody of the clinic, by the address they sign in with; who is meant is looked up."""
 
 Keys = Annotated[list[Key], Field(max_length=200)]
 
@@ -47,7 +40,7 @@ class Review(Input):
     determination: Determination
     review_note: Text | None = None
     reviewed_on: Day | None = Field(default=None, description="Default: today.")
-    reviewed_by: Email | None = Field(default=None, description="Default: nobody is named.")
+    reviewed_by: SignInName | None = Field(default=None, description="Default: nobody is named.")
     stands: YesNo = True
 
 
@@ -90,7 +83,7 @@ class CaseLine(Input):
 
     type: Literal["case"]
     key: Key
-    clinician: Email | None = None
+    clinician: SignInName | None = None
     data: CaseCreate
     history: CaseHistory | None = None
 
@@ -101,7 +94,7 @@ class IncidentLine(Input):
     type: Literal["incident"]
     key: Key
     case: Key
-    about: Email | None = None
+    about: SignInName | None = None
     data: IncidentCreate
     history: IncidentHistory | None = None
 
@@ -126,7 +119,7 @@ class ConsultationLine(Input):
     type: Literal["consultation"]
     key: Key
     case: Key
-    consultant: Email | None = None
+    consultant: SignInName | None = None
     incidents: Keys = []
     promises: Keys = []
     data: ConsultationCreate

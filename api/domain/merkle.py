@@ -1,6 +1,6 @@
 """Merkle trees as in RFC 6962: one hash for many leaves, and a short proof for each of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 
 _LEAF, _NODE = b"\0", b"\1"
@@ -41,34 +41,11 @@ def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
     return path
 
 
-def root_from_path(leaf: bytes, index: int, size: int, path: Iterable[bytes]) -> bytes:
-    """Give the root that a path leads to (RFC 9162, 2.1.3.2).
-
-    Raises ValueError where a tree of this size has no such leaf, or no path of this length.
-    """
-    if not 0 <= index < size:
-        raise ValueError("there is no such leaf")
-    node, last = leaf, size - 1
-    for neighbour in path:
-        if last == 0:
-            raise ValueError("the path is too long")
-        if index % 2 or index == last:
-            node = node_hash(neighbour, node)
-            while index and not index % 2:
-                index, last = index // 2, last // 2
-        else:
-            node = node_hash(node, neighbour)
-        index, last = index // 2, last // 2
-    if last:
-        raise ValueError("the path is too short")
-    return node
-
-
 def _above(level: Sequence[bytes]) -> list[bytes]:
     """Join neighbours; the last one of an odd number goes up as it is.
 
     That gives the RFC's tree, whose left side is always the largest full tree that fits.
     """
     pairs = iter(level)
-    joined = [sha256(_NODE + left + right).digest() for left, right in zip(pairs, pairs)]  # noqa: B905 - the odd one is left over
+    joined = [node_hash(left, right) for left, right in zip(pairs, pairs)]  # noqa: B905 - the odd one is left over
     return [*joined, level[-1]] if len(level) % 2 else joined

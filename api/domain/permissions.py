@@ -308,7 +308,7 @@ _WATCHING = frozenset(
     }
 )
 _OVERSEEING = frozenset({A.thresholds_read, A.clinic_read, A.patterns_read, A.summary_read})
-_ROOMS: dict[Role, frozenset[Action]] = {
+_ALLOWED_BY_ROLE: dict[Role, frozenset[Action]] = {
     Role.clinician: _EVERYONE | OWN_CASE | EXCEPTIONS | _OVERSEEING,
     Role.supervisor: _EVERYONE
     | OWN_CASE
@@ -424,7 +424,7 @@ def may_ever(actor: Actor, action: Action) -> bool:
     """Tell whether somebody may use an operation at all, on some record."""
     if actor.is_software:
         return action in _ANYONE or any(action in _SCOPES.get(s, ()) for s in actor.scopes)
-    return action in _ROOMS[actor.role]
+    return action in _ALLOWED_BY_ROLE[actor.role]
 
 
 def may_anybody(action: Action) -> bool:
@@ -434,7 +434,9 @@ def may_anybody(action: Action) -> bool:
 
 def roles_that_may(action: Action) -> frozenset[Role]:
     """Give the roles of people that may use an operation on some record."""
-    return frozenset(role for role, room in _ROOMS.items() if action in room) - {Role.service}
+    return frozenset(role for role, allowed in _ALLOWED_BY_ROLE.items() if action in allowed) - {
+        Role.service
+    }
 
 
 def scopes_that_let(action: Action) -> list[Scope]:

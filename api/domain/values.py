@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
+from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +21,7 @@ EARLIEST_DAY = date(1900, 1, 1)
 LATEST_DAY = date(2199, 12, 31)
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_ADDRESS = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
 
 
 class Input(BaseModel):
@@ -70,11 +72,23 @@ def _written_as_a_time(value: object) -> object:
     return value
 
 
-def _without_nul(value: str) -> str:
+def without_nul(value: str) -> str:
     """PostgreSQL cannot store NUL, and no clinician ever types one."""
     if "\x00" in value:
         raise ValueError("A text may not contain a NUL character.")
     return value
+
+
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("This is not an e-mail address.")
+    return value
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("This is not a time zone of the IANA database.")
+    return name
 
 
 Day = Annotated[
@@ -92,13 +106,13 @@ YesNo = StrictBool
 """True or false, and nothing that merely looks like it."""
 
 _trimmed = StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)
-Text = Annotated[str, _trimmed, AfterValidator(_without_nul)]
+Text = Annotated[str, _trimmed, AfterValidator(without_nul)]
 """A clinician's words: not blank, at most 20,000 characters."""
 
 LongText = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=40_000),
-    AfterValidator(_without_nul),
+    AfterValidator(without_nul),
 ]
 """A clinical note: not blank, at most 40,000 characters.
 
@@ -108,9 +122,19 @@ In any script, and escaped as JSON may be, so many still fit into a body of 256 
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_without_nul),
+    AfterValidator(without_nul),
 ]
 """A single short line, such as a name: at most 200 characters."""
+
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, min_length=3, max_length=254),
+    AfterValidator(_address),
+]
+"""An e-mail address, in small letters: what a user signs in with."""
+
+TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_zone)]
+"""The name of a time zone in the IANA database, such as `Europe/Berlin`."""
 
 Password = Annotated[SecretStr, Field(min_length=15, max_length=128)]
 """15 to 128 characters; no rules of composition (NIST SP 800-63B-4)."""

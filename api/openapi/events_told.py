@@ -39,7 +39,7 @@ _EXPECTED: dict[int | str, dict[str, Any]] = {
     204: {"description": "Any 2xx within ten seconds: it has arrived. No body is read."},
     "3XX": {"description": "Not followed: the event is tried again."},
     410: {"description": "Nothing more is wanted: the webhook is switched off."},
-    "default": {"description": f"The event is tried again, {TRIES} times within about a day."},
+    "default": {"description": f"The event is tried {TRIES} times in all, within about a day."},
 }
 
 for _event in Event:

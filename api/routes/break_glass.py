@@ -18,6 +18,7 @@ from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind
 from api.pages import Marks, Page, PageQuery, newest_first
+from api.sight import on_its_case
 from api.standing import find_case, load_case, refuse_purged
 from api.views import RecordRead
 
@@ -166,7 +167,7 @@ def _openings(me: Actor) -> Any:
     """Select the openings somebody may know of."""
     return (
         select(AccessGrant)
-        .join(Case, col(Case.id) == AccessGrant.case_id)
+        .join(Case, on_its_case(AccessGrant))
         .where(AccessGrant.kind == GrantKind.break_glass, _known_to(me))
     )
 

@@ -17,7 +17,7 @@ from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, Sessi
 from api.domain.permissions import TREATING, Action, Actor, Standing, purpose_of, why_not_rewrite
 from api.domain.values import Day, Input, Instant, Line, Output, Text, YesNo, absent
 from api.errors import Conflict, Forbidden, Invalid
-from api.flagging import catch_up_due, reconcile_flags
+from api.flagging import catch_up_due, is_due, reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
@@ -100,7 +100,7 @@ async def list_cases(
         visible_cases(tx, me), col(Case.voided_at).is_(None), *await _filters(tx, query)
     )
     cases, following = await newest_first(tx, marks, "cases", query, statement, Case)
-    if any(case.recheck_at is not None and case.recheck_at <= tx.now for case in cases):
+    if any(is_due(case, tx.now) for case in cases):
         await catch_up_due(tx, col(Case.id).in_([case.id for case in cases]))
     record_shown(tx, Happening.case_read, cases, actor_id=me.id, record_type="case")
     return Page(items=await read_cases(tx, me, cases), next=following)
@@ -137,14 +137,7 @@ async def read_case(
     response: Response,
 ) -> CaseRead:
     """Read one case."""
-    record_shown(
-        tx,
-        Happening.case_read,
-        [found.row],
-        actor_id=me.id,
-        record_type="case",
-        purpose=purpose_of(found.standing),
-    )
+    _record_shown(tx, Happening.case_read, me, found)
     response.headers["ETag"] = etag(found.row.version)
     return show_case(found.row, found.standing, found.waiting)
 
@@ -230,14 +223,7 @@ async def read_timeline(
     )
     listing = f"timeline/{found.row.id}"
     entries, following = await newest_first(tx, marks, listing, query, statement, JournalEntry)
-    record_shown(
-        tx,
-        Happening.timeline_read,
-        [found.row],
-        actor_id=me.id,
-        record_type="case",
-        purpose=purpose_of(found.standing),
-    )
+    _record_shown(tx, Happening.timeline_read, me, found)
     return Page(items=[TimelineItem.model_validate(entry) for entry in entries], next=following)
 
 

@@ -3,10 +3,8 @@
 from collections.abc import Iterable
 from inspect import getdoc
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AfterValidator, StringConstraints
 
 from api.access import IfMatch, check_version, etag, may
 from api.db import Transaction, Tx
@@ -15,7 +13,7 @@ from api.domain.permissions import Action, Actor
 from api.domain.prompts import PROMPTS
 from api.domain.rulebook import RULEBOOK_VERSION, RULES
 from api.domain.thresholds import Thresholds
-from api.domain.values import Input, Line, Output, YesNo, absent, whole
+from api.domain.values import Input, Line, Output, TimeZone, YesNo, absent, whole
 from api.flagging import ask_every_rule_again
 from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
@@ -26,15 +24,6 @@ from api.views import ClinicRead
 from api.vocabulary import Audience, RuleMode, served_vocabulary
 
 router = APIRouter(prefix="/v1", tags=["clinic"], route_class=StrictRoute)
-
-
-def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("This is not a time zone of the IANA database.")
-    return name
-
-
-TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_zone)]
 
 
 class ClinicPatch(Input):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 
 from api.access import (
@@ -39,7 +39,7 @@ from api.journal import Happening, record, record_shown
 from api.making import links_as_stored, new_consultation
 from api.models import Case, Consultation, Decline, Incident, Promise, User
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import open_briefs, sees_case, visible_cases, visible_incidents
+from api.sight import on_its_case, open_briefs, sees_case, visible_cases, visible_incidents
 from api.standing import OpenCase
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
@@ -386,12 +386,9 @@ def _reaching(tx: Transaction, me: Actor, query: ConsultationAcrossQuery) -> Col
 
 
 def _consultations(tx: Transaction, wanted: Iterable[ColumnElement[bool]]) -> Any:
-    on_case = and_(
-        col(Case.clinic_id) == Consultation.clinic_id, col(Case.id) == Consultation.case_id
-    )
     return (
         select(Consultation)
-        .join(Case, on_case)
+        .join(Case, on_its_case(Consultation))
         .where(col(Consultation.clinic_id) == tx.clinic.id, *wanted)
     )
 
@@ -440,7 +437,7 @@ async def _refuse_unknown_links(
             continue
         statement = (
             select(col(model.id))
-            .join(Case, and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id))
+            .join(Case, on_its_case(model))
             .where(
                 col(model.clinic_id) == tx.clinic.id,
                 col(model.case_id) == case.id,

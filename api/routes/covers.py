@@ -19,8 +19,8 @@ from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import supervised_cases
-from api.standing import refuse_purged, sees
+from api.sight import on_its_case, supervised_cases
+from api.standing import load_seen_case, refuse_purged
 from api.views import RecordRead
 
 router = APIRouter(prefix="/v1/covers", tags=["who sees a case"], route_class=StrictRoute)
@@ -83,7 +83,7 @@ async def arrange_cover(
     response: Response,
 ) -> CoverRead:
     """Let a colleague stand in. For a case's clinician, and for a linked supervisor."""
-    found = await sees(tx, me, body.case_id)
+    found = await load_seen_case(tx, me, body.case_id)
     if not (found.standing.own or found.standing.linked):
         raise Forbidden("A cover is arranged by the case's clinician or a linked supervisor.")
     refuse_purged(found.row)
@@ -140,7 +140,7 @@ async def end_cover(
 def _covers() -> Any:
     return (
         select(AccessGrant)
-        .join(Case, col(Case.id) == AccessGrant.case_id)
+        .join(Case, on_its_case(AccessGrant))
         .where(AccessGrant.kind == GrantKind.cover)
     )
 

@@ -23,7 +23,7 @@ from api.intake import StrictRoute
 from api.journal import Happening, record_shown
 from api.models import IS_UNRESOLVED, Case, Flag
 from api.pages import Marks, Page, PageQuery
-from api.sight import open_to_its_clinician, queued_cases, unwatched_cases
+from api.sight import on_its_case, open_to_its_clinician, queued_cases, unwatched_cases
 from api.standing import WaitingFlag
 from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flag
 from api.vocabulary import (
@@ -144,7 +144,7 @@ def _grouped(query: QueueQuery, tx: Transaction) -> Any:
     """Select cases by their flags, the gravest and most urgent first."""
     statement = (
         select(col(Flag.case_id), _top, _next_due, _hidden)
-        .join(Case, and_(col(Case.clinic_id) == Flag.clinic_id, col(Case.id) == Flag.case_id))
+        .join(Case, on_its_case(Flag))
         .where(col(Flag.clinic_id) == tx.clinic.id)
         .group_by(col(Flag.case_id))
         .having(*_filters(tx, query))
@@ -206,7 +206,7 @@ async def _items(tx: Transaction, me: Actor, case_ids: list[UUID]) -> list[Flagg
         return []
     rows = await tx.exec(
         select(Case, Flag)
-        .join(Flag, and_(col(Flag.clinic_id) == Case.clinic_id, col(Flag.case_id) == Case.id))
+        .join(Flag, on_its_case(Flag))
         .where(col(Case.clinic_id) == tx.clinic.id, col(Case.id).in_(case_ids), *_in_queue(me))
         .order_by(col(Flag.id))
     )

@@ -22,14 +22,13 @@ from api.flagging import MANUAL, catch_up_due, reconcile_flags, record_flag
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record_shown
-from api.models import Case, Flag, User
+from api.models import IS_UNRESOLVED, Case, Flag, User
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import sees_case, visible_cases, visible_flags
+from api.sight import on_its_case, sees_case, visible_cases, visible_flags
 from api.standing import OpenCase
 from api.views import FlagRead, FlagRule, show_flag
 from api.vocabulary import (
     SEVERITY_ORDER,
-    UNRESOLVED,
     Audience,
     Determination,
     FlagStatus,
@@ -252,7 +251,7 @@ def _filters(tx: Transaction, query: FlagQuery) -> Iterator[ColumnElement[bool]]
     if query.overdue is not None:
         # a prompt is due at no time, so it is never overdue
         due = col(Flag.due_at)
-        overdue = and_(col(Flag.status).in_(UNRESOLVED), due.is_not(None), due < tx.now)
+        overdue = and_(IS_UNRESOLVED, due.is_not(None), due < tx.now)
         yield overdue if query.overdue else ~overdue
     if query.condition_holds is not None:
         yield col(Flag.condition_holds).is_(query.condition_holds)
@@ -275,10 +274,9 @@ async def _list(
     wanted: Iterable[ColumnElement[bool]],
     purpose: str | None = None,
 ) -> Page[FlagRead]:
-    on_case = and_(col(Case.clinic_id) == Flag.clinic_id, col(Case.id) == Flag.case_id)
     statement = (
         select(Flag)
-        .join(Case, on_case)
+        .join(Case, on_its_case(Flag))
         .where(col(Flag.clinic_id) == tx.clinic.id, visible_flags(tx, me), *wanted)
     )
     flags, following = await newest_first(tx, marks, listing, query, statement, Flag)
@@ -306,7 +304,7 @@ async def _has_newer(tx: Transaction, flag: Flag) -> bool:
             Flag.case_id == flag.case_id,
             Flag.rule == flag.rule,
             Flag.restricted == flag.restricted,
-            col(Flag.status).in_(UNRESOLVED),
+            IS_UNRESOLVED,
         )
     )
     return newer.first() is not None

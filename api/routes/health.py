@@ -3,24 +3,20 @@
 from time import monotonic
 from typing import Literal
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.crypto import KeyEncryptionKeys
-from api.db import AcrossClinics, Database, Transaction
+from api.db import Database, Transaction
 from api.domain.values import Output
 from api.errors import Unavailable
 from api.gate import Gate
 from api.intake import StrictRoute
+from api.migrations import REVISION
 from api.rotation import names_in_use
 
 KEYS_LOOKED_AT_EVERY = 10
 """Seconds for which the data keys that were in use are taken to be those that are."""
-
-_ASKED = sa.text("SELECT version_num FROM alembic_version")
-REVISION = AcrossClinics(_ASKED, _ASKED)
-"""Asks which revision the tables are at."""
 
 router = APIRouter(tags=["health"], route_class=StrictRoute)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
 from api.access import (
@@ -39,7 +39,7 @@ from api.journal import Happening, record, record_shown
 from api.making import about_by_default, details_as_stored, make_sense_of_incident, new_incident
 from api.models import Case, Incident, User
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import visible_cases, visible_incidents
+from api.sight import on_its_case, visible_cases, visible_incidents
 from api.standing import OpenCase
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
@@ -290,10 +290,9 @@ async def _list(
     wanted: Iterable[ColumnElement[bool]],
     purpose: str | None = None,
 ) -> Page[IncidentRead]:
-    on_case = and_(col(Case.clinic_id) == Incident.clinic_id, col(Case.id) == Incident.case_id)
     statement = (
         select(Incident)
-        .join(Case, on_case)
+        .join(Case, on_its_case(Incident))
         .where(col(Incident.clinic_id) == tx.clinic.id, visible_incidents(tx, me), *wanted)
     )
     incidents, following = await newest_first(tx, marks, listing, query, statement, Incident)

@@ -11,7 +11,7 @@ import rfc8785
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from pydantic_core import to_jsonable_python
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
 from api import base64url
@@ -26,7 +26,7 @@ from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.models import Case, Cosignature, Note
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import visible_notes
+from api.sight import on_its_case, visible_notes
 from api.standing import OpenCase
 from api.views import RecordRead
 from api.vocabulary import NoteClass, NoteStatus, VoidReason
@@ -107,10 +107,9 @@ async def list_notes_of_case(
     tx: Tx,
 ) -> Page[NoteRead]:
     """List the notes of a case that you may read, newest first."""
-    on_case = and_(col(Case.clinic_id) == Note.clinic_id, col(Case.id) == Note.case_id)
     statement = (
         select(Note)
-        .join(Case, on_case)
+        .join(Case, on_its_case(Note))
         .where(
             col(Note.clinic_id) == tx.clinic.id,
             col(Note.case_id) == found.row.id,

@@ -16,17 +16,17 @@ from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Output
 from api.errors import NotFound
-from api.flagging import catch_up_due
+from api.flagging import MANUAL, catch_up_due
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Case, Flag
 from api.months import MonthsQuery, by_severity, months_asked
-from api.sight import supervised_cases, supervised_clinicians, visible_flags
+from api.sight import on_its_case, supervised_cases, supervised_clinicians, visible_flags
 from api.vocabulary import Audience, RuleName
 
 router = APIRouter(prefix="/v1/patterns", tags=["queue"], route_class=StrictRoute)
 
-_RULES = [*map(str, RuleName), "manual"]
+_RULES = [*map(str, RuleName), MANUAL]
 _MEANING = (
     "Counts of requests to look. They say nothing of how well somebody works: whoever reports more "
     "is asked to look more often. They are no score, and compare nobody with anybody."
@@ -102,9 +102,7 @@ async def read_patterns(
         *by_severity(col(Flag.severity)),
     )
     statement = (
-        statement.join(
-            Case, and_(col(Case.clinic_id) == Flag.clinic_id, col(Case.id) == Flag.case_id)
-        )
+        statement.join(Case, on_its_case(Flag))
         .where(
             col(Flag.clinic_id) == tx.clinic.id,
             col(Flag.audience) == Audience.supervisor,

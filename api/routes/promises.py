@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
 from api.access import IfMatch, OpenRecord, case_for, check_version, etag, may_on_cases, promise_for
@@ -23,7 +23,7 @@ from api.journal import Happening, record, record_shown
 from api.making import make_sense_of_promise, new_promise
 from api.models import Case, Promise
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import visible_cases
+from api.sight import on_its_case, visible_cases
 from api.standing import OpenCase
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
@@ -233,9 +233,10 @@ async def _list(
     wanted: Iterable[ColumnElement[bool]],
     purpose: str | None = None,
 ) -> Page[PromiseRead]:
-    on_case = and_(col(Case.clinic_id) == Promise.clinic_id, col(Case.id) == Promise.case_id)
     statement = (
-        select(Promise).join(Case, on_case).where(col(Promise.clinic_id) == tx.clinic.id, *wanted)
+        select(Promise)
+        .join(Case, on_its_case(Promise))
+        .where(col(Promise.clinic_id) == tx.clinic.id, *wanted)
     )
     promises, following = await newest_first(tx, marks, listing, query, statement, Promise)
     _record_shown(tx, me, promises, purpose)

@@ -18,7 +18,7 @@ from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import in_force
-from api.standing import load_case, refuse_purged, sees
+from api.standing import load_case, load_seen_case, refuse_purged
 from api.views import RecordRead
 
 router = APIRouter(
@@ -133,7 +133,7 @@ def _of(case_id: UUID) -> object:
 async def _case(tx: Transaction, me: Actor, case_id: UUID) -> Case:
     """Give a case somebody may see; admins and privacy officers may name any by its id."""
     if may_ever(me, Action.case_read):
-        return (await sees(tx, me, case_id)).row
+        return (await load_seen_case(tx, me, case_id)).row
     return await load_case(tx, case_id)
 
 

@@ -18,7 +18,7 @@ from api.errors import Forbidden, NotFound, Unauthorized
 from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
-from api.models import OneTimeCode, User
+from api.models import CodePurpose, OneTimeCode, User
 from api.sessions import account_at, end_sessions
 from api.throttle import Throttle
 from api.tokens import Passwords
@@ -124,7 +124,7 @@ async def _load(tx: Transaction, user_id: UUID) -> User | None:
 def _unused(user_id: UUID) -> tuple[ColumnElement[bool], ...]:
     return (
         col(OneTimeCode.user_id) == user_id,
-        col(OneTimeCode.purpose) == "reset",
+        col(OneTimeCode.purpose) == CodePurpose.reset,
         col(OneTimeCode.used_at).is_(None),
     )
 
@@ -143,7 +143,7 @@ def _reset_code(
     return OneTimeCode(
         clinic_id=tx.clinic.id,
         user_id=user_id,
-        purpose="reset",
+        purpose=CodePurpose.reset,
         code_hash=hash_of_code(code),
         expires_at=expires_at,
         created_at=tx.now,

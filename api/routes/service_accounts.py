@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
-from sqlmodel import col, select, update
+from sqlmodel import col, select
 
 from api.access import IfMatch, check_version, etag, may
 from api.codes import client_id_of, hash_of, new_secret
@@ -19,8 +19,9 @@ from api.errors import Conflict, NotFound
 from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
-from api.models import ServiceAccount, ServiceSecret, SignIn
+from api.models import ServiceAccount, ServiceSecret
 from api.pages import Marks, Page, PageQuery, newest_first
+from api.sessions import end_software_sessions
 from api.views import RecordRead
 from api.vocabulary import Scope
 
@@ -162,7 +163,7 @@ async def change_service_account(
         account.change(changes, tx.now)
         _record(tx, Happening.service_changed, me, account, changed=changes)
     if not account.is_active:
-        await _end_sessions(tx, account)
+        await end_software_sessions(tx, account.id)
     response.headers["ETag"] = etag(account.version)
     return _shown(account, (await _valid_secrets(tx, [account.id]))[account.id])
 
@@ -214,7 +215,7 @@ async def end_secret(
     if secret.expires_at > tx.now:
         secret.change({"expires_at": tx.now}, tx.now)
         _record(tx, Happening.service_secret_ended, me, account)
-    await _end_sessions(tx, account)
+    await end_software_sessions(tx, account.id)
 
 
 async def _load(tx: Transaction, account_id: UUID, *, lock: bool = False) -> ServiceAccount:
@@ -254,14 +255,6 @@ def _new_secret(
     )
     tx.add(secret)
     return secret, text
-
-
-async def _end_sessions(tx: Transaction, account: ServiceAccount) -> None:
-    await tx.exec(
-        update(SignIn)
-        .where(col(SignIn.account_id) == account.id, col(SignIn.revoked_at).is_(None))
-        .values(revoked_at=tx.now)
-    )
 
 
 def _spelled(scopes: Iterable[Scope]) -> list[str]:

@@ -50,7 +50,7 @@ async def list_sessions(
     user_id = query.user_id or me.id
     if user_id != me.id and not _administers(me):
         raise Forbidden("You may list your own sessions only.")
-    statement = select(SignIn).where(SignIn.user_id == user_id, *live(tx))
+    statement = select(SignIn).where(SignIn.user_id == user_id, *live(tx.now))
     sessions, following = await newest_first(tx, marks, "sessions", query, statement, SignIn)
     return Page(items=[_show(session, me) for session in sessions], next=following)
 

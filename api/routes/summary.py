@@ -21,6 +21,7 @@ from api.flagging import catch_up_due
 from api.intake import StrictRoute
 from api.models import IS_OPEN, IS_UNRESOLVED, IS_WAITING, Case, Consultation, Flag, Promise
 from api.sight import (
+    on_its_case,
     open_to_its_clinician,
     queued_cases,
     unwatched_cases,
@@ -204,8 +205,8 @@ async def _count_flags(
         col(Flag.severity),
         col(Flag.status),
         func.count().label("number"),
-        _some(col(Flag.due_at) < tx.now).label("overdue"),
-        *(_some(condition).label(name) for name, condition in younger.items()),
+        _how_many(col(Flag.due_at) < tx.now).label("overdue"),
+        *(_how_many(condition).label(name) for name, condition in younger.items()),
     )
     statement = _of_cases(statement, Flag).where(IS_UNRESOLVED, cases, seen)
     found = await tx.exec(statement.group_by(Flag.audience, Flag.severity, Flag.status))
@@ -242,7 +243,7 @@ async def _count_consultations(tx: Transaction, cases: ColumnElement[bool]) -> W
         col(Consultation.urgency),
         col(Consultation.status),
         func.count().label("number"),
-        _some(col(Consultation.due_at) < tx.now).label("overdue"),
+        _how_many(col(Consultation.due_at) < tx.now).label("overdue"),
     )
     statement = _of_cases(statement, Consultation).where(
         IS_WAITING, cases, col(Case.voided_at).is_(None)
@@ -271,7 +272,9 @@ def _of_urgency(rows: Sequence[Any], urgency: ConsultationUrgency) -> UrgencyCou
 
 
 async def _count_promises(tx: Transaction, cases: ColumnElement[bool]) -> OpenPromises:
-    statement: Any = sa.select(func.count(col(Promise.id)), _some(col(Promise.due_on) < tx.today))
+    statement: Any = sa.select(
+        func.count(col(Promise.id)), _how_many(col(Promise.due_on) < tx.today)
+    )
     statement = _of_cases(statement, Promise).where(IS_OPEN, cases, col(Case.voided_at).is_(None))
     number, overdue = (await tx.exec(statement)).one()
     return OpenPromises(open=number, overdue=overdue or 0)
@@ -290,11 +293,10 @@ async def _count_unwatched(tx: Transaction, me: Actor) -> int:
 
 def _of_cases(statement: Any, model: Any) -> Any:
     """Join the records with their cases."""
-    its_case = and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id)
-    return statement.select_from(model).join(Case, its_case)
+    return statement.select_from(model).join(Case, on_its_case(model))
 
 
-def _some(condition: ColumnElement[bool]) -> ColumnElement[int]:
+def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((condition, 1), else_=0))
 
 

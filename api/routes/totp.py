@@ -18,7 +18,7 @@ from api.errors import Conflict, Forbidden, Invalid
 from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
-from api.models import Clinic, OneTimeCode, User
+from api.models import Clinic, CodePurpose, OneTimeCode, User
 from api.totp import new_secret, step_of, uri_of
 
 router = APIRouter(prefix="/v1/me/totp", tags=["sign-in"], route_class=OneTimeRoute)
@@ -129,7 +129,7 @@ async def _load(tx: Transaction, me: Actor, *, lock: bool = False) -> User:
 def _unused(user_id: UUID) -> tuple[sa.ColumnElement[bool], ...]:
     return (
         col(OneTimeCode.user_id) == user_id,
-        col(OneTimeCode.purpose) == "recovery",
+        col(OneTimeCode.purpose) == CodePurpose.recovery,
         col(OneTimeCode.used_at).is_(None),
     )
 
@@ -138,7 +138,7 @@ def _recovery_code(tx: Transaction, user_id: UUID, code: str) -> OneTimeCode:
     return OneTimeCode(
         clinic_id=tx.clinic.id,
         user_id=user_id,
-        purpose="recovery",
+        purpose=CodePurpose.recovery,
         code_hash=hash_of_code(code),
         created_at=tx.now,
         updated_at=tx.now,

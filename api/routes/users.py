@@ -1,19 +1,18 @@
 """The users of a clinic, and what each may know and change of themselves."""
 
-import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from pydantic import Field, SecretStr
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from api.access import IfMatch, check_version, etag, may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
-from api.domain.values import Input, Instant, Line, Password, YesNo, absent
+from api.domain.values import Email, Input, Instant, Line, Password, YesNo, absent
 from api.errors import Conflict, Forbidden, NotFound
 from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
@@ -28,20 +27,6 @@ from api.vocabulary import Role
 
 router = APIRouter(prefix="/v1", tags=["people"], route_class=StrictRoute)
 
-_ADDRESS = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
-
-
-def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
-        raise ValueError("This is not an e-mail address.")
-    return value
-
-
-Email = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, to_lower=True, min_length=3, max_length=254),
-    AfterValidator(_address),
-]
 PersonRole = Literal["clinician", "supervisor", "consultant", "privacy_officer", "admin"]
 
 

@@ -36,7 +36,6 @@ DEFAULTS = Thresholds.model_validate({})
 LATELY = TODAY - timedelta(days=10)
 
 CARE_SIDE = ("therapist", "institution", "supervisor", "third_party", "disputed")
-NOT_CARE_SIDE = ("client", "mutual", "unknown")
 
 Record = IncidentFact | PromiseFact | ConsultationFact | FlagFact
 

@@ -1,12 +1,13 @@
 """Merkle trees, against the definition in RFC 6962, word for word."""
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.domain.merkle import inclusion_path, leaf_hash, node_hash, root_from_path, tree_root
+from api.domain.merkle import inclusion_path, leaf_hash, node_hash, tree_root
 
 LEAVES = st.lists(st.binary(max_size=8), min_size=1, max_size=70)
 
@@ -34,6 +35,29 @@ def defined_path(index: int, data: list[bytes]) -> list[bytes]:
     if index < k:
         return [*defined_path(index, data[:k]), defined_root(data[k:])]
     return [*defined_path(index - k, data[k:]), defined_root(data[:k])]
+
+
+def root_from_path(leaf: bytes, index: int, size: int, path: Iterable[bytes]) -> bytes:
+    """Give the root that a path leads to (RFC 9162, 2.1.3.2).
+
+    Raises ValueError where a tree of this size has no such leaf, or no path of this length.
+    """
+    if not 0 <= index < size:
+        raise ValueError("there is no such leaf")
+    node, last = leaf, size - 1
+    for neighbour in path:
+        if last == 0:
+            raise ValueError("the path is too long")
+        if index % 2 or index == last:
+            node = node_hash(neighbour, node)
+            while index and not index % 2:
+                index, last = index // 2, last // 2
+        else:
+            node = node_hash(node, neighbour)
+        index, last = index // 2, last // 2
+    if last:
+        raise ValueError("the path is too short")
+    return node
 
 
 @settings(deadline=None)

@@ -14,16 +14,26 @@ from typing import Any
 import structlog
 import typer
 import uvicorn
-from alembic import command
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import event
 
+from api.commands.demo_cases import (
+    ADMIN,
+    BRUNO,
+    CASES,
+    CLINIC,
+    DOROTHEA,
+    PEOPLE,
+    DemoCase,
+    Person,
+    Record,
+)
+from api.commands.founding import found_clinic
 from api.db import Database, utc_now
-from api.demo_cases import ADMIN, BRUNO, CASES, CLINIC, DOROTHEA, PEOPLE, DemoCase, Person, Record
-from api.founding import found_clinic
 from api.logs import configure_logs
-from api.main import create_app, migrations
+from api.main import create_app
+from api.migrations import migrate
 from api.settings import Settings, new_data_key, random_secret
 from api.worker import deliver_until, seal_until
 
@@ -87,7 +97,7 @@ def run_demo(port: int) -> None:
         TemporaryDirectory(prefix="boundary-notes-demo-") as folder,
     ):
         url = f"sqlite+aiosqlite:///{Path(folder) / 'demo.db'}"
-        _migrate(url)
+        migrate(url)
         key_file = _make_key_file(Path(folder))
         asyncio.run(_fill_and_serve(url, key_file, listener))
     typer.echo("The demo has stopped, and nothing of it is kept.")
@@ -131,12 +141,6 @@ def _listen(port: int) -> socket.socket:
             reason = f"Port {port} cannot be used; try: python -m api demo --port 8000"
         typer.echo(reason, err=True)
         raise typer.Exit(2) from error
-
-
-def _migrate(url: str) -> None:
-    config = migrations()
-    config.attributes["url"] = url
-    command.upgrade(config, "head")
 
 
 def _make_key_file(folder: Path) -> Path:

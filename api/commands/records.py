@@ -23,12 +23,12 @@ from sqlmodel import select
 from api.bulk.exporting import records_of
 from api.bulk.importing import Done, Order, TooManyLinesError, take_in
 from api.bulk.reading import Read, UnreadableFileError, read_csv, read_ndjson
+from api.commands.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
 from api.crypto import WrongKeyError
 from api.db import ClinicContext, Database, Transaction
 from api.domain.columns import all_columns, columns_of, flatten
 from api.models import Clinic, ServiceAccount, User
 from api.settings import Settings
-from api.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
 
 _CHUNK = 256 * 1024
 _SHOWN = 20

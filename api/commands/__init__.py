@@ -1,0 +1,1 @@
+"""What the operator does at the command line, one room for each kind of work."""
