@@ -31,7 +31,7 @@ from api.fhir.searching import (
 )
 from api.flagging import MANUAL
 from api.models import Case, Consultation, Flag, Incident, JournalEntry, Promise
-from api.sight import visible_cases, visible_entries, visible_flags, visible_incidents
+from api.sight import on_its_case, visible_cases, visible_entries, visible_flags, visible_incidents
 from api.vocabulary import PromptName, RuleName, Word
 
 W = TypeVar("W", bound=Word)
@@ -177,8 +177,7 @@ def _on_cases(model: Any) -> Any:
 
 
 def _joined(statement: Any, model: Any) -> Any:
-    on_case = and_(col(Case.clinic_id) == model.clinic_id, col(Case.id) == model.case_id)
-    return statement.join(Case, on_case)
+    return statement.join(Case, on_its_case(model))
 
 
 def _common(

@@ -156,10 +156,11 @@ class Finishing:
             self._refuse(operation)
         for operation in self._told:
             operation.written["responses"].pop("422", None)
-            for answer in operation.written["responses"].values():
+            for status, answer in operation.written["responses"].items():
                 # what whoever was told answers is theirs
                 answer.pop("content", None)
-                answer["description"] = "It was taken."
+                if status.startswith("2"):
+                    answer["description"] = "It was taken."
             self._summarize(operation)
         for operation in (*self._operations, *self._told):
             self._show(operation)
