@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, QueryParams
 
 from api.csv_lists import CSV, MEDIA_TYPE, Columns, columns_of, link_to_next, prefers_csv, write_csv
-from api.errors import Invalid, UnsupportedMediaType
+from api.errors import Invalid, UnsupportedEncoding, UnsupportedMediaType
 
 KEY = "Idempotency-Key"
 """The header that lets a request be sent again without being carried out again."""
@@ -204,9 +204,16 @@ def _stands_twice(given: QueryParams | FormData, several: frozenset[str]) -> boo
     return len(once) != len(set(once))
 
 
+def media_of(request: Request) -> str:
+    """Give what kind of body is sent. Raises 415 for one that is compressed, which nobody reads."""
+    codings = ",".join(request.headers.getlist("content-encoding")).split(",")
+    if not {each.strip().lower() for each in codings} <= {"", "identity"}:
+        raise UnsupportedEncoding
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def _refuse_other_forms(request: Request, several: frozenset[str]) -> None:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/x-www-form-urlencoded":
+    if media_of(request) != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send a form: application/x-www-form-urlencoded.")
     form = await request.form()
     if _stands_twice(form, several):
@@ -216,8 +223,7 @@ async def _refuse_other_forms(request: Request, several: frozenset[str]) -> None
 
 
 def _refuse_other_media(request: Request) -> None:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/json":
+    if media_of(request) != "application/json":
         raise UnsupportedMediaType("Send JSON, with Content-Type: application/json.")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import gzip
 import io
 import json
 import random
@@ -681,6 +682,11 @@ async def test_a_file_has_its_limits_and_other_bodies_keep_theirs(
     refused = await diary.send("POST", "/v1/cases", content=large)
     assert refused.status_code == 413
     assert (await send(diary, b"{}", "application/json")).status_code == 415
+    packed = {"Content-Type": NDJSON, "Content-Encoding": "gzip"}
+    zipped = gzip.compress(ndjson(a_file(world.clinician, world, 1)))
+    refused = await diary.send("POST", "/v1/imports", content=zipped, headers=packed)
+    assert (refused.status_code, refused.headers["accept-encoding"]) == (415, "identity")
+    assert len(ok(await diary.get("/v1/imports"))["items"]) == 1
     keyed = {"Content-Type": NDJSON, "Idempotency-Key": "one"}
     assert (await diary.send("POST", "/v1/imports", content=b"", headers=keyed)).status_code == 422
     many = ndjson(a_file(world.clinician, world, 2))

@@ -21,7 +21,7 @@ from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input, Output
 from api.errors import Invalid, NotFound, UnsupportedMediaType
 from api.identity import software_now
-from api.intake import OneTimeRoute
+from api.intake import OneTimeRoute, media_of
 from api.models import Import, ImportRefusal, ImportStatus
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.views import RecordRead
@@ -182,12 +182,12 @@ async def list_refusals(
 
 def _reader(request: Request, query: ImportQuery) -> tuple[AsyncIterator[Read], str]:
     """Give what reads the body, by what the request says that it is."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = media_of(request)
     if media == NDJSON:
         return read_ndjson(request.stream()), "ndjson"
     if media == CSV:
         return read_csv(request.stream(), query.type), "csv"
-    raise UnsupportedMediaType(f"Send one record a line, as {NDJSON} or {CSV}.")
+    raise UnsupportedMediaType("Send one record a line, as application/x-ndjson or text/csv.")
 
 
 async def _rights(tx: Transaction, me: Actor) -> Rights:

@@ -42,9 +42,7 @@ class ProblemTypes(Output):
 
 # The return type cannot be the schema here: the same is also answered as a page. An example has the
 # members that the refusal itself has, and no other.
-@router.get(
-    "", response_model=ProblemTypes, response_model_exclude_none=True, responses=_AS_A_PAGE
-)
+@router.get("", response_model=ProblemTypes, response_model_exclude_none=True, responses=_AS_A_PAGE)
 async def list_problems(request: Request, response: Response) -> ProblemTypes | HTMLResponse:
     """List every kind of refusal, as JSON or as a page for whoever asks for `text/html`."""
     known = [_shown(kind) for _, kind in sorted(every_refusal().items())]
