@@ -59,6 +59,7 @@ from api.routes import (
     supervisions,
     totp,
     users,
+    webhook_deliveries,
     webhooks,
 )
 from api.routes.health import Readiness
@@ -100,6 +101,7 @@ DOORS = (
     reset,
     service_accounts,
     webhooks,
+    webhook_deliveries,
     seals,
     imports,
     fhir,

@@ -493,6 +493,7 @@ READERS = {
     "/v1/webhooks": "admin",
     "/v1/webhooks/{webhook_id}": "admin",
     "/v1/webhooks/{webhook_id}/deliveries": "admin",
+    "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}": "admin",
     "/v1/break-glass": "privacy_officer",
     "/v1/journal/heads": "privacy_officer",
     "/v1/legal-holds": "privacy_officer",

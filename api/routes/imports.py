@@ -21,7 +21,7 @@ from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input, Output
 from api.errors import Invalid, NotFound, UnsupportedMediaType
 from api.identity import software_now
-from api.intake import OneTimeRoute, media_of
+from api.intake import LinesRoute, media_of
 from api.models import Import, ImportRefusal, ImportStatus
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.views import RecordRead
@@ -34,8 +34,7 @@ _FILES = {
     CSV: "type,key,clinician,client_ref\ncase,71,vera.lindqvist@clinic.example,HL-0071\n",
 }
 
-# an import takes no key for itself: each of its lines has one
-router = APIRouter(prefix="/v1/imports", tags=["imports"], route_class=OneTimeRoute)
+router = APIRouter(prefix="/v1/imports", tags=["imports"], route_class=LinesRoute)
 
 
 class ImportQuery(Input):
