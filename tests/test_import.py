@@ -547,15 +547,18 @@ async def test_where_nothing_can_be_kept_an_import_cannot_say_that_it_was_broken
     diary = await diary_of(world, world.clinician)
     begin, begun = importing._Importer._begin, list[int]()
 
-    async def once(self: Any, tx: Any) -> Any:
+    async def twice(self: Any, tx: Any) -> Any:
         begun.append(1)
-        if len(begun) > 1:
+        if len(begun) > 2:
             raise OSError
         return await begin(self, tx)
 
-    monkeypatch.setattr(importing._Importer, "_begin", once)
+    monkeypatch.setattr(importing._Importer, "_begin", twice)
+    monkeypatch.setattr(importing, "MOST_LINES", 1)
     body = ndjson(a_file(world.clinician, world, 1))
-    assert (await send(diary, body)).status_code == 503
+    # what ended it is answered, not what came after
+    assert (await send(diary, body)).status_code == 413
+    assert len(begun) == 3
     (shown,) = ok(await diary.get("/v1/imports"))["items"]
     assert (shown["status"], shown["lines"]) == ("running", 1)
 
