@@ -76,8 +76,13 @@ class Unauthorized(Refusal):
     )
     example = ()
 
-    def __init__(self, detail: str = "This token is not known or no longer valid.") -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+    def __init__(
+        self,
+        detail: str = "This token is not known or no longer valid.",
+        *,
+        challenge: str = "Bearer",
+    ) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
 
 
 class Forbidden(Refusal):

@@ -116,7 +116,8 @@ HEADERS: dict[str, dict[str, Any]] = {
         "example": "42",
     },
     "WWW-Authenticate": {
-        "description": "How to sign in: with a bearer token.",
+        "description": "How to sign in: with a bearer token; `Basic` to software that sent its id "
+        "and secret in such a header.",
         "schema": {"type": "string"},
         "example": "Bearer",
     },
