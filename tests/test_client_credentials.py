@@ -104,7 +104,8 @@ async def test_software_may_sign_in_with_a_header_and_other_grants_do_not_look_a
     assert ok(await cases_with(world, answer["access_token"]))["items"] == []
     # any spelling of it; and what is no secret of anybody says nothing else than a wrong one
     plain = base64.b64encode(":".join(named).encode()).decode()
-    escaped = base64.b64encode(f"{named[0].replace('-', '%2D')}:{named[1]}".encode()).decode()
+    letters = ["".join(f"%{ord(letter):02X}" for letter in each) for each in named]
+    escaped = base64.b64encode(":".join(letters).encode()).decode()
     person = {"grant_type": "password", "username": world.clinician.email, "password": PASSWORD}
     form = {"grant_type": "client_credentials"}
     for said, sent, status in (
@@ -119,6 +120,7 @@ async def test_software_may_sign_in_with_a_header_and_other_grants_do_not_look_a
         (f"Bearer {plain}", form, 422),
         # the others go by their form
         ("Basic not base64", person, 200),
+        (f"Basic {plain}", {**person, "client_id": "somebody", "client_secret": "else"}, 200),
         (f"Basic {plain}", {"grant_type": "refresh_token"}, 422),
         (f"Basic {plain}", {"grant_type": "password"}, 422),
     ):
