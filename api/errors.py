@@ -76,8 +76,13 @@ class Unauthorized(Refusal):
     )
     example = ()
 
-    def __init__(self, detail: str = "This token is not known or no longer valid.") -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+    def __init__(
+        self,
+        detail: str = "This token is not known or no longer valid.",
+        *,
+        challenge: str = "Bearer",
+    ) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
 
 
 class Forbidden(Refusal):
@@ -157,9 +162,24 @@ class UnsupportedMediaType(Refusal):
     status, code, title = 415, "unsupported-media-type", "Unsupported media type"
     remedy = (
         "Send JSON with `Content-Type: application/json`; to `POST /v1/auth/token` a form with "
-        "`Content-Type: application/x-www-form-urlencoded`."
+        "`Content-Type: application/x-www-form-urlencoded`; to `POST /v1/imports` a record a line, "
+        "with `Content-Type: application/x-ndjson` or `text/csv`."
     )
-    example = ("Send JSON, with Content-Type: application/json.",)
+    example: ClassVar[tuple[Any, ...]] = ("Send JSON, with Content-Type: application/json.",)
+
+
+class UnsupportedEncoding(UnsupportedMediaType):
+    """The body is compressed or encoded otherwise; what is sent here is read as it stands."""
+
+    code, title = "unsupported-encoding", "Unsupported encoding"
+    remedy = "Send the body as it is, without a `Content-Encoding`."
+    example = ()
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Send the body as it is, without Content-Encoding.",
+            headers={"Accept-Encoding": "identity"},
+        )
 
 
 class Invalid(Refusal):

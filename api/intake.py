@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, QueryParams
 
 from api.csv_lists import CSV, MEDIA_TYPE, Columns, columns_of, link_to_next, prefers_csv, write_csv
-from api.errors import Invalid, UnsupportedMediaType
+from api.errors import Invalid, UnsupportedEncoding, UnsupportedMediaType
 
 KEY = "Idempotency-Key"
 """The header that lets a request be sent again without being carried out again."""
@@ -54,13 +54,14 @@ class StrictRoute(APIRoute):
     answers with a list, it also writes it as CSV, for whoever asks for that.
     """
 
-    repeatable: ClassVar[bool] = True
+    takes_no_key: ClassVar[str | None] = None
+    """Why its POSTs take no key for themselves; None: they take one."""
     several: ClassVar[frozenset[str]] = frozenset()
     """The parameters that may be sent more than once."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        if self.repeatable and "POST" in (self.methods or ()):
+        if self.takes_no_key is None and "POST" in (self.methods or ()):
             self.openapi_extra = {"parameters": [_KEY_PARAMETER]}
         if columns_of(self.response_model):
             as_csv = {"content": {CSV: {"schema": {"type": "string"}}}}
@@ -79,7 +80,7 @@ class StrictRoute(APIRoute):
         async def strictly(request: Request) -> Response:
             _refuse_unknown_parameters(request, known, self.several)
             if request.method == "POST":
-                _refuse_other_keys(request, repeatable=self.repeatable)
+                _refuse_other_keys(request, self.takes_no_key)
             strict = _StrictRequest(request.scope, request.receive)
             if takes_json and not (may_be_absent and not await strict.body()):
                 _refuse_other_media(request)
@@ -96,15 +97,27 @@ class StrictRoute(APIRoute):
 class OneTimeRoute(StrictRoute):
     """A route whose answers cannot be shown again: tokens, secrets, codes."""
 
-    repeatable = False
+    takes_no_key = "What this answers is shown once; it takes no such key."
 
 
-def _refuse_other_keys(request: Request, *, repeatable: bool) -> None:
+class LookingRoute(StrictRoute):
+    """A route whose POSTs only look: sent again, they look again."""
+
+    takes_no_key = "This changes nothing, however often it is sent; it takes no such key."
+
+
+class LinesRoute(StrictRoute):
+    """A route that takes lines, each of which has a key of its own and is taken once."""
+
+    takes_no_key = "Each line has a key of its own; the file as a whole takes none."
+
+
+def _refuse_other_keys(request: Request, why_none: str | None) -> None:
     keys = request.headers.getlist(KEY)
     if not keys:
         return
-    if not repeatable:
-        raise Invalid(_KEY_POINTER, "What this answers is shown once; it takes no such key.")
+    if why_none is not None:
+        raise Invalid(_KEY_POINTER, why_none)
     if len(keys) > 1 or not _IS_A_KEY(keys[0]):
         raise Invalid(_KEY_POINTER, "A key is 1 to 200 visible ASCII characters, sent once.")
 
@@ -204,9 +217,16 @@ def _stands_twice(given: QueryParams | FormData, several: frozenset[str]) -> boo
     return len(once) != len(set(once))
 
 
+def media_of(request: Request) -> str:
+    """Give what kind of body is sent. Raises 415 for one that is compressed, which nobody reads."""
+    codings = ",".join(request.headers.getlist("content-encoding")).split(",")
+    if not {each.strip().lower() for each in codings} <= {"", "identity"}:
+        raise UnsupportedEncoding
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def _refuse_other_forms(request: Request, several: frozenset[str]) -> None:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/x-www-form-urlencoded":
+    if media_of(request) != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send a form: application/x-www-form-urlencoded.")
     form = await request.form()
     if _stands_twice(form, several):
@@ -216,8 +236,7 @@ async def _refuse_other_forms(request: Request, several: frozenset[str]) -> None
 
 
 def _refuse_other_media(request: Request) -> None:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/json":
+    if media_of(request) != "application/json":
         raise UnsupportedMediaType("Send JSON, with Content-Type: application/json.")
 
 

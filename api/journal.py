@@ -87,6 +87,7 @@ class Happening(StrEnum):
     webhook_tested = "webhook.tested"
     webhook_resent = "webhook.resent"
     import_begun = "import.begun"
+    import_broken_off = "import.broken_off"
     import_finished = "import.finished"
     records_exported = "records.exported"
     keys_rotated = "clinic.keys_rotated"

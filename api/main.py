@@ -56,6 +56,7 @@ from api.routes import (
     supervisions,
     totp,
     users,
+    webhook_deliveries,
     webhooks,
 )
 from api.routes.health import Readiness
@@ -96,6 +97,7 @@ DOORS = (
     reset,
     service_accounts,
     webhooks,
+    webhook_deliveries,
     seals,
     imports,
     fhir,

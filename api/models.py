@@ -925,7 +925,9 @@ class ImportStatus(StrEnum):
     """How far an import has come."""
 
     running = "running"
-    """Lines are being read; or it was broken off, and may be sent again."""
+    """Lines are being read; or the process that read them was killed, and can say nothing more."""
+    broken_off = "broken_off"
+    """Some lines were not looked at: the connection broke, or something stood in the way."""
     finished = "finished"
     """Every line was looked at."""
 

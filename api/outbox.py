@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from api.db import Transaction
+from api.errors import NotFound
 from api.models import (
     Clinic,
     DeliveryStatus,
@@ -43,6 +44,17 @@ def owe(
     for record_id in record_ids:
         about = {"record_type": record_type, "record_id": record_id, "case_id": case_id}
         tx.write_before_last(_write, {"event": event, **about})
+
+
+async def load_webhook(tx: Transaction, webhook_id: UUID, *, lock: bool = False) -> Webhook:
+    """Give a webhook that was not taken away. Raises 404."""
+    statement = select(Webhook).where(Webhook.id == webhook_id, col(Webhook.deleted_at).is_(None))
+    # not FOR UPDATE: whoever owes it an event meanwhile only needs the webhook to be there
+    found = await tx.exec(statement.with_for_update(key_share=True) if lock else statement)
+    webhook: Webhook | None = found.first()
+    if webhook is None:
+        raise NotFound
+    return webhook
 
 
 async def owe_a_test(tx: Transaction, webhook: Webhook) -> WebhookDelivery:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,9 +36,13 @@ WHERE = {
     "legal_hold": "/v1/legal-holds/{id}",
     "user": "/v1/users/{id}",
     "supervision": "/v1/supervisions/{id}",
+    "webhook_delivery": "/v1/webhooks/{webhook_id}/deliveries/{id}",
 }
-"""Where a record is read, by its type in the journal."""
+"""Where a record is read, by its type in the journal, or as `remember` calls it.
 
+What else stands in the path is its case, or stood in the path of the request that made it."""
+
+_REMEMBERED = "remembered"
 _RAISED = {Happening.flag_opened, Happening.flag_escalated}
 _TABLE = SQLModel.metadata.tables[RepeatableRequest.__tablename__]
 _LOCK_NOT_AVAILABLE = "55P03"  # of PostgreSQL
@@ -47,11 +51,12 @@ _LOCK_NOT_AVAILABLE = "55P03"  # of PostgreSQL
 class DoneBefore(Exception):
     """No refusal: what is asked for was done before, and is shown again, without its text kept."""
 
-    def __init__(self, row: RepeatableRequest) -> None:
+    def __init__(self, row: RepeatableRequest, asked: Mapping[str, Any]) -> None:
         super().__init__()
         self.status, self.case_id = row.status or 200, row.case_id
         self.flag_ids = [UUID(flag_id) for flag_id in row.flag_ids]
-        self.path = WHERE[str(row.record_type)].format(id=row.record_id, case_id=row.case_id)
+        names = {**asked, "id": row.record_id, "case_id": row.case_id}
+        self.path = WHERE[str(row.record_type)].format_map(names)
 
 
 class Fingerprints:
@@ -85,20 +90,20 @@ class _FirstTry:
     """A request that is carried out now; at its end, what it made is kept with its key."""
 
     row: RepeatableRequest
-    status: int
+    request: Request
     body_hash: str
 
     async def __call__(self, tx: Transaction) -> None:
         by_me = self.row.recorded_by_id
         entries = [each for each in told(tx) if each["actor_id"] == by_me and not each["is_read"]]
-        if not entries or entries[0]["record_type"] not in WHERE:
+        made = entries[0] | getattr(self.request.state, _REMEMBERED, {}) if entries else {}
+        if made.get("record_type") not in WHERE:
             raise RuntimeError("this request made nothing that can be shown again")
-        made = entries[0]
         self.row.change(
             {
                 "created_at": tx.now,
                 "body_hash": self.body_hash,
-                "status": self.status,
+                "status": self.request.scope["route"].status_code or 200,
                 "record_type": made["record_type"],
                 "record_id": UUID(made["record_ids"][0]),
                 "case_id": made["case_id"],
@@ -136,8 +141,14 @@ async def only_once(request: Request, tx: Transaction, actor_id: UUID) -> None:
             raise Invalid(
                 f"/header/{KEY}", "This key came before with another body: take a new key."
             )
-        raise DoneBefore(row)
-    tx.end_with(_FirstTry(row, request.scope["route"].status_code or 200, body_hash))
+        raise DoneBefore(row, request.path_params)
+    tx.end_with(_FirstTry(row, request, body_hash))
+
+
+def remember(request: Request, record_type: str, record_id: UUID) -> None:
+    """Show this record where a request is sent again: its entry tells of what it hangs on."""
+    made = {"record_type": record_type, "record_ids": [str(record_id)]}
+    setattr(request.state, _REMEMBERED, made)
 
 
 async def _hold(tx: Transaction, tried: dict[str, Any]) -> RepeatableRequest:

@@ -152,6 +152,7 @@ TABLE = [
     ),
     Row("POST", "/v1/webhooks/{webhook_id}/test", "F F F F ..yN F"),
     Row("GET", "/v1/webhooks/{webhook_id}/deliveries", AUDITORS_HERE),
+    Row("GET", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}", AUDITORS_HERE),
     Row(
         "POST",
         "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend",

@@ -1,11 +1,13 @@
 """Bad input, on every operation: always a refusal, nothing is written, nothing is repeated."""
 
+import gzip
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -491,6 +493,7 @@ READERS = {
     "/v1/webhooks": "admin",
     "/v1/webhooks/{webhook_id}": "admin",
     "/v1/webhooks/{webhook_id}/deliveries": "admin",
+    "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}": "admin",
     "/v1/break-glass": "privacy_officer",
     "/v1/journal/heads": "privacy_officer",
     "/v1/legal-holds": "privacy_officer",
@@ -723,6 +726,42 @@ async def test_a_body_of_another_kind_is_refused(calls: dict[Key, Call]) -> None
             call.method, call.path, data={CANARY: CANARY}, headers=call.headers
         )
         refused(form, 415, why=(key, "a form"))
+
+
+async def test_a_body_that_is_compressed_is_refused(calls: dict[Key, Call]) -> None:
+    for key, call in calls.items():
+        if call.body is None:
+            continue
+        content = json.dumps(call.body).encode()
+        for coding, sent in (
+            ("gzip", gzip.compress(content)),
+            ("identity, GZIP", gzip.compress(content)),
+            ("br", content),
+            (CANARY, content),
+        ):
+            answer = await call.sends(sent, **{"Content-Encoding": coding})
+            refused(answer, 415, why=(key, coding))
+            assert answer.json()["type"] == "urn:boundary-notes:unsupported-encoding"
+            assert answer.headers["accept-encoding"] == "identity"
+
+
+async def test_a_form_that_is_compressed_is_refused_and_one_that_is_not_is_read(
+    world: World,
+) -> None:
+    form = {"grant_type": "password", "username": world.clinician.email, "password": PASSWORD}
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    for coding, sent, status in (
+        ("gzip", gzip.compress(urlencode(form).encode()), 415),
+        ("identity", urlencode(form).encode(), 200),
+        ("", urlencode(form).encode(), 200),
+    ):
+        answer = await world.http.post(
+            "/v1/auth/token", content=sent, headers={**headers, "Content-Encoding": coding}
+        )
+        assert answer.status_code == status, (coding, answer.text)
+    search = {**headers, "Content-Encoding": "gzip"}
+    answer = await world.clinician.send("POST", "/fhir/Task/_search", content=b"", headers=search)
+    refused(answer, 415)
 
 
 async def test_a_move_that_needs_nothing_may_be_sent_without_a_body(world: World) -> None:

@@ -8,10 +8,18 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from api.commands.demo import PASSWORD
-from api.commands.demo_cases import BRUNO, CASES
+from api.commands.demo_cases import ADMIN, BRUNO, CASES
 from tests.test_demo import Demo, running
 
 CHROMIUM = "/usr/bin/chromium"
@@ -139,12 +147,46 @@ def test_somebody_signs_in_and_tries_a_request_in_the_page(browser: Browser, dem
         assert visit.complaints() == []
 
 
+def test_software_signs_in_and_tries_a_request_in_the_page(browser: Browser, demo: Demo) -> None:
+    software = _an_account(demo)
+    with visiting(browser, demo) as visit:
+        look(visit, "/docs")
+        with _authorizing(visit.page, "clientCredentials") as form:
+            form.locator("[data-name='clientId']").fill(software["client_id"])
+            form.locator("[data-name='clientSecret']").fill(software["client_secret"])
+            form.get_by_text("cases:read", exact=True).click()
+        shown = _try_out(visit.page, "get", "/v1/cases")
+        assert '"items": [' in shown
+        assert "/v1/auth/token" in [url.removeprefix(demo.url) for url in visit.asked]
+        assert visit.complaints() == []
+
+
+def _an_account(demo: Demo) -> dict[str, Any]:
+    """Let the demo's admin make an account for software that reads cases."""
+    with httpx.Client(base_url=demo.url) as http:
+        form = {"grant_type": "password", "username": ADMIN.email, "password": PASSWORD}
+        token = http.post("/v1/auth/token", data=form).json()["access_token"]
+        body = {"name": "Diary", "scopes": ["cases:read"]}
+        headers = {"Authorization": f"Bearer {token}"}
+        made = http.post("/v1/service-accounts", json=body, headers=headers)
+        assert made.status_code == 201, made.text
+        account: dict[str, Any] = made.json()
+        return account
+
+
 def _sign_in(page: Page) -> None:
+    with _authorizing(page, "password") as form:
+        form.locator("#oauth_username").fill(BRUNO.email)
+        form.locator("#oauth_password").fill(PASSWORD)
+
+
+@contextmanager
+def _authorizing(page: Page, flow: str) -> Iterator[Locator]:
+    """Give the form of a way to sign in, to be filled in; it is sent at the end."""
     page.locator(".auth-wrapper .authorize").click()
-    flow = page.locator(".flow", has_text="password")
-    form = page.locator(".modal-ux .auth-container").filter(has=flow)
-    form.locator("#oauth_username").fill(BRUNO.email)
-    form.locator("#oauth_password").fill(PASSWORD)
+    named = page.locator(".flow", has_text=flow)
+    form = page.locator(".modal-ux .auth-container").filter(has=named)
+    yield form
     form.locator(".auth-btn-wrapper .authorize").click()
     expect(form.get_by_text("Logout")).to_be_visible()
     form.locator(".btn-done").click()

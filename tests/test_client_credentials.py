@@ -1,12 +1,17 @@
 """How clinic software signs in: by client id and secret, for ten minutes at a time."""
 
+import base64
 from typing import Any
+from urllib.parse import quote_plus
+from uuid import UUID
 
 import pytest
 from httpx import Response
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItemPerHour, RateLimitItemPerMinute
+from sqlmodel import select
 
-from tests.world import World, made, ok
+from api.models import JournalEntry
+from tests.world import PASSWORD, World, made, ok
 
 
 async def account(world: World, **fields: Any) -> dict[str, Any]:
@@ -19,6 +24,19 @@ async def sign_in(world: World, client_id: str, client_secret: str) -> Response:
     """Ask for a token as software does."""
     form = {"grant_type": "client_credentials", "client_id": client_id}
     return await world.http.post("/v1/auth/token", data={**form, "client_secret": client_secret})
+
+
+async def sign_in_by_header(
+    world: World, client_id: str, client_secret: str, also: dict[str, str] | None = None
+) -> Response:
+    """Ask for a token with id and secret in the header, as RFC 6749 has it."""
+    said = f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()
+    headers = {"Authorization": f"Basic {base64.b64encode(said).decode()}"}
+    form = {"grant_type": "client_credentials", **(also or {})}
+    return await world.http.post("/v1/auth/token", data=form, headers=headers)
+
+
+SIGN_IN_WAYS = [sign_in, sign_in_by_header]
 
 
 async def cases_with(world: World, token: str) -> Response:
@@ -47,7 +65,7 @@ async def test_software_signs_in_and_its_last_use_is_shown(world: World) -> None
     assert (await cases_with(world, token)).status_code == 401
 
 
-async def test_every_failure_is_the_same_401(world: World) -> None:
+async def test_every_failure_is_the_same_401_in_either_way(world: World) -> None:
     software, other = await account(world), await account(world)
     ended = await account(world, secret_days=1)
     shut_out = await account(world)
@@ -55,7 +73,8 @@ async def test_every_failure_is_the_same_401(world: World) -> None:
     ok(await world.admin.patch(path, {"is_active": False}))
     world.clock.forward(days=1)
     answers = [
-        await sign_in(world, client_id, secret)
+        await way(world, client_id, secret)
+        for way in SIGN_IN_WAYS
         for client_id, secret in (
             (software["client_id"], "not the secret"),
             (software["client_id"], other["client_secret"]),
@@ -68,7 +87,91 @@ async def test_every_failure_is_the_same_401(world: World) -> None:
     ]
     assert {answer.status_code for answer in answers} == {401}
     assert len({repr({**answer.json(), "request_id": 0}) for answer in answers}) == 1
-    assert (await sign_in(world, software["client_id"], software["client_secret"])).is_success
+    by_form, by_header = answers[: len(answers) // 2], answers[len(answers) // 2 :]
+    assert {answer.headers["www-authenticate"] for answer in by_form} == {"Bearer"}
+    basic = 'Basic realm="Boundary Notes", charset="UTF-8"'
+    assert {answer.headers["www-authenticate"] for answer in by_header} == {basic}
+    for way in SIGN_IN_WAYS:
+        assert (await way(world, software["client_id"], software["client_secret"])).is_success
+
+
+async def test_software_may_sign_in_with_a_header_and_other_grants_do_not_look_at_it(
+    world: World,
+) -> None:
+    software = await account(world)
+    named = software["client_id"], software["client_secret"]
+    answer = ok(await sign_in_by_header(world, *named, {"scope": "cases:read"}))
+    assert ok(await cases_with(world, answer["access_token"]))["items"] == []
+    # any spelling of it; and what is no secret of anybody says nothing else than a wrong one
+    plain = base64.b64encode(":".join(named).encode()).decode()
+    letters = ["".join(f"%{ord(letter):02X}" for letter in each) for each in named]
+    escaped = base64.b64encode(":".join(letters).encode()).decode()
+    person = {"grant_type": "password", "username": world.clinician.email, "password": PASSWORD}
+    form = {"grant_type": "client_credentials"}
+    for said, sent, status in (
+        (f"basic {plain}", form, 200),
+        (f"Basic   {plain}", form, 200),
+        (f"Basic {escaped}", form, 200),
+        ("Basic", form, 401),
+        ("Basic not base64", form, 401),
+        (f"Basic {base64.b64encode(b'no colon').decode()}", form, 401),
+        (f"Basic {base64.b64encode(bytes([255, 58, 255])).decode()}", form, 401),
+        (f"Basic {base64.b64encode(b'%00:%00%ff').decode()}", form, 401),
+        (f"Bearer {plain}", form, 422),
+        # the others go by their form
+        ("Basic not base64", person, 200),
+        (f"Basic {plain}", {**person, "client_id": "somebody", "client_secret": "else"}, 200),
+        (f"Basic {plain}", {"grant_type": "refresh_token"}, 422),
+        (f"Basic {plain}", {"grant_type": "password"}, 422),
+    ):
+        headers = {"Authorization": said}
+        answered = await world.http.post("/v1/auth/token", data=sent, headers=headers)
+        assert answered.status_code == status, (said, sent, answered.text)
+    refused = {"grant_type": "refresh_token", "refresh_token": "x"}
+    headers = {"Authorization": f"Basic {plain}"}
+    answered = await world.http.post("/v1/auth/token", data=refused, headers=headers)
+    assert (answered.status_code, answered.headers["www-authenticate"]) == (401, "Bearer")
+
+
+async def test_id_and_secret_are_sent_in_one_way_only(world: World) -> None:
+    software = await account(world)
+    for name in ("client_id", "client_secret"):
+        answer = await sign_in_by_header(
+            world, software["client_id"], software["client_secret"], {name: software[name]}
+        )
+        (error,) = ok(answer, 422)["errors"]
+        assert error["pointer"] == "/header/Authorization"
+
+
+async def test_failures_are_counted_together_whichever_way_they_came(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    software = await account(world)
+    few = RateLimitItemPerHour(4, namespace="few failures")
+    monkeypatch.setattr("api.throttle.FAILURES", few)
+    answers = [
+        await way(world, client_id, "wrong")
+        for client_id in (software["client_id"], "nobody")
+        for way in SIGN_IN_WAYS
+    ]
+    assert [answer.status_code for answer in answers] == [401] * 4
+    for way in SIGN_IN_WAYS:
+        answer = await way(world, software["client_id"], software["client_secret"])
+        assert answer.status_code == 429
+        assert 0 < int(answer.headers["retry-after"]) <= 3600
+
+
+async def test_the_journal_tells_the_same_of_either_way(world: World) -> None:
+    told = []
+    for way in SIGN_IN_WAYS:
+        software = await account(world)
+        ok(await way(world, software["client_id"], software["client_secret"]))
+        assert (await way(world, software["client_id"], "wrong")).status_code == 401
+        by_it = select(JournalEntry).where(JournalEntry.actor_id == UUID(software["id"]))
+        async with world.owner.transaction() as tx:
+            entries = list(await tx.exec(by_it))
+        told.append([(each.happening, each.record_type) for each in entries])
+    assert told[0] == told[1] != []
 
 
 async def test_two_secrets_overlap_and_the_ended_one_takes_its_sessions_along(

@@ -349,6 +349,9 @@ async def test_every_code_has_a_page_that_anybody_can_read(sqlite_urls: Urls) ->
             page = await world.http.get(path, headers=PAGE)
             assert_a_page(page, each["title"])
             assert each["code"] in page.text
+            # as it is said: only where fields are refused are there any
+            assert ("errors" in each["example"]) == (each["status"] == 422)
+            assert None not in each["example"].values()
         assert_a_page(await world.http.get("/problems", headers=PAGE), "Problems")
         assert ok(await world.http.get("/problems/nothing"), 404)["type"].endswith("not-found")
     assert codes_in_the_document() <= every_refusal().keys()

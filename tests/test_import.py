@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import gzip
 import io
 import json
 import random
@@ -295,6 +296,7 @@ async def test_a_file_sent_twice_changes_nothing_and_other_content_under_a_key_i
     assert counts(made(first)) == (16, 0, 0)
     assert first.json()["flags"] == {"hurtful_words": 4}
     assert first.headers["location"] == f"/v1/imports/{first.json()['id']}"
+    assert first.headers["etag"] == f'"{first.json()["version"]}"'
     told = len(await entries(world, diary))
     # as CSV, or with what goes without saying, it is the same
     lines[0]["data"]["status"] = "active"
@@ -309,8 +311,10 @@ async def test_a_file_sent_twice_changes_nothing_and_other_content_under_a_key_i
         {"line": 2, "pointer": "/key", "message": "This key came before, with other content."},
         {"line": 3, "pointer": "/data/kind", "message": "This is not one of the known words."},
     ]
-    shown = ok(await diary.get(f"/v1/imports/{other['id']}"))
+    read = await diary.get(f"/v1/imports/{other['id']}")
+    shown = ok(read)
     assert shown == {name: other[name] for name in shown}
+    assert read.headers["etag"] == f'"{other["version"]}"'
     path = f"/v1/imports/{other['id']}/refusals"
     page = ok(await diary.get(path, limit=1))
     rest = ok(await diary.get(path, limit=1, cursor=page["next"]))
@@ -446,12 +450,117 @@ async def test_a_broken_connection_keeps_whole_batches_and_the_file_is_sent_agai
     answered = await cut_off(world, diary, body[: len(body) * 3 // 4])
     assert answered[0]["status"] == 400
     (broken,) = ok(await diary.get("/v1/imports"))["items"]
-    assert (broken["status"], counts(broken)) == ("running", (12, 0, 0))
+    assert (broken["status"], counts(broken)) == ("broken_off", (12, 0, 0))
+    assert broken["finished_at"] is None
     done = made(await send(diary, body))
     assert counts(done) == (8, 12, 0)
     assert len(await rows(world, Flag, diary)) == 5
     told = [row.happening for row in await rows(world, JournalEntry, diary)]
-    assert (told.count("import.begun"), told.count("import.finished")) == (2, 1)
+    of_imports = [told.count(f"import.{each}") for each in ("begun", "broken_off", "finished")]
+    assert of_imports == [2, 1, 1]
+
+
+async def test_an_import_that_is_being_read_is_running_and_one_that_ended_early_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_LINES", 1)
+    diary = await diary_of(world, world.clinician)
+    body = ndjson(a_file(world.clinician, world, 1))
+    meanwhile, read = list[Record](), importing._Importer.take
+
+    async def looked_at(self: Any, lines: Any, **how: Any) -> Any:
+        done = await read(self, lines, **how)
+        meanwhile.append(ok(await diary.get("/v1/imports"))["items"][0])
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importing._Importer, "take", looked_at)
+        whole = made(await send(diary, body))
+    assert [each["status"] for each in meanwhile] == ["running"] * 3 + ["finished"]
+    ended = list[Record]()
+    monkeypatch.setattr(importing, "MOST_LINES", 2)
+    for _ in range(2):
+        world.clock.forward(hours=1)
+        assert (await send(diary, body)).status_code == 413
+        ended.insert(0, ok(await diary.get("/v1/imports"))["items"][0])
+    assert {each["status"] for each in ended} == {"broken_off"}
+
+    async def listed(**filters: str) -> list[str]:
+        return [each["id"] for each in ok(await diary.get("/v1/imports", **filters))["items"]]
+
+    broken = [each["id"] for each in ended]
+    assert await listed() == [*broken, whole["id"]]
+    assert await listed(status="broken_off") == broken
+    assert await listed(status="finished") == [whole["id"]]
+    assert await listed(status="running") == []
+    assert await listed(updated_since=ended[0]["updated_at"]) == broken[:1]
+    assert await listed(updated_since=whole["updated_at"]) == [*broken, whole["id"]]
+    assert (await diary.get("/v1/imports", status="over")).status_code == 422
+    assert (await diary.get("/v1/imports", updated_since="today")).status_code == 422
+
+
+async def test_an_import_whose_end_was_kept_is_finished_whatever_comes_after(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diary = await diary_of(world, world.clinician)
+    read = importing._Importer.take
+
+    async def lost(self: Any, lines: Any, **how: Any) -> Any:
+        await read(self, lines, **how)
+        raise OSError
+
+    monkeypatch.setattr(importing._Importer, "take", lost)
+    body = ndjson(a_file(world.clinician, world, 1))
+    assert (await send(diary, body)).status_code == 503
+    (shown,) = ok(await diary.get("/v1/imports"))["items"]
+    assert shown["status"] == "finished"
+
+
+async def test_an_import_that_is_cancelled_is_broken_off(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_LINES", 1)
+    diary = await diary_of(world, world.clinician)
+    begun = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield ndjson(a_file(world.clinician, world, 1))
+        begun.set()
+        await asyncio.Event().wait()
+
+    async with world.database.transaction() as tx:
+        await tx.enter_for_work(diary.clinic_id)
+        order = Order(tx.clinic, diary.id, "ndjson")
+    reading_in = asyncio.create_task(take_in(world.database, order, read_ndjson(endless())))
+    await begun.wait()
+    reading_in.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading_in
+    (shown,) = ok(await diary.get("/v1/imports"))["items"]
+    assert shown["status"] == "broken_off"
+
+
+async def test_where_nothing_can_be_kept_an_import_cannot_say_that_it_was_broken_off(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_LINES", 1)
+    diary = await diary_of(world, world.clinician)
+    begin, begun = importing._Importer._begin, list[int]()
+
+    async def twice(self: Any, tx: Any) -> Any:
+        begun.append(1)
+        if len(begun) > 2:
+            raise OSError
+        return await begin(self, tx)
+
+    monkeypatch.setattr(importing._Importer, "_begin", twice)
+    monkeypatch.setattr(importing, "MOST_LINES", 1)
+    body = ndjson(a_file(world.clinician, world, 1))
+    # what ended it is answered, not what came after
+    assert (await send(diary, body)).status_code == 413
+    assert len(begun) == 3
+    (shown,) = ok(await diary.get("/v1/imports"))["items"]
+    assert (shown["status"], shown["lines"]) == ("running", 1)
 
 
 async def test_a_dry_run_finds_the_same_and_keeps_none_of_it(
@@ -681,6 +790,11 @@ async def test_a_file_has_its_limits_and_other_bodies_keep_theirs(
     refused = await diary.send("POST", "/v1/cases", content=large)
     assert refused.status_code == 413
     assert (await send(diary, b"{}", "application/json")).status_code == 415
+    packed = {"Content-Type": NDJSON, "Content-Encoding": "gzip"}
+    zipped = gzip.compress(ndjson(a_file(world.clinician, world, 1)))
+    refused = await diary.send("POST", "/v1/imports", content=zipped, headers=packed)
+    assert (refused.status_code, refused.headers["accept-encoding"]) == (415, "identity")
+    assert len(ok(await diary.get("/v1/imports"))["items"]) == 1
     keyed = {"Content-Type": NDJSON, "Idempotency-Key": "one"}
     assert (await diary.send("POST", "/v1/imports", content=b"", headers=keyed)).status_code == 422
     many = ndjson(a_file(world.clinician, world, 2))

@@ -298,7 +298,7 @@ async def test_a_batch_that_fails_leaves_nothing_and_may_be_sent_again(
     done = await as_operator(world, world.clinician, body)
     assert (done.created, done.unchanged) == (8, 4)
     first, _ = sorted(await rows(world, Import, world.clinician), key=lambda row: row.id)
-    assert (first.status, first.lines) == ("running", 4)
+    assert (first.status, first.lines) == ("broken_off", 4)
 
 
 # -------------------------------------------------------------------------- on the command line

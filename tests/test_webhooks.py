@@ -19,6 +19,7 @@ from standardwebhooks import WebhookVerificationError
 from api import deliveries, journal, outbox, sending
 from api.bulk import importing
 from api.deliveries import TRIES, Deliveries
+from api.intake import KEY
 from api.main import create_app
 from api.models import Webhook, WebhookDelivery, WebhookEvent
 from api.settings import Settings, random_secret
@@ -721,6 +722,84 @@ async def test_two_workers_send_nothing_twice(
     assert len(ids) == sum(begun)
     assert len(set(ids)) == 6 or not claimed_for
     assert (len(ids) == len(set(ids))) == bool(claimed_for)
+
+
+# -------------------------------------------------------------------------------- by hand, once
+
+
+async def test_a_test_with_a_key_is_sent_once_and_shown_as_it_is_now(world: World) -> None:
+    admin = world.admin
+    async with receiver() as to:
+        allow(world, to)
+        hook, other = [await subscribe(admin, to, "case.*") for _ in range(2)]
+        path = f"/v1/webhooks/{hook['id']}"
+        keyed = {"headers": {KEY: "by-hand"}}
+        first = ok(await admin.post(f"{path}/test", **keyed))
+        assert ok(await admin.post(f"{path}/test", **keyed)) == first
+        assert await deliver(world) == 1
+        again = ok(await admin.post(f"{path}/test", **keyed))
+        assert again == ok(await admin.get(f"{path}/deliveries/{first['id']}"))
+        assert (again["id"], again["status"], len(again["attempts"])) == (
+            first["id"],
+            "delivered",
+            1,
+        )
+        resend = f"{path}/deliveries/{first['id']}/resend"
+        world.clock.forward(minutes=1)
+        sent = ok(await admin.post(resend, **keyed))
+        assert (sent["id"], sent["status"]) == (first["id"], "pending")
+        assert await deliver(world) == 1
+        assert ok(await admin.post(resend, **keyed))["status"] == "delivered"
+        assert await deliver(world) == 0
+        assert to.events == ["webhook.test"] * 2
+        # without a key, or to another webhook, it is another one
+        for each in (
+            await admin.post(f"{path}/test"),
+            await admin.post(f"/v1/webhooks/{other['id']}/test", **keyed),
+        ):
+            assert ok(each)["id"] != first["id"]
+        told = {"content": b'{"a": 1}', "headers": {KEY: "by-hand", "Content-Type": "text/plain"}}
+        assert (await admin.send("POST", f"{path}/test", **told)).status_code == 422
+        # and who may not see it any more is told no more
+        assert (await admin.delete(path)).status_code == 204
+        for gone in (f"{path}/test", resend):
+            assert (await admin.post(gone, **keyed)).status_code == 404
+
+
+async def test_a_delivery_is_read_under_its_own_webhook_only(world: World) -> None:
+    admin, path = world.admin, "/v1/webhooks"
+    body = {"name": "Diary", "url": "https://diary.example/events", "events": ["case.*"]}
+    hook, other = [made(await admin.post(path, body)) for _ in range(2)]
+    sent = ok(await admin.post(f"{path}/{hook['id']}/test"))
+    officer = world.here["privacy_officer"]
+    assert ok(await officer.get(f"{path}/{hook['id']}/deliveries/{sent['id']}")) == sent
+    unknown = await admin.get(f"{path}/{other['id']}/deliveries/{sent['id']}")
+    assert unknown.status_code == 404
+
+
+async def test_deliveries_that_changed_since_are_found(world: World) -> None:
+    async with receiver() as to:
+        allow(world, to)
+        hook = await subscribe(world.admin, to, "case.*")
+        first = await try_out(world, hook)
+        world.clock.forward(hours=1)
+        second = await try_out(world, hook)
+        since = world.clock.now.isoformat()
+        assert [each["id"] for each in await log_of(world.admin, hook, updated_since=since)] == [
+            second["id"]
+        ]
+        world.clock.forward(hours=1)
+        path = f"/v1/webhooks/{hook['id']}/deliveries"
+        ok(await world.admin.post(f"{path}/{first['id']}/resend"))
+        since = world.clock.now.isoformat()
+        (found,) = await log_of(world.admin, hook, updated_since=since)
+        assert (found["id"], found["updated_at"]) == (first["id"], "2026-03-02T14:00:00Z")
+        world.clock.forward(hours=1)
+        await deliver(world)
+        since = world.clock.now.isoformat()
+        (found,) = await log_of(world.admin, hook, updated_since=since)
+        assert (found["id"], found["status"]) == (first["id"], "delivered")
+        assert (await world.admin.get(path, updated_since="2026-03-02")).status_code == 422
 
 
 # ------------------------------------------------------------------------------------ the door

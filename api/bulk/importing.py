@@ -7,12 +7,13 @@ record becomes the row it would have become at its door, with the same entries a
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
@@ -122,9 +123,24 @@ async def take_in(
 ) -> Done:
     """Take every line in, or look at it only; `tell` hears of all so far, and of each batch.
 
-    Raises TooManyLinesError, and what the database raises: then the batches before are in.
+    Raises TooManyLinesError, and what the lines and the database raise: then the batches before
+    are in, and the import is marked as broken off.
     """
     importer = _Importer(database, order)
+    try:
+        return await _take_all(importer, order, lines, tell)
+    except (Exception, asyncio.CancelledError):
+        # a process that is killed says nothing: its import stays as one that is running
+        await asyncio.shield(asyncio.create_task(importer.break_off()))
+        raise
+
+
+async def _take_all(
+    importer: "_Importer",
+    order: Order,
+    lines: AsyncIterator[Read],
+    tell: Callable[[Done, Done], None] | None,
+) -> Done:
     done, batch, size = Done(), list[Read](), 0
     async for line in lines:
         if len(batch) >= importer.room or size >= BATCH_BYTES:
@@ -181,6 +197,18 @@ class _Importer:
         is_slow = monotonic() - began > BATCH_SECONDS
         self.room = max(1, self.room // 2) if is_slow else min(BATCH_LINES, self.room * 2)
         return batch
+
+    async def break_off(self) -> None:
+        """Mark the import as one that nobody reads on; where that fails, it still says running."""
+        if not self._has_begun:
+            return
+        with suppress(SQLAlchemyError, OSError):
+            async with self._database.transaction(self._order.request_id) as tx:
+                row = await self._begin(tx)
+                # the last batch may have come through, and only its answer been lost
+                if row.status is ImportStatus.running:
+                    row.change({"status": ImportStatus.broken_off}, tx.now)
+                    self._tell(tx, Happening.import_broken_off)
 
     async def _try(self, lines: Sequence[Read], *, is_last: bool) -> Done:
         dry = self._order.dry_run

@@ -105,13 +105,19 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
         "example": 'attachment; filename="case.json"',
     },
+    "Accept-Encoding": {
+        "description": "How a body may be encoded: not at all.",
+        "schema": {"type": "string"},
+        "example": "identity",
+    },
     "Retry-After": {
         "description": "Seconds to wait before it is sent again.",
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
         "example": "42",
     },
     "WWW-Authenticate": {
-        "description": "How to sign in: with a bearer token.",
+        "description": "How to sign in: with a bearer token; `Basic` to software that sent its id "
+        "and secret in such a header.",
         "schema": {"type": "string"},
         "example": "Bearer",
     },
@@ -308,13 +314,13 @@ class Finishing:
                 }
             },
         }
-        (kind, *others) = kinds
-        usual = body_of(kind(*kind.example), "")
-        if others or [body_of(each, "") for each in refusals] != [usual]:
+        usual = [body_of(kind(*kind.example), "") for kind in kinds]
+        if [body_of(each, "") for each in refusals] != usual:
             return response
         # the same everywhere: written down once
-        self._components.setdefault("responses", {})[kind.__name__] = response
-        return {"$ref": f"#/components/responses/{kind.__name__}"}
+        name = "Or".join(kind.__name__ for kind in kinds)
+        self._components.setdefault("responses", {})[name] = response
+        return {"$ref": f"#/components/responses/{name}"}
 
     def _outcome(self, refusals: list[Refusal]) -> dict[str, Any]:
         """Write a refusal as it is told to an EHR."""

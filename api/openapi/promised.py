@@ -16,6 +16,7 @@ from api.errors import (
     TooMany,
     Unauthorized,
     Unavailable,
+    UnsupportedEncoding,
     UnsupportedMediaType,
 )
 from api.identity import OPEN_BEFORE_ENROLMENT
@@ -85,6 +86,7 @@ def _refused_by_shape(operation: Operation) -> Iterator[Refusal]:
             yield UnsupportedMediaType(f"Send a form: {_FORM}.")
         elif _JSON in body["content"]:
             yield UnsupportedMediaType("Send JSON, with Content-Type: application/json.")
+        yield UnsupportedEncoding()
     if operation.takes("If-Match"):
         yield Stale()
         yield PreconditionRequired()

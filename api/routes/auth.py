@@ -1,8 +1,10 @@
 """Signing in and out."""
 
+import base64
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import unquote_plus
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -73,7 +75,7 @@ class TokenForm(Input):
     `password`: `username` and `password`; `clinic`, where one address is known in several clinics;
     `otp`, a code of the authenticator or a recovery code, once a second factor is enrolled.
     `refresh_token`: the `refresh_token` of the last answer, which can be used once.
-    `client_credentials`: `client_id` and `client_secret` of a service account.
+    `client_credentials`: `client_id` and `client_secret` of a service account, here or in a header.
     """
 
     model_config = ConfigDict(json_schema_extra=_describe_each_grant)
@@ -104,7 +106,14 @@ class AccessToken(Output):
 
 @router.post("/token")
 async def sign_in(form: Annotated[TokenForm, Form()], request: Request) -> AccessToken:
-    """Sign in, or stay signed in. Every failure of a grant gives the same answer."""
+    """Sign in, or stay signed in. Every failure of a grant gives the same answer.
+
+    Software may send its id and secret as `Authorization: Basic …` instead of `client_id` and
+    `client_secret` in the form: each form-urlencoded, then both in base64 (RFC 6749, 2.3.1). 422
+    where they are sent in both ways.
+    """
+    if form.grant_type == "client_credentials":
+        form = _with_what_the_header_says(form, request)
     for name in _NEEDED[form.grant_type]:
         if getattr(form, name) is None:
             raise Invalid(f"/{name}", "This is needed to sign in this way.")
@@ -259,6 +268,34 @@ async def _by_refresh_token(form: TokenForm, request: Request) -> AccessToken:
 # --------------------------------------------------------------------- by a software's secret
 
 
+_BASIC = 'Basic realm="Boundary Notes", charset="UTF-8"'
+
+
+def _with_what_the_header_says(form: TokenForm, request: Request) -> TokenForm:
+    """Take id and secret from the header, where they are there: then not from the form as well."""
+    if not _speaks_basic(request):
+        return form
+    if form.client_id is not None or form.client_secret is not None:
+        raise Invalid("/header/Authorization", "Send id and secret here or in the form, once.")
+    client_id, secret = _read_basic(request)
+    return form.model_copy(update={"client_id": client_id, "client_secret": SecretStr(secret)})
+
+
+def _speaks_basic(request: Request) -> bool:
+    return request.headers.get("authorization", "").partition(" ")[0].lower() == "basic"
+
+
+def _read_basic(request: Request) -> tuple[str, str]:
+    """Read id and secret; what cannot be read is nobody's, and fails as a wrong secret does."""
+    _, _, sent = request.headers["authorization"].partition(" ")
+    try:
+        said = base64.b64decode(sent.strip(), validate=True).decode()
+    except ValueError:
+        return "", ""
+    client_id, _, secret = said.partition(":")
+    return unquote_plus(client_id), unquote_plus(secret)
+
+
 async def _by_client_credentials(form: TokenForm, request: Request) -> AccessToken:
     database: Database = request.app.state.database
     throttle: Throttle = request.app.state.throttle
@@ -274,7 +311,9 @@ async def _by_client_credentials(form: TokenForm, request: Request) -> AccessTok
         if session is not None:
             return _answer(request, session, None, tx.now)
     await throttle.count_failure(network)
-    raise Unauthorized(_NOT_SOFTWARE)
+    # who tried it with a header is told so in one (RFC 6749, 5.2)
+    challenge = _BASIC if _speaks_basic(request) else "Bearer"
+    raise Unauthorized(_NOT_SOFTWARE, challenge=challenge)
 
 
 # --------------------------------------------------------------------------------- all

@@ -27,7 +27,7 @@ from api.fhir.patients import NOBODY, client_of, clients_of, know_patients
 from api.fhir.searching import PRETTY, EverySearch, SearchOfPatients
 from api.flagging import catch_up_due
 from api.identity import Me
-from api.intake import OneTimeRoute
+from api.intake import LookingRoute
 from api.pages import Marks
 from api.sight import visible_cases
 
@@ -35,7 +35,7 @@ _FORMATS = frozenset({"json", "text/json", "application/json", FHIR_JSON})
 _ANY = frozenset({"*/*", "application/*"})
 
 
-class FhirRoute(OneTimeRoute):
+class FhirRoute(LookingRoute):
     """A route that lets the ends of a span be sent as one parameter twice."""
 
     several = frozenset({"_lastUpdated", "date"})

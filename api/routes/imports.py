@@ -12,16 +12,16 @@ from sqlmodel import col, select
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api.access import may, may_alone, refuse_role
+from api.access import etag, may, may_alone, refuse_role
 from api.bulk.importing import Done, Order, TooManyLinesError, take_in
 from api.bulk.reading import Read, UnreadableFileError, read_csv, read_ndjson
 from api.bulk.taking import Rights
 from api.db import Database, Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
-from api.domain.values import Input, Output
+from api.domain.values import Input, Instant, Output
 from api.errors import Invalid, NotFound, UnsupportedMediaType
 from api.identity import software_now
-from api.intake import OneTimeRoute
+from api.intake import LinesRoute, media_of
 from api.models import Import, ImportRefusal, ImportStatus
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.views import RecordRead
@@ -34,8 +34,7 @@ _FILES = {
     CSV: "type,key,clinician,client_ref\ncase,71,vera.lindqvist@clinic.example,HL-0071\n",
 }
 
-# an import takes no key for itself: each of its lines has one
-router = APIRouter(prefix="/v1/imports", tags=["imports"], route_class=OneTimeRoute)
+router = APIRouter(prefix="/v1/imports", tags=["imports"], route_class=LinesRoute)
 
 
 class ImportQuery(Input):
@@ -45,6 +44,13 @@ class ImportQuery(Input):
     type: Literal["case", "incident", "promise", "consultation"] | None = Field(
         default=None, description="What every row is, where no column of a CSV file says it."
     )
+
+
+class ImportsQuery(PageQuery):
+    """Which imports."""
+
+    status: ImportStatus | None = Field(default=None, description="How far they have come.")
+    updated_since: Instant | None = None
 
 
 class RefusalRead(Output):
@@ -61,8 +67,9 @@ class RefusalRead(Output):
 class ImportRead(RecordRead):
     """An import. Its counts are of lines, blank ones left out.
 
-    `running`: lines are being read, or it was broken off; those before are in, and the file may be
-    sent again. `unchanged`: lines that were in before.
+    `running`: lines are being read; where the server was killed meanwhile it stays so, and its
+    `updated_at` stands still. `broken_off`: the connection broke, or something else ended it; the
+    lines before are in, and the file may be sent again. `unchanged`: lines that were in before.
     """
 
     form: str
@@ -130,20 +137,24 @@ async def run_import(
     except TooManyLinesError as error:
         raise HTTPException(413) from error
     except ClientDisconnect as error:
-        # nobody listens any more; the batches before are in
+        # nobody listens any more; the batches before are in, and the import says so
         raise HTTPException(400) from error
     return _report(done, response)
 
 
 @router.get("")
 async def list_imports(
-    query: Annotated[PageQuery, Query()],
+    query: Annotated[ImportsQuery, Query()],
     me: Annotated[Actor, Depends(may(Action.import_read))],  # noqa: ARG001 - the guard
     marks: Marks,
     tx: Tx,
 ) -> Page[ImportRead]:
     """List the clinic's imports, newest first. For clinic software with `cases:write`."""
     statement = select(Import).where(Import.clinic_id == tx.clinic.id)
+    if query.status is not None:
+        statement = statement.where(Import.status == query.status)
+    if query.updated_since is not None:
+        statement = statement.where(col(Import.updated_at) >= query.updated_since)
     rows, following = await newest_first(tx, marks, "imports", query, statement, Import)
     return Page(items=[ImportRead.model_validate(row) for row in rows], next=following)
 
@@ -153,9 +164,12 @@ async def read_import(
     import_id: UUID,
     me: Annotated[Actor, Depends(may(Action.import_read))],  # noqa: ARG001 - the guard
     tx: Tx,
+    response: Response,
 ) -> ImportRead:
     """Read how far an import has come. For clinic software with `cases:write`."""
-    return ImportRead.model_validate(await _import(tx, import_id))
+    read = ImportRead.model_validate(await _import(tx, import_id))
+    response.headers["ETag"] = etag(read.version)
+    return read
 
 
 @router.get("/{import_id}/refusals")
@@ -182,12 +196,12 @@ async def list_refusals(
 
 def _reader(request: Request, query: ImportQuery) -> tuple[AsyncIterator[Read], str]:
     """Give what reads the body, by what the request says that it is."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = media_of(request)
     if media == NDJSON:
         return read_ndjson(request.stream()), "ndjson"
     if media == CSV:
         return read_csv(request.stream(), query.type), "csv"
-    raise UnsupportedMediaType(f"Send one record a line, as {NDJSON} or {CSV}.")
+    raise UnsupportedMediaType("Send one record a line, as application/x-ndjson or text/csv.")
 
 
 async def _rights(tx: Transaction, me: Actor) -> Rights:
@@ -211,6 +225,7 @@ async def _import(tx: Transaction, import_id: UUID) -> Import:
 def _report(done: Done, response: Response) -> ImportDone:
     read = ImportRead.model_validate(done.row)
     response.headers["Location"] = f"/v1/imports/{read.id}"
+    response.headers["ETag"] = etag(read.version)
     refusals = [
         RefusalRead(line=number, pointer=refused.pointer, message=refused.message)
         for number, refused in done.refusals

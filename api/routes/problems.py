@@ -40,8 +40,9 @@ class ProblemTypes(Output):
     items: list[ProblemType]
 
 
-# the return type cannot be the schema here: the same is also answered as a page
-@router.get("", response_model=ProblemTypes, responses=_AS_A_PAGE)
+# The return type cannot be the schema here: the same is also answered as a page. An example has the
+# members that the refusal itself has, and no other.
+@router.get("", response_model=ProblemTypes, response_model_exclude_none=True, responses=_AS_A_PAGE)
 async def list_problems(request: Request, response: Response) -> ProblemTypes | HTMLResponse:
     """List every kind of refusal, as JSON or as a page for whoever asks for `text/html`."""
     known = [_shown(kind) for _, kind in sorted(every_refusal().items())]
@@ -56,7 +57,12 @@ async def list_problems(request: Request, response: Response) -> ProblemTypes | 
     return _page("Problems", f"<table>{''.join(items)}</table>")
 
 
-@router.get("/{code}", response_model=ProblemType, responses=_AS_A_PAGE)
+@router.get(
+    "/{code}",
+    response_model=ProblemType,
+    response_model_exclude_none=True,
+    responses=_AS_A_PAGE,
+)
 async def read_problem(
     code: str, request: Request, response: Response
 ) -> ProblemType | HTMLResponse:

@@ -17,7 +17,7 @@ from api.domain.thresholds import Thresholds
 from api.domain.values import Input, Output
 from api.flagging import ask_every_rule_again, count_no_longer
 from api.identity import require_recent_sign_in
-from api.intake import OneTimeRoute
+from api.intake import LookingRoute
 from api.journal import Happening, record
 from api.models import Case, MonitoredFinding
 from api.months import MonthsQuery, by_severity, months_asked
@@ -27,7 +27,7 @@ from api.sight import conflicted, open_to_its_clinician
 from api.standing import load_clinic
 from api.vocabulary import PromptName, RuleMode, RuleName
 
-router = APIRouter(prefix="/v1/rules", tags=["clinic"], route_class=OneTimeRoute)
+router = APIRouter(prefix="/v1/rules", tags=["clinic"], route_class=LookingRoute)
 
 Looks = Literal[100, 1_000, 5_000]
 """At how many cases one may look. Numbers of a few cases would tell of one, and so would the

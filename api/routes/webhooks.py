@@ -5,7 +5,7 @@ import secrets as randomness
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,25 +17,19 @@ from api.access import IfMatch, check_version, etag, may
 from api.db import Transaction, Tx
 from api.deliveries import live_secrets
 from api.domain.permissions import Action, Actor
-from api.domain.values import Input, Line, Output, YesNo, absent, whole
+from api.domain.values import Input, Line, YesNo, absent, whole
 from api.errors import Conflict, Invalid, NotFound
 from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import (
-    DeliveryStatus,
-    Outcome,
     Webhook,
-    WebhookAttempt,
-    WebhookDelivery,
-    WebhookEvent,
     WebhookSecret,
 )
 from api.outbox import (
     FAMILIES,
     TELLABLE,
-    hidden_since,
-    owe_a_test,
+    load_webhook,
     stop_deliveries,
     watch_anew,
 )
@@ -140,40 +134,6 @@ class WebhookSecretMade(WebhookSecretRead):
     secret: str
 
 
-class AttemptRead(Output):
-    """One try. `http_status` is there where an answer came, of which nothing else is kept."""
-
-    at: datetime
-    outcome: Outcome
-    http_status: int | None
-    milliseconds: int
-
-
-class DeliveryRead(Output):
-    """An event that a webhook is told of. `next_attempt_at`: when it is tried again, if it is.
-
-    `event_id` is also the `webhook-id` of what is sent.
-    """
-
-    id: UUID
-    created_at: datetime
-    event: Event
-    event_id: UUID
-    record_type: str | None
-    record_id: UUID | None
-    case_id: UUID | None
-    status: DeliveryStatus
-    next_attempt_at: datetime | None
-    attempts: list[AttemptRead]
-
-
-class DeliveryQuery(PageQuery):
-    """Which deliveries, and how many."""
-
-    status: DeliveryStatus | None = Field(default=None, description="How far they have come.")
-    event: Event | None = Field(default=None, description="What they tell of.")
-
-
 @router.get("")
 async def list_webhooks(
     query: Annotated[PageQuery, Query()],
@@ -232,7 +192,7 @@ async def read_webhook(
     response: Response,
 ) -> WebhookRead:
     """Read one webhook. For admins and privacy officers."""
-    webhook = await _load(tx, webhook_id)
+    webhook = await load_webhook(tx, webhook_id)
     response.headers["ETag"] = etag(webhook.version)
     return _shown(webhook, (await _secrets_of(tx, [webhook.id]))[webhook.id])
 
@@ -256,7 +216,7 @@ async def change_webhook(
     if "url" in changes:
         require_recent_sign_in(me, tx.now)
         _refuse_unless_public(request, changes["url"])
-    webhook = await _load(tx, webhook_id, lock=True)
+    webhook = await load_webhook(tx, webhook_id, lock=True)
     check_version(webhook.version, if_match)
     if "events" in changes:
         changes["events"] = sorted(set(changes["events"]))
@@ -278,7 +238,7 @@ async def delete_webhook(
     if_match: IfMatch = None,
 ) -> None:
     """Tell an address nothing more, what it is still owed included. For admins."""
-    webhook = await _load(tx, webhook_id, lock=True)
+    webhook = await load_webhook(tx, webhook_id, lock=True)
     check_version(webhook.version, if_match)
     webhook.change({"deleted_at": tx.now, "is_active": False}, tx.now)
     _record(tx, Happening.webhook_deleted, me, webhook)
@@ -299,7 +259,7 @@ async def add_webhook_secret(
     409 where two sign already.
     """
     require_recent_sign_in(me, tx.now)
-    webhook = await _load(tx, webhook_id, lock=True)
+    webhook = await load_webhook(tx, webhook_id, lock=True)
     live = await live_secrets(tx, [webhook.id])
     if len(live) >= AT_ONCE:
         raise Conflict("Two secrets sign already; end one of them first.")
@@ -325,7 +285,7 @@ async def end_webhook_secret(
     `If-Match` takes the version of the secret, as the webhook shows it.
     """
     require_recent_sign_in(me, tx.now)
-    webhook = await _load(tx, webhook_id, lock=True)
+    webhook = await load_webhook(tx, webhook_id, lock=True)
     found = await tx.exec(
         select(WebhookSecret).where(
             WebhookSecret.webhook_id == webhook.id, WebhookSecret.id == secret_id
@@ -347,103 +307,12 @@ async def end_webhook_secret(
     _record(tx, Happening.webhook_secret_ended, me, webhook)
 
 
-@router.post("/{webhook_id}/test")
-async def try_webhook(
-    webhook_id: UUID,
-    me: Annotated[Actor, Depends(may(Action.webhook_change))],
-    tx: Tx,
-) -> DeliveryRead:
-    """Send a `webhook.test` event, as any other is sent. For admins; 409 where it is switched off.
-
-    What comes of it is in the list of its deliveries, a moment later.
-    """
-    webhook = await _load(tx, webhook_id, lock=True)
-    _refuse_switched_off(webhook)
-    delivery = await owe_a_test(tx, webhook)
-    _record(tx, Happening.webhook_tested, me, webhook)
-    await tx.flush()
-    (shown,) = await _shown_deliveries(tx, [delivery])
-    return shown
-
-
-@router.get("/{webhook_id}/deliveries")
-async def list_webhook_deliveries(
-    webhook_id: UUID,
-    query: Annotated[DeliveryQuery, Query()],
-    me: Annotated[Actor, Depends(may(Action.webhook_read))],  # noqa: ARG001 - the guard
-    marks: Marks,
-    tx: Tx,
-) -> Page[DeliveryRead]:
-    """List what a webhook was told, or is to be, with each try. For admins and privacy officers.
-
-    Newest first. There are ids only, and of the receivers' answers their status only.
-    """
-    webhook = await _load(tx, webhook_id)
-    owed = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook.id)
-    if query.status is not None:
-        owed = owed.where(WebhookDelivery.status == query.status)
-    if query.event is not None:
-        event = col(WebhookEvent.id) == WebhookDelivery.event_id
-        owed = owed.join(WebhookEvent, event).where(WebhookEvent.event == str(query.event))
-    listing = f"webhooks/{webhook.id}/deliveries"
-    rows, following = await newest_first(tx, marks, listing, query, owed, WebhookDelivery)
-    return Page(items=await _shown_deliveries(tx, rows), next=following)
-
-
-@router.post("/{webhook_id}/deliveries/{delivery_id}/resend")
-async def resend_delivery(
-    webhook_id: UUID,
-    delivery_id: UUID,
-    me: Annotated[Actor, Depends(may(Action.webhook_change))],
-    tx: Tx,
-) -> DeliveryRead:
-    """Send an event again, delivered or not, as if for the first time. For admins.
-
-    It has the same `webhook-id`, so that a receiver knows it. 409 where the webhook is switched
-    off, and where the record it tells of was restricted since.
-    """
-    webhook = await _load(tx, webhook_id, lock=True)
-    found = await tx.exec(
-        select(WebhookDelivery, WebhookEvent)
-        .join(WebhookEvent, col(WebhookEvent.id) == WebhookDelivery.event_id)
-        .where(WebhookDelivery.webhook_id == webhook.id, WebhookDelivery.id == delivery_id)
-        .with_for_update(of=WebhookDelivery)
-    )
-    row: tuple[WebhookDelivery, WebhookEvent] | None = found.first()
-    if row is None:
-        raise NotFound
-    delivery, event = row
-    _refuse_switched_off(webhook)
-    if await hidden_since(tx, [event]):
-        raise Conflict("The record it tells of is restricted now; of such no event is sent.")
-    again = {"status": DeliveryStatus.pending, "attempts": 0, "next_attempt_at": tx.now}
-    delivery.change(again, tx.now)
-    _record(tx, Happening.webhook_resent, me, webhook)
-    (shown,) = await _shown_deliveries(tx, [delivery])
-    return shown
-
-
-async def _load(tx: Transaction, webhook_id: UUID, *, lock: bool = False) -> Webhook:
-    statement = select(Webhook).where(Webhook.id == webhook_id, col(Webhook.deleted_at).is_(None))
-    # not FOR UPDATE: whoever owes it an event meanwhile only needs the webhook to be there
-    found = await tx.exec(statement.with_for_update(key_share=True) if lock else statement)
-    webhook: Webhook | None = found.first()
-    if webhook is None:
-        raise NotFound
-    return webhook
-
-
 def _refuse_unless_public(request: Request, url: str) -> None:
     destinations: Destinations = request.app.state.destinations
     try:
         destinations.read(url)
     except NotPublicError as error:
         raise Invalid("/url", str(error)) from error
-
-
-def _refuse_switched_off(webhook: Webhook) -> None:
-    if not webhook.is_active:
-        raise Conflict("This webhook is switched off.")
 
 
 async def _secrets_of(
@@ -476,31 +345,6 @@ def _shown(webhook: Webhook, secrets: list[WebhookSecret]) -> WebhookRead:
             "secrets": [WebhookSecretRead.model_validate(secret) for secret in secrets],
         }
     )
-
-
-async def _shown_deliveries(
-    tx: Transaction, deliveries: Iterable[WebhookDelivery]
-) -> list[DeliveryRead]:
-    rows = list(deliveries)
-    told = select(WebhookEvent).where(col(WebhookEvent.id).in_([row.event_id for row in rows]))
-    events = {event.id: event for event in await tx.exec(told)}
-    tried: dict[UUID, list[WebhookAttempt]] = defaultdict(list)
-    for attempt in await tx.exec(
-        select(WebhookAttempt)
-        .where(col(WebhookAttempt.delivery_id).in_([row.id for row in rows]))
-        .order_by(col(WebhookAttempt.id))
-    ):
-        tried[attempt.delivery_id].append(attempt)
-    return [_shown_delivery(row, events[row.event_id], tried[row.id]) for row in rows]
-
-
-def _shown_delivery(
-    row: WebhookDelivery, event: WebhookEvent, tried: list[WebhookAttempt]
-) -> DeliveryRead:
-    of_event: dict[str, Any] = event.model_dump(include={"event", "record_type", "record_id"})
-    of_row = row.model_dump(include={"id", "created_at", "event_id", "status", "next_attempt_at"})
-    attempts = [AttemptRead.model_validate(attempt) for attempt in tried]
-    return DeliveryRead(**of_event, **of_row, case_id=event.case_id, attempts=attempts)
 
 
 def _say_where(response: Response, webhook: Webhook) -> None:
