@@ -60,7 +60,8 @@ QUEUE_TIMEOUT = 5
 """Seconds a request waits for its turn at the database when many come at once."""
 
 LOCK_NOT_AVAILABLE = "55P03"
-"""The SQLSTATE of a lock that somebody else holds."""
+SERIALIZATION_FAILURE, DEADLOCK_DETECTED = "40001", "40P01"
+"""SQLSTATEs of what passes: somebody else was there first."""
 
 
 def utc_now() -> datetime:

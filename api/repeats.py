@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel, col, select
 from uuid_utils.compat import uuid7
 
-from api.db import Transaction
+from api.db import LOCK_NOT_AVAILABLE, Transaction
 from api.errors import Conflict, Invalid
 from api.intake import KEY
 from api.journal import Happening, told
@@ -45,7 +45,6 @@ What else stands in the path is its case, or stood in the path of the request th
 _REMEMBERED = "remembered"
 _RAISED = {Happening.flag_opened, Happening.flag_escalated}
 _TABLE = SQLModel.metadata.tables[RepeatableRequest.__tablename__]
-_LOCK_NOT_AVAILABLE = "55P03"  # of PostgreSQL
 
 
 class DoneBefore(Exception):
@@ -161,7 +160,7 @@ async def _hold(tx: Transaction, tried: dict[str, Any]) -> RepeatableRequest:
         await tx.insert_unless_there(_TABLE, tried)
         row: RepeatableRequest = (await tx.exec(kept.with_for_update())).one()
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+        if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
             raise being_carried_out() from error
         raise
     return row

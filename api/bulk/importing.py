@@ -28,7 +28,14 @@ from api.bulk.taking import (
     Taking,
     is_hidden,
 )
-from api.db import ClinicContext, Database, Transaction
+from api.db import (
+    DEADLOCK_DETECTED,
+    LOCK_NOT_AVAILABLE,
+    SERIALIZATION_FAILURE,
+    ClinicContext,
+    Database,
+    Transaction,
+)
 from api.domain.permissions import Standing, may_see_flag
 from api.flagging import WritesInARow, catch_up
 from api.journal import Happening, record
@@ -62,7 +69,7 @@ _FILES_KEPT = 2_000
 _BETWEEN_BATCHES = 0.01
 """Seconds in which whoever waits for the database has their turn; SQLite has one connection."""
 
-_PASSING = {"40001", "40P01", "55P03"}
+_PASSING = {SERIALIZATION_FAILURE, DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE}
 _PAUSES = (0.1, 0.3, 1.0, 2.0)
 """Seconds to wait where somebody else holds what a batch needs."""
 

@@ -187,10 +187,7 @@ async def list_refusals(
     if (last := marks.read(listing, query)) is not None:
         statement = statement.where(col(ImportRefusal.id) > UUID(last[0]))
     statement = statement.order_by(col(ImportRefusal.id)).limit(query.limit + 1)
-    rows = (await tx.exec(statement)).all()
-    page = rows[: query.limit]
-    more = len(rows) > query.limit
-    following = marks.write(listing, query, [page[-1].id]) if more else None
+    page, following = marks.cut(listing, query, (await tx.exec(statement)).all())
     return Page(items=[RefusalRead.model_validate(row) for row in page], next=following)
 
 
