@@ -157,8 +157,9 @@ def _shell(script: str) -> str:
     return done.stdout
 
 
-def test_the_receiver_in_the_readme_is_told_of_events(demo: Demo, tmp_path: Path) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_receiver_in_the_pages_is_told_of_events(demo: Demo, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "integrating.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len([line for line in example.splitlines() if line]) <= 10
     form = {"grant_type": "password", "username": ADMIN.email, "password": PASSWORD}
     token = httpx.post(f"{demo.url}/v1/auth/token", data=form).json()["access_token"]
