@@ -156,7 +156,6 @@ def test_what_the_api_would_not_take_founds_no_clinic(settings: dict[str, str]) 
     run("migrate", **settings)
     taken = {"--clinic": "Harbour", "--admin": "admin@x.example", "--time-zone": "UTC"}
     for option, given in (
-        ("--clinic", "   "),
         ("--clinic", "x" * 201),
         ("--admin", "nobody"),
         ("--time-zone", "Mars/Olympus"),

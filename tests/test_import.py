@@ -813,7 +813,9 @@ async def test_a_file_has_its_limits_and_other_bodies_keep_theirs(
     assert (await send(diary, unannounced())).status_code == 413
 
 
-async def test_a_quoted_text_without_end_is_not_kept() -> None:
+async def test_a_quoted_text_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LONGEST_LINE", 1_000)
+
     async def body() -> AsyncIterator[bytes]:
         yield b'type,key\n"'
         for _ in range(3):
