@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
@@ -92,8 +91,7 @@ async def catch_up(tx: Transaction, case: Case) -> None:
     if not is_due(case, tx.now):
         return
     file = await open_file(tx, case)
-    while is_due(case, tx.now):
-        step = cast("datetime", case.recheck_at)
+    while (step := case.recheck_at) is not None and step <= tx.now:
         _settle(tx, file, _Run(step, None))
         if is_due(case, step):
             raise RuntimeError("time did not move on")

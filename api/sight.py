@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from api.db import Transaction
 from api.domain.permissions import TREATING, Actor
 from api.models import (
+    IS_UNRESOLVED,
     AccessGrant,
     Case,
     Consultation,
@@ -97,6 +98,16 @@ def unwatched_cases(tx: Transaction) -> ColumnElement[bool]:
         col(watcher.role) == Role.supervisor,
         col(watcher.is_active),
         ~conflicted(tx.clinic.id, Supervision.supervisor_id, tx.now),
+    )
+
+
+def unwatched_flags(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which flags wait for a supervisor where there is none; joined with their cases."""
+    return and_(
+        IS_UNRESOLVED,
+        col(Flag.audience) == Audience.supervisor,
+        unwatched_cases(tx),
+        open_to_its_clinician(tx, me, Flag),
     )
 
 

@@ -8,6 +8,7 @@ from api import models
 from api.domain.details import Details, put_together
 from api.fhir.codes import (
     OURS,
+    VOIDED,
     Client,
     coded,
     field_named,
@@ -93,16 +94,13 @@ class Observation(Resource):
     component: list[ObservationComponent]
 
 
-_VOIDED: Literal["entered-in-error"] = "entered-in-error"
-
-
 def show_case(case: models.Case, client: Client) -> EpisodeOfCare:
     """Show a case."""
     clinic = Identifier(system=f"{OURS}clinic", value=str(case.clinic_id))
     return EpisodeOfCare(
         id=str(case.id),
         meta=Meta(version_id=str(case.version), last_updated=case.updated_at),
-        status=_VOIDED if case.voided_at else EPISODE_STATUS[case.status],
+        status=VOIDED if case.voided_at else EPISODE_STATUS[case.status],
         type=None if case.setting is None else [coded(case.setting)],
         patient=patient(client),
         managing_organization=Reference(type="Organization", identifier=clinic),
@@ -118,7 +116,7 @@ def show_incident(incident: models.Incident, client: Client) -> Observation:
         id=str(incident.id),
         meta=Meta(version_id=str(incident.version), last_updated=incident.updated_at),
         extension=[of_episode(incident.case_id)],
-        status=_VOIDED if client.entered_in_error else OBSERVATION_STATUS[incident.status],
+        status=VOIDED if client.entered_in_error else OBSERVATION_STATUS[incident.status],
         category=[CodeableConcept(coding=[_THERAPY])],
         code=CodeableConcept(coding=[Coding(system=KIND, code=incident.kind)]),
         subject=patient(client),

@@ -1,6 +1,6 @@
 """Our words as codes, and our records, people and clients as references."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from api.fhir.elements import (
@@ -22,6 +22,9 @@ EPISODE = "http://hl7.org/fhir/StructureDefinition/workflow-episodeOfCare"
 _SYSTEMS = {words: f"{OURS}vocabulary:{name}" for name, words in VOCABULARY.items()}
 
 _RULES: dict[str, Word] = {str(rule): rule for rule in (*RuleName, *PromptName)}
+
+VOIDED: Literal["entered-in-error"] = "entered-in-error"
+"""FHIR's status of a record that was voided, whatever its type."""
 
 SERVED_AS = {
     "case": "EpisodeOfCare",

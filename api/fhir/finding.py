@@ -12,7 +12,7 @@ from api.db import Transaction
 from api.domain.permissions import Actor
 from api.errors import Invalid
 from api.fhir.care import EPISODE_STATUS, KIND, OBSERVATION_STATUS
-from api.fhir.codes import rule_coding
+from api.fhir.codes import VOIDED, rule_coding
 from api.fhir.dates import days_in_spans, in_spans, read_days, read_span
 from api.fhir.notices import FLAG_STATUS, ISSUE_STATUS, OF_THE_CLIENT
 from api.fhir.patients import of_patients
@@ -35,8 +35,6 @@ from api.sight import on_its_case, visible_cases, visible_entries, visible_flags
 from api.vocabulary import PromptName, RuleName, Word
 
 W = TypeVar("W", bound=Word)
-_VOIDED = "entered-in-error"
-
 EPISODE = "http://hl7.org/fhir/episode-of-care-status"
 OBSERVATION = "http://hl7.org/fhir/observation-status"
 TASK = "http://hl7.org/fhir/task-status"
@@ -66,7 +64,7 @@ def observations(tx: Transaction, me: Actor, query: SearchObservations) -> Any:
     """Select the incidents somebody may see; voided ones where they are asked for."""
     standing = and_(col(Incident.voided_at).is_(None), col(Case.voided_at).is_(None))
     statuses = _meaning(Incident.status, OBSERVATION_STATUS, standing)
-    statuses[_VOIDED] = col(Incident.voided_at).is_not(None)
+    statuses[VOIDED] = col(Incident.voided_at).is_not(None)
     zone = tx.clinic.zone
     spans = [read_days(each, "/query/date", zone) for each in query.date]
     return _on_cases(Incident).where(
@@ -198,7 +196,7 @@ def _meaning(
         words.setdefault(code, []).append(word)
     known = {code: and_(column.in_(ours), standing) for code, ours in words.items()}
     # what was entered in error is in no list, and still found by its id
-    return {_VOIDED: sa.false(), **known}
+    return {VOIDED: sa.false(), **known}
 
 
 def _in_status(

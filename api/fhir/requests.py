@@ -6,6 +6,7 @@ from typing import Literal
 
 from api import models
 from api.fhir.codes import (
+    VOIDED,
     Client,
     coded,
     field_named,
@@ -128,9 +129,6 @@ class ServiceRequest(Resource):
     note: list[Annotation] | None = None
 
 
-_VOIDED: Literal["entered-in-error"] = "entered-in-error"
-
-
 def show_promise(promise: models.Promise, client: Client) -> Task:
     """Show a promise."""
     due = period(None, promise.due_on)
@@ -139,7 +137,7 @@ def show_promise(promise: models.Promise, client: Client) -> Task:
         id=str(promise.id),
         meta=Meta(version_id=str(promise.version), last_updated=promise.updated_at),
         extension=[of_episode(promise.case_id)],
-        status=_VOIDED if is_voided else TASK_STATUS[promise.state],
+        status=VOIDED if is_voided else TASK_STATUS[promise.state],
         business_status=coded(promise.state),
         code=coded(promise.kind),
         description=promise.wording,
@@ -163,7 +161,7 @@ def show_consultation(consultation: models.Consultation, client: Client) -> Serv
             of_episode(consultation.case_id),
             our_word("consultation-status", consultation.status),
         ],
-        status=_VOIDED if client.entered_in_error else REQUEST_STATUS[consultation.status],
+        status=VOIDED if client.entered_in_error else REQUEST_STATUS[consultation.status],
         priority=PRIORITY[consultation.urgency],
         code=coded(consultation.kind),
         subject=patient(client),

@@ -122,17 +122,9 @@ def values_in(text: str) -> list[str]:
     return [_meant(each).strip() for each in _parted(text, ",")]
 
 
-def token_of(text: str) -> Token:
-    """Read one value, still as it was sent: what stands before the first bar is the system."""
-    system, *rest = _parted(text, "|")
-    if not rest:
-        return Token(None, _meant(system).strip())
-    return Token(_meant(system).strip(), _meant("|".join(rest)).strip())
-
-
 def tokens_in(text: str) -> list[Token]:
-    """Give the codes of a token parameter."""
-    return [token_of(each) for each in _parted(text, ",")]
+    """Give the codes of a token parameter: what stands before the first bar is the system."""
+    return [_token(each) for each in _parted(text, ",")]
 
 
 def one_of(
@@ -175,6 +167,13 @@ def ids_in(text: str, pointer: str) -> list[UUID]:
         return [UUID(each) for each in values_in(text)]
     except ValueError:
         raise Invalid(pointer, "This must be an id, or several with commas between.") from None
+
+
+def _token(sent: str) -> Token:
+    first, *rest = _parted(sent, "|")
+    if not rest:
+        return Token(None, _meant(first).strip())
+    return Token(_meant(first).strip(), _meant("|".join(rest)).strip())
 
 
 _PAIR = re.compile(r"\\[,|$\\]|.", re.DOTALL)

@@ -23,7 +23,7 @@ from api.intake import StrictRoute
 from api.journal import Happening, record_shown
 from api.models import IS_UNRESOLVED, Case, Flag
 from api.pages import Marks, Page, PageQuery
-from api.sight import on_its_case, open_to_its_clinician, queued_cases, unwatched_cases
+from api.sight import on_its_case, queued_cases, unwatched_cases, unwatched_flags
 from api.standing import WaitingFlag
 from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flag
 from api.vocabulary import (
@@ -104,12 +104,7 @@ async def _read_unwatched(
     refuse_role(me, Action.queue_unwatched)
     _refuse_to_tell_more(query)
     await catch_up_due(tx, unwatched_cases(tx))
-    statement = _grouped(query, tx).where(
-        IS_UNRESOLVED,
-        col(Flag.audience) == Audience.supervisor,
-        unwatched_cases(tx),
-        open_to_its_clinician(tx, me, Flag),
-    )
+    statement = _grouped(query, tx).where(unwatched_flags(tx, me))
     page, following = await _page(statement, "unwatched", query, marks, tx)
     _tell_of_cases(tx, me, page)
     items = [

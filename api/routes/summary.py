@@ -24,7 +24,7 @@ from api.sight import (
     on_its_case,
     open_to_its_clinician,
     queued_cases,
-    unwatched_cases,
+    unwatched_flags,
     visible_cases,
     visible_flags,
 )
@@ -281,12 +281,8 @@ async def _count_promises(tx: Transaction, cases: ColumnElement[bool]) -> OpenPr
 
 
 async def _count_unwatched(tx: Transaction, me: Actor) -> int:
-    statement = _of_cases(select(func.count(distinct(col(Flag.case_id)))), Flag).where(
-        IS_UNRESOLVED,
-        col(Flag.audience) == Audience.supervisor,
-        unwatched_cases(tx),
-        open_to_its_clinician(tx, me, Flag),
-    )
+    counted = select(func.count(distinct(col(Flag.case_id))))
+    statement = _of_cases(counted, Flag).where(unwatched_flags(tx, me))
     number: int = (await tx.exec(statement)).one()
     return number
 
