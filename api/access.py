@@ -128,13 +128,25 @@ class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.cas
             raise _hidden(me, self.action)
         _allow(me, self.action, found.standing)
         if _writes(request):
-            refuse_closed(found.row)
+            self.refuse_closed(found.row)
             await catch_up(tx, found.row)
         elif is_due(found.row, tx.now):
             due = await find_case(tx, me, case_id, lock=True) or found
             await catch_up(tx, due.row)
             found = await find_case(tx, me, case_id) or found
         return found
+
+    def refuse_closed(self, case: Case) -> None:
+        """Raise 409 for a case that takes no more of this."""
+        refuse_closed(case)
+
+
+class copy_for(case_for):  # noqa: N801 - as above
+    """Guard the giving of a copy of one case: of a voided one, too, as long as it has its text."""
+
+    def refuse_closed(self, case: Case) -> None:
+        """Raise 409 for a case whose text was destroyed."""
+        refuse_purged(case)
 
 
 class record_for(Generic[Child]):  # noqa: N801 - as above

@@ -5,10 +5,10 @@ no reviews, which are about how clinicians work, and no psychotherapy or supervi
 (45 CFR 164.501). Nothing is taken away from a fuller view: what is not named here is never there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -24,9 +24,11 @@ from api.models import (
     Incident,
     Note,
     Promise,
+    RecordVersion,
     ServiceAccount,
     User,
 )
+from api.record_versions import TYPES, as_it_stood
 from api.vocabulary import (
     AdviceResponse,
     AttachmentRole,
@@ -54,6 +56,9 @@ from api.vocabulary import (
     Significance,
     VoidReason,
 )
+
+S = TypeVar("S", bound=Output)
+B = TypeVar("B", bound=Output)
 
 
 class Form(StrEnum):
@@ -85,8 +90,8 @@ class NamedPerson(Output):
     name: str
 
 
-class CaseCopied(Output):
-    """The case itself."""
+class CaseSaid(Output):
+    """What a copy says of a case."""
 
     id: UUID
     client_ref: str | None
@@ -107,8 +112,20 @@ class CaseCopied(Output):
     purged_at: datetime | None
 
 
-class IncidentCopied(Output):
-    """Something that touched the frame."""
+class CaseBefore(CaseSaid):
+    """The case as it stood until it was corrected, at `corrected_at`."""
+
+    corrected_at: datetime
+
+
+class CaseCopied(CaseSaid):
+    """The case itself."""
+
+    earlier: list[CaseBefore]
+
+
+class IncidentSaid(Output):
+    """What a copy says of an incident."""
 
     id: UUID
     occurred_on: date
@@ -128,8 +145,20 @@ class IncidentCopied(Output):
     updated_at: datetime
 
 
-class PromiseCopied(Output):
-    """A promise, and what became of it."""
+class IncidentBefore(IncidentSaid):
+    """An incident as it stood until it was corrected, at `corrected_at`."""
+
+    corrected_at: datetime
+
+
+class IncidentCopied(IncidentSaid):
+    """Something that touched the frame."""
+
+    earlier: list[IncidentBefore]
+
+
+class PromiseSaid(Output):
+    """What a copy says of a promise."""
 
     id: UUID
     wording: str | None
@@ -152,8 +181,20 @@ class PromiseCopied(Output):
     updated_at: datetime
 
 
-class ConsultationCopied(Output):
-    """A question to another clinician, and the answer."""
+class PromiseBefore(PromiseSaid):
+    """A promise as it stood until it was corrected, at `corrected_at`."""
+
+    corrected_at: datetime
+
+
+class PromiseCopied(PromiseSaid):
+    """A promise, and what became of it."""
+
+    earlier: list[PromiseBefore]
+
+
+class ConsultationSaid(Output):
+    """What a copy says of a consultation."""
 
     id: UUID
     kind: ConsultationKind
@@ -168,6 +209,18 @@ class ConsultationCopied(Output):
     outcome: ConsultationOutcome | None
     advice: str | None
     response: AdviceResponse | None
+
+
+class ConsultationBefore(ConsultationSaid):
+    """A consultation as it stood until it was corrected, at `corrected_at`."""
+
+    corrected_at: datetime
+
+
+class ConsultationCopied(ConsultationSaid):
+    """A question to another clinician, and the answer."""
+
+    earlier: list[ConsultationBefore]
 
 
 class AmendmentCopied(Output):
@@ -185,13 +238,16 @@ class NoteCopied(AmendmentCopied):
     amendments: list[AmendmentCopied]
 
 
-_Record = Literal["note", "incident", "promise"]
+_Record = Literal["note", "incident", "promise", "consultation", "case"]
 
 
 class Correction(Output):
-    """A record was amended, or voided as entered in error; `why` is known of what was voided."""
+    """A record was amended, changed, or voided as entered in error.
 
-    kind: Literal["amended", "voided"]
+    `why` is known of what was voided. What stood before a change is in the record's `earlier`.
+    """
+
+    kind: Literal["amended", "changed", "voided"]
     record: _Record
     id: UUID
     at: datetime
@@ -238,6 +294,12 @@ class CaseCopy(Output):
                 shown[correction.record].append(correction)
         return {record_type: [each.id for each in rows] for record_type, rows in shown.items()}
 
+    def without(self, hidden: Collection[UUID]) -> "CaseCopy":
+        """Leave out some incidents, and that they were corrected."""
+        incidents = [each for each in self.incidents if each.id not in hidden]
+        corrections = [each for each in self.corrections if each.id not in hidden]
+        return self.model_copy(update={"incidents": incidents, "corrections": corrections})
+
 
 async def copy_of(tx: Transaction, case: Case) -> CaseCopy:
     """Gather what a client is given of a case, as it is at this moment."""
@@ -252,24 +314,24 @@ async def copy_of(tx: Transaction, case: Case) -> CaseCopy:
     )
     notes = await _of_case(tx, Note, case.id, *progress)
     given = await _of_case(tx, Disclosure, case.id)
-    people = await _people(tx, case, incidents, promises, consultations, notes, given)
+    before = await _before(tx, case)
+    people = await _people(tx, case, incidents, promises, consultations, notes, given, *before)
     clinic = (await tx.exec(select(col(Clinic.name)).where(Clinic.id == tx.clinic.id))).one()
-    return CaseCopy(
+    history = History(before, people)
+    copy = CaseCopy(
         clinic=clinic,
         exported_at=tx.now,
-        case=CaseCopied.model_validate(
-            {**case.__dict__, "clinician": people.get(case.clinician_id)}
-        ),
-        incidents=[_incident(row, people) for row in _standing(incidents, "occurred_on")],
-        promises=[
-            PromiseCopied.model_validate({**row.__dict__, **_recorded_by(row, people)})
-            for row in _standing(promises, "made_on")
-        ],
-        consultations=[_consultation(row, people) for row in consultations],
+        case=history.case(case),
+        incidents=[history.incident(row) for row in _standing(incidents, "occurred_on")],
+        promises=[history.promise(row) for row in _standing(promises, "made_on")],
+        consultations=[history.consultation(row) for row in consultations],
         notes=_notes(notes, people),
-        corrections=_corrections(incidents, promises, notes),
+        corrections=[],
         disclosures=[_disclosure(row, people) for row in given],
     )
+    corrections = [*_changed(copy), *_corrections(incidents, promises, notes)]
+    corrections.sort(key=lambda each: (each.at, each.id))
+    return copy.model_copy(update={"corrections": corrections})
 
 
 async def _of_case(tx: Transaction, model: Any, case_id: UUID, *wanted: Any) -> list[Any]:
@@ -283,9 +345,9 @@ People = dict[UUID | None, NamedPerson]
 
 async def _people(tx: Transaction, case: Case, *records: list[Any]) -> People:
     """Give everybody who is named in these records, by id."""
-    rows = [row for several in records for row in several]
-    names = ("recorded_by_id", "about_user_id", "consultant_id")
-    ids = {getattr(row, name, None) for row in rows for name in names} | {case.clinician_id}
+    rows = [case, *(row for several in records for row in several)]
+    names = ("recorded_by_id", "about_user_id", "consultant_id", "clinician_id")
+    ids = {getattr(row, name, None) for row in rows for name in names}
     people: People = {}
     for model in (User, ServiceAccount):
         statement = select(col(model.id), col(model.name)).where(col(model.id).in_(ids - {None}))
@@ -294,32 +356,110 @@ async def _people(tx: Transaction, case: Case, *records: list[Any]) -> People:
     return people
 
 
-def _recorded_by(row: Any, people: People) -> dict[str, NamedPerson | None]:
-    return {"recorded_by": people.get(row.recorded_by_id)}
+async def _before(tx: Transaction, case: Case) -> list[list[Any]]:
+    """Give the earlier versions of a case's records, each record's together, the oldest first.
+
+    What was restricted then, or a draft, would not have been given, and is left out.
+    """
+    statement = (
+        select(RecordVersion)
+        .where(RecordVersion.case_id == case.id)
+        .order_by(col(RecordVersion.record_id), col(RecordVersion.version))
+    )
+    before: dict[UUID, list[Any]] = {}
+    for kept in await tx.exec(statement):
+        stood = as_it_stood(_MODELS[kept.record_type], kept, case.created_at)
+        if stood is not None and _was_told(stood):
+            before.setdefault(kept.record_id, []).append(stood)
+    return list(before.values())
+
+
+_MODELS = {name: model for model, name in TYPES.items()}
+
+
+def _was_told(stood: Any) -> bool:
+    is_draft = isinstance(stood, Consultation) and stood.status == ConsultationStatus.draft
+    return not (is_draft or getattr(stood, "restricted", False))
+
+
+_PROGRESS = frozenset({"status", "requested_at", "completed_at", "consultant"})
+"""How far a consultation has come: that it goes on corrects nothing."""
+
+
+class History:
+    """Shows records, each with what stood in it before it was corrected."""
+
+    def __init__(self, before: Iterable[list[Any]], people: People) -> None:
+        self._before = {rows[0].id: rows for rows in before}
+        self._people = people
+
+    def case(self, row: Case) -> CaseCopied:
+        """Show the case."""
+        earlier = self._earlier(row, CaseSaid, CaseBefore)
+        return CaseCopied.model_validate({**self._said(row), "earlier": earlier})
+
+    def incident(self, row: Incident) -> IncidentCopied:
+        """Show an incident."""
+        earlier = self._earlier(row, IncidentSaid, IncidentBefore)
+        return IncidentCopied.model_validate({**self._said(row), "earlier": earlier})
+
+    def promise(self, row: Promise) -> PromiseCopied:
+        """Show a promise."""
+        earlier = self._earlier(row, PromiseSaid, PromiseBefore)
+        return PromiseCopied.model_validate({**self._said(row), "earlier": earlier})
+
+    def consultation(self, row: Consultation) -> ConsultationCopied:
+        """Show a consultation."""
+        earlier = self._earlier(row, ConsultationSaid, ConsultationBefore, _PROGRESS)
+        return ConsultationCopied.model_validate({**self._said(row), "earlier": earlier})
+
+    def _said(self, row: Any) -> dict[str, Any]:
+        """Give the fields of a row, with people by name."""
+        named: dict[str, Any] = {
+            name: self._people.get(getattr(row, column, None)) for name, column in _NAMED.items()
+        }
+        if isinstance(row, Incident):
+            named["details"] = put_together(row.details, row.sealed_detail)
+        return {**row.__dict__, **named}
+
+    def _earlier(
+        self, row: Any, said: type[S], before: type[B], progress: Collection[str] = ()
+    ) -> list[B]:
+        """Give what stood there, wherever something that was known was changed."""
+        rows = [*self._before.get(row.id, ()), row]
+        told = [
+            said.model_validate({**self._said(each), "created_at": row.created_at}) for each in rows
+        ]
+        return [
+            before.model_validate({**dict(old), "corrected_at": after.updated_at})
+            for old, new, after in zip(told, told[1:], rows[1:], strict=False)
+            if _corrects(old, new, {"updated_at", *progress})
+        ]
+
+
+_NAMED = {
+    "clinician": "clinician_id",
+    "recorded_by": "recorded_by_id",
+    "asked_by": "recorded_by_id",
+    "about": "about_user_id",
+    "consultant": "consultant_id",
+}
+"""Who is named in a copy, by the column that has their id."""
+
+
+def _corrects(old: Output, new: Output, ignored: Collection[str]) -> bool:
+    """Tell whether something known was changed; what was only added corrects nothing."""
+    return any(
+        value not in (None, []) and value != getattr(new, name)
+        for name, value in dict(old).items()
+        if name not in ignored
+    )
 
 
 def _standing(rows: Iterable[Any], day: str) -> list[Any]:
     """Leave out what was voided; the rest in the order in which it happened."""
     stand = [row for row in rows if row.voided_at is None]
     return sorted(stand, key=lambda row: (getattr(row, day), row.id))
-
-
-def _incident(row: Incident, people: People) -> IncidentCopied:
-    return IncidentCopied.model_validate(
-        {
-            **row.__dict__,
-            **_recorded_by(row, people),
-            "about": people.get(row.about_user_id),
-            "details": put_together(row.details, row.sealed_detail),
-        }
-    )
-
-
-def _consultation(row: Consultation, people: People) -> ConsultationCopied:
-    asked_by, consultant = people.get(row.recorded_by_id), people.get(row.consultant_id)
-    return ConsultationCopied.model_validate(
-        {**row.__dict__, "asked_by": asked_by, "consultant": consultant}
-    )
 
 
 def _notes(rows: list[Note], people: People) -> list[NoteCopied]:
@@ -333,6 +473,19 @@ def _notes(rows: list[Note], people: People) -> list[NoteCopied]:
         elif row.amends_id in shown:
             shown[row.amends_id].amendments.append(AmendmentCopied(**fields))
     return list(shown.values())
+
+
+def _changed(copy: CaseCopy) -> Iterator[Correction]:
+    """Tell what was changed; what stood before is with the record itself."""
+    shown: list[tuple[_Record, Any]] = [("case", copy.case)]
+    shown += [("incident", each) for each in copy.incidents]
+    shown += [("promise", each) for each in copy.promises]
+    shown += [("consultation", each) for each in copy.consultations]
+    for record, row in shown:
+        for each in row.earlier:
+            yield Correction(
+                kind="changed", record=record, id=row.id, at=each.corrected_at, why=None
+            )
 
 
 def _corrections(
@@ -353,7 +506,7 @@ def _corrections(
         for row in notes
         if row.amends_id in known and row.signed_at is not None and row.voided_at is None
     ]
-    return sorted([*voided, *amended], key=lambda each: (each.at, each.id))
+    return [*voided, *amended]
 
 
 def _disclosure(row: Disclosure, people: People) -> DisclosureCopied:

@@ -24,6 +24,7 @@ from api.crypto import KeyEncryptionKeys
 from api.keyring import ClinicKeys, Keyring
 from api.models import Clinic
 from api.prepared import Prepared
+from api.record_versions import ACTOR, keep_versions
 from api.sealing import SAFE, Safe, shows_sealed_text
 from api.walls import (
     DRIVER,
@@ -173,6 +174,10 @@ class Transaction:
         """The calendar day in the clinic."""
         return self.now.astimezone(self.clinic.zone).date()
 
+    def know_actor(self, actor_id: UUID) -> None:
+        """Keep who writes from here on, for the versions of records that they write."""
+        self._session.info[ACTOR] = actor_id
+
     def withhold_sealed_text(self, *, unless: bool) -> None:
         """From here on, load rows without the texts that are sealed."""
         self._safe.withholds = not unless
@@ -245,6 +250,7 @@ class Transaction:
         session = self._session
         if session.new or session.dirty:
             with session.no_autoflush:
+                await keep_versions(self._ask, self._safe, session.sync_session)
                 await self._safe.prepare(self._ask, (*session.new, *session.dirty))
 
     async def ask_everywhere(self, question: AcrossClinics, **params: Any) -> Any:

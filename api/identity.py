@@ -87,6 +87,7 @@ async def signed_in(
     else:
         raise Unauthorized
     tx.know_zone(ZoneInfo(time_zone), watched)
+    tx.know_actor(actor.id)
     request.state.signed_in = (tx.clinic, actor)
     if must_enrol and request.scope["route"].path not in OPEN_BEFORE_ENROLMENT:
         raise Forbidden("This clinic asks for a second factor: enrol at /v1/me/totp first.")

@@ -103,6 +103,7 @@ class Happening(StrEnum):
     flag_resolved = "flag.resolved"
     flag_reopened = "flag.reopened"
     case_read = "case.read"
+    versions_read = "version.read"
     incident_read = "incident.read"
     promise_read = "promise.read"
     consultation_read = "consultation.read"

@@ -84,6 +84,7 @@ class Spelled(TypeDecorator[E]):
 
 
 JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+JSON_OR_NULL = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 def _word(words: type[Enum], **options: Any) -> Any:
@@ -302,7 +303,17 @@ class Voidable(Record):
     void_reason: VoidReason | None = _word(VoidReason, default=None)
 
 
-class Case(Voidable, table=True):
+class Recorded(SQLModel):
+    """A record of which every version is kept: `RecordVersion` has the earlier ones.
+
+    `written_by_id` is who wrote the present version; None for the first, which who recorded it
+    wrote, for what was brought about by nobody, and where it is not known any more.
+    """
+
+    written_by_id: UUID | None = None
+
+
+class Case(Recorded, Voidable, table=True):
     """A client's therapy with one clinician. `recheck_at`: when time alone may move its flags.
 
     `text_key` is the wrapped key of all that is sealed on this case: once it is gone, so is every
@@ -385,7 +396,7 @@ class AccessGrant(Record, table=True):
     review_note: str | None = _sealed()
 
 
-class Incident(Voidable, table=True):
+class Incident(Recorded, Voidable, table=True):
     """One dated thing that touches the frame.
 
     `details` holds everything but the kind's one sealed text, which is in `sealed_detail`.
@@ -428,7 +439,7 @@ IS_OPEN = sa.text(f"promises.{_OPEN.format('promises.')}")
 """The promise stands, and is neither kept nor broken; spelled as the partial index is."""
 
 
-class Promise(Voidable, table=True):
+class Promise(Recorded, Voidable, table=True):
     """A promise made to a client, and what became of it."""
 
     __tablename__ = "promises"
@@ -468,7 +479,7 @@ IS_WAITING = sa.text(f"consultations.{_WAITING}")
 """The request waits for whoever answers it; spelled as the partial index is."""
 
 
-class Consultation(Record, table=True):
+class Consultation(Recorded, Record, table=True):
     """A request to another clinician for a view of the work."""
 
     __tablename__ = "consultations"
@@ -568,8 +579,39 @@ class Cosignature(Record, table=True):
     note_id: UUID
 
 
+class RecordVersion(SQLModel, table=True):
+    """What stood in a record from `written_at` until it was changed. Only ever appended.
+
+    `fields` holds the plain columns, `texts` all that was sealed, as JSON, sealed with the key of
+    the case and bound to this very row. Of a version from before versions were kept, both are None
+    and `changed` names the fields that it changed, as the journal does.
+    """
+
+    __tablename__ = "record_versions"
+    __table_args__ = (
+        _points_at("case_id", "cases"),
+        sa.UniqueConstraint("clinic_id", "record_type", "record_id", "version"),
+        Index(None, "clinic_id", "case_id", "record_type"),
+    )
+
+    clinic_id: UUID = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    case_id: UUID
+    record_type: str = _text(40)
+    record_id: UUID
+    version: int
+    written_at: datetime
+    written_by_id: UUID | None = None
+    fields: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    texts: str | None = _sealed()
+    changed: list[str] | None = Field(default=None, sa_type=JSON_OR_NULL)
+
+
 class Disclosure(Record, table=True):
-    """What of a case was given to whom, when and what for (45 CFR 164.528)."""
+    """What of a case was given to whom, when and what for (45 CFR 164.528).
+
+    `is_kept`: the document is kept, as it was given, in a `DisclosedDocument`.
+    """
 
     __tablename__ = "disclosures"
     __table_args__ = (_points_at("case_id", "cases"), Index(None, "clinic_id", "case_id", "id"))
@@ -578,6 +620,23 @@ class Disclosure(Record, table=True):
     recipient: str = _text(40)
     purpose: str = _text(40)
     form: str = _text(40)
+    is_kept: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+
+
+class DisclosedDocument(Record, table=True):
+    """The copy of a case as it was given: a `CaseCopy` as JSON. Its page is written from it."""
+
+    __tablename__ = "disclosed_documents"
+    __table_args__ = (
+        _points_at("case_id", "cases"),
+        _points_at("disclosure_id", "disclosures"),
+        sa.UniqueConstraint("clinic_id", "disclosure_id"),
+        Index(None, "clinic_id", "case_id"),
+    )
+
+    case_id: UUID
+    disclosure_id: UUID
+    document: str | None = _sealed()
 
 
 class LegalHold(Record, table=True):
@@ -678,6 +737,26 @@ class Flag(Record, table=True):
     resolved_at: datetime | None = None
     reopen_reason: str | None = _sealed()
     rule_version: int
+
+
+class EarlierResolution(Record, table=True):
+    """A resolution that stands no more: `recorded_by_id` opened the flag again at `created_at`."""
+
+    __tablename__ = "flag_resolutions"
+    __table_args__ = (
+        _points_at("case_id", "cases"),
+        _points_at("flag_id", "flags"),
+        Index(None, "clinic_id", "flag_id", "id"),
+        Index(None, "clinic_id", "case_id"),
+    )
+
+    case_id: UUID
+    flag_id: UUID
+    determination: Determination = _word(Determination)
+    resolution_note: str | None = _sealed()
+    resolved_by_id: UUID | None = None
+    resolved_at: datetime
+    reopen_reason: str | None = _sealed()
 
 
 class MonitoredFinding(Record, table=True):

@@ -33,6 +33,7 @@ WHERE = {
     "recusal": "/v1/cases/{case_id}/recusals/{id}",
     "cover": "/v1/covers/{id}",
     "break_glass": "/v1/break-glass/{id}",
+    "disclosure": "/v1/cases/{case_id}/disclosures/{id}",
     "legal_hold": "/v1/legal-holds/{id}",
     "user": "/v1/users/{id}",
     "supervision": "/v1/supervisions/{id}",

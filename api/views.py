@@ -55,7 +55,8 @@ class FlagRead(RecordRead):
 
     `effective_at` is when its condition came true and was known; `due_at` is by when a look is
     wanted (none for a prompt); `condition_holds` is false when the facts no longer raise it. The
-    determination is the last one given; `status` says whether it stands.
+    determination, its note, by whom and when are there while the flag is resolved; opened again,
+    it has them no more, and `/v1/flags/{flag_id}/resolutions` tells of each that stood before.
     """
 
     case_id: UUID
@@ -88,12 +89,8 @@ class FlagSummary(Output):
     next_due_at: datetime | None
 
 
-class CaseRead(RecordRead):
-    """A client's therapy. `client_ref` is the clinic's own pseudonym for the client.
-
-    Like every sealed text it is null for software without the scope `narrative:read`, and for
-    everybody once the texts of the case were destroyed, at `purged_at`.
-    """
+class CaseFields(RecordRead):
+    """What stands in a case itself."""
 
     client_ref: str | None
     clinician_id: UUID
@@ -109,6 +106,15 @@ class CaseRead(RecordRead):
     voided_at: datetime | None
     void_reason: VoidReason | None
     purged_at: datetime | None
+
+
+class CaseRead(CaseFields):
+    """A client's therapy. `client_ref` is the clinic's own pseudonym for the client.
+
+    Like every sealed text it is null for software without the scope `narrative:read`, and for
+    everybody once the texts of the case were destroyed, at `purged_at`.
+    """
+
     flags: FlagSummary
 
 

@@ -105,6 +105,11 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
         "example": 'attachment; filename="case.json"',
     },
+    "Deprecation": {
+        "description": "Since when what was asked for is deprecated (RFC 9745); where it is.",
+        "schema": {"type": "string"},
+        "example": "@1795824000",
+    },
     "Accept-Encoding": {
         "description": "How a body may be encoded: not at all.",
         "schema": {"type": "string"},
@@ -124,7 +129,9 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 """The headers that an answer may carry and a program may need."""
 
-_SET_BY_DOORS = ("ETag", "Location", "Content-Disposition", "Vary")
+_SET_BY_DOORS = ("ETag", "Location", "Content-Disposition", "Vary", "Deprecation")
+_SOMETIMES = frozenset({"Deprecation"})
+"""What a door sets on some of its answers only."""
 
 
 def document(app: FastAPI) -> None:
@@ -250,6 +257,8 @@ class Finishing:
 
     def _parameters(self, operation: Operation) -> None:
         for parameter in operation.written.get("parameters", ()):
+            if parameter["schema"].pop("deprecated", False):
+                parameter["deprecated"] = True
             if parameter["name"] == "If-Match":
                 # without it the answer is 428, which is not the framework's way
                 parameter |= {"required": True, "schema": {"type": "string"}, "example": '"3"'}
@@ -273,6 +282,8 @@ class Finishing:
             answer["headers"] = _headers(
                 name for name in _SET_BY_DOORS if name in operation.foreseen.texts
             )
+            for name in _SOMETIMES & answer["headers"].keys():
+                answer["headers"][name] = {**HEADERS[name], "required": False}
             if CSV in content:
                 answer["headers"] |= _headers(["Vary"])
                 answer["headers"]["Link"] = {**HEADERS["Link"], "required": False}

@@ -26,7 +26,16 @@ from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import supervised_clinicians, visible_cases
 from api.standing import OpenCase
-from api.views import CaseRead, FlagRead, flags_raised, read_cases, show_case, waiting_on
+from api.versions import VersionRead, told, versions_of
+from api.views import (
+    CaseFields,
+    CaseRead,
+    FlagRead,
+    flags_raised,
+    read_cases,
+    show_case,
+    waiting_on,
+)
 from api.vocabulary import (
     CaseStatus,
     Phase,
@@ -57,6 +66,12 @@ class CaseTransfer(Input):
 
     clinician_id: UUID
     reason: Text
+
+
+class CaseVersionRead(VersionRead):
+    """A case as it stood in one of its versions."""
+
+    record: CaseFields | None
 
 
 class CaseWritten(CaseRead):
@@ -140,6 +155,26 @@ async def read_case(
     _record_shown(tx, Happening.case_read, me, found)
     response.headers["ETag"] = etag(found.row.version)
     return show_case(found.row, found.standing, found.waiting)
+
+
+@router.get("/{case_id}/versions")
+async def list_case_versions(
+    query: Annotated[PageQuery, Query()],
+    found: Annotated[OpenCase, Depends(case_for(Action.case_read))],
+    me: Me,
+    marks: Marks,
+    tx: Tx,
+) -> Page[CaseVersionRead]:
+    """List the versions of a case, the present one first.
+
+    Who may read it as it is reads what stood there before.
+    """
+    versions = await versions_of(tx, me, marks, query, Case, found.row)
+    _record_shown(tx, Happening.versions_read, me, found)
+    items = [
+        CaseVersionRead.model_validate(each) for each in told(versions, CaseFields.model_validate)
+    ]
+    return Page(items=items, next=versions.following)
 
 
 @router.patch("/{case_id}")

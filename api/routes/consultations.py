@@ -41,6 +41,7 @@ from api.models import Case, Consultation, Decline, Incident, Promise, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import on_its_case, open_briefs, sees_case, visible_cases, visible_incidents
 from api.standing import OpenCase
+from api.versions import VersionRead, told, versions_of
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
     AdviceResponse,
@@ -118,6 +119,12 @@ class ConsultationRead(RecordRead):
     advice: str | None
     response: AdviceResponse | None
     response_reason: str | None
+
+
+class ConsultationVersionRead(VersionRead):
+    """A consultation as it stood in one of its versions."""
+
+    record: ConsultationRead | None
 
 
 class ConsultationWritten(ConsultationRead):
@@ -213,6 +220,37 @@ async def read_consultation(
     return ConsultationRead.model_validate(found.row)
 
 
+@router.get("/consultations/{consultation_id}/versions")
+async def list_consultation_versions(
+    query: Annotated[PageQuery, Query()],
+    found: Annotated[
+        OpenRecord[Consultation], Depends(consultation_for(Action.consultation_read_in_full))
+    ],
+    me: Me,
+    marks: Marks,
+    tx: Tx,
+) -> Page[ConsultationVersionRead]:
+    """List the versions of a consultation, the present one first.
+
+    Who may read it as it is reads what stood there before. Not for consultants:
+    they read its brief, as it is.
+    """
+    versions = await versions_of(tx, me, marks, query, Consultation, found.row)
+    record_shown(
+        tx,
+        Happening.versions_read,
+        [found.row],
+        actor_id=me.id,
+        record_type="consultation",
+        purpose=purpose_of(found.standing),
+    )
+    items = [
+        ConsultationVersionRead.model_validate(each)
+        for each in told(versions, ConsultationRead.model_validate)
+    ]
+    return Page(items=items, next=versions.following)
+
+
 @router.patch("/consultations/{consultation_id}")
 async def change_consultation(
     body: ConsultationPatch,
@@ -258,7 +296,12 @@ async def request_consultation(
     body: Nothing | None = None,  # noqa: ARG001 - an empty object is welcome
 ) -> ConsultationWritten:
     """Send a draft, or send a declined request again."""
-    changes = {"requested_at": tx.now, "due_at": tx.now + ANSWER_WITHIN[found.row.urgency]}
+    changes = {
+        "requested_at": tx.now,
+        "due_at": tx.now + ANSWER_WITHIN[found.row.urgency],
+        # why it was declined before is in the version of then
+        "reason": None,
+    }
     _move(tx, found.row, ConsultationStatus.requested, changes)
     return await _written(tx, me, found, response, Happening.consultation_requested)
 

@@ -1,91 +1,121 @@
 """Copies of a case for the client it is about, and the account of who was given one."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import Field
-from sqlmodel import select
+from sqlmodel import col, select
 
-from api.access import case_for
+from api.access import case_for, copy_for
 from api.copies import CaseCopy, Form, Purpose, Recipient, copy_of
-from api.db import Tx
-from api.domain.permissions import Action
+from api.db import Transaction, Tx
+from api.domain.permissions import Action, Actor
 from api.domain.values import Input
+from api.errors import Conflict, NotFound
 from api.export_page import POLICY, page_of
 from api.identity import Me, require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
-from api.models import Disclosure
+from api.models import Case, DisclosedDocument, Disclosure, Incident
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.standing import OpenCase
+from api.repeats import remember
+from api.sight import on_its_case, visible_incidents
+from api.standing import OpenCase, load_case
 from api.views import RecordRead
 
 router = APIRouter(prefix="/v1/cases/{case_id}", tags=["copies"], route_class=StrictRoute)
 
+ONE_GIVING = timedelta(minutes=15)
+"""How long the same person may ask for the same copy in the old way, and give it only once."""
+DEPRECATED_SINCE = datetime(2026, 11, 28, tzinfo=UTC)
+"""Since when a copy should be given by POST (RFC 9745)."""
+PREVIEW = "preview"
+"""What a copy is read for that is looked at and not given."""
+
+
+# not `deprecated`: that warns whoever reads the field, which is this very room
+_DEPRECATED: dict[str, Any] = {"deprecated": True}
+_OLD_WAY = "Where it is given in the old way; send it to POST /disclosures instead."
+
 
 class ExportQuery(Input):
-    """How the copy is written, for whom, and what for."""
+    """How the copy is written; and, where it is given in the old way, for whom and what for."""
 
     form: Form = Field(default=Form.json, alias="format")
+    preview: bool = Field(
+        default=False, description="Look at the copy; it is not given to anybody."
+    )
+    recipient: Recipient = Field(
+        default=Recipient.client, description=_OLD_WAY, json_schema_extra=_DEPRECATED
+    )
+    purpose: Purpose = Field(
+        default=Purpose.access_request, description=_OLD_WAY, json_schema_extra=_DEPRECATED
+    )
+
+
+class DisclosureCreate(Input):
+    """To whom a copy is given, what for, and how it is written."""
+
     recipient: Recipient = Recipient.client
     purpose: Purpose = Purpose.access_request
+    form: Form = Field(default=Form.json, alias="format")
 
 
 class DisclosureRead(RecordRead):
-    """A copy of the case was given to somebody, by `recorded_by_id` at `created_at`."""
+    """A copy of the case was given to somebody, by `recorded_by_id` at `created_at`.
+
+    `is_kept`: it is read as it was given at `/v1/cases/{case_id}/disclosures/{id}/document`.
+    """
 
     case_id: UUID
     recipient: Recipient
     purpose: Purpose
     form: Form
+    is_kept: bool
+
+
+_TWO_FORMS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/html": {"schema": {"type": "string"}}}}
+}
 
 
 # the return type cannot be the schema here: the same document is also answered as a page
-@router.get(
-    "/export",
-    response_model=CaseCopy,
-    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
-)
+@router.get("/export", response_model=CaseCopy, responses=_TWO_FORMS)
 async def export_case(
     query: Annotated[ExportQuery, Query()],
     found: Annotated[OpenCase, Depends(case_for(Action.case_export))],
     me: Me,
     tx: Tx,
+    request: Request,
     response: Response,
 ) -> CaseCopy | HTMLResponse:
-    """Write a copy of a case for its client; that it was given is kept for ever.
+    """Look at the copy of a case that its client would be given, with `preview=true`.
 
-    For the case's clinician and a linked supervisor; it needs a recent sign-in. Nothing that is
-    restricted is in it, nor flags, reviews, psychotherapy notes or drafts.
+    Without it the copy is given, and that is kept for ever: the old way, deprecated, for which
+    `POST /v1/cases/{case_id}/disclosures` is the new one. Asked for the same again within fifteen
+    minutes, it is given once. For the case's clinician and a linked supervisor; it needs a recent
+    sign-in. Nothing that is restricted is in it, nor flags, reviews, psychotherapy notes or drafts.
     """
     require_recent_sign_in(me, tx.now)
-    tx.add(
-        Disclosure(
-            clinic_id=tx.clinic.id,
-            case_id=found.row.id,
-            recipient=query.recipient,
-            purpose=query.purpose,
-            form=query.form,
-            created_at=tx.now,
-            updated_at=tx.now,
-            recorded_by_id=me.id,
-        )
-    )
-    await tx.flush()
+    # who asks only what an answer would look like is given none
+    if query.preview or request.method == "HEAD":
+        copy = await copy_of(tx, found.row)
+        _record_read(tx, me, found.row.id, copy, PREVIEW)
+        return _written(copy, query.form, found.row.id, response)
+    await load_case(tx, found.row.id, lock=True)
+    if not await _given_just_now(tx, me, found.row.id, query):
+        tx.add(_disclosure(tx, me, found.row.id, query))
+        await tx.flush()
+        _record_given(tx, me, found.row.id, query.purpose)
     copy = await copy_of(tx, found.row)
-    about: dict[str, Any] = {"actor_id": me.id, "case_id": found.row.id, "purpose": query.purpose}
-    record(tx, Happening.case_exported, record_type="case", record_ids=[found.row.id], **about)
-    for record_type, ids in copy.record_ids().items():
-        if ids:
-            read = Happening(f"{record_type}.read")
-            record(tx, read, record_type=record_type, record_ids=ids, is_read=True, **about)
-    saved_as = {"Content-Disposition": f'attachment; filename="case-{found.row.id}.{query.form}"'}
-    if query.form == Form.html:
-        return HTMLResponse(page_of(copy), headers={**saved_as, "Content-Security-Policy": POLICY})
-    response.headers.update(saved_as)
-    return copy
+    _record_read(tx, me, found.row.id, copy, query.purpose)
+    answer = _written(copy, query.form, found.row.id, response)
+    told = response if isinstance(answer, CaseCopy) else answer
+    told.headers["Deprecation"] = f"@{DEPRECATED_SINCE.timestamp():.0f}"
+    return answer
 
 
 @router.get("/disclosures")
@@ -100,5 +130,199 @@ async def list_disclosures(
     statement = select(Disclosure).where(Disclosure.case_id == found.row.id)
     listing = f"disclosures/{found.row.id}"
     rows, following = await newest_first(tx, marks, listing, query, statement, Disclosure)
-    record_shown(tx, Happening.disclosure_read, rows, actor_id=me.id, record_type="disclosure")
+    _record_shown(tx, me, rows)
     return Page(items=[DisclosureRead.model_validate(row) for row in rows], next=following)
+
+
+@router.post("/disclosures", status_code=201)
+async def give_copy(
+    body: DisclosureCreate,
+    found: Annotated[OpenCase, Depends(copy_for(Action.case_export))],
+    me: Me,
+    tx: Tx,
+    request: Request,
+    response: Response,
+) -> DisclosureRead:
+    """Give a copy of a case to its client, or whoever stands for them; it is kept for ever.
+
+    The document is kept as it is given, and read at `/document` below the disclosure. It needs a
+    recent sign-in. Sent again with its idempotency key, the same copy is given once.
+    """
+    require_recent_sign_in(me, tx.now)
+    disclosure = _disclosure(tx, me, found.row.id, body, is_kept=True)
+    tx.add(disclosure)
+    await tx.flush()
+    copy = await copy_of(tx, found.row)
+    tx.add(_document(tx, me, disclosure, copy))
+    _record_given(tx, me, found.row.id, body.purpose)
+    _record_read(tx, me, found.row.id, copy, body.purpose)
+    remember(request, "disclosure", disclosure.id)
+    response.headers["Location"] = f"/v1/cases/{found.row.id}/disclosures/{disclosure.id}"
+    return DisclosureRead.model_validate(disclosure)
+
+
+@router.get("/disclosures/{disclosure_id}")
+async def read_disclosure(
+    disclosure_id: UUID,
+    found: Annotated[OpenCase, Depends(case_for(Action.disclosure_list))],
+    me: Me,
+    tx: Tx,
+) -> DisclosureRead:
+    """Read to whom one copy of a case was given, and what for."""
+    disclosure = await _load(tx, found.row.id, disclosure_id)
+    _record_shown(tx, me, [disclosure])
+    return DisclosureRead.model_validate(disclosure)
+
+
+@router.get("/disclosures/{disclosure_id}/document", response_model=CaseCopy, responses=_TWO_FORMS)
+async def read_disclosed_copy(
+    disclosure_id: UUID,
+    found: Annotated[OpenCase, Depends(case_for(Action.case_export))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> CaseCopy | HTMLResponse:
+    """Read a copy of a case as it was given, in the form in which it was given.
+
+    It needs a recent sign-in. Incidents that were hidden from you since are left out.
+    """
+    require_recent_sign_in(me, tx.now)
+    disclosure = await _load(tx, found.row.id, disclosure_id)
+    copy = await _as_seen(tx, me, await _as_given(tx, disclosure))
+    _record_read(tx, me, found.row.id, copy, disclosure.purpose)
+    return _written(copy, Form(disclosure.form), found.row.id, response)
+
+
+async def _load(tx: Transaction, case_id: UUID, disclosure_id: UUID) -> Disclosure:
+    """Load a disclosure of a case that is seen. Raises 404 where there is none."""
+    statement = select(Disclosure).where(
+        Disclosure.clinic_id == tx.clinic.id,
+        Disclosure.case_id == case_id,
+        Disclosure.id == disclosure_id,
+    )
+    disclosure: Disclosure | None = (await tx.exec(statement)).first()
+    if disclosure is None:
+        raise NotFound
+    return disclosure
+
+
+async def _as_given(tx: Transaction, disclosure: Disclosure) -> CaseCopy:
+    """Give the document of a disclosure. Raises 409 where none is kept, or not any more."""
+    if not disclosure.is_kept:
+        raise Conflict("This copy was given in a way that kept none; look at the case instead.")
+    statement = select(DisclosedDocument).where(DisclosedDocument.disclosure_id == disclosure.id)
+    kept = (await tx.exec(statement)).one()
+    if kept.document is None:
+        raise Conflict("The text of this case was destroyed, and what was given with it.")
+    return CaseCopy.model_validate_json(kept.document)
+
+
+async def _as_seen(tx: Transaction, me: Actor, copy: CaseCopy) -> CaseCopy:
+    """Leave out of a copy the incidents that were hidden since it was given."""
+    given = {each.id for each in copy.incidents}
+    given |= {each.id for each in copy.corrections if each.record == "incident"}
+    if not given:
+        return copy
+    statement = (
+        select(col(Incident.id))
+        .join(Case, on_its_case(Incident))
+        .where(
+            col(Incident.clinic_id) == tx.clinic.id,
+            col(Incident.id).in_(given),
+            visible_incidents(tx, me),
+        )
+    )
+    hidden = given - set((await tx.exec(statement)).all())
+    return copy.without(hidden)
+
+
+async def _given_just_now(tx: Transaction, me: Actor, case_id: UUID, asked: ExportQuery) -> bool:
+    """Tell whether somebody gave the very same a moment ago; the case is locked meanwhile."""
+    statement = select(col(Disclosure.id)).where(
+        Disclosure.clinic_id == tx.clinic.id,
+        Disclosure.case_id == case_id,
+        Disclosure.recorded_by_id == me.id,
+        Disclosure.recipient == asked.recipient,
+        Disclosure.purpose == asked.purpose,
+        Disclosure.form == asked.form,
+        col(Disclosure.created_at) > tx.now - ONE_GIVING,
+    )
+    return (await tx.exec(statement.limit(1))).first() is not None
+
+
+def _disclosure(
+    tx: Transaction,
+    me: Actor,
+    case_id: UUID,
+    asked: ExportQuery | DisclosureCreate,
+    *,
+    is_kept: bool = False,
+) -> Disclosure:
+    return Disclosure(
+        clinic_id=tx.clinic.id,
+        case_id=case_id,
+        recipient=asked.recipient,
+        purpose=asked.purpose,
+        form=asked.form,
+        is_kept=is_kept,
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+
+
+def _document(
+    tx: Transaction, me: Actor, disclosure: Disclosure, copy: CaseCopy
+) -> DisclosedDocument:
+    return DisclosedDocument(
+        clinic_id=tx.clinic.id,
+        case_id=disclosure.case_id,
+        disclosure_id=disclosure.id,
+        document=copy.model_dump_json(),
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
+
+
+def _record_given(tx: Transaction, me: Actor, case_id: UUID, purpose: Purpose) -> None:
+    record(
+        tx,
+        Happening.case_exported,
+        actor_id=me.id,
+        record_type="case",
+        record_ids=[case_id],
+        case_id=case_id,
+        purpose=purpose,
+    )
+
+
+def _record_read(tx: Transaction, me: Actor, case_id: UUID, copy: CaseCopy, purpose: str) -> None:
+    """Journal that a copy showed records: an entry for each type."""
+    for record_type, ids in copy.record_ids().items():
+        if ids:
+            record(
+                tx,
+                Happening(f"{record_type}.read"),
+                actor_id=me.id,
+                record_type=record_type,
+                record_ids=ids,
+                case_id=case_id,
+                is_read=True,
+                purpose=purpose,
+            )
+
+
+def _record_shown(tx: Transaction, me: Actor, rows: list[Disclosure]) -> None:
+    record_shown(tx, Happening.disclosure_read, rows, actor_id=me.id, record_type="disclosure")
+
+
+def _written(
+    copy: CaseCopy, form: Form, case_id: UUID, response: Response
+) -> CaseCopy | HTMLResponse:
+    """Write a copy in the form asked for, to be saved as a file."""
+    saved_as = {"Content-Disposition": f'attachment; filename="case-{case_id}.{form}"'}
+    if form == Form.html:
+        return HTMLResponse(page_of(copy), headers={**saved_as, "Content-Security-Policy": POLICY})
+    response.headers.update(saved_as)
+    return copy

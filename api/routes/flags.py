@@ -1,7 +1,7 @@
 """Flags: read them, raise one by hand, and look at them: acknowledge, resolve, reopen."""
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -22,11 +22,11 @@ from api.flagging import MANUAL, catch_up_due, reconcile_flags, record_flag
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record_shown
-from api.models import IS_UNRESOLVED, Case, Flag, User
+from api.models import IS_UNRESOLVED, Case, EarlierResolution, Flag, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import on_its_case, sees_case, visible_cases, visible_flags
 from api.standing import OpenCase
-from api.views import FlagRead, FlagRule, show_flag
+from api.views import FlagRead, FlagRule, RecordRead, show_flag
 from api.vocabulary import (
     SEVERITY_ORDER,
     Audience,
@@ -39,6 +39,9 @@ from api.vocabulary import (
 router = APIRouter(prefix="/v1", tags=["flags"], route_class=StrictRoute)
 
 Found = OpenRecord[Flag]
+
+RESOLUTION = ("determination", "resolution_note", "resolved_by_id", "resolved_at")
+"""What a flag says of its resolution, while it stands."""
 
 
 class FlagCreate(Input):
@@ -67,6 +70,20 @@ class FlagReopening(Input):
     """Why a resolved flag asks for a look again."""
 
     reason: Text
+
+
+class FlagResolutionRead(RecordRead):
+    """A resolution that stands no more: `recorded_by_id` opened the flag again at `created_at`.
+
+    `reopen_reason` says why. Texts are null for software without `narrative:read`.
+    """
+
+    flag_id: UUID
+    determination: Determination
+    resolution_note: str | None
+    resolved_by_id: UUID | None
+    resolved_at: datetime
+    reopen_reason: str | None
 
 
 class FlagQuery(PageQuery):
@@ -164,6 +181,27 @@ async def read_flag(
     return show_flag(found.row)
 
 
+@router.get("/flags/{flag_id}/resolutions")
+async def list_flag_resolutions(
+    query: Annotated[PageQuery, Query()],
+    found: Annotated[Found, Depends(flag_for(Action.flag_read))],
+    me: Me,
+    marks: Marks,
+    tx: Tx,
+) -> Page[FlagResolutionRead]:
+    """List how a flag was resolved before it was opened again, newest first.
+
+    The resolution that stands, where one does, is in the flag itself.
+    """
+    statement = select(EarlierResolution).where(
+        EarlierResolution.clinic_id == tx.clinic.id, EarlierResolution.flag_id == found.row.id
+    )
+    listing = f"resolutions/{found.row.id}"
+    rows, following = await newest_first(tx, marks, listing, query, statement, EarlierResolution)
+    _record_shown(tx, me, [found.row], purpose_of(found.standing))
+    return Page(items=[FlagResolutionRead.model_validate(row) for row in rows], next=following)
+
+
 @router.post("/flags/{flag_id}/acknowledge")
 async def acknowledge_flag(
     found: Annotated[Found, Depends(flag_for(Action.flag_acknowledge))],
@@ -221,14 +259,19 @@ async def reopen_flag(
     tx: Tx,
     response: Response,
 ) -> FlagRead:
-    """Ask for a look at a resolved flag again; its time to be looked at begins anew."""
+    """Ask for a look at a resolved flag again; its time to be looked at begins anew.
+
+    Its resolution stands no more, and is read among the earlier ones.
+    """
     flag = found.row
     if flag.status != FlagStatus.resolved:
         raise Conflict("Only a resolved flag can be reopened.")
     if await _has_newer(tx, flag):
         raise Conflict("A newer flag of this rule is unresolved on the case; look at that one.")
+    tx.add(_set_aside(tx, me, flag, body.reason))
     flag.change(
         {
+            **dict.fromkeys(RESOLUTION),
             "status": FlagStatus.open,
             "reopen_reason": body.reason,
             "due_at": due_by(flag.severity, tx.now),
@@ -308,6 +351,20 @@ async def _has_newer(tx: Transaction, flag: Flag) -> bool:
         )
     )
     return newer.first() is not None
+
+
+def _set_aside(tx: Transaction, me: Actor, flag: Flag, reason: str) -> EarlierResolution:
+    """Keep how a flag was resolved that is opened again."""
+    return EarlierResolution(
+        **{name: getattr(flag, name) for name in RESOLUTION},
+        clinic_id=tx.clinic.id,
+        case_id=flag.case_id,
+        flag_id=flag.id,
+        reopen_reason=reason,
+        created_at=tx.now,
+        updated_at=tx.now,
+        recorded_by_id=me.id,
+    )
 
 
 def _unresolved(flag: Flag) -> None:

@@ -41,6 +41,7 @@ from api.models import Case, Incident, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import on_its_case, visible_cases, visible_incidents
 from api.standing import OpenCase
+from api.versions import VersionRead, told, versions_of
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
     Classification,
@@ -105,6 +106,12 @@ class IncidentRead(RecordRead):
     reviewed_at: datetime | None
     voided_at: datetime | None
     void_reason: VoidReason | None
+
+
+class IncidentVersionRead(VersionRead):
+    """An incident as it stood in one of its versions."""
+
+    record: IncidentRead | None
 
 
 class IncidentWritten(IncidentRead):
@@ -187,6 +194,31 @@ async def read_incident(
     response.headers["ETag"] = etag(found.row.version)
     _record_shown(tx, me, [found.row], purpose_of(found.standing))
     return _shown(found.row)
+
+
+@router.get("/incidents/{incident_id}/versions")
+async def list_incident_versions(
+    query: Annotated[PageQuery, Query()],
+    found: Annotated[OpenRecord[Incident], Depends(incident_for(Action.incident_read))],
+    me: Me,
+    marks: Marks,
+    tx: Tx,
+) -> Page[IncidentVersionRead]:
+    """List the versions of an incident, the present one first.
+
+    Who may read it as it is reads what stood there before.
+    """
+    versions = await versions_of(tx, me, marks, query, Incident, found.row)
+    record_shown(
+        tx,
+        Happening.versions_read,
+        [found.row],
+        actor_id=me.id,
+        record_type="incident",
+        purpose=purpose_of(found.standing),
+    )
+    items = [IncidentVersionRead.model_validate(each) for each in told(versions, _shown)]
+    return Page(items=items, next=versions.following)
 
 
 @router.patch("/incidents/{incident_id}")

@@ -25,6 +25,7 @@ from api.models import Case, Promise
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import on_its_case, visible_cases
 from api.standing import OpenCase
+from api.versions import VersionRead, told, versions_of
 from api.views import FlagRead, RecordRead, flags_raised
 from api.vocabulary import (
     ClientImpact,
@@ -86,6 +87,12 @@ class PromiseRead(RecordRead):
     reported_by: ReportedBy
     voided_at: datetime | None
     void_reason: VoidReason | None
+
+
+class PromiseVersionRead(VersionRead):
+    """A promise as it stood in one of its versions."""
+
+    record: PromiseRead | None
 
 
 class PromiseWritten(PromiseRead):
@@ -165,6 +172,34 @@ async def read_promise(
     response.headers["ETag"] = etag(found.row.version)
     _record_shown(tx, me, [found.row], purpose_of(found.standing))
     return PromiseRead.model_validate(found.row)
+
+
+@router.get("/promises/{promise_id}/versions")
+async def list_promise_versions(
+    query: Annotated[PageQuery, Query()],
+    found: Annotated[OpenRecord[Promise], Depends(promise_for(Action.promise_read))],
+    me: Me,
+    marks: Marks,
+    tx: Tx,
+) -> Page[PromiseVersionRead]:
+    """List the versions of a promise, the present one first.
+
+    Who may read it as it is reads what stood there before.
+    """
+    versions = await versions_of(tx, me, marks, query, Promise, found.row)
+    record_shown(
+        tx,
+        Happening.versions_read,
+        [found.row],
+        actor_id=me.id,
+        record_type="promise",
+        purpose=purpose_of(found.standing),
+    )
+    items = [
+        PromiseVersionRead.model_validate(each)
+        for each in told(versions, PromiseRead.model_validate)
+    ]
+    return Page(items=items, next=versions.following)
 
 
 @router.patch("/promises/{promise_id}")
