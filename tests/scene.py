@@ -334,6 +334,11 @@ async def _records(
         "supervision_id": link["id"],
         "entry_id": await _sealed_entry(world, maker, case["id"]),
     }
+    records["disclosure_id"] = made(await maker.post(f"{path}/disclosures"))["id"]
+    records["version_id"] = "1"
+    for name, flag_id in (("flag_version", "flag_id"), ("warning_version", "warning")):
+        flag = ok(await maker.get(f"/v1/flags/{records[flag_id]}"))
+        records[name] = str(flag["version"])
     for name, note_class in NOTES.items():
         note = {"note_class": note_class, "body": "as it was"}
         records[name] = made(await maker.post(f"{path}/notes", note))["id"]

@@ -396,8 +396,16 @@ class _Stage:
         officer, path = self.people["privacy_officer"], "/v1/legal-holds"
         body = {"case_id": self.case_id, "reason": "A court asked for the record."}
         hold, _ = [made(await officer.post(path, body)) for _ in range(2)]
-        for _ in range(2):
-            ok(await self.people["clinician"].get(f"/v1/cases/{self.case_id}/export"))
+        given = f"/v1/cases/{self.case_id}/disclosures"
+        one, _ = [made(await self.people["clinician"].post(given)) for _ in range(2)]
+        await self.call(
+            "clinician",
+            "POST",
+            "/v1/cases/{case_id}/disclosures",
+            {"recipient": "representative", "purpose": "other", "format": "html"},
+            case_id=self.case_id,
+            disclosure_id=one["id"],
+        )
         await self.call("privacy_officer", "POST", path, body)
         await self.call(
             "privacy_officer", "POST", f"{path}/{{hold_id}}/release", None, hold_id=hold["id"]
@@ -529,6 +537,7 @@ def ids_of(calls: dict[Key, Call]) -> dict[str, str]:
         "entry_id": str(uuid4()),
         "record_id": named["incident_id"],
         "code": "conflict",
+        "version_id": "1",
     }
     return {**unwritten, **named}
 

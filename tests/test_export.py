@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from api import copies
-from api.models import Disclosure, JournalEntry, Note, SignIn
+from api.models import Disclosure, Incident, JournalEntry, Note, SignIn
 from api.vocabulary import NoteClass, NoteStatus, VoidReason
 from tests.world import Person, World, made, ok
 
@@ -383,3 +383,114 @@ async def test_who_stands_in_or_opened_it_in_an_emergency_gives_no_copy(world: W
     for person in (world.colleague, world.stranger):
         refused = await person.get(f"/v1/cases/{case['id']}/export")
         assert (refused.status_code, json.loads(refused.text)["title"]) == (403, "Not allowed")
+
+
+# ---------------------------------------------------------------------- looking, and giving
+
+
+async def given(world: World, case: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the disclosures of a case."""
+    items: list[dict[str, Any]] = ok(
+        await world.clinician.get(f"/v1/cases/{case['id']}/disclosures")
+    )["items"]
+    return items
+
+
+async def test_looking_at_a_copy_gives_none(world: World) -> None:
+    case, shown, _ = await full_case(world)
+    path = f"/v1/cases/{case['id']}/export"
+    for form in ("json", "html"):
+        answer = await world.clinician.get(path, preview=True, format=form)
+        assert texts_of(answer.text) == ALL_GIVEN
+        assert "deprecation" not in answer.headers
+    assert await given(world, case) == []
+    assert await entries(world, "case.exported") == []
+    read = [each for each in await entries(world, "incident.read") if each.purpose == "preview"]
+    assert all(each.is_read for each in read)
+    assert {row_id for each in read for row_id in each.record_ids} <= shown
+
+
+async def test_equal_requests_in_the_old_way_within_fifteen_minutes_are_one_disclosure(
+    world: World,
+) -> None:
+    case = await world.clinician.case()
+    path = f"/v1/cases/{case['id']}/export"
+    for _ in range(2):
+        answer = await world.clinician.get(path)
+        assert answer.headers["deprecation"].startswith("@")
+    world.clock.forward(minutes=14)
+    assert len(ok(await world.clinician.get(path))["disclosures"]) == 1
+    assert len(await entries(world, "case.exported")) == 1
+    # another person, purpose, recipient or form is another
+    ok(await world.supervisor.get(path))
+    ok(await world.clinician.get(path, purpose="other"))
+    ok(await world.clinician.get(path, recipient="representative"))
+    assert (await world.clinician.get(path, format="html")).is_success
+    assert len(await given(world, case)) == 5
+    world.clock.forward(minutes=1)
+    ok(await world.clinician.get(path))
+    assert len(await given(world, case)) == 6
+
+
+async def test_a_copy_is_given_once_and_kept_as_it_was_given(world: World) -> None:
+    case = await world.clinician.case()
+    path = f"/v1/cases/{case['id']}"
+    told = await world.clinician.incident(case, "hurtful_words", narrative="first words")
+    once = {"headers": {"Idempotency-Key": "given"}}
+    body = {"recipient": "representative", "purpose": "other", "format": "json"}
+    first = await world.clinician.post(f"{path}/disclosures", body, **once)
+    disclosure = made(first)
+    assert (disclosure["is_kept"], disclosure["recipient"]) == (True, "representative")
+    again = await world.clinician.post(f"{path}/disclosures", body, **once)
+    assert (made(again), again.headers["location"]) == (disclosure, first.headers["location"])
+    assert ok(await world.clinician.get(first.headers["location"])) == disclosure
+    assert [each["id"] for each in await given(world, case)] == [disclosure["id"]]
+    ok(await world.clinician.patch(f"/v1/incidents/{told['id']}", {"narrative": "other words"}))
+    world.clock.forward(hours=1)
+    document = ok(await world.clinician.get(f"{first.headers['location']}/document"))
+    assert [each["narrative"] for each in document["incidents"]] == ["first words"]
+    assert document["exported_at"] == "2026-03-02T12:00:00Z"
+    assert [each["id"] for each in document["disclosures"]] == [disclosure["id"]]
+    page = made(await world.clinician.post(f"{path}/disclosures", {"format": "html"}))
+    written = await world.clinician.get(f"{path}/disclosures/{page['id']}/document")
+    assert written.headers["content-type"].startswith("text/html")
+    assert "script" not in written.text
+    other = await world.clinician.case()
+    elsewhere = f"/v1/cases/{other['id']}/disclosures/{disclosure['id']}"
+    assert (await world.clinician.get(elsewhere)).status_code == 404
+    assert (await world.clinician.get(f"{elsewhere}/document")).status_code == 404
+
+
+async def test_a_given_copy_hides_what_was_hidden_since(world: World) -> None:
+    case = await world.clinician.case()
+    told = await world.clinician.incident(case, "hurtful_words", narrative="first words")
+    ok(await world.clinician.patch(f"/v1/incidents/{told['id']}", {"narrative": "other words"}))
+    path = f"/v1/cases/{case['id']}/disclosures"
+    at = f"{path}/{made(await world.clinician.post(path))['id']}/document"
+    async with world.owner.transaction() as tx:
+        await tx.enter(world.clinician.clinic_id)
+        row = (await tx.exec(select(Incident).where(Incident.id == UUID(told["id"])))).one()
+        row.change({"restricted": True, "recorded_by_id": world.supervisor.id}, tx.now)
+    answer = await world.clinician.get(at)
+    assert answer.status_code == 200
+    assert not [each for each in (told["id"], "words") if each in answer.text]
+    assert told["id"] in (await world.supervisor.get(at)).text
+
+
+async def test_giving_needs_a_recent_sign_in_and_a_text(world: World) -> None:
+    case = await world.clinician.case()
+    path = f"/v1/cases/{case['id']}"
+    kept_nothing = ok(await world.clinician.get(f"{path}/export"))["disclosures"][0]["id"]
+    refused = await world.clinician.get(f"{path}/disclosures/{kept_nothing}/document")
+    assert refused.status_code == 409
+    disclosure = made(await world.clinician.post(f"{path}/disclosures"))
+    await signed_in_since(world, world.clinician, timedelta(minutes=16))
+    for refused in (
+        await world.clinician.post(f"{path}/disclosures"),
+        await world.clinician.get(f"{path}/export", preview=True),
+        await world.clinician.get(f"{path}/disclosures/{disclosure['id']}/document"),
+    ):
+        assert refused.json()["type"] == "urn:boundary-notes:sign-in-again"
+    assert (await world.supervisor.delete(path)).status_code == 204
+    # of a voided case its client may still have a copy
+    made(await world.supervisor.post(f"{path}/disclosures"))

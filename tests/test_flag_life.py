@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from api.models import Case, JournalEntry
-from tests.world import Person, World, incident, made, ok
+from tests.world import Person, World, incident, made, ok, software
 
 RESOLUTION = {"determination": "benign_crossing", "resolution_note": "looked at together"}
 
@@ -285,3 +285,55 @@ async def test_a_case_without_anything_pending_is_never_rechecked(world: World) 
             select(JournalEntry).where(col(JournalEntry.happening) == "case.opened")
         )
         assert entries.first() is not None
+
+
+# ------------------------------------------------------------- a resolution that stands no more
+
+
+async def test_a_reopened_flag_does_not_say_who_resolved_it_and_its_history_does(
+    world: World,
+) -> None:
+    case = await world.clinician.case()
+    await world.clinician.incident(case, "hurtful_words", repeated=True)
+    (flag,) = await world.supervisor.flag_list(case)
+    path = f"/v1/flags/{flag['id']}"
+    for number, determination in enumerate(("normal_process", "boundary_violation"), 1):
+        seen = {"determination": determination, "resolution_note": f"look {number}"}
+        resolved = ok(await world.supervisor.post(f"{path}/resolve", seen))
+        assert resolved["resolution_note"] == f"look {number}"
+        world.clock.forward(hours=1)
+        again = {"reason": f"doubt {number}"}
+        reopened = ok(await world.supervisor.post(f"{path}/reopen", again))
+        gone = ("determination", "resolution_note", "resolved_by_id", "resolved_at")
+        assert [reopened[name] for name in (*gone, "acknowledged_at")] == [None] * 5
+        world.clock.forward(hours=1)
+    for person in (world.clinician, world.supervisor):
+        (shown,) = await person.flag_list(case)
+        assert (shown["determination"], shown["resolved_by_id"]) == (None, None)
+        earlier = ok(await person.get(f"{path}/resolutions"))["items"]
+        assert [
+            (each["determination"], each["resolution_note"], each["reopen_reason"])
+            for each in earlier
+        ] == [
+            ("boundary_violation", "look 2", "doubt 2"),
+            ("normal_process", "look 1", "doubt 1"),
+        ]
+        assert [each["resolved_at"][11:16] for each in earlier] == ["14:00", "12:00"]
+        assert [each["created_at"][11:16] for each in earlier] == ["15:00", "13:00"]
+        assert {each["resolved_by_id"] for each in earlier} == {str(world.supervisor.id)}
+    diary = await software(world, "flags:read")
+    told = ok(await diary.get(f"{path}/resolutions"))["items"]
+    assert [each["resolution_note"] for each in told] == [None, None]
+    assert (await world.colleague.get(f"{path}/resolutions")).status_code == 404
+
+
+async def test_how_a_hidden_flag_was_resolved_is_hidden_too(world: World) -> None:
+    case = await world.clinician.case()
+    by_hand = {"severity": "low", "title": "Look", "because": "It was told.", "restricted": True}
+    flag = made(await world.supervisor.post(f"/v1/cases/{case['id']}/flags", by_hand))
+    path = f"/v1/flags/{flag['id']}"
+    seen = {"determination": "normal_process", "resolution_note": "kept apart"}
+    ok(await world.supervisor.post(f"{path}/resolve", seen))
+    ok(await world.supervisor.post(f"{path}/reopen", {"reason": "again"}))
+    assert (await world.clinician.get(f"{path}/resolutions")).status_code == 404
+    assert len(ok(await world.supervisor.get(f"{path}/resolutions"))["items"]) == 1

@@ -8,15 +8,17 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, select
 
 from api import migrations
+from api.db import Database
+from api.models import EarlierResolution, Flag
 from api.worker import seal_once
 from tests.conftest import NOON
 from tests.postgres import make_runtime_role
 from tests.receivers import try_in_vain
 from tests.test_import import case_line, read_in
-from tests.world import DATA_KEY, Person, Urls, made, ok, open_world, promise
+from tests.world import DATA_KEY, SETTINGS, Person, Urls, made, ok, open_world, promise
 
 VERSIONS = Path(__file__).parent.parent / "alembic" / "versions"
 
@@ -117,7 +119,12 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         made(await world.admin.post(f"/v1/users/{world.clinician.id}/password-reset"))
         await try_in_vain(world, world.admin)
         await seal_once(world.database)
-        ok(await world.clinician.get(f"/v1/cases/{case['id']}/export"))
+        made(await world.clinician.post(f"/v1/cases/{case['id']}/disclosures"))
+        by_hand = {"severity": "low", "title": "Look", "because": "It was told."}
+        flag = made(await world.supervisor.post(f"/v1/cases/{case['id']}/flags", by_hand))
+        seen = {"determination": "normal_process", "resolution_note": "talked over"}
+        ok(await world.supervisor.post(f"/v1/flags/{flag['id']}/resolve", seen))
+        ok(await world.supervisor.post(f"/v1/flags/{flag['id']}/reopen", {"reason": "again"}))
         silent = {"hurtful_words": "monitor"}
         ok(await world.admin.send("PUT", "/v1/rules/modes", json=silent))
         await world.clinician.incident(await world.clinician.case(), "hurtful_words")
@@ -175,6 +182,59 @@ async def test_what_stands_is_sealed_and_on_the_way_back_opened(empty_url: str) 
         assert len(ok(await again.get("/v1/cases", client_ref="B-17"))["items"]) == 1
         assert (await again.post("/v1/cases", {"client_ref": "B-17"})).status_code == 409
     await database.check()
+
+
+@_unreflected
+async def test_of_versions_before_they_were_kept_the_journal_tells(empty_url: str) -> None:
+    """Who wrote each, when, and which fields it changed; of what stood there, nothing."""
+    database = Migrated(empty_url)
+    await database.to("head")
+    async with open_world(await both_urls(empty_url), NOON) as world:
+        me, supervisor = world.clinician, world.supervisor
+        case = await me.case()
+        told = await me.incident(case, "hurtful_words", narrative="first words", repeated=True)
+        path = f"/v1/incidents/{told['id']}"
+        world.clock.forward(hours=1)
+        ok(await supervisor.patch(path, {"narrative": "other words"}))
+        world.clock.forward(hours=1)
+        ok(await me.patch(f"/v1/cases/{case['id']}", {"agreed_sessions": 3}))
+        ok(await supervisor.patch(path, {"repair": "attempted"}))
+        (flag,) = await supervisor.flag_list(case)
+        seen = {"determination": "normal_process", "resolution_note": "talked over"}
+        ok(await supervisor.post(f"/v1/flags/{flag['id']}/resolve", seen))
+        ok(await supervisor.post(f"/v1/flags/{flag['id']}/reopen", {"reason": "again"}))
+        history = ok(await me.get(f"/v1/flags/{flag['id']}/resolutions"))["items"]
+    await _undo_reopening(empty_url)
+    await database.to("0004")
+    await database.to("head")
+    async with open_world(await both_urls(empty_url), NOON) as world:
+        again = Person(world, me.clinic_id, me.id, me.role, me.email)
+        shown = ok(await again.get(f"{path}/versions"))["items"]
+        (kept,) = ok(await again.get(f"/v1/flags/{flag['id']}/resolutions"))["items"]
+        now = ok(await again.get(f"/v1/flags/{flag['id']}"))
+        ok(await again.get(f"/fhir/Observation/{told['id']}/_history"))
+        refused = await again.get(f"/fhir/Observation/{told['id']}/_history/1")
+    assert [each["version"] for each in shown] == [3, 2, 1]
+    assert [each["written_at"][11:16] for each in shown] == ["14:00", "13:00", "12:00"]
+    by = [str(supervisor.id), str(supervisor.id), str(me.id)]
+    assert [each["written_by_id"] for each in shown] == by
+    assert [each["record"] is None for each in shown] == [False, True, True]
+    assert [each["changed"] for each in shown] == [None, ["narrative"], []]
+    same = ("determination", "resolution_note", "resolved_by_id", "resolved_at", "reopen_reason")
+    assert [kept[name] for name in same] == [history[0][name] for name in same]
+    assert (now["determination"], now["resolution_note"]) == (None, None)
+    assert refused.status_code == 404
+
+
+async def _undo_reopening(url: str) -> None:
+    """Let a reopened flag be as the last release left it: it still says how it was resolved."""
+    database = Database(url, keys=SETTINGS.data_keys, pool_size=1, walled=False)
+    async with database.transaction() as tx:
+        (row,) = (await tx.exec(select(EarlierResolution))).all()
+        flag = (await tx.exec(select(Flag).where(Flag.id == row.flag_id))).one()
+        for name in ("determination", "resolution_note", "resolved_by_id", "resolved_at"):
+            setattr(flag, name, getattr(row, name))
+    await database.dispose()
 
 
 async def words(url: str) -> set[str]:

@@ -276,6 +276,15 @@ async def of_webhooks_in_another_state(stage: Stage, monkeypatch: pytest.MonkeyP
         await admin.post(path, body)
 
 
+async def of_a_copy_that_was_not_kept(stage: Stage, _: pytest.MonkeyPatch) -> None:
+    me = stage.world.clinician
+    case = await me.case()
+    ok(await me.get(f"/v1/cases/{case['id']}/export"))
+    given = f"/v1/cases/{case['id']}/disclosures"
+    (disclosure,) = ok(await me.get(given))["items"]
+    await me.get(f"{given}/{disclosure['id']}/document")
+
+
 async def _as_it_is_now(stage: Stage, key: Key) -> dict[str, str]:
     call = stage.calls[key]
     shown = await call.by.get(call.path) if "If-Match" in call.headers else None
@@ -305,6 +314,7 @@ PROVOKERS: tuple[Callable[..., Any], ...] = (
     without_a_database,
     at_the_same_time,
     of_webhooks_in_another_state,
+    of_a_copy_that_was_not_kept,
     in_another_state,
     # what is counted stays counted
     too_often,

@@ -242,6 +242,9 @@ async def filled(world: World) -> tuple[dict[str, Any], dict[str, str]]:
     ok(await declining.post(f"/v1/consultations/{other['id']}/decline", {"reason": CANARY}))
     by_hand = {"severity": "low", "title": CANARY, "because": CANARY}
     flag = made(await supervisor.post(f"{path}/flags", by_hand))
+    seen = {"determination": "normal_process", "resolution_note": CANARY}
+    ok(await supervisor.post(f"/v1/flags/{flag['id']}/resolve", seen))
+    ok(await supervisor.post(f"/v1/flags/{flag['id']}/reopen", {"reason": CANARY}))
     span = {"starts_on": world.day(), "ends_on": world.day(3)}
     cover = {"case_id": case["id"], "user_id": str(world.colleague.id), **span}
     cover_id = made(await clinician.post("/v1/covers", cover))["id"]
@@ -255,6 +258,10 @@ async def filled(world: World) -> tuple[dict[str, Any], dict[str, str]]:
     # what came in from a file for a case that is here already
     pledged = line("promise", CANARY, case["id"], promise(world, state="kept"))
     assert made(await read_in(world, [pledged]))["created"] == 1
+    ok(await clinician.patch(f"/v1/incidents/{incident['id']}", {"narrative": CANARY}))
+    ok(await clinician.patch(f"/v1/incidents/{incident['id']}", {"narrative": None}))
+    await _settle(world, path)
+    given = made(await clinician.post(f"{path}/disclosures"))
     await _fill(world, UUID(case["id"]))
     return case, {
         "case_id": case["id"],
@@ -266,6 +273,8 @@ async def filled(world: World) -> tuple[dict[str, Any], dict[str, str]]:
         "opening_id": opening,
         "recusal_id": recusal["id"],
         "hold_id": hold.rpartition("/")[2],
+        "disclosure_id": given["id"],
+        "version_id": "1",
     }
 
 
@@ -278,6 +287,10 @@ async def _settle(world: World, path: str) -> None:
                 ok(await person.post(f"/v1/flags/{flag['id']}/resolve", body))
 
 
+UNCHANGING = {"notes", "record_versions", "disclosed_documents"}
+"""Where a row stays as it was written: a signed note, what stood in a record, a copy as given."""
+
+
 async def _fill(world: World, case_id: UUID) -> None:
     """Put the canary into every sealed column of a case's rows."""
     async with world.owner.transaction() as tx:
@@ -287,9 +300,9 @@ async def _fill(world: World, case_id: UUID) -> None:
             rows = list(await tx.exec(select(model).where(of_case == case_id)))
             assert rows, f"no row of {model.__tablename__}"
             for row in rows:
-                # a signed note does not change
-                for name in sealed_columns(model) if model.__tablename__ != "notes" else ():
-                    setattr(row, name, f"{CANARY} {name}")
+                if model.__tablename__ not in UNCHANGING:
+                    texts = {name: f"{CANARY} {name}" for name in sealed_columns(model)}
+                    row.change(texts, tx.now)
 
 
 TELL_NOTHING = {
@@ -397,7 +410,11 @@ async def test_no_word_of_a_purged_case_is_read_again_by_anybody(world: World) -
         "/v1/incidents/{incident_id}",
         "/v1/promises/{promise_id}",
         "/v1/consultations",
+        "/v1/incidents/{incident_id}/versions",
+        "/fhir/Observation/{incident_id}/_history",
+        "/v1/cases/{case_id}/disclosures/{disclosure_id}/document",
         "/v1/flags/{flag_id}",
+        "/v1/flags/{flag_id}/resolutions",
         "/v1/covers/{cover_id}",
         "/v1/break-glass/{opening_id}",
         "/v1/legal-holds/{hold_id}",
@@ -426,7 +443,7 @@ async def test_what_is_left_says_that_it_is_gone(world: World) -> None:
     shown = ok(await world.clinician.get(path))
     assert shown["client_ref"] is None
     assert shown["purged_at"] == "2026-03-02T12:00:00Z"
-    assert (shown["ended_on"], shown["version"]) == (LONG_AGO, case["version"] + 1)
+    assert (shown["ended_on"], shown["version"]) == (LONG_AGO, case["version"] + 2)
     incident = ok(await world.clinician.get(f"/v1/incidents/{ids['incident_id']}"))
     assert (incident["narrative"], incident["details"]["precautions"]) == (None, None)
     assert incident["details"]["role"] == "friend"

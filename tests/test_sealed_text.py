@@ -118,6 +118,10 @@ MOVES = {
     "WHERE id = :a",
     "between clinics": "UPDATE promises SET wording = (SELECT wording FROM promises "
     "WHERE id = :t) WHERE id = :a",
+    "between versions": "UPDATE record_versions SET texts = (SELECT texts FROM record_versions "
+    "WHERE record_id = :i AND version = 1) WHERE record_id = :i AND version = 2",
+    "from a version": "UPDATE incidents SET narrative = (SELECT texts FROM record_versions "
+    "WHERE record_id = :i AND version = 1) WHERE id = :i",
     "with its case's key": "UPDATE cases SET text_key = (SELECT text_key FROM cases "
     "WHERE id = :oc) WHERE id = :c",
 }
@@ -129,6 +133,8 @@ async def test_a_sealed_text_that_was_moved_does_not_open(world: World, move: st
     case, other = await me.case(), await me.case()
     one, two = await me.promise(case), await me.promise(case)
     told = await me.incident(case, "hurtful_words", narrative="n", rationale="r")
+    for words in ("n2", "n3"):
+        ok(await me.patch(f"/v1/incidents/{told['id']}", {"narrative": words}))
     moved = {
         "a": one["id"],
         "b": two["id"],
@@ -139,8 +145,9 @@ async def test_a_sealed_text_that_was_moved_does_not_open(world: World, move: st
         "oc": other["id"],
     }
     paths = [f"/v1/promises/{one['id']}", f"/v1/incidents/{told['id']}"]
+    paths.append(f"{paths[1]}/versions")
     before = [(await me.get(path)).status_code for path in paths]
-    assert before == [200, 200]
+    assert before == [200, 200, 200]
     async with world.owner.transaction() as tx:
         names = set(re.findall(r":(\w+)", MOVES[move]))
         of = {name: moved[name] for name in names}
@@ -183,6 +190,9 @@ async def fill(world: World) -> None:
     note = {"determination": "normal_process", "resolution_note": word()}
     ok(await supervisor.post(f"/v1/flags/{flag['id']}/resolve", note))
     ok(await supervisor.post(f"/v1/flags/{flag['id']}/reopen", {"reason": word()}))
+    ok(await me.patch(path, {"client_ref": word()}))
+    ok(await supervisor.patch(f"/v1/incidents/{told['id']}", {"narrative": word()}))
+    made(await me.post(f"{path}/disclosures"))
     opened = {"case_id": case["id"], "reason": word()}
     opening = made(await world.stranger.post("/v1/break-glass", opened))
     officer = world.here["privacy_officer"]

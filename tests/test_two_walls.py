@@ -83,7 +83,13 @@ async def _with_every_table(scene: Scene) -> Scene:
         assert (await colleague.post(f"/v1/notes/{note['id']}/sign")).is_success
         watcher = people.get("watcher", people["supervisor"])
         assert (await watcher.post(f"/v1/notes/{note['id']}/cosign")).is_success
-        assert (await colleague.get(f"/v1/cases/{case['id']}/export")).is_success
+        assert (await colleague.post(f"/v1/cases/{case['id']}/disclosures")).is_success
+        by_hand = {"severity": "low", "title": "Look", "because": "It was told."}
+        flag = (await watcher.post(f"/v1/cases/{case['id']}/flags", by_hand)).json()
+        seen = {"determination": "normal_process", "resolution_note": "talked over"}
+        assert (await watcher.post(f"/v1/flags/{flag['id']}/resolve", seen)).is_success
+        again = {"reason": "look again"}
+        assert (await watcher.post(f"/v1/flags/{flag['id']}/reopen", again)).is_success
         silent = {"frame_drift": "monitor", "hurtful_words": "monitor"}
         assert (await admin.send("PUT", "/v1/rules/modes", json=silent)).is_success
         await colleague.incident(case, "hurtful_words")

@@ -1,11 +1,12 @@
 """What a search finds, a page at a time."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Generic, Literal, TypeVar
 from urllib.parse import urlencode
 
 from api.fhir.elements import Element, Resource
-from api.fhir.searching import EverySearch
+from api.fhir.searching import OfPages
 
 R = TypeVar("R", bound=Resource)
 
@@ -43,14 +44,71 @@ class Bundle(Element, Generic[R]):
     entry: list[BundleEntry[R]] | None = None
 
 
+class HistoryRequest(Element):
+    """What wrote a version, as FHIR would have had it: here it was our own API."""
+
+    method: Literal["POST", "PUT"]
+    url: str
+
+
+class HistoryResponse(Element):
+    """What that was answered."""
+
+    status: Literal["200", "201"]
+    etag: str
+    last_modified: datetime
+
+
+class HistoryEntry(Element, Generic[R]):
+    """One version of a resource, and how it came to be."""
+
+    full_url: str
+    resource: R
+    request: HistoryRequest
+    response: HistoryResponse
+
+
+class History(Element, Generic[R]):
+    """One page of a resource's versions, the present one first."""
+
+    resource_type: Literal["Bundle"] = "Bundle"
+    type: Literal["history"] = "history"
+    link: list[BundleLink]
+    entry: list[HistoryEntry[R]] | None = None
+
+
+def history_of(
+    base: str, kind: str, row_id: str, versions: Sequence[R], query: OfPages, following: str | None
+) -> History[R]:
+    """Build a page of the versions of one resource."""
+    at = f"{kind}/{row_id}"
+    return History[R](
+        link=_links(base, f"{at}/_history", query, following),
+        entry=[_entry(f"{base}/{at}", at, each) for each in versions] or None,
+    )
+
+
+def _entry(full_url: str, at: str, version: R) -> HistoryEntry[R]:
+    number, is_first = version.meta.version_id, version.meta.version_id == "1"
+    return HistoryEntry[R](
+        full_url=full_url,
+        resource=version,
+        request=HistoryRequest(
+            method="POST" if is_first else "PUT", url=at.partition("/")[0] if is_first else at
+        ),
+        response=HistoryResponse(
+            status="201" if is_first else "200",
+            etag=f'W/"{number}"',
+            last_modified=version.meta.last_updated,
+        ),
+    )
+
+
 def bundle_of(
-    base: str, kind: str, found: Sequence[R], query: EverySearch, following: str | None
+    base: str, kind: str, found: Sequence[R], query: OfPages, following: str | None
 ) -> Bundle[R]:
     """Build a page. `query` is as it was carried out; `following` is the next page's cursor."""
-    link = [BundleLink(relation="self", url=_address(base, kind, query))]
-    if following is not None:
-        after = query.model_copy(update={"cursor": following})
-        link.append(BundleLink(relation="next", url=_address(base, kind, after)))
+    link = _links(base, kind, query, following)
     entry = [
         BundleEntry[R](full_url=f"{base}/{kind}/{resource.id}", resource=resource)
         for resource in found
@@ -58,6 +116,14 @@ def bundle_of(
     return Bundle[R](link=link, entry=entry or None)
 
 
-def _address(base: str, kind: str, query: EverySearch) -> str:
+def _links(base: str, path: str, query: OfPages, following: str | None) -> list[BundleLink]:
+    link = [BundleLink(relation="self", url=_address(base, path, query))]
+    if following is not None:
+        after = query.model_copy(update={"cursor": following})
+        link.append(BundleLink(relation="next", url=_address(base, path, after)))
+    return link
+
+
+def _address(base: str, path: str, query: OfPages) -> str:
     asked = query.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return f"{base}/{kind}?{urlencode(asked, doseq=True)}"
+    return f"{base}/{path}?{urlencode(asked, doseq=True)}"

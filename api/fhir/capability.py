@@ -6,7 +6,7 @@ from api.fhir.elements import FHIR_JSON, FHIR_VERSION, CodeableConcept, Coding, 
 from api.fhir.kinds import KINDS, Kind
 from api.fhir.searching import PARAMETERS
 
-SINCE = "2026-11-23"
+SINCE = "2026-11-28"
 """When what is told here last changed."""
 
 _OAUTH = Coding(
@@ -44,7 +44,7 @@ class CapabilityStatementSecurity(Element):
 class CapabilityStatementInteraction(Element):
     """What can be done with a type."""
 
-    code: Literal["read", "search-type"]
+    code: Literal["read", "vread", "history-instance", "search-type"]
 
 
 class CapabilityStatementSearchParam(Element):
@@ -119,8 +119,11 @@ def _resource(kind: Kind) -> CapabilityStatementResource:
         documentation=f"Our {kind.rows}." if kind.names_clients else f"Tells of {kind.rows}.",
         interaction=[
             CapabilityStatementInteraction(code="read"),
+            CapabilityStatementInteraction(code="vread"),
+            *([CapabilityStatementInteraction(code="history-instance")] if kind.kept else []),
             CapabilityStatementInteraction(code="search-type"),
         ],
+        read_history=kind.kept is not None,
         reference_policy=["literal", "logical"],
         search_param=[
             CapabilityStatementSearchParam(

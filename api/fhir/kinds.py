@@ -38,6 +38,7 @@ from api.journal import Happening, record, record_shown
 from api.models import Case, Consultation, Incident, JournalEntry, Promise
 from api.models import Flag as FlagRow
 from api.pages import Bookmarks, newest_first, newest_of_several
+from api.record_versions import TYPES
 
 Found = tuple[list[Any], str | None]
 """A page of rows, and the cursor of the next."""
@@ -66,8 +67,16 @@ class Kind:
     show: Callable[[Any, Seen], Resource]
     tell: Callable[[Transaction, Actor, Iterable[Any], str | None], None]
     """Journals that rows were shown."""
+    kept: type[Any] | None = None
+    """The record of which every version is kept, where it is one."""
     names_clients: bool = True
     of_flags: bool = False
+
+
+def tell_of_versions(kind: Kind, tx: Transaction, me: Actor, row: Any, purpose: str | None) -> None:
+    """Journal that versions of a record were shown."""
+    record_type = TYPES[kind.kept] if kind.kept is not None else ""
+    _telling(Happening.versions_read, record_type)(tx, me, [row], purpose)
 
 
 def _telling(happening: Happening, record_type: str) -> Any:
@@ -148,6 +157,7 @@ KINDS = (
         find=_by(episodes, Case),
         show=lambda row, seen: show_case(row, seen.clients[row.id]),
         tell=_telling(Happening.case_read, "case"),
+        kept=Case,
     ),
     Kind(
         name="Observation",
@@ -160,6 +170,7 @@ KINDS = (
         find=_by(observations, Incident),
         show=lambda row, seen: show_incident(row, seen.clients[row.case_id]),
         tell=_telling(Happening.incident_read, "incident"),
+        kept=Incident,
     ),
     Kind(
         name="Task",
@@ -172,6 +183,7 @@ KINDS = (
         find=_by(tasks, Promise),
         show=lambda row, seen: show_promise(row, seen.clients[row.case_id]),
         tell=_telling(Happening.promise_read, "promise"),
+        kept=Promise,
     ),
     Kind(
         name="ServiceRequest",
@@ -184,6 +196,7 @@ KINDS = (
         find=_by(service_requests, Consultation),
         show=lambda row, seen: show_consultation(row, seen.clients[row.case_id]),
         tell=_telling(Happening.consultation_read, "consultation"),
+        kept=Consultation,
     ),
     Kind(
         name="DetectedIssue",

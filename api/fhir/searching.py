@@ -26,8 +26,8 @@ _MOST = 100
 _IDENTIFIER = "As `patient`, with the system of the identifier before it: `system|value`."
 
 
-class EverySearch(PageQuery):
-    """What can be asked of every type."""
+class OfPages(PageQuery):
+    """How much is answered, and how it is written."""
 
     limit: Annotated[
         int,
@@ -39,12 +39,17 @@ class EverySearch(PageQuery):
         str | None,
         Field(max_length=1024, alias="_cursor", description="As in the `next` link."),
     ] = None
-    ids: Tokens = Field(default=None, alias="_id", description="Ids, with commas between them.")
-    updated: Several = Field(default=[], alias="_lastUpdated", description=_DATES)
     format: Annotated[str | None, Field(max_length=80)] = Field(
         default=None, alias="_format", description="`json`, and nothing else."
     )
     pretty: bool | None = Field(default=None, alias="_pretty", description=PRETTY)
+
+
+class EverySearch(OfPages):
+    """What can be asked of every type."""
+
+    ids: Tokens = Field(default=None, alias="_id", description="Ids, with commas between them.")
+    updated: Several = Field(default=[], alias="_lastUpdated", description=_DATES)
 
 
 class SearchOfPatients(EverySearch):

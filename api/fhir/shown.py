@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from api import models
-from api.fhir.bundle import bundle_of
+from api.fhir.bundle import bundle_of, history_of
 from api.fhir.capability import capabilities
 from api.fhir.codes import Client
 from api.fhir.elements import Element, Resource
 from api.fhir.kinds import KINDS, Kind, Seen
+from api.fhir.searching import OfPages
 
 _BASE = "https://notes.clinic.example/fhir"
 _MADE_OF: dict[str, tuple[type[Any], str]] = {
@@ -31,6 +32,9 @@ def fhir_examples(of: Callable[[str], dict[str, Any]], version: str) -> dict[str
         resource = _resource(kind, of)
         shown[kind.name] = resource
         shown[f"Bundle{kind.name}"] = bundle_of(_BASE, kind.name, [resource], kind.query(), None)
+        if kind.kept is not None:
+            pages = history_of(_BASE, kind.name, resource.id, [resource], OfPages(), None)
+            shown[f"History{kind.name}"] = pages
     return {
         name: element.model_dump(mode="json", by_alias=True, exclude_none=True)
         for name, element in shown.items()

@@ -1,6 +1,6 @@
 """The façade an EHR reads: our records as FHIR R4, by the rights of our own API.
 
-Eight types are read in the same three ways, so their operations are made from the table of types
+Eight types are read in the same few ways, so their operations are made from the table of types
 instead of being written out; each still has a name, a guard and a schema of its own.
 """
 
@@ -9,27 +9,28 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.access import may_on_cases
 from api.db import Transaction, Tx
 from api.domain.permissions import Actor
-from api.errors import Invalid, NotAcceptable
-from api.fhir.bundle import Bundle, bundle_of
+from api.errors import Invalid, NotAcceptable, NotFound
+from api.fhir.bundle import Bundle, History, bundle_of, history_of
 from api.fhir.capability import CapabilityStatement, capabilities
 from api.fhir.elements import FHIR_JSON, Element, Resource
 from api.fhir.finding import rules_of
 from api.fhir.guards import opened
-from api.fhir.kinds import KINDS, Kind, Seen
+from api.fhir.kinds import KINDS, Kind, Seen, tell_of_versions
 from api.fhir.outcome import BASE, OperationOutcome
 from api.fhir.patients import NOBODY, client_of, clients_of, know_patients
-from api.fhir.searching import PRETTY, EverySearch, SearchOfPatients
+from api.fhir.searching import PRETTY, EverySearch, OfPages, SearchOfPatients
 from api.flagging import catch_up_due
 from api.identity import Me
 from api.intake import LookingRoute
 from api.pages import Marks
 from api.sight import visible_cases
+from api.versions import Version, version_at, versions_of
 
 _FORMATS = frozenset({"json", "text/json", "application/json", FHIR_JSON})
 _ANY = frozenset({"*/*", "application/*"})
@@ -78,6 +79,7 @@ Format = Annotated[
     Query(alias="_format", max_length=80, description="`json`, and nothing else."),
 ]
 Pretty = Annotated[bool | None, Query(alias="_pretty", description=PRETTY)]
+VersionId = Annotated[str, Path(max_length=64, description="The number of a version.")]
 Mode = Annotated[
     Literal["full", "normative", "terminology"] | None,
     Query(description="Taken, and all is told: the whole statement is short."),
@@ -128,6 +130,92 @@ def _serve_read(kind: Kind) -> None:
         name=f"read_{kind.noun}",
         response_model=kind.resource,
         description=f"Read one {kind.name}: {kind.rows}, to whom our own API shows them. "
+        "404 for what you may not know of, 403 where your role never may, 406 for other formats.",
+    )
+
+
+def _serve_version(kind: Kind) -> None:
+    async def vread(
+        found: Annotated[Any, Depends(kind.guard)],
+        me: Me,
+        tx: Tx,
+        version_id: VersionId,
+        format_: Format = None,  # noqa: ARG001 - looked at before
+        pretty: Pretty = None,
+    ) -> Response:
+        row, case, purpose = opened(found)
+        clients = {case.id: client_of(me, case)} if case is not None else {}
+        if kind.kept is not None:
+            version = await _numbered(tx, me, kind.kept, row, version_id)
+            tell_of_versions(kind, tx, me, row, purpose)
+            row = version.row
+        else:
+            kind.tell(tx, me, [row], purpose)
+        shown = kind.show(row, Seen(clients, await rules_of(tx, [row]) if kind.of_flags else {}))
+        if shown.meta.version_id != version_id:
+            raise NotFound
+        return _answer(shown, pretty=pretty, headers=_versioned(shown))
+
+    (path,) = _names_in_path(kind)
+    said = (
+        "any of its versions of which we know what stood there"
+        if kind.kept is not None
+        else "its present version, which alone is kept"
+    )
+    _serve(
+        f"/{kind.name}/{{{path}}}/_history/{{version_id}}",
+        vread,
+        name=f"read_{kind.noun}_version",
+        response_model=kind.resource,
+        description=f"Read one version of a {kind.name}: {said}. For whom the resource is "
+        "shown to now. 404 for other versions, 403 where your role never may, 406 for other "
+        "formats.",
+    )
+
+
+async def _numbered(
+    tx: Transaction, me: Actor, model: type[Any], row: Any, version_id: str
+) -> Version:
+    """Give a version by the number it has in an address. Raises 404 where there is none."""
+    is_number = re.fullmatch("[1-9][0-9]{0,8}", version_id) is not None
+    found = await version_at(tx, me, model, row, int(version_id)) if is_number else None
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _serve_history(kind: Kind, model: type[Any]) -> None:
+    async def history(
+        query: Annotated[OfPages, Query()],
+        found: Annotated[Any, Depends(kind.guard)],
+        me: Me,
+        marks: Marks,
+        tx: Tx,
+        request: Request,
+    ) -> Response:
+        _refuse_other_formats(query.format, _FORMATS)
+        row, case, purpose = opened(found)
+        clients = {} if case is None else {case.id: client_of(me, case)}
+        versions = await versions_of(tx, me, marks, query, model, row)
+        tell_of_versions(kind, tx, me, row, purpose)
+        shown = [
+            kind.show(each.row, Seen(clients, {}))
+            for each in versions.items
+            if each.row is not None
+        ]
+        base, following = _base(request), versions.following
+        page = history_of(base, kind.name, str(row.id), shown, query, following)
+        return _answer(page, pretty=query.pretty)
+
+    (path,) = _names_in_path(kind)
+    of: Any = History.__class_getitem__(kind.resource)
+    _serve(
+        f"/{kind.name}/{{{path}}}/_history",
+        history,
+        name=f"read_{kind.noun}_history",
+        response_model=of,
+        description=f"Read the versions of one {kind.name}, the present one first. For whom the "
+        "resource is shown to now. Versions of which only the journal still tells are left out. "
         "404 for what you may not know of, 403 where your role never may, 406 for other formats.",
     )
 
@@ -248,3 +336,6 @@ def _versioned(shown: Resource) -> dict[str, str]:
 for _kind in KINDS:
     _serve_search(_kind)
     _serve_read(_kind)
+    _serve_version(_kind)
+    if _kind.kept is not None:
+        _serve_history(_kind, _kind.kept)
