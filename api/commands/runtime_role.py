@@ -17,6 +17,7 @@ _FEWER = {
     "seal_leaves": "SELECT, INSERT",
     "cosignatures": "SELECT, INSERT",
     "disclosures": "SELECT, INSERT",
+    "case_tenures": "SELECT, INSERT",
     "webhook_events": "SELECT, INSERT",
     "webhook_attempts": "SELECT, INSERT",
     "import_refusals": "SELECT, INSERT",
