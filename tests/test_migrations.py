@@ -170,7 +170,6 @@ async def test_of_transfers_before_it_is_kept_what_the_journal_tells(empty_url: 
     ]
     assert [row[2:] for row in kept] == [row[2:] for row in found]
     assert None not in [row[1] for row in kept]
-    await database.check()
 
 
 async def tenures(url: str) -> list[tuple[str | None, ...]]:

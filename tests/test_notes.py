@@ -613,7 +613,8 @@ async def test_the_timeline_tells_of_a_note_who_may_read_it(
     assert WORDS not in answer.text
     # whoever has the case next, and its supervisor, is told no more
     await hand_over(world, case, world.stranger)
-    assert await happenings(world.stranger, case) == [*first, *shared, *shared, "case.transferred"]
+    last = ["case.transferred", "cover.ended"]
+    assert await happenings(world.stranger, case) == [*first, *shared, *shared, *last]
     monkeypatch.setattr(cases, "_told_to", lambda *_: sa.true())
     assert "note.drafted" in await happenings(world.stranger, case)
 
