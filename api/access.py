@@ -1,6 +1,6 @@
 """May they: the guard that every operation passes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
@@ -253,12 +253,11 @@ class note_for(record_for[Note]):  # noqa: N801 - as above
         self, tx: Transaction, me: Actor, record_id: UUID, *, lock: bool
     ) -> OpenRecord[Note] | None:
         found = await super()._load(tx, me, record_id, lock=lock)
-        if found is None or may_see_case(found.standing):
+        if found is None or not may_keep_note(me, found.row.recorded_by_id):
             return found
-        if may_keep_note(me, found.row.note_class, found.row.recorded_by_id):
-            # of this note alone: whatever else asks how they stand to the case, they do not see it
-            return OpenRecord(found.row, found.case, Standing(keeping=True))
-        return found
+        # of this note alone: whatever else asks how they stand to the case, they may not see it
+        seen = found.standing if may_see_case(found.standing) else Standing()
+        return OpenRecord(found.row, found.case, replace(seen, keeping=True))
 
 
 def check_version(version: int, if_match: str | None) -> None:

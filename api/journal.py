@@ -100,6 +100,7 @@ class Happening(StrEnum):
     flag_updated = "flag.updated"
     flag_withdrawn = "flag.withdrawn"
     flag_acknowledged = "flag.acknowledged"
+    flag_unassigned = "flag.unassigned"
     flag_resolved = "flag.resolved"
     flag_reopened = "flag.reopened"
     case_read = "case.read"

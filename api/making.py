@@ -10,7 +10,6 @@ from uuid_utils.compat import uuid7
 from api.db import Transaction
 from api.domain.bodies import CaseCreate, ConsultationCreate, IncidentCreate, PromiseCreate
 from api.domain.details import (
-    ABOUT_NOBODY,
     AbsenceDetails,
     Details,
     RecordRequestDetails,
@@ -18,9 +17,7 @@ from api.domain.details import (
 )
 from api.models import Case, Consultation, Incident, Promise
 from api.sense import in_order, not_ahead
-from api.vocabulary import ConsultationStatus, Initiator
-
-_ABOUT_THE_CLINICIAN = frozenset({Initiator.therapist, Initiator.mutual, Initiator.disputed})
+from api.vocabulary import ConsultationStatus
 
 
 def make_sense_of_case(tx: Transaction, started_on: date | None, ended_on: date | None) -> None:
@@ -93,12 +90,6 @@ def new_consultation(
         case_id=case_id,
         status=ConsultationStatus.draft,
     )
-
-
-def about_by_default(case: Case, body: IncidentCreate) -> UUID | None:
-    """Say whose conduct an incident is about, where nobody said it."""
-    about_conduct = body.initiator in _ABOUT_THE_CLINICIAN and body.details.kind not in ABOUT_NOBODY
-    return case.clinician_id if about_conduct else None
 
 
 def details_as_stored(details: Details, occurred_on: date) -> dict[str, Any]:

@@ -362,6 +362,26 @@ class Case(Recorded, Voidable, table=True):
     purged_at: datetime | None = None
 
 
+class CaseTenure(Record, table=True):
+    """Somebody had a case before its present clinician, from `since_on` until before `until_on`.
+
+    `since_on` is None for whoever had it first. The tenures of a case follow one another without
+    a gap; `clinician_id` is None where nobody knows any more who it was.
+    """
+
+    __tablename__ = "case_tenures"
+    __table_args__ = (
+        _points_at("case_id", "cases"),
+        _points_at("clinician_id", "users"),
+        Index(None, "clinic_id", "case_id", "until_on"),
+    )
+
+    case_id: UUID
+    clinician_id: UUID | None = None
+    since_on: date | None = None
+    until_on: date
+
+
 class GrantKind(StrEnum):
     """Why somebody sees one case, or does not, beside role and supervision."""
 
@@ -550,6 +570,7 @@ class Note(Voidable, table=True):
         _points_at("amends_id", "notes"),
         Index(None, "clinic_id", "case_id", "id"),
         Index(None, "clinic_id", "amends_id"),
+        Index(None, "clinic_id", "recorded_by_id", "id"),
     )
 
     case_id: UUID

@@ -13,14 +13,16 @@ from starlette.types import Message
 from api.db import Database
 from api.domain.permissions import may_see_case
 from api.errors import database_failed
+from api.handover import drafts_waiting
 from api.journal import Happening, record_shown
 from api.models import Flag
 from api.repeats import DoneBefore
 from api.standing import find_case
-from api.views import FlagRead, flags_raised
+from api.views import flags_raised
 from api.vocabulary import Scope
 
 _FLAGS = "flags_raised"
+_DRAFTS = "drafts_waiting"
 
 
 async def show_again(request: Request, done: Exception) -> Response:
@@ -35,12 +37,14 @@ async def show_again(request: Request, done: Exception) -> Response:
     if answer.status_code != 200:
         return answer
     shown = json.loads(bytes(answer.body))
-    if _tells_of_flags(request.scope["route"].response_model, shown):
-        try:
-            flags = await _flags(request, done)
-        except (SQLAlchemyError, OSError) as error:
-            return await database_failed(request, error)
-        shown[_FLAGS] = [flag.model_dump(mode="json") for flag in flags]
+    beside = _told_beside(request.scope["route"].response_model, shown)
+    try:
+        if _FLAGS in beside:
+            shown[_FLAGS] = await _flags(request, done)
+        if _DRAFTS in beside:
+            shown[_DRAFTS] = await _drafts(request, done)
+    except (SQLAlchemyError, OSError) as error:
+        return await database_failed(request, error)
     # what changes by itself alone has no version to send back
     headers = {name: value for name, value in answer.headers.items() if name == "etag"}
     if done.status == 201:
@@ -76,13 +80,28 @@ async def _read(request: Request, path: str) -> Response:
     return answer
 
 
-def _tells_of_flags(model: Any, shown: dict[str, Any]) -> bool:
-    """Tell whether a write answers with the flags it raised, beside what is shown."""
+def _told_beside(model: Any, shown: dict[str, Any]) -> set[str]:
+    """Name what a write answers with beside what is shown: flags it raised, drafts that wait."""
     models: Iterable[Any] = get_args(model) or (model,)
-    return any({*shown, _FLAGS} == set(getattr(each, "model_fields", ())) for each in models)
+    for each in models:
+        beside = set(getattr(each, "model_fields", ())) - shown.keys()
+        if shown.keys() <= set(getattr(each, "model_fields", ())) and beside <= {_FLAGS, _DRAFTS}:
+            return beside
+    return set()
 
 
-async def _flags(request: Request, done: DoneBefore) -> list[FlagRead]:
+async def _drafts(request: Request, done: DoneBefore) -> list[Any]:
+    """Give how many drafts wait on a case that was handed over; the case was just shown."""
+    if done.case_id is None:
+        return []
+    clinic, _ = request.state.signed_in
+    database: Database = request.app.state.database
+    async with database.transaction(request.state.request_id) as tx:
+        await tx.enter_again(clinic)
+        return [each.model_dump(mode="json") for each in await drafts_waiting(tx, done.case_id)]
+
+
+async def _flags(request: Request, done: DoneBefore) -> list[Any]:
     """Give the flags that were raised, as far as whoever asks may see them now."""
     if done.case_id is None or not done.flag_ids:
         return []
@@ -97,4 +116,4 @@ async def _flags(request: Request, done: DoneBefore) -> list[FlagRead]:
         rows = await tx.exec(select(Flag).where(col(Flag.id).in_(done.flag_ids)))
         seen = flags_raised(rows, found.standing)
         record_shown(tx, Happening.flag_read, seen, actor_id=me.id, record_type="flag")
-        return seen
+        return [flag.model_dump(mode="json") for flag in seen]

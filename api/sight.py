@@ -60,13 +60,16 @@ def visible_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     return and_(here, or_(*seen))
 
 
-def supervised_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
-    """Say in SQL which cases of others a supervisor sees: linked today, and not about them."""
+def supervised_cases(tx: Transaction, me: Actor, *, openly: bool = False) -> ColumnElement[bool]:
+    """Say in SQL which cases of others a supervisor sees: linked today, and not about them.
+
+    `openly`: as the case's clinician may know of it, whom no hidden incident tells of a conflict.
+    """
     return and_(
         col(Case.clinic_id) == tx.clinic.id,
         col(Case.clinician_id) != me.id,
         col(Case.clinician_id).in_(supervised_clinicians(tx, me)),
-        ~conflicted(tx.clinic.id, me.id, tx.now),
+        ~conflicted(tx.clinic.id, me.id, tx.now, openly=openly),
     )
 
 
@@ -181,6 +184,14 @@ def visible_notes(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     )
 
 
+def own_notes(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which notes are somebody's own: `may_keep_note`, or on a case that they see."""
+    if me.is_software:
+        return false()
+    wrote = col(Note.recorded_by_id) == me.id
+    return wrote if me.role in TREATING else and_(wrote, visible_cases(tx, me))
+
+
 def _supervised(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     return supervised_cases(tx, me) if me.role == Role.supervisor else false()
 
@@ -217,13 +228,13 @@ def open_briefs(me: Any, now: Any, since: Any) -> ColumnElement[bool]:
     )
 
 
-async def sees_case(tx: Transaction, user: User, case: Case) -> bool:
-    """Tell whether another user, as a supervisor, sees this case today."""
+async def sees_case(tx: Transaction, user: User, case: Case, *, openly: bool = False) -> bool:
+    """Tell whether another user, as a supervisor, sees this case today; `openly`: as above."""
     if not user.is_active or user.role != Role.supervisor or user.id == case.clinician_id:
         return False
     other = Actor(user.id, user.role, user.id)
     found = await tx.exec(
-        select(col(Case.id)).where(Case.id == case.id, supervised_cases(tx, other))
+        select(col(Case.id)).where(Case.id == case.id, supervised_cases(tx, other, openly=openly))
     )
     return found.first() is not None
 
@@ -268,15 +279,17 @@ def in_force(grant: Any, now: Any) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def conflicted(clinic: Any, me: Any, now: Any) -> ColumnElement[bool]:
+def conflicted(clinic: Any, me: Any, now: Any, *, openly: bool = False) -> ColumnElement[bool]:
     """Say in SQL whether somebody must not see a case: it concerns them, or they keep away.
 
-    It concerns them where an incident that stands on it is about their conduct.
+    It concerns them where an incident that stands on it is about their conduct; `openly`: one that
+    is not hidden from the case's clinician.
     """
     concerned = exists().where(
         col(_About.clinic_id) == clinic,
         col(_About.case_id) == Case.id,
         col(_About.about_user_id) == me,
         col(_About.voided_at).is_(None),
+        *([col(_About.restricted).is_(False)] if openly else []),
     )
     return or_(concerned.correlate_except(_About), granted(GrantKind.recusal, clinic, me, now))

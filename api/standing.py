@@ -59,9 +59,11 @@ async def find_case(
     return OpenCase(case, standing_of(me, case, *rows[0][len(_CASE) : _READ]), flags)
 
 
-async def load_seen_case(tx: Transaction, me: Actor, case_id: UUID) -> OpenCase:
+async def load_seen_case(
+    tx: Transaction, me: Actor, case_id: UUID, *, lock: bool = False
+) -> OpenCase:
     """Load a case that somebody sees. Raises 404 where they may not know of it."""
-    found = await find_case(tx, me, case_id)
+    found = await find_case(tx, me, case_id, lock=lock)
     if found is None or not may_see_case(found.standing):
         raise NotFound
     return found

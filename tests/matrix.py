@@ -246,6 +246,7 @@ TABLE = [
         {"response": "accepted"},
         {"consultation_id": "completed"},
     ),
+    Row("GET", "/v1/notes", "y y y.FF y.FF y.FF F"),
     Row("GET", "/v1/cases/{case_id}/notes", NOTES),
     Row("POST", "/v1/cases/{case_id}/notes", AUTHORS, {"note_class": "progress", "body": "x"}),
     Row("GET", "/v1/notes/{note_id}", NOTES),

@@ -206,9 +206,8 @@ async def test_conflict_of_interest_beats_a_cover(world: World) -> None:
     at = await full_case(world)
     row = await cover(world, at)
     assert await sight(world.colleague, at)
-    report = await world.supervisor.incident(
-        {"id": id_of(at)}, "consent", initiator="third_party", about_user_id=str(world.colleague.id)
-    )
+    about = {"initiator": "third_party", "about_user_id": str(world.colleague.id)}
+    report = await world.supervisor.incident({"id": id_of(at)}, "consent", **about, restricted=True)
     assert await reads(world.colleague, at) == {404}
     # one arranged meanwhile opens nothing either, and does not say why
     assert (await cover(world, at, ends_on=world.day(3)))["user_id"] == row["user_id"]

@@ -1,12 +1,13 @@
 """Migrations: forward, back and forward again with data, on both databases, with no drift."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlmodel import SQLModel, select
 
@@ -17,6 +18,7 @@ from api.worker import seal_once
 from tests.conftest import NOON
 from tests.postgres import make_runtime_role
 from tests.receivers import try_in_vain
+from tests.test_handover import link
 from tests.test_import import case_line, read_in
 from tests.world import DATA_KEY, SETTINGS, Person, Urls, made, ok, open_world, promise
 
@@ -131,6 +133,8 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         hold = {"case_id": case["id"], "reason": "A court asked for the record."}
         made(await world.here["privacy_officer"].post("/v1/legal-holds", hold))
         made(await read_in(world, [case_line("one", world.clinician), {"type": "none"}]))
+        handed = {"clinician_id": str(world.colleague.id), "reason": "leave"}
+        ok(await world.supervisor.post(f"/v1/cases/{case['id']}/transfer", handed))
     held = await database.rows()
     assert all(held.values()), held
     await database.to("base")
@@ -138,6 +142,53 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
     await database.to("head")
     async with open_world(await both_urls(empty_url), NOON) as world:
         await world.clinician.case()
+
+
+async def test_of_transfers_before_it_is_kept_what_the_journal_tells(empty_url: str) -> None:
+    database = Migrated(empty_url)
+    await database.to("head")
+    async with open_world(await both_urls(empty_url), NOON) as world:
+        world.here = await world.clinic("America/New_York")
+        hers = await world.clinician.case()
+        theirs = made(
+            await world.supervisor.post(
+                "/v1/cases", {"client_ref": "B-2", "clinician_id": str(world.clinician.id)}
+            )
+        )
+        await world.clinician.case()
+        # midnight has come in London, and not where the clinic is
+        world.clock.now = datetime(2026, 3, 11, 3, tzinfo=UTC)
+        await link(world, world.stranger, world.colleague)
+        for case in (hers, theirs):
+            for by, to in ((world.supervisor, world.colleague), (world.stranger, world.stranger)):
+                handed = {"clinician_id": str(to.id), "reason": "leave"}
+                ok(await by.post(f"/v1/cases/{case['id']}/transfer", handed))
+                world.clock.forward(days=30)
+    kept = await tenures(empty_url)
+    await database.to("0004")
+    await database.to("head")
+    found = await tenures(empty_url)
+    assert found == [
+        # who opened it as a clinician had it; of the others it is known when, and not who
+        (hers["id"], str(world.clinician.id), None, "2026-03-10"),
+        (hers["id"], None, "2026-03-10", "2026-04-09"),
+        (theirs["id"], None, None, "2026-05-09"),
+        (theirs["id"], None, "2026-05-09", "2026-06-08"),
+    ]
+    assert [row[2:] for row in kept] == [row[2:] for row in found]
+    assert None not in [row[1] for row in kept]
+
+
+async def tenures(url: str) -> list[tuple[str | None, ...]]:
+    """Give case, clinician, first day and end of each tenure, in the order of their ends."""
+    engine = create_async_engine(url)
+    columns = ("case_id", "clinician_id", "since_on", "until_on")
+    table = SQLModel.metadata.tables["case_tenures"]
+    statement = select(*(table.c[name] for name in columns)).order_by(table.c.until_on)
+    async with engine.connect() as connection:
+        rows = (await connection.execute(statement)).all()
+    await engine.dispose()
+    return [tuple(None if value is None else str(value) for value in row) for row in rows]
 
 
 # SQLite cannot reflect an index on an expression; on PostgreSQL the same test compares it

@@ -84,10 +84,13 @@ async def test_a_cases_own_clinician_hands_it_over_instead(world: World) -> None
     assert (await world.clinician.post(path, her)).status_code == 409
     assert (await world.admin.post(path, her)).status_code == 409
     ok(await world.clinician.get(at["case"]))
-    # whoever the case comes to later sees it, though she once kept away
+    # whoever keeps away is not given it; whoever once kept away may be, and sees it then
     await linked(world, world.stranger)
-    await recuse(world.admin, at, world.supervisor)
+    recusal = await recuse(world.admin, at, world.supervisor)
     hand_over = {"clinician_id": str(world.supervisor.id), "reason": "leave"}
+    assert (await world.stranger.post(f"{at['case']}/transfer", hand_over)).status_code == 409
+    ended = await world.admin.delete(f"{at['case']}/recusals/{recusal['id']}")
+    assert ended.status_code == 204
     ok(await world.stranger.post(f"{at['case']}/transfer", hand_over))
     ok(await world.supervisor.get(at["case"]))
     assert id_of(at) in (await world.supervisor.get("/v1/cases")).text

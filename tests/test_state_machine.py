@@ -210,6 +210,9 @@ CLINICIANS = {
 }
 """What a case's clinician does, and the supervisor never."""
 
+AUTHORS = {"note.read", "note.change", "note.void", "note.sign", "note.amend"}
+"""What somebody does with a note of their own, however they stand to its case."""
+
 CONSULTANTS = {
     "consultation.read",
     "consultation.list",
@@ -268,7 +271,10 @@ WORDS: dict[str, dict[str, Any]] = {
 FOR_EVER = ("body", "note_class", "amends_id", "content_hash", "content_salt", "signed_at")
 BY_TIME_OR_RULES = {
     f"flag.{word}"
-    for word in ("opened", "escalated", "eased", "lapsed", "revived", "updated", "withdrawn")
+    for word in (
+        *("opened", "escalated", "eased", "lapsed", "revived", "updated", "withdrawn"),
+        "unassigned",
+    )
 }
 BRIEF_FOR = timedelta(days=30)
 ABOUT_THE_CLIENT = {"risk", "outcome", "record_request"}
@@ -303,6 +309,10 @@ class Thing:
     consultant_declined: bool = False
     for_clinician: bool = False
     severity: str = ""
+    former: list[tuple[str, str]] = field(default_factory=list)
+    """Who had this case before, each with the day on which it was handed on."""
+    looker: str = ""
+    """Who took this flag on."""
 
     @property
     def case(self) -> "Thing":
@@ -354,14 +364,34 @@ class Model:
         """Its clinician does; and the clinician's supervisor, unless it is about the latter."""
         if part == case.owner:
             return True
-        concerned = any(i.about == part and not i.voided for i in self.of("incident", case))
-        return part == "supervisor" and case.owner == "clinician" and not concerned
+        linked = part == "supervisor" and case.owner == "clinician"
+        return linked and not self.about(part, case)
+
+    def about(self, part: str, case: Thing, *, openly: bool = False) -> bool:
+        """Tell whether something on a case is about somebody; `openly`: its clinician knows."""
+        return any(
+            each.about == part and not each.voided and not (openly and each.hidden)
+            for each in self.of("incident", case)
+        )
+
+    def had(self, case: Thing, on: str) -> str:
+        """Say who had a case on a day."""
+        return next((whose for whose, until in case.former if on < until), case.owner)
+
+    def let_go(self, case: Thing) -> None:
+        """Whoever took flags on and does not see the case any more has let go of them."""
+        for flag in self.of("flag", case):
+            if flag.looker and flag.state in {"open", "acknowledged"}:
+                watched = case.owner == "clinician" and flag.looker == "supervisor"
+                if not watched or self.about(flag.looker, case, openly=not flag.hidden):
+                    flag.looker, flag.state = "", "open"
+                    flag.version += 1
 
     def knows(self, part: str, thing: Thing, now: datetime) -> bool:
         """Tell whether a record exists for somebody."""
         if part == "consultant":
             return thing.noun == "consultation" and self._briefed(thing, now)
-        if thing.noun == "note" and thing.by == part and thing.note_class == "psychotherapy":
+        if thing.noun == "note" and thing.by == part:
             return True
         if not self.sees(part, thing.case):
             return False
@@ -383,7 +413,7 @@ class Model:
         if not self.knows(part, thing, now):
             return 404
         reads = verb.endswith((".read", ".list"))
-        if part != "consultant":
+        if part != "consultant" and not (thing.by == part and verb in AUTHORS):
             own, sees = part == thing.case.owner, self.sees(part, thing.case)
             if not sees and verb != "note.read":
                 return 403
@@ -667,11 +697,15 @@ class SideBySide:
         case = self.pick("case", which)
         part = self.who(part, "case.transfer", case)
         refusal = 409 if to == case.owner else None if to in TREATING else 422
+        if refusal is None and self.model.about(to, case):
+            refusal = 409
         body = {"clinician_id": f"@{to}", "reason": "long leave"}
         path = f"{case.path}/transfer"
         answer = self.write(part, "case.transfer", case, "POST", path, refusal, body=body)
         if answer:
+            case.former.append((case.owner, day(self.now)))
             case.owner = to
+            self.model.let_go(case)
             self.written("case.transferred", part, case, answer)
 
     # incidents and promises
@@ -713,11 +747,17 @@ class SideBySide:
         answer = self.write(part, "incident.report", case, "POST", path, refusal, body=body)
         if answer:
             conduct = initiator != "client" and details["kind"] not in ABOUT_THE_CLIENT
-            whose = about or (case.owner if conduct else None)
+            had = self.model.had(case, day(self.now, -ago))
+            whose = about or (had if conduct else None)
             hidden = not own and (whose == case.owner if restricted is None else restricted)
             known = {"on": case, "about": whose, "hidden": hidden, "state": "reported"}
             incident = self.begun("incident.reported", part, answer, **known)
             self.agree(incident, "restricted", answer.body["restricted"], hidden)
+            self._let_go(incident)
+
+    def _let_go(self, incident: Thing) -> None:
+        if incident.about not in {None, incident.case.owner}:
+            self.model.let_go(incident.case)
 
     @step("incident", part=PARTS, which=WHICH, match=MATCH, hide=[None, None, True, False])
     def change_incident(self, part: str, which: int, match: str, hide: bool | None) -> None:
@@ -744,6 +784,7 @@ class SideBySide:
             incident.hidden = incident.hidden if hide is None else hide
             incident.state = "reported"
             self.written("incident.changed", part, incident, answer)
+            self._let_go(incident)
 
     @step("incident", part=PARTS, which=WHICH)
     def review(self, part: str, which: int) -> None:
@@ -755,6 +796,7 @@ class SideBySide:
         if answer:
             incident.state, incident.reviewed = "reviewed", True
             self.written("incident.reviewed", part, incident, answer)
+            self._let_go(incident)
 
     @step("incident promise", part=PARTS, noun=["incident", "promise"], which=WHICH, match=MATCH)
     def void(self, part: str, noun: str, which: int, match: str) -> None:
@@ -1014,6 +1056,7 @@ class SideBySide:
         answer = self.write(part, f"flag.{verb}", flag, "POST", path, *refusals, body=body)
         if answer:
             flag.state = {"reopen": "open"}.get(verb, PAST[verb])
+            flag.looker = part if verb == "acknowledge" else flag.looker
             if shown_flag["rule"] != "manual":
                 # the rules may have had a say in it, too
                 flag.version = answer.body["version"] - 1
@@ -1062,8 +1105,6 @@ class SideBySide:
     )
     def look_through(self, part: str, noun: str, on: int | None) -> None:
         case = None if on is None or noun == "case" else self.pick("case", on)
-        if case is None and noun == "note":
-            case = self.pick("case", 0)
         self.read_list(part, noun, case)
 
     def read_list(self, part: str, noun: str, case: Thing | None) -> list[dict[str, Any]]:
@@ -1093,9 +1134,15 @@ class SideBySide:
             thing
             for thing in self.model.of(noun, case)
             if self.model.knows(part, thing, self.now)
-            and (part == "consultant" or self.model.sees(part, thing.case))
+            and (part == "consultant" or self._is_on_their_list(part, thing, case))
             and (flag or not (thing.voided or thing.case.voided))
         ]
+
+    def _is_on_their_list(self, part: str, thing: Thing, case: Thing | None) -> bool:
+        """Across cases somebody lists what they see, and of notes what they wrote."""
+        if thing.noun == "note" and case is None:
+            return thing.by == part
+        return self.model.sees(part, thing.case)
 
     @step("case", part=PARTS, which=WHICH)
     def timeline(self, part: str, which: int) -> None:

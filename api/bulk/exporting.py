@@ -14,8 +14,8 @@ from api.db import ClinicContext, Database, Transaction
 from api.domain.bodies import CaseCreate, ConsultationCreate, IncidentCreate, PromiseCreate
 from api.domain.details import put_together
 from api.domain.lines import LINE, ConsultationHistory
+from api.domain.tenures import whom_it_is_about, whom_it_may_be_about
 from api.journal import Happening, record_shown
-from api.making import about_by_default
 from api.models import Case, Consultation, ImportedRecord, Incident, Promise, User
 from api.vocabulary import ConsultationStatus, IncidentStatus
 
@@ -150,7 +150,9 @@ def _incident(incident: Incident, case: Case, names: _Names) -> Line:
     about = data.pop("about_user_id")
     # not said is false in an import
     data["restricted"] = data["restricted"] or None
-    by_default = about_by_default(case, IncidentCreate.model_validate(data))
+    # whoever reads it in does not know who had the case before
+    maybe = whom_it_may_be_about((), case.clinician_id, IncidentCreate.model_validate(data))
+    by_default = whom_it_is_about(maybe)
     history = _history(incident, names)
     if incident.reviewed_at is not None:
         history["review"] = {

@@ -13,8 +13,10 @@ from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
 from api.bulk.reading import Refused
+from api.conduct import former_clinicians
 from api.crypto import lookup_hash
 from api.db import Transaction
+from api.domain.bodies import IncidentCreate
 from api.domain.facts import midnight
 from api.domain.lifecycles import ANSWER_WITHIN
 from api.domain.lines import (
@@ -28,8 +30,9 @@ from api.domain.lines import (
     Voided,
 )
 from api.domain.permissions import TREATING
+from api.domain.tenures import Tenure, whom_it_is_about, whom_it_may_be_about
 from api.errors import Invalid
-from api.making import about_by_default, new_case, new_consultation, new_incident, new_promise
+from api.making import new_case, new_consultation, new_incident, new_promise
 from api.models import Case, Consultation, ImportedRecord, Incident, Promise, User
 from api.sight import sees_case
 from api.standing import locked
@@ -166,6 +169,7 @@ class Taking:
         self._tx, self._by, self._rights, self._memory = tx, by, rights, memory
         self._known: dict[Name, Known] = {}
         self._cases: dict[UUID, Case] = {}
+        self._former: dict[UUID, list[Tenure]] = {}
         self._references: set[tuple[str, object]] = set()
         self._there: set[UUID] = set()
         self._linked: dict[UUID, _Linked] = {}
@@ -267,7 +271,7 @@ class Taking:
         person = self._person("about", line.about, data.about_user_id)
         if person is None and (line.about or data.about_user_id):
             raise NotTaken("/about", "This is not a person of this clinic.")
-        about = person.id if person else about_by_default(case, data)
+        about = person.id if person else self._about_by_default(case, data)
         if history is not None and history.about_nobody:
             about = None
         incident = new_incident(
@@ -278,6 +282,10 @@ class Taking:
             self._review(incident, line)
             self._void(incident, history.voided)
         return incident
+
+    def _about_by_default(self, case: Case, body: IncidentCreate) -> UUID | None:
+        former = self._former.get(case.id, ())
+        return whom_it_is_about(whom_it_may_be_about(former, case.clinician_id, body))
 
     def _promise(self, line: PromiseLine, case: Case) -> Promise:
         promise = new_promise(self._tx, line.data, case.id, self._by)
@@ -449,6 +457,7 @@ class Taking:
             self._tx.add(Case(**self._memory.cases[case_id]))
         for case in await self._ask(_CASES, there):
             self._cases[case.id] = case
+        self._former = await former_clinicians(self._tx, list(self._cases))
         for found in await self._ask(_REFERENCES, references):
             self._references.add(tuple(found))
 

@@ -20,6 +20,7 @@ _FEWER = {
     "disclosed_documents": "SELECT, INSERT",
     "record_versions": "SELECT, INSERT",
     "flag_resolutions": "SELECT, INSERT",
+    "case_tenures": "SELECT, INSERT",
     "webhook_events": "SELECT, INSERT",
     "webhook_attempts": "SELECT, INSERT",
     "import_refusals": "SELECT, INSERT",

@@ -66,13 +66,16 @@ class IncidentCreate(Input):
     repair: Repair = Repair.unknown
     about_user_id: UUID | None = Field(
         default=None,
-        description="Whose conduct it is about. Default: the case's clinician where the initiator "
-        "is therapist, mutual or disputed and the kind speaks of conduct; else nobody.",
+        description="Whose conduct it is about. Default: whoever had the case on `occurred_on`, "
+        "as its transfers say, where the initiator is therapist, mutual or disputed and the kind "
+        "speaks of conduct; else nobody. On the day of a transfer that is the new clinician; where "
+        "only the month or year is known and the case changed hands in it, nobody.",
     )
     restricted: YesNo | None = Field(
         default=None,
         description="True hides it from the case's clinician, who cannot set it. Default: true "
-        "when somebody else records an incident about that clinician.",
+        "when somebody else records an incident that is, or by its date may be, about that "
+        "clinician.",
     )
     details: Details
 

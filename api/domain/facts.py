@@ -165,6 +165,17 @@ def midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
+def first_day(day: date, precision: DatePrecision) -> date:
+    """Give the first day of the period a date stands for."""
+    match precision:
+        case DatePrecision.month:
+            return day.replace(day=1)
+        case DatePrecision.year:
+            return day.replace(month=1, day=1)
+        case _:
+            return day
+
+
 def last_day(day: date, precision: DatePrecision) -> date:
     """Give the last day of the period a date stands for."""
     match precision:

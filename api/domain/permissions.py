@@ -228,8 +228,8 @@ COVERED_CASE = OWN_CASE - {
 OPENED_CASE = _READING
 """What a supervisor may do with a case opened in an emergency: read."""
 
-KEPT_NOTE = frozenset({A.note_read})
-"""What is left to the author of a psychotherapy note who no longer sees its case."""
+KEPT_NOTE = frozenset({A.note_read, A.note_change, A.note_void, A.note_sign, A.note_amend})
+"""What an author may do with a note of their own, wherever they have come to stand to its case."""
 
 EXCEPTIONS = frozenset(
     {A.recusal_list, A.recusal_create, A.cover_list, A.cover_create, A.cover_end, A.glass_list}
@@ -404,7 +404,7 @@ class Standing:
     consulting: bool = False
     """Reads the brief of one request on it."""
     keeping: bool = False
-    """Reads one psychotherapy note of their own on it, and sees nothing else of it."""
+    """Wrote one note on it, which stays theirs, and with it alone sees nothing else of the case."""
     conflicted: bool = False
     """An incident on it is about this person's conduct, or they keep away from it."""
     service: bool = False
@@ -506,14 +506,13 @@ def may_read_note(
     return shared or (standing.opened and note_class == NoteClass.progress)
 
 
-def may_keep_note(actor: Actor, note_class: NoteClass, author_id: UUID | None) -> bool:
-    """Tell whether a note still exists for somebody who does not see its case any more.
+def may_keep_note(actor: Actor, author_id: UUID | None) -> bool:
+    """Tell whether a note stays somebody's own, also where they do not see its case any more.
 
-    Nobody else ever reads a psychotherapy note: without its author nobody could. A conflict of
-    interest does not end this, as it would then be told by the note's absence.
+    Nobody else ever reads a draft, or signs, changes or amends a note: without its author nobody
+    could. A conflict of interest does not end this, as it would then be told by the note's absence.
     """
-    wrote = author_id == actor.id and actor.role in TREATING
-    return wrote and note_class == NoteClass.psychotherapy
+    return author_id == actor.id and actor.role in TREATING
 
 
 def why_not(action: Action, standing: Standing) -> str | None:
@@ -522,8 +521,8 @@ def why_not(action: Action, standing: Standing) -> str | None:
         return None
     if standing.own:
         return "A case's own clinician may not do this; it is for the supervisor."
-    if standing.keeping:
-        return "You no longer see this case: you may read your note, and no more."
+    if standing.keeping and not may_see_case(standing):
+        return "You no longer see this case: only the notes that you wrote stay yours."
     if standing.opened:
         return "A case opened in an emergency is open for reading."
     if action not in OWN_CASE:
@@ -579,6 +578,23 @@ def why_not_restrict(actor: Actor, standing: Standing) -> str | None:
         return "A case's own clinician does not decide what is restricted."
     if standing.service and Scope.restricted_write not in actor.scopes:
         return "This software was not given the scope for it."
+    return None
+
+
+def why_not_say_whose(standing: Standing) -> str | None:
+    """Say why somebody may not put right whose conduct an incident is about; None: they may.
+
+    One whose own conduct it is does not see the case as a supervisor, and so sheds nothing by it.
+    """
+    if standing.own or not standing.linked:
+        return "Whose conduct this is about is put right by a supervisor of the case's clinician."
+    return None
+
+
+def why_not_respond(actor: Actor, consultant_id: UUID | None) -> str | None:
+    """Say why somebody may not respond to the advice of a consultant; None: they may."""
+    if consultant_id == actor.id:
+        return "Nobody responds to advice that they gave themselves."
     return None
 
 

@@ -92,6 +92,9 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "body": ("The hour began with the ending of last week, and came back to it twice.",),
     "NoteRead.status": ("signed",),
     "amends_id": (None,),
+    "drafts": (2,),
+    "kept": (True,),
+    "keep_covers": (False,),
     "content_hash": (_HASH,),
     "content_salt": ("c2FsdC1vZi1hbi1leGFtcGxl",),
     # a flag, a rule, a threshold

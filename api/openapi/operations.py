@@ -39,7 +39,7 @@ _ON_A_CASE = {
     "whoever covers for the clinician": COVERED_CASE,
     "a supervisor who opened the case in an emergency": OPENED_CASE,
     "the consultant who is asked": BRIEFS,
-    "the author of a psychotherapy note, who may no longer see its case": KEPT_NOTE,
+    "the note's author, who may no longer see its case": KEPT_NOTE,
 }
 
 

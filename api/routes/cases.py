@@ -12,12 +12,20 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from api.access import IfMatch, case_for, check_version, etag, may_on_cases
+from api.conduct import remember_tenure
 from api.db import Transaction, Tx
 from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
 from api.domain.permissions import TREATING, Action, Actor, Standing, purpose_of, why_not_rewrite
 from api.domain.values import Day, Input, Instant, Line, Output, Text, YesNo, absent
 from api.errors import Conflict, Forbidden, Invalid
 from api.flagging import catch_up_due, is_due, reconcile_flags
+from api.handover import (
+    DraftsWaiting,
+    drafts_waiting,
+    end_covers,
+    let_go_of_flags,
+    refuse_who_keeps_away,
+)
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
@@ -66,6 +74,10 @@ class CaseTransfer(Input):
 
     clinician_id: UUID
     reason: Text
+    keep_covers: YesNo = Field(
+        default=False,
+        description="True where the new clinician keeps the covers of the case; else they end.",
+    )
 
 
 class CaseVersionRead(VersionRead):
@@ -78,6 +90,16 @@ class CaseWritten(CaseRead):
     """A case after a write, with the flags the write opened or worsened."""
 
     flags_raised: list[FlagRead]
+
+
+class CaseHandedOver(CaseWritten):
+    """A case that was handed over, and whose drafts of notes still wait for their author.
+
+    A draft stays its author's alone, who reads, changes and signs it as before; `GET /v1/notes`
+    lists it for them.
+    """
+
+    drafts_waiting: list[DraftsWaiting]
 
 
 class CaseQuery(PageQuery):
@@ -229,16 +251,26 @@ async def transfer_case(
     me: Me,
     tx: Tx,
     response: Response,
-) -> CaseWritten:
-    """Hand a case over to another clinician. For a linked supervisor."""
+) -> CaseHandedOver:
+    """Hand a case over to another clinician. For a linked supervisor.
+
+    Covers end with it, unless the new clinician keeps them; flags that somebody had taken on who
+    does not see the case any more are open again. Drafts of notes stay with their authors.
+    """
     case = found.row
     if body.clinician_id == case.clinician_id:
         raise Conflict("This clinician already has the case.")
     await _refuse_who_cannot_treat(tx, body.clinician_id)
+    await refuse_who_keeps_away(tx, me, case, body.clinician_id)
+    await remember_tenure(tx, case, actor_id=me.id)
     case.change({"clinician_id": body.clinician_id, "transfer_reason": body.reason}, tx.now)
     _record(tx, Happening.case_transferred, me, case, changed=["clinician_id"])
+    await end_covers(tx, case, actor_id=me.id, keep=body.keep_covers)
+    await let_go_of_flags(tx, case, actor_id=me.id)
     # the answer shows the case as the one who handed it over saw it a moment ago
-    return await _written(tx, me, found, response)
+    written = await _written(tx, me, found, response)
+    waiting = await drafts_waiting(tx, case.id)
+    return CaseHandedOver(**dict(written), drafts_waiting=waiting)
 
 
 @router.get("/{case_id}/timeline")

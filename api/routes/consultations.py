@@ -29,7 +29,14 @@ from api.domain.lifecycles import (
     EDITABLE_CONSULTATION,
     may_move,
 )
-from api.domain.permissions import Action, Actor, Standing, may_ever, purpose_of
+from api.domain.permissions import (
+    Action,
+    Actor,
+    Standing,
+    may_ever,
+    purpose_of,
+    why_not_respond,
+)
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.errors import Conflict, Forbidden, Invalid, NotFound
 from api.flagging import reconcile_flags
@@ -394,6 +401,8 @@ async def respond_to_advice(
     response: Response,
 ) -> ConsultationWritten:
     """Say whether the advice was followed. Not following it needs a reason."""
+    if refusal := why_not_respond(me, found.row.consultant_id):
+        raise Forbidden(refusal)
     if found.row.status != ConsultationStatus.completed:
         raise Conflict("There is no advice yet to respond to.")
     if body.response == AdviceResponse.not_followed and body.reason is None:

@@ -15,8 +15,9 @@ from api.domain.facts import midnight
 from api.domain.permissions import TREATING, Action, Actor, may_ever
 from api.domain.values import Day, Input, Text
 from api.errors import Forbidden, Invalid, NotFound
+from api.handover import end_cover_now, record_cover, refuse_who_keeps_away
 from api.intake import StrictRoute
-from api.journal import Happening, record, record_shown
+from api.journal import Happening, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import on_its_case, supervised_cases
@@ -83,12 +84,14 @@ async def arrange_cover(
     response: Response,
 ) -> CoverRead:
     """Let a colleague stand in. For a case's clinician, and for a linked supervisor."""
-    found = await load_seen_case(tx, me, body.case_id)
+    # its lock: a transfer at the same time would leave a cover of somebody else's arranging
+    found = await load_seen_case(tx, me, body.case_id, lock=True)
     if not (found.standing.own or found.standing.linked):
         raise Forbidden("A cover is arranged by the case's clinician or a linked supervisor.")
     refuse_purged(found.row)
     _make_sense(tx, body)
     await _refuse_who_cannot_stand_in(tx, body.user_id, found.row)
+    await refuse_who_keeps_away(tx, me, found.row, body.user_id)
     row = AccessGrant(
         clinic_id=tx.clinic.id,
         kind=GrantKind.cover,
@@ -102,7 +105,7 @@ async def arrange_cover(
         recorded_by_id=me.id,
     )
     tx.add(row)
-    _record(tx, Happening.cover_arranged, me, row)
+    record_cover(tx, Happening.cover_arranged, row, actor_id=me.id)
     response.headers["Location"] = f"/v1/covers/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return _shown(tx, row)
@@ -133,8 +136,7 @@ async def end_cover(
     row = await _load(tx, me, cover_id, lock=True)
     check_version(row.version, if_match)
     if row.ends_at is None or row.ends_at > tx.now:
-        row.change({"ends_at": max(row.starts_at, tx.now)}, tx.now)
-        _record(tx, Happening.cover_ended, me, row)
+        end_cover_now(tx, row, actor_id=me.id)
 
 
 def _covers() -> Any:
@@ -171,7 +173,6 @@ def _make_sense(tx: Transaction, body: CoverCreate) -> None:
 
 
 async def _refuse_who_cannot_stand_in(tx: Transaction, user_id: UUID, case: Case) -> None:
-    # whether somebody is in conflict is not told: they just will not see the case
     known = await tx.exec(
         select(col(User.id)).where(
             User.id == user_id, col(User.is_active), col(User.role).in_(TREATING)
@@ -193,15 +194,4 @@ def _shown(tx: Transaction, row: AccessGrant) -> CoverRead:
             "starts_on": row.starts_at.astimezone(zone).date(),
             "ends_on": through or ended.date() + timedelta(days=1),
         }
-    )
-
-
-def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) -> None:
-    record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="cover",
-        record_ids=[row.id],
-        case_id=row.case_id,
     )

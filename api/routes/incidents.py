@@ -19,6 +19,7 @@ from api.access import (
     incident_for,
     may_on_cases,
 )
+from api.conduct import former_clinicians
 from api.db import Transaction, Tx
 from api.domain.bodies import IncidentCreate
 from api.domain.details import Details, IncidentKind, put_together
@@ -29,14 +30,17 @@ from api.domain.permissions import (
     purpose_of,
     why_not_restrict,
     why_not_rewrite,
+    why_not_say_whose,
 )
+from api.domain.tenures import whom_it_is_about, whom_it_may_be_about
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.errors import Forbidden, Invalid
 from api.flagging import reconcile_flags
+from api.handover import let_go_of_flags
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
-from api.making import about_by_default, details_as_stored, make_sense_of_incident, new_incident
+from api.making import details_as_stored, make_sense_of_incident, new_incident
 from api.models import Case, Incident, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import on_its_case, visible_cases, visible_incidents
@@ -71,6 +75,12 @@ class IncidentPatch(Input):
     narrative: Text | None = None
     discussed_with_client: YesNo | None = None
     repair: Repair = absent()
+    about_user_id: UUID | None = Field(
+        default=None,
+        description="Whose conduct it is about, null for nobody's; put right by a supervisor who "
+        "answers for the case's clinician. Where it becomes that clinician's, and somebody else "
+        "recorded it, it is `restricted` from then on, unless this request says otherwise.",
+    )
     restricted: YesNo = absent()
     details: Details = absent()
 
@@ -174,8 +184,9 @@ async def report_incident(
 ) -> IncidentWritten:
     """Report an incident on a case; the rules look at it at once."""
     make_sense_of_incident(tx, body.occurred_on, body.details)
-    about = await _about(tx, found.row, body)
-    restricted = _restricted(me, found, body.restricted, about)
+    maybe = await _maybe_about(tx, found.row, body)
+    about = whom_it_is_about(maybe)
+    restricted = _restricted(me, found, body.restricted, maybe)
     incident = new_incident(tx, body, found.row.id, me.id, about=about, restricted=restricted)
     tx.add(incident)
     _record(tx, Happening.incident_reported, me, incident)
@@ -237,6 +248,8 @@ async def change_incident(
     changes = body.model_dump(include=body.model_fields_set - {"details"})
     if changes.get("restricted", incident.restricted) != incident.restricted:
         _may_restrict(me, found.standing)
+    if changes.get("about_user_id", incident.about_user_id) != incident.about_user_id:
+        changes = await _say_whose(tx, found, changes)
     occurred_on = changes.get("occurred_on", incident.occurred_on)
     details = body.details if "details" in body.model_fields_set else _details(incident)
     if details.kind != incident.kind:
@@ -247,7 +260,8 @@ async def change_incident(
         changes |= details_as_stored(details, occurred_on)
     if changes:
         incident.change({**changes, "status": IncidentStatus.reported}, tx.now)
-        _record(tx, Happening.incident_changed, me, incident, changed=named)
+        changed = named | (changes.keys() & {"restricted"})
+        _record(tx, Happening.incident_changed, me, incident, changed=changed)
     return await _written(tx, me, found, response)
 
 
@@ -332,32 +346,50 @@ async def _list(
     return Page(items=[_shown(incident) for incident in incidents], next=following)
 
 
-async def _about(tx: Transaction, case: Case, body: IncidentCreate) -> UUID | None:
-    """Say whose conduct an incident is about."""
+async def _maybe_about(tx: Transaction, case: Case, body: IncidentCreate) -> frozenset[UUID | None]:
+    """Say whose conduct an incident is about: one, or several of whom it may be."""
     if body.about_user_id is not None:
-        known = await tx.exec(
-            select(col(User.id)).where(
-                User.clinic_id == tx.clinic.id, User.id == body.about_user_id
-            )
-        )
-        if known.first() is None:
-            raise Invalid("/about_user_id", "This is not a person of this clinic.")
-        return body.about_user_id
-    return about_by_default(case, body)
+        await _refuse_unknown_person(tx, body.about_user_id)
+        return frozenset({body.about_user_id})
+    former = await former_clinicians(tx, [case.id])
+    return whom_it_may_be_about(former[case.id], case.clinician_id, body)
+
+
+async def _say_whose(
+    tx: Transaction, found: OpenRecord[Incident], changes: dict[str, Any]
+) -> dict[str, Any]:
+    """Let a supervisor put right whose conduct it is about, and hide it where it becomes hers."""
+    if refusal := why_not_say_whose(found.standing):
+        raise Forbidden(refusal)
+    about = changes["about_user_id"]
+    if about is not None:
+        await _refuse_unknown_person(tx, about)
+    hers = found.case.clinician_id
+    if about == hers and found.row.recorded_by_id != hers:
+        return {"restricted": True, **changes}
+    return changes
+
+
+async def _refuse_unknown_person(tx: Transaction, user_id: UUID) -> None:
+    known = await tx.exec(
+        select(col(User.id)).where(User.clinic_id == tx.clinic.id, User.id == user_id)
+    )
+    if known.first() is None:
+        raise Invalid("/about_user_id", "This is not a person of this clinic.")
 
 
 def _restricted(
     me: Actor,
     found: OpenCase,
     asked: bool | None,  # noqa: FBT001
-    about: UUID | None,
+    maybe_about: frozenset[UUID | None],
 ) -> bool:
     """Say whether a new incident is hidden from the case's clinician."""
     if asked:
         _may_restrict(me, found.standing)
     if found.standing.own or found.standing.service:
         return bool(asked)
-    return about == found.row.clinician_id if asked is None else asked
+    return found.row.clinician_id in maybe_about if asked is None else asked
 
 
 def _may_restrict(me: Actor, standing: Standing) -> None:
@@ -419,6 +451,10 @@ async def _written(
     tx: Transaction, me: Actor, found: OpenRecord[Incident], response: Response
 ) -> IncidentWritten:
     """Run the rules after a write, and show the incident with what they raised."""
+    about = found.row.about_user_id
+    if about is not None and about != found.case.clinician_id:
+        # whom it is about does not look at the case's flags any more
+        await let_go_of_flags(tx, found.case, actor_id=me.id)
     raised = await reconcile_flags(tx, found.case, actor_id=me.id)
     response.headers["ETag"] = etag(found.row.version)
     return IncidentWritten.model_validate(

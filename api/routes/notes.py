@@ -15,7 +15,15 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
 from api import base64url
-from api.access import IfMatch, OpenRecord, case_for, check_version, etag, note_for
+from api.access import (
+    IfMatch,
+    OpenRecord,
+    case_for,
+    check_version,
+    etag,
+    may_on_cases,
+    note_for,
+)
 from api.db import Transaction, Tx
 from api.domain.facts import midnight
 from api.domain.permissions import Action, Actor, why_not_cosign, why_not_rewrite_note
@@ -26,7 +34,7 @@ from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.models import Case, Cosignature, Note
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import on_its_case, visible_notes
+from api.sight import on_its_case, own_notes, visible_cases, visible_notes
 from api.standing import OpenCase
 from api.views import RecordRead
 from api.vocabulary import NoteClass, NoteStatus, VoidReason
@@ -96,6 +104,36 @@ class NoteQuery(PageQuery):
     from_: Day | None = Field(default=None, alias="from", description="Begun on or after.")
     to: Day | None = Field(default=None, description="Begun on or before.")
     updated_since: Instant | None = None
+
+
+class OwnNoteQuery(NoteQuery):
+    """Which notes of your own."""
+
+    kept: bool | None = Field(
+        default=None,
+        description="True: those on cases that you no longer see; false: on cases that you do.",
+    )
+
+
+@router.get("/notes")
+async def list_notes(
+    query: Annotated[OwnNoteQuery, Query()],
+    me: Annotated[Actor, Depends(may_on_cases(Action.note_list))],
+    marks: Marks,
+    tx: Tx,
+) -> Page[NoteRead]:
+    """List the notes that you wrote, newest first, those on cases that you no longer see too."""
+    statement = (
+        select(Note)
+        .join(Case, on_its_case(Note))
+        .where(col(Note.clinic_id) == tx.clinic.id, own_notes(tx, me), *_filters(tx, query))
+    )
+    if query.kept is not None:
+        seen = visible_cases(tx, me)
+        statement = statement.where(~seen if query.kept else seen)
+    notes, following = await newest_first(tx, marks, "notes", query, statement, Note)
+    record_shown(tx, Happening.note_read, notes, actor_id=me.id, record_type="note")
+    return Page(items=await _show(tx, notes), next=following)
 
 
 @router.get("/cases/{case_id}/notes")

@@ -1,4 +1,4 @@
-"""One clinician's cases over time: what was flagged, by month and rule."""
+"""One clinician's conduct over time: what was flagged, by month and rule."""
 
 from collections import defaultdict
 from datetime import date
@@ -8,10 +8,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_, distinct, func
+from sqlalchemy import ColumnElement, distinct, func
 from sqlmodel import col
 
 from api.access import may_on_cases
+from api.conduct import asks_about
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Output
@@ -62,7 +63,11 @@ class MonthPattern(Output):
 
 
 class PatternsRead(Output):
-    """What was flagged on the cases that a clinician has today, by month and rule.
+    """What was flagged about a clinician's conduct, by month and rule, on the cases that you see.
+
+    A flag counts for whom the incidents are about that hold it up; where they are about nobody, and
+    for a promise, for whoever had the case on that day; one raised by hand for whoever had it then.
+    What an earlier clinician did counts for them, whose case it is now notwithstanding.
 
     Months in which nothing was flagged are left out, and so are prompts, voided cases, and
     whatever you may not see. `meaning` says what such counts can tell.
@@ -82,16 +87,16 @@ async def read_patterns(
     me: Annotated[Actor, Depends(may_on_cases(Action.patterns_read))],
     tx: Tx,
 ) -> PatternsRead:
-    """Read what was flagged on one clinician's cases, by month and rule: counts, and no score.
+    """Read what was flagged about one clinician's conduct, by month and rule: no score.
 
-    For clinicians about their own cases, without what is restricted, and for the supervisors who
-    answer for them. 404 for any other clinician, 422 for more than
-    five years.
+    For clinicians about themselves on the cases that they have, without what is restricted, and for
+    the supervisors who answer for them, on all cases that these see. 404 for any other clinician,
+    422 for more than five years.
     """
     clinician_id = query.clinician_id or me.id
     await _refuse_others(tx, me, clinician_id)
     months = months_asked(tx, query)
-    cases = _cases_of(tx, me, clinician_id)
+    cases = _cases_seen(tx, me, clinician_id)
     await catch_up_due(tx, cases)
     raised = col(Flag.effective_at)
     statement: Any = sa.select(
@@ -110,6 +115,7 @@ async def read_patterns(
             months.hold(raised),
             cases,
             visible_flags(tx, me),
+            asks_about(tx, me, clinician_id),
         )
         .group_by("month", "rule")
     )
@@ -144,7 +150,6 @@ async def _refuse_others(tx: Transaction, me: Actor, clinician_id: UUID) -> None
         raise NotFound
 
 
-def _cases_of(tx: Transaction, me: Actor, clinician_id: UUID) -> ColumnElement[bool]:
-    """Say in SQL which of a clinician's cases count for whoever asks."""
-    theirs = col(Case.clinician_id) == clinician_id
-    return theirs if clinician_id == me.id else and_(theirs, supervised_cases(tx, me))
+def _cases_seen(tx: Transaction, me: Actor, clinician_id: UUID) -> ColumnElement[bool]:
+    """Say in SQL on which cases flags count: one's own, or those of whom one answers for."""
+    return col(Case.clinician_id) == me.id if clinician_id == me.id else supervised_cases(tx, me)

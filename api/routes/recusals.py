@@ -13,6 +13,8 @@ from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input
 from api.errors import Conflict, Forbidden, Invalid, NotFound
+from api.flagging import catch_up, reconcile_flags
+from api.handover import let_go_of_flags
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
@@ -70,7 +72,9 @@ async def recuse(
     response: Response,
 ) -> RecusalRead:
     """Keep away from a case, or as an admin keep somebody away: it is gone for them at once."""
-    case = await _case(tx, me, case_id)
+    # its lock: of two who ask at once the second finds what the first has written, and whoever
+    # is just being given the case does not keep away from it
+    case = await _case(tx, me, case_id, lock=True)
     refuse_purged(case)
     user_id = body.user_id or me.id
     if user_id != me.id and not may_ever(me, Action.recusal_end):
@@ -88,6 +92,9 @@ async def recuse(
     )
     tx.add(row)
     _record(tx, Happening.recused, me, row)
+    await catch_up(tx, case)
+    if await let_go_of_flags(tx, case, actor_id=me.id):
+        await reconcile_flags(tx, case, actor_id=me.id)
     response.headers["Location"] = f"/v1/cases/{case_id}/recusals/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return RecusalRead.model_validate(row)
@@ -130,11 +137,11 @@ def _of(case_id: UUID) -> object:
     )
 
 
-async def _case(tx: Transaction, me: Actor, case_id: UUID) -> Case:
+async def _case(tx: Transaction, me: Actor, case_id: UUID, *, lock: bool = False) -> Case:
     """Give a case somebody may see; admins and privacy officers may name any by its id."""
     if may_ever(me, Action.case_read):
-        return (await load_seen_case(tx, me, case_id)).row
-    return await load_case(tx, case_id)
+        return (await load_seen_case(tx, me, case_id, lock=lock)).row
+    return await load_case(tx, case_id, lock=lock)
 
 
 async def _load(
@@ -159,8 +166,6 @@ async def _refuse_who_cannot_keep_away(tx: Transaction, case: Case, user_id: UUI
         raise Conflict("A case's own clinician hands it over instead.")
     if (await tx.exec(select(col(User.id)).where(User.id == user_id))).first() is None:
         raise Invalid("/user_id", "This is not a person of this clinic.")
-    # of two who ask at once, the second waits here and finds the first one's
-    await tx.exec(select(col(Case.id)).where(Case.id == case.id).with_for_update())
     held = await tx.exec(
         select(col(AccessGrant.id)).where(
             AccessGrant.case_id == case.id,

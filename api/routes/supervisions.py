@@ -15,6 +15,7 @@ from api.db import Transaction, Tx
 from api.domain.permissions import TREATING, Action, Actor, may_ever
 from api.domain.values import Day, Input, Instant
 from api.errors import Conflict, Invalid, NotFound
+from api.handover import let_go_of_work
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Supervision, User
@@ -124,12 +125,16 @@ async def change_link(
     response: Response,
     if_match: IfMatch = None,
 ) -> SupervisionRead:
-    """Set or lift the end of a link. For admins."""
+    """Set or lift the end of a link. For admins.
+
+    Where it ends today, flags that the supervisor had taken on by it are open again.
+    """
     row = await _load(tx, supervision_id, lock=True)
     check_version(row.version, if_match)
     in_order("/ends_on", row.starts_on, body.ends_on)
     row.change({"ends_on": body.ends_on}, tx.now)
     _record(tx, Happening.supervision_changed, me, row, changed=["ends_on"])
+    await let_go_of_work(tx, row.supervisor_id, actor_id=me.id)
     response.headers["ETag"] = etag(row.version)
     return SupervisionRead.model_validate(row)
 
@@ -141,12 +146,16 @@ async def end_link(
     tx: Tx,
     if_match: IfMatch = None,
 ) -> None:
-    """End a link today; that it held is kept. For admins."""
+    """End a link today; that it held is kept. For admins.
+
+    Flags that the supervisor had taken on by it are open again.
+    """
     row = await _load(tx, supervision_id, lock=True)
     check_version(row.version, if_match)
     if row.ends_on is None or row.ends_on > tx.today:
         row.change({"ends_on": max(row.starts_on, tx.today)}, tx.now)
         _record(tx, Happening.supervision_ended, me, row, changed=["ends_on"])
+        await let_go_of_work(tx, row.supervisor_id, actor_id=me.id)
 
 
 def _sees_all(me: Actor) -> bool:

@@ -14,6 +14,7 @@ from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Email, Input, Instant, Line, Password, YesNo, absent
 from api.errors import Conflict, Forbidden, NotFound
+from api.handover import let_go_of_work
 from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
@@ -195,7 +196,8 @@ async def change_user(
 ) -> UserRead:
     """Change a user's name, address or role, or let them in no more. For admins.
 
-    Another role needs a recent sign-in.
+    Another role needs a recent sign-in. Flags that they had taken on, and do not see as a
+    supervisor any more, are open again.
     """
     user = await _load(tx, user_id, lock=True)
     check_version(user.version, if_match)
@@ -211,6 +213,8 @@ async def change_user(
         _record(tx, Happening.user_changed, me, user, changed=changes)
     if not user.is_active:
         await end_sessions(tx, user.id)
+    if not changes.keys().isdisjoint({"role", "is_active"}):
+        await let_go_of_work(tx, user.id, actor_id=me.id)
     response.headers["ETag"] = etag(user.version)
     return UserRead.model_validate(user)
 
@@ -218,7 +222,8 @@ async def change_user(
 async def _load(tx: Transaction, user_id: UUID, *, lock: bool = False) -> User:
     statement = select(User).where(User.clinic_id == tx.clinic.id, User.id == user_id)
     if lock:
-        statement = statement.with_for_update()
+        # not FOR UPDATE: whoever writes a row that points at them need not wait
+        statement = statement.with_for_update(key_share=True)
     user: User | None = (await tx.exec(statement)).first()
     if user is None:
         raise NotFound
