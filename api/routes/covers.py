@@ -18,6 +18,7 @@ from api.errors import Forbidden, Invalid, NotFound
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
+from api.notices import News, tell_of_grant
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import on_its_case, supervised_cases
 from api.standing import load_seen_case, refuse_purged
@@ -102,7 +103,8 @@ async def arrange_cover(
         recorded_by_id=me.id,
     )
     tx.add(row)
-    _record(tx, Happening.cover_arranged, me, row)
+    news = _record(tx, Happening.cover_arranged, me, row)
+    await tell_of_grant(tx, news, row, found.row.clinician_id)
     response.headers["Location"] = f"/v1/covers/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return _shown(tx, row)
@@ -196,8 +198,8 @@ def _shown(tx: Transaction, row: AccessGrant) -> CoverRead:
     )
 
 
-def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) -> None:
-    record(
+def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) -> News:
+    entry_id = record(
         tx,
         happening,
         actor_id=me.id,
@@ -205,3 +207,4 @@ def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) 
         record_ids=[row.id],
         case_id=row.case_id,
     )
+    return News(entry_id, me.id)

@@ -19,9 +19,8 @@ from api.errors import Invalid, NotAcceptable
 from api.fhir.bundle import Bundle, bundle_of
 from api.fhir.capability import CapabilityStatement, capabilities
 from api.fhir.elements import FHIR_JSON, Element, Resource
-from api.fhir.finding import rules_of
 from api.fhir.guards import opened
-from api.fhir.kinds import KINDS, Kind, Seen
+from api.fhir.kinds import KINDS, Kind, seen_with
 from api.fhir.outcome import BASE, OperationOutcome
 from api.fhir.patients import NOBODY, client_of, clients_of, know_patients
 from api.fhir.searching import PRETTY, EverySearch, SearchOfPatients
@@ -118,7 +117,7 @@ def _serve_read(kind: Kind) -> None:
         row, case, purpose = opened(found)
         kind.tell(tx, me, [row], purpose)
         clients = {case.id: client_of(me, case)} if case is not None else {}
-        shown = kind.show(row, Seen(clients, await rules_of(tx, [row]) if kind.of_flags else {}))
+        shown = kind.show(row, await seen_with(tx, kind, [row], clients))
         return _answer(shown, pretty=pretty, headers=_versioned(shown))
 
     (path,) = _names_in_path(kind)
@@ -213,7 +212,7 @@ async def _shown(kind: Kind, tx: Transaction, me: Actor, rows: list[Any]) -> lis
     clients = {}
     if kind.names_clients:
         clients = await clients_of(tx, me, [getattr(row, "case_id", row.id) for row in rows])
-    seen = Seen(clients, await rules_of(tx, rows) if kind.of_flags else {})
+    seen = await seen_with(tx, kind, rows, clients)
     return [kind.show(row, seen) for row in rows]
 
 

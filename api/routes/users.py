@@ -18,7 +18,14 @@ from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Clinic, User
-from api.notices import Notice, notices_for
+from api.notices import (
+    Admitted,
+    News,
+    Notice,
+    notices_for,
+    tell_of_changed_user,
+    tell_of_new_user,
+)
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sessions import end_sessions
 from api.tokens import Passwords
@@ -163,7 +170,7 @@ async def create_user(
     )
     tx.add(user)
     await _flush_unique(tx)
-    _record(tx, Happening.user_created, me, user)
+    await tell_of_new_user(tx, _record(tx, Happening.user_created, me, user), user)
     response.headers["Location"] = f"/v1/users/{user.id}"
     response.headers["ETag"] = etag(user.version)
     return UserRead.model_validate(user)
@@ -206,9 +213,11 @@ async def change_user(
         require_recent_sign_in(me, tx.now)
         changes["role"] = Role[changes["role"]]
     if changes:
+        before = Admitted.as_is(user)
         user.change(changes, tx.now)
         await _flush_unique(tx)
-        _record(tx, Happening.user_changed, me, user, changed=changes)
+        news = _record(tx, Happening.user_changed, me, user, changed=changes)
+        await tell_of_changed_user(tx, news, user, before)
     if not user.is_active:
         await end_sessions(tx, user.id)
     response.headers["ETag"] = etag(user.version)
@@ -234,5 +243,8 @@ async def _flush_unique(tx: Transaction) -> None:
 
 def _record(
     tx: Transaction, happening: Happening, me: Actor, user: User, changed: Iterable[str] = ()
-) -> None:
-    record(tx, happening, actor_id=me.id, record_type="user", record_ids=[user.id], changed=changed)
+) -> News:
+    entry_id = record(
+        tx, happening, actor_id=me.id, record_type="user", record_ids=[user.id], changed=changed
+    )
+    return News(entry_id, me.id)
