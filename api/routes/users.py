@@ -1,7 +1,7 @@
 """The users of a clinic, and what each may know and change of themselves."""
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -202,15 +202,16 @@ async def change_user(
 ) -> UserRead:
     """Change a user's name, address or role, or let them in no more. For admins.
 
-    Another role needs a recent sign-in.
+    Another role or address, or to let somebody in again, needs a recent sign-in.
     """
     user = await _load(tx, user_id, lock=True)
     check_version(user.version, if_match)
     changes = body.model_dump(include=body.model_fields_set)
     if user.id == me.id and not changes.keys().isdisjoint({"role", "is_active"}):
         raise Forbidden("Nobody changes their own role, or shuts themselves out.")
-    if "role" in changes:
+    if _opens_a_door(changes):
         require_recent_sign_in(me, tx.now)
+    if "role" in changes:
         changes["role"] = Role[changes["role"]]
     if changes:
         before = Admitted.as_is(user)
@@ -222,6 +223,11 @@ async def change_user(
         await end_sessions(tx, user.id)
     response.headers["ETag"] = etag(user.version)
     return UserRead.model_validate(user)
+
+
+def _opens_a_door(changes: Mapping[str, Any]) -> bool:
+    """Tell whether a change lets somebody do, or be, what a new user would be let."""
+    return "role" in changes or "email" in changes or changes.get("is_active") is True
 
 
 async def _load(tx: Transaction, user_id: UUID, *, lock: bool = False) -> User:
