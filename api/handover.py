@@ -106,9 +106,9 @@ def end_cover_now(tx: Transaction, row: AccessGrant, *, actor_id: UUID) -> None:
 
 def record_cover(
     tx: Transaction, happening: Happening, row: AccessGrant, *, actor_id: UUID
-) -> None:
-    """Journal what happened to a cover."""
-    record(
+) -> UUID:
+    """Journal what happened to a cover; give the id of the entry."""
+    return record(
         tx,
         happening,
         actor_id=actor_id,

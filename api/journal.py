@@ -27,6 +27,8 @@ class Happening(StrEnum):
     clinic_changed = "clinic.changed"
     thresholds_changed = "thresholds.changed"
     modes_changed = "modes.changed"
+    notices_shown = "notice.shown"
+    notices_read = "notice.read"
     user_created = "user.created"
     user_changed = "user.changed"
     password_changed = "user.password_changed"  # noqa: S105 - the name of a happening
@@ -133,8 +135,8 @@ def record(
     prompt: bool = False,
     is_read: bool = False,
     purpose: str | None = None,
-) -> None:
-    """Append one entry to the journal, in the transaction of what it tells of.
+) -> UUID:
+    """Append one entry to the journal, in the transaction of what it tells of; give its id.
 
     `actor_id` is None for what time brought about. `changed` names fields, never their values.
     `restricted` and `prompt` say of whom the entry is hidden, as its record is. `is_read`: rows
@@ -146,9 +148,10 @@ def record(
     record_ids = list(record_ids)
     if not (restricted or prompt or is_read):
         owe(tx, str(happening), record_type=record_type, record_ids=record_ids, case_id=case_id)
+    entry_id = uuid7()
     entry = {
         "clinic_id": tx.clinic.id,
-        "id": uuid7(),
+        "id": entry_id,
         "at": tx.now,
         "actor_id": actor_id,
         "happening": str(happening),
@@ -163,6 +166,7 @@ def record(
         "request_id": tx.request_id,
     }
     tx.write_last(_append, entry)
+    return entry_id
 
 
 def record_shown(

@@ -110,6 +110,8 @@ TABLE = [
     Row("POST", "/v1/auth/revoke", EVERYONE),
     Row("GET", "/v1/me", PEOPLE),
     Row("PATCH", "/v1/me", PEOPLE, {"current_password": PASSWORD, "password": PASSWORD}),
+    Row("GET", "/v1/me/notices", PEOPLE),
+    Row("POST", "/v1/me/notices/read", PEOPLE, "a notice"),
     Row("GET", "/v1/me/totp", PEOPLE),
     Row("POST", "/v1/me/totp", PEOPLE),
     Row("POST", "/v1/me/totp/confirm", "c c c c c F", {"code": "000000"}),

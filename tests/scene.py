@@ -1,7 +1,7 @@
 """The scene on which the matrix is played: every sort of record, in every relation to each role."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,11 +14,14 @@ from sqlmodel import col
 
 from api.db import Database, Transaction
 from api.models import (
+    AccessNotice,
+    AccessNoticeReader,
     Case,
     Consultation,
     Incident,
     JournalEntry,
     Note,
+    NoticeKind,
     Promise,
     Supervision,
     User,
@@ -66,6 +69,8 @@ class Scene:
     """By role, somebody of the other clinic without one."""
     records: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     """The records that stand in a relation to a role."""
+    notices: dict[UUID, str] = field(default_factory=dict)
+    """By clinic, a notice that is told to everybody there."""
     rehearsing: bool = False
     """Nothing that is done now is kept."""
 
@@ -141,6 +146,7 @@ class Scene:
             },
             "an emergency": {"case_id": case_id, "reason": "The clinician cannot be reached."},
             "a hold": {"case_id": case_id, "reason": "A court asked for the record."},
+            "a notice": {"ids": [self.notices[person.clinic_id]]},
         }
         return words[body] if isinstance(body, str) else body
 
@@ -202,6 +208,8 @@ async def set_scene(world: World) -> Scene:
         if person.session_id is None:
             await world.token_of(person)
     await _own_accounts(scene)
+    for people in (everyone[: -len(scene.there)], tuple(scene.there.values())):
+        await _tell_everybody(scene, [each for each in people if each.role != Role.service])
     assert (await scene.here["revoked"].post("/v1/auth/revoke")).status_code == 204
     scene.rehearse()
     return scene
@@ -394,6 +402,26 @@ async def _sign(author: Person, records: dict[str, str]) -> None:
     """Sign the notes that are not to stay drafts; once signed, nobody could hand them over."""
     for name in ("note_id", "psychotherapy_note"):
         ok(await author.post(f"/v1/notes/{records[name]}/sign"))
+
+
+async def _tell_everybody(scene: Scene, people: Sequence[Person]) -> None:
+    """Make a notice that concerns all of these people of one clinic."""
+    clinic_id = people[0].clinic_id
+    notice = AccessNotice(
+        clinic_id=clinic_id,
+        at=scene.world.clock.now,
+        kind=NoticeKind.supervisor,
+        user_id=people[0].id,
+        record_id=people[0].id,
+        entry_id=uuid4(),
+    )
+    async with scene.world.owner.transaction() as tx:
+        await tx.enter(clinic_id)
+        tx.add(notice)
+        await tx.flush()
+        for user_id in {person.id for person in people}:
+            tx.add(AccessNoticeReader(clinic_id=clinic_id, user_id=user_id, notice_id=notice.id))
+    scene.notices[clinic_id] = str(notice.id)
 
 
 async def _own_accounts(scene: Scene) -> None:

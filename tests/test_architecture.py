@@ -45,7 +45,7 @@ FLOORS = (
     {"outbox", "migrations"},
     {"journal", "sense", "pages", "intake", "envelope", "case_files", "months"},
     {"flagging", "sessions", "repeats", "seals", "making", "bulk.reading", "sending"},
-    {"sight", "rehearsal", "deliveries"},
+    {"sight", "names", "rehearsal", "deliveries"},
     {"standing", "identity", "conduct", "handover"},
     {"access", "worker", "rotation", "bulk.taking"},
     {"bulk.importing", "bulk.exporting"},

@@ -461,6 +461,8 @@ class _Stage:
             ok(await self.world.http.post("/v1/auth/token", data=form))
         session = ok(await clinician.get("/v1/sessions"))["items"][0]
         await self.call("clinician", "DELETE", path, None, True, session_id=session["id"])
+        notices = ok(await clinician.get("/v1/me/notices"))["items"]
+        await self.call("clinician", "POST", "/v1/me/notices/read", {"ids": [notices[0]["id"]]})
         factor = "/v1/me/totp"
         await self.call("colleague", "POST", factor)
         for part, confirmed in (("stranger", False), ("privacy_officer", True)):

@@ -1,5 +1,7 @@
 """The journal of reads: whoever was shown a record is written down before it is shown."""
 
+import csv
+import io
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,7 +16,7 @@ from tests.conftest import NOON
 from tests.matrix import TABLE, Row
 from tests.scene import Scene, set_scene
 from tests.test_bad_input import tolerant
-from tests.world import Person, Urls, World, made, ok, open_world
+from tests.world import Person, Urls, World, made, ok, open_world, software
 
 NOT_CLINICAL = (
     "/v1/me",
@@ -261,3 +263,66 @@ async def test_a_refusal_of_what_is_no_id_names_no_record(world: World) -> None:
     assert (await consultant.get("/v1/break-glass/not-an-id")).status_code == 403
     (refused, *_) = await told(officer, happening="request.refused")
     assert (refused["actor_id"], refused["record_ids"]) == (str(consultant.id), [])
+
+
+async def test_the_journal_names_who_is_behind_each_id_and_gives_no_address(world: World) -> None:
+    case = await world.clinician.case()
+    app = await software(world, "cases:read")
+    officer = world.here["privacy_officer"]
+    path = f"/v1/cases/{case['id']}"
+    for person in (app, world.supervisor):
+        ok(await person.get(path))
+    ok(await world.supervisor.patch(path, {"phase": "beginning"}))
+    await world.clinician.promise(case, due_on=world.day(1))
+    world.clock.forward(days=60)
+    ok(await world.clinician.get(path))
+    expected = {
+        str(app.id): ("Fictional Software", "software", None),
+        str(world.supervisor.id): ("Supervisor", "person", "supervisor"),
+        str(world.clinician.id): ("Clinician", "person", "clinician"),
+        # what time brought about
+        None: (None, None, None),
+    }
+    for reader, where in (
+        (world.clinician, "/v1/journal"),
+        (officer, "/v1/journal"),
+        (world.clinician, f"{path}/timeline"),
+        (world.supervisor, f"{path}/timeline"),
+    ):
+        asked = {} if where.endswith("timeline") else {"case_id": case["id"]}
+        answer = await reader.get(where, limit=100, **asked)
+        named = {
+            each["actor_id"]: (each["actor_name"], each["actor_kind"], each["actor_role"])
+            for each in ok(answer)["items"]
+        }
+        assert named.items() <= expected.items(), where
+        assert len(named) >= (3 if where.endswith("timeline") else 4), where
+        assert "@" not in answer.text
+        wanted = {"Accept": "text/csv"}
+        written = await reader.send("GET", where, params={"limit": 100, **asked}, headers=wanted)
+        rows = list(csv.DictReader(io.StringIO(written.text)))
+        assert {(row["actor_id"] or None, row["actor_name"] or None) for row in rows} == {
+            (actor_id, name) for actor_id, (name, _, _) in named.items()
+        }
+
+
+async def test_an_audit_event_names_who_is_behind_it(world: World) -> None:
+    case = await world.clinician.case()
+    ok(await world.supervisor.get(f"/v1/cases/{case['id']}"))
+    found = ok(await world.clinician.get("/fhir/AuditEvent", patient=case["id"]))["entry"]
+    agents = {each["resource"]["agent"][0]["name"]: each["resource"]["agent"][0] for each in found}
+    assert agents.keys() == {"Clinician", "Supervisor"}
+    assert agents["Supervisor"]["role"][0]["coding"][0]["code"] == "supervisor"
+    one = found[0]["resource"]
+    assert ok(await world.clinician.get(f"/fhir/AuditEvent/{one['id']}"))["agent"] == one["agent"]
+
+
+async def test_a_name_is_that_of_the_readers_clinic_and_of_today(world: World) -> None:
+    case = await world.clinician.case()
+    ok(await world.supervisor.get(f"/v1/cases/{case['id']}"))
+    changed = {"name": "Somebody Renamed", "role": "clinician"}
+    ok(await world.admin.patch(f"/v1/users/{world.supervisor.id}", changed))
+    entries = ok(await world.clinician.get("/v1/journal", case_id=case["id"]))["items"]
+    (read,) = [each for each in entries if each["actor_id"] == str(world.supervisor.id)]
+    assert (read["actor_name"], read["actor_role"]) == ("Somebody Renamed", "clinician")
+    assert ok(await world.there["privacy_officer"].get("/v1/journal"))["items"] == []

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy import select as sa_select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlmodel import SQLModel, select
 
@@ -20,7 +21,7 @@ from tests.postgres import make_runtime_role
 from tests.receivers import try_in_vain
 from tests.test_handover import link
 from tests.test_import import case_line, read_in
-from tests.world import DATA_KEY, SETTINGS, Person, Urls, made, ok, open_world, promise
+from tests.world import DATA_KEY, PASSWORD, SETTINGS, Person, Urls, made, ok, open_world, promise
 
 VERSIONS = Path(__file__).parent.parent / "alembic" / "versions"
 
@@ -184,7 +185,7 @@ async def tenures(url: str) -> list[tuple[str | None, ...]]:
     engine = create_async_engine(url)
     columns = ("case_id", "clinician_id", "since_on", "until_on")
     table = SQLModel.metadata.tables["case_tenures"]
-    statement = select(*(table.c[name] for name in columns)).order_by(table.c.until_on)
+    statement = sa_select(*(table.c[name] for name in columns)).order_by(table.c.until_on)
     async with engine.connect() as connection:
         rows = (await connection.execute(statement)).all()
     await engine.dispose()
@@ -195,6 +196,55 @@ async def tenures(url: str) -> list[tuple[str | None, ...]]:
 _unreflected = pytest.mark.filterwarnings(
     "ignore:Skipped unsupported reflection", "ignore:autogenerate skipping"
 )
+
+
+async def test_what_came_before_there_were_notices_is_told_as_far_as_it_can_be(
+    empty_url: str,
+) -> None:
+    """A clinic that comes from 0004 is told of the last 90 days, from its entries and rows."""
+    database = Migrated(empty_url)
+    await database.to("head")
+    async with open_world(await both_urls(empty_url), datetime.now(UTC)) as world:
+        me, officer = world.clinician, world.here["privacy_officer"]
+        case = await me.case()
+        link = {"supervisor_id": str(world.stranger.id), "clinician_id": str(me.id)}
+        made(await world.admin.post("/v1/supervisions", {**link, "starts_on": world.day()}))
+        emergency = {"case_id": case["id"], "reason": "Nobody could be reached."}
+        elsewhere = await world.colleague.case()
+        made(
+            await world.stranger.post("/v1/break-glass", {**emergency, "case_id": elsewhere["id"]})
+        )
+        new = {"name": "New", "email": "n@x.example", "role": "supervisor", "password": PASSWORD}
+        made(await world.admin.post("/v1/users", new))
+        ok(await world.admin.patch(f"/v1/users/{world.colleague.id}", {"role": "supervisor"}))
+        made(await world.admin.post(f"/v1/users/{me.id}/password-reset"))
+        diary = {"name": "Diary", "scopes": ["narrative:read"]}
+        made(await world.admin.post("/v1/service-accounts", diary))
+        onward = {"clinician_id": str(world.colleague.id), "reason": "Leaves."}
+        ok(await world.supervisor.post(f"/v1/cases/{case['id']}/transfer", onward))
+        before = {each.id: await told_to(each) for each in (me, world.colleague, officer)}
+    assert len(before[officer.id]) == 8
+    # only the new clinician of a case is known afterwards
+    before[me.id].remove(("transfer", str(world.colleague.id), case["id"]))
+    before[world.colleague.id].append(next(t for t in before[me.id] if t[0] == "software"))
+    before[me.id].remove(before[world.colleague.id][-1])
+    await database.to("0004")
+    await database.to("head")
+    async with open_world(await both_urls(empty_url), datetime.now(UTC)) as world:
+        for each in (me, officer):
+            again = Person(world, each.clinic_id, each.id, each.role, each.email)
+            assert await told_to(again) == before[each.id]
+            shown = ok(await again.get("/v1/me"))["notices"]
+            ids = [notice["id"] for notice in shown]
+            read = await again.post("/v1/me/notices/read", {"ids": ids})
+            assert read.status_code == 204
+    await database.to("base")
+
+
+async def told_to(person: Person) -> list[tuple[str, str, str]]:
+    """Give what somebody is told of, in an order of its own."""
+    told = ok(await person.get("/v1/me"))["notices"]
+    return sorted((each["kind"], each["user_id"], each["record_id"]) for each in told)
 
 
 WORDS = (

@@ -1,6 +1,6 @@
 """who had a case, and when.
 
-Revision 0007, after 0005.
+Revision 0007, after 0006.
 """
 
 import uuid
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

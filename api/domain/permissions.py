@@ -1,5 +1,6 @@
 """Who may do what: the permission table, as values and one question."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -64,6 +65,8 @@ class Action(StrEnum):
     supervision_change = "supervision:change"
     me_read = "me:read"
     me_change = "me:change"
+    notice_list = "notice:list"
+    notice_read = "notice:read"
     sign_out = "session:end"
     session_list = "session:list"
     session_close = "session:close"
@@ -252,6 +255,8 @@ _ANYONE = frozenset({A.rules_read, A.vocabulary_read, A.sign_out})
 _EVERYONE = _ANYONE | {
     A.me_read,
     A.me_change,
+    A.notice_list,
+    A.notice_read,
     A.session_list,
     A.session_close,
     A.totp_read,
@@ -442,6 +447,16 @@ def roles_that_may(action: Action) -> frozenset[Role]:
 def scopes_that_let(action: Action) -> list[Scope]:
     """Give the scopes by which software may use an operation."""
     return [scope for scope, actions in _SCOPES.items() if action in actions]
+
+
+def opens_others_work(role: Role) -> bool:
+    """Tell whether a role opens more of the clinic to somebody than cases of their own."""
+    return role != Role.clinician
+
+
+def reads_every_word(scopes: Collection[str]) -> bool:
+    """Tell whether software with these scopes reads what was said on every case."""
+    return Scope.narrative_read in scopes
 
 
 def may_see_case(standing: Standing) -> bool:

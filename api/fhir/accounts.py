@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from api import models
-from api.fhir.codes import OURS, record_of, recorder
+from api.fhir.codes import OURS, coded, record_of, recorder
 from api.fhir.elements import (
     CodeableConcept,
     Coding,
@@ -16,6 +16,7 @@ from api.fhir.elements import (
     Reference,
     Resource,
 )
+from api.vocabulary import Role
 
 _REST = Coding(system="http://terminology.hl7.org/CodeSystem/audit-event-type", code="rest")
 _AUTHOR = Coding(
@@ -66,9 +67,11 @@ class Provenance(Resource):
 
 
 class AuditEventAgent(Element):
-    """Who did something."""
+    """Who did something; a person's `role` is that of today."""
 
+    role: list[CodeableConcept] | None = None
     who: Reference
+    name: str | None = None
     requestor: bool
 
 
@@ -111,8 +114,8 @@ def show_provenance(record: Recorded) -> Provenance:
     )
 
 
-def show_entry(entry: models.JournalEntry) -> AuditEvent:
-    """Show an entry of the journal."""
+def show_entry(entry: models.JournalEntry, name: str | None, role: Role | None) -> AuditEvent:
+    """Show an entry of the journal, with the name of the person or software behind it."""
     journal = Identifier(system=f"{OURS}journal", value=str(entry.clinic_id))
     purpose = None if entry.purpose is None else [_purpose(entry.purpose)]
     actor = recorder(entry.actor_id)
@@ -126,7 +129,14 @@ def show_entry(entry: models.JournalEntry) -> AuditEvent:
         recorded=entry.at,
         outcome="4" if entry.happening == "request.refused" else "0",
         purpose_of_event=purpose,
-        agent=[AuditEventAgent(who=actor or _ourselves(itself), requestor=actor is not None)],
+        agent=[
+            AuditEventAgent(
+                role=None if role is None else [coded(role)],
+                who=actor or _ourselves(itself),
+                name=name,
+                requestor=actor is not None,
+            )
+        ],
         source=AuditEventSource(observer=Reference(type="Device", identifier=journal)),
         entity=list(_entities(entry)) or None,
     )

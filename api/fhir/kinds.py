@@ -1,6 +1,6 @@
 """The types that are served: what each is made of, who may read it, and how that is journalled."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,6 +19,7 @@ from api.fhir.finding import (
     issues,
     observations,
     recorded,
+    rules_of,
     service_requests,
     tasks,
 )
@@ -37,6 +38,7 @@ from api.fhir.searching import (
 from api.journal import Happening, record, record_shown
 from api.models import Case, Consultation, Incident, JournalEntry, Promise
 from api.models import Flag as FlagRow
+from api.names import Known, known_by
 from api.pages import Bookmarks, newest_first, newest_of_several
 from api.record_versions import TYPES
 
@@ -45,10 +47,11 @@ Found = tuple[list[Any], str | None]
 
 
 class Seen(NamedTuple):
-    """What a row is shown with: the clients of the page, and the rules of flags it points at."""
+    """What a row is shown with: clients, the rules of flags it points at, and who did something."""
 
     clients: Mapping[UUID, Client]
     rules: Rules
+    actors: Mapping[UUID, Known]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class Kind:
     """The record of which every version is kept, where it is one."""
     names_clients: bool = True
     of_flags: bool = False
+    of_actors: bool = False
 
 
 def tell_of_versions(kind: Kind, tx: Transaction, me: Actor, row: Any, purpose: str | None) -> None:
@@ -114,6 +118,22 @@ def _tell_of_entries(
         record_ids=map(UUID, read),
         is_read=True,
         purpose=purpose,
+    )
+
+
+def _show_entry(entry: JournalEntry, actors: Mapping[UUID, Known]) -> AuditEvent:
+    actor = actors.get(entry.actor_id) if entry.actor_id else None
+    return show_entry(entry, actor and actor.name, actor and actor.role)
+
+
+async def seen_with(
+    tx: Transaction, kind: Kind, rows: Sequence[Any], clients: Mapping[UUID, Client]
+) -> Seen:
+    """Look up what the rows of a page are shown with."""
+    return Seen(
+        clients,
+        await rules_of(tx, rows) if kind.of_flags else {},
+        await known_by(tx, (row.actor_id for row in rows)) if kind.of_actors else {},
     )
 
 
@@ -246,9 +266,10 @@ KINDS = (
         lists=Action.journal_read,
         guard=entry_for(Action.journal_read),
         find=_by(entries, JournalEntry),
-        show=lambda row, _: show_entry(row),
+        show=lambda row, seen: _show_entry(row, seen.actors),
         tell=_tell_of_entries,
         names_clients=False,
+        of_actors=True,
     ),
 )
 """All that is served, in the order of the document; the CapabilityStatement is read from it."""

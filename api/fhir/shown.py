@@ -10,6 +10,8 @@ from api.fhir.codes import Client
 from api.fhir.elements import Element, Resource
 from api.fhir.kinds import KINDS, Kind, Seen
 from api.fhir.searching import OfPages
+from api.names import ActorKind, Known
+from api.vocabulary import Role
 
 _BASE = "https://notes.clinic.example/fhir"
 _MADE_OF: dict[str, tuple[type[Any], str]] = {
@@ -49,4 +51,8 @@ def _resource(kind: Kind, of: Callable[[str], dict[str, Any]]) -> Resource:
     row = model.model_validate({**columns, **told})
     case_id = getattr(row, "case_id", None) or row.id
     client = Client(case_id, of("CaseRead")["client_ref"])
-    return kind.show(row, Seen({case_id: client}, {}))
+    actors = {}
+    if "actor_name" in told:
+        kind_of, role = ActorKind(told["actor_kind"]), Role[told["actor_role"]]
+        actors[row.actor_id] = Known(told["actor_name"], kind_of, role)
+    return kind.show(row, Seen({case_id: client}, {}, actors))

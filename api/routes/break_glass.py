@@ -17,6 +17,7 @@ from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind
+from api.notices import News, tell_of_grant
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import on_its_case
 from api.standing import find_case, load_case, refuse_purged
@@ -122,7 +123,8 @@ async def break_glass(
         recorded_by_id=me.id,
     )
     tx.add(row)
-    _record(tx, Happening.glass_broken, me, row)
+    news = _record(tx, Happening.glass_broken, me, row)
+    await tell_of_grant(tx, news, row, found.row.clinician_id)
     response.headers["Location"] = f"/v1/break-glass/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return _shown(me, row)
@@ -195,8 +197,8 @@ def _shown(me: Actor, row: AccessGrant) -> GlassBreakRead:
     return shown.model_copy(update={"review_note": None})
 
 
-def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) -> None:
-    record(
+def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) -> News:
+    entry_id = record(
         tx,
         happening,
         actor_id=me.id,
@@ -204,3 +206,4 @@ def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) 
         record_ids=[row.id],
         case_id=row.case_id,
     )
+    return News(entry_id, me.id)

@@ -31,6 +31,8 @@ from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.making import make_sense_of_case, new_case
 from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
+from api.names import ActorKind, actor_named, known_by
+from api.notices import News, tell_of_transfer
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import supervised_clinicians, visible_cases
 from api.standing import OpenCase
@@ -47,6 +49,7 @@ from api.views import (
 from api.vocabulary import (
     CaseStatus,
     Phase,
+    Role,
     Setting,
     VoidReason,
 )
@@ -114,11 +117,17 @@ class CaseQuery(PageQuery):
 
 
 class TimelineItem(Output):
-    """Something that happened on a case. `actor_id` is null for what time brought about."""
+    """Something that happened on a case. `actor_id` is null for what time brought about.
+
+    `actor_name` and `actor_role` are those of today.
+    """
 
     id: UUID
     at: datetime
     actor_id: UUID | None
+    actor_name: str | None
+    actor_kind: ActorKind | None
+    actor_role: Role | None
     happening: str
     record_type: str | None
     record_ids: list[UUID]
@@ -263,8 +272,10 @@ async def transfer_case(
     await _refuse_who_cannot_treat(tx, body.clinician_id)
     await refuse_who_keeps_away(tx, me, case, body.clinician_id)
     await remember_tenure(tx, case, actor_id=me.id)
+    before = case.clinician_id
     case.change({"clinician_id": body.clinician_id, "transfer_reason": body.reason}, tx.now)
-    _record(tx, Happening.case_transferred, me, case, changed=["clinician_id"])
+    entry_id = _record(tx, Happening.case_transferred, me, case, changed=["clinician_id"])
+    await tell_of_transfer(tx, News(entry_id, me.id), case, before)
     await end_covers(tx, case, actor_id=me.id, keep=body.keep_covers)
     await let_go_of_flags(tx, case, actor_id=me.id)
     # the answer shows the case as the one who handed it over saw it a moment ago
@@ -291,7 +302,12 @@ async def read_timeline(
     listing = f"timeline/{found.row.id}"
     entries, following = await newest_first(tx, marks, listing, query, statement, JournalEntry)
     _record_shown(tx, Happening.timeline_read, me, found)
-    return Page(items=[TimelineItem.model_validate(entry) for entry in entries], next=following)
+    known = await known_by(tx, (entry.actor_id for entry in entries))
+    items = [
+        TimelineItem.model_validate({**dict(entry), **actor_named(known, entry.actor_id)})
+        for entry in entries
+    ]
+    return Page(items=items, next=following)
 
 
 async def _filters(tx: Transaction, query: CaseQuery) -> list[ColumnElement[bool]]:
@@ -384,8 +400,8 @@ def _record_shown(tx: Transaction, happening: Happening, me: Actor, found: OpenC
 
 def _record(
     tx: Transaction, happening: Happening, me: Actor, case: Case, changed: Iterable[str] = ()
-) -> None:
-    record(
+) -> UUID:
+    return record(
         tx,
         happening,
         actor_id=me.id,

@@ -19,6 +19,7 @@ from api.handover import end_cover_now, record_cover, refuse_who_keeps_away
 from api.intake import StrictRoute
 from api.journal import Happening, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
+from api.notices import News, tell_of_grant
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import on_its_case, supervised_cases
 from api.standing import load_seen_case, refuse_purged
@@ -105,7 +106,8 @@ async def arrange_cover(
         recorded_by_id=me.id,
     )
     tx.add(row)
-    record_cover(tx, Happening.cover_arranged, row, actor_id=me.id)
+    entry_id = record_cover(tx, Happening.cover_arranged, row, actor_id=me.id)
+    await tell_of_grant(tx, News(entry_id, me.id), row, found.row.clinician_id)
     response.headers["Location"] = f"/v1/covers/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return _shown(tx, row)

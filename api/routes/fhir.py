@@ -19,9 +19,8 @@ from api.errors import Invalid, NotAcceptable, NotFound
 from api.fhir.bundle import Bundle, History, bundle_of, history_of
 from api.fhir.capability import CapabilityStatement, capabilities
 from api.fhir.elements import FHIR_JSON, Element, Resource
-from api.fhir.finding import rules_of
 from api.fhir.guards import opened
-from api.fhir.kinds import KINDS, Kind, Seen, tell_of_versions
+from api.fhir.kinds import KINDS, Kind, seen_with, tell_of_versions
 from api.fhir.outcome import BASE, OperationOutcome
 from api.fhir.patients import NOBODY, client_of, clients_of, know_patients
 from api.fhir.searching import PRETTY, EverySearch, OfPages, SearchOfPatients
@@ -120,7 +119,7 @@ def _serve_read(kind: Kind) -> None:
         row, case, purpose = opened(found)
         kind.tell(tx, me, [row], purpose)
         clients = {case.id: client_of(me, case)} if case is not None else {}
-        shown = kind.show(row, Seen(clients, await rules_of(tx, [row]) if kind.of_flags else {}))
+        shown = kind.show(row, await seen_with(tx, kind, [row], clients))
         return _answer(shown, pretty=pretty, headers=_versioned(shown))
 
     (path,) = _names_in_path(kind)
@@ -151,7 +150,7 @@ def _serve_version(kind: Kind) -> None:
             row = version.row
         else:
             kind.tell(tx, me, [row], purpose)
-        shown = kind.show(row, Seen(clients, await rules_of(tx, [row]) if kind.of_flags else {}))
+        shown = kind.show(row, await seen_with(tx, kind, [row], clients))
         if shown.meta.version_id != version_id:
             raise NotFound
         return _answer(shown, pretty=pretty, headers=_versioned(shown))
@@ -198,11 +197,9 @@ def _serve_history(kind: Kind, model: type[Any]) -> None:
         clients = {} if case is None else {case.id: client_of(me, case)}
         versions = await versions_of(tx, me, marks, query, model, row)
         tell_of_versions(kind, tx, me, row, purpose)
-        shown = [
-            kind.show(each.row, Seen(clients, {}))
-            for each in versions.items
-            if each.row is not None
-        ]
+        rows = [each.row for each in versions.items if each.row is not None]
+        seen = await seen_with(tx, kind, rows, clients)
+        shown = [kind.show(each, seen) for each in rows]
         base, following = _base(request), versions.following
         page = history_of(base, kind.name, str(row.id), shown, query, following)
         return _answer(page, pretty=query.pretty)
@@ -301,7 +298,7 @@ async def _shown(kind: Kind, tx: Transaction, me: Actor, rows: list[Any]) -> lis
     clients = {}
     if kind.names_clients:
         clients = await clients_of(tx, me, [getattr(row, "case_id", row.id) for row in rows])
-    seen = Seen(clients, await rules_of(tx, rows) if kind.of_flags else {})
+    seen = await seen_with(tx, kind, rows, clients)
     return [kind.show(row, seen) for row in rows]
 
 

@@ -18,8 +18,10 @@ from api.domain.values import Day, Output
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import JournalEntry
+from api.names import ActorKind, actor_named, known_by
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import visible_entries
+from api.vocabulary import Role
 
 router = APIRouter(prefix="/v1/journal", tags=["journal"], route_class=StrictRoute)
 
@@ -29,12 +31,16 @@ class EntryRead(Output):
 
     `actor_id` is null for what time brought about. `record_ids` names every record that was
     written or shown; `changed` names fields, never their values. `purpose` says what for, where it
-    is out of the ordinary. `request_id` is that of the answer's `X-Request-Id`.
+    is out of the ordinary. `request_id` is that of the answer's `X-Request-Id`. `actor_name` and
+    `actor_role` are those of today.
     """
 
     id: UUID
     at: datetime
     actor_id: UUID | None
+    actor_name: str | None
+    actor_kind: ActorKind | None
+    actor_role: Role | None
     happening: str
     case_id: UUID | None
     record_type: str | None
@@ -78,7 +84,12 @@ async def read_journal(
         record_type="journal",
         is_read=True,
     )
-    return Page(items=[EntryRead.model_validate(entry) for entry in entries], next=following)
+    known = await known_by(tx, (entry.actor_id for entry in entries))
+    items = [
+        EntryRead.model_validate({**dict(entry), **actor_named(known, entry.actor_id)})
+        for entry in entries
+    ]
+    return Page(items=items, next=following)
 
 
 def _filters(tx: Transaction, query: JournalQuery) -> Iterator[ColumnElement[bool]]:

@@ -18,6 +18,7 @@ from api.handover import let_go_of_flags
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind, User
+from api.notices import News, tell_of_grant
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import in_force
 from api.standing import load_case, load_seen_case, refuse_purged
@@ -128,7 +129,9 @@ async def end_recusal(
     check_version(row.version, if_match)
     if row.ends_at is None:
         row.change({"ends_at": tx.now}, tx.now)
-        _record(tx, Happening.recusal_ended, me, row)
+        news = _record(tx, Happening.recusal_ended, me, row)
+        case = await load_case(tx, row.case_id)
+        await tell_of_grant(tx, news, row, case.clinician_id)
 
 
 def _of(case_id: UUID) -> object:
@@ -178,8 +181,8 @@ async def _refuse_who_cannot_keep_away(tx: Transaction, case: Case, user_id: UUI
         raise Conflict("This person keeps away from the case already.")
 
 
-def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) -> None:
-    record(
+def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) -> News:
+    entry_id = record(
         tx,
         happening,
         actor_id=me.id,
@@ -187,3 +190,4 @@ def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) 
         record_ids=[row.id],
         case_id=row.case_id,
     )
+    return News(entry_id, me.id)

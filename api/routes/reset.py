@@ -18,7 +18,8 @@ from api.errors import Forbidden, NotFound, Unauthorized
 from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
-from api.models import CodePurpose, OneTimeCode, User
+from api.models import CodePurpose, NoticeKind, OneTimeCode, User
+from api.notices import News, tell
 from api.sessions import account_at, end_sessions
 from api.throttle import Throttle
 from api.tokens import Passwords
@@ -66,7 +67,8 @@ async def offer_password_reset(
     await tx.exec(update(OneTimeCode).where(*_unused(user_id)).values(used_at=tx.now))
     code, expires_at = new_code(), tx.now + LASTS
     tx.add(_reset_code(tx, me, user_id, code, expires_at))
-    _record(tx, Happening.password_reset_offered, me.id, user)
+    offered = (Happening.password_reset_offered, NoticeKind.password_reset_offered)
+    await _tell(tx, *offered, user, actor=me.id, by=me.id)
     response.headers["Location"] = f"/v1/users/{user_id}"
     return ResetOffered(code=code, expires_at=expires_at)
 
@@ -101,6 +103,8 @@ async def _matches(tx: Transaction, user_id: UUID, code: str) -> bool:
 
 async def _use(tx: Transaction, user_id: UUID, code: str, password_hash: str) -> None:
     """Use a code up, set the password and end the sessions. Raises Unauthorized for any other."""
+    offered = select(col(OneTimeCode.recorded_by_id)).where(*_valid(tx, user_id, code))
+    offered_by: UUID | None = (await tx.exec(offered)).first()
     used = await tx.exec(
         update(OneTimeCode)
         .where(*_valid(tx, user_id, code))
@@ -112,7 +116,8 @@ async def _use(tx: Transaction, user_id: UUID, code: str, password_hash: str) ->
         raise Unauthorized(_NO_MATCH)
     user.change({"password_hash": password_hash}, tx.now)
     await end_sessions(tx, user_id)
-    _record(tx, Happening.password_reset, user_id, user)
+    done = (Happening.password_reset, NoticeKind.password_reset)
+    await _tell(tx, *done, user, actor=user_id, by=offered_by or user_id)
 
 
 async def _load(tx: Transaction, user_id: UUID) -> User | None:
@@ -152,5 +157,10 @@ def _reset_code(
     )
 
 
-def _record(tx: Transaction, happening: Happening, actor_id: UUID, user: User) -> None:
-    record(tx, happening, actor_id=actor_id, record_type="user", record_ids=[user.id])
+async def _tell(
+    tx: Transaction, happening: Happening, kind: NoticeKind, user: User, *, actor: UUID, by: UUID
+) -> None:
+    """Journal it, and tell the user and the privacy officers by whose doing it came about."""
+    entry_id = record(tx, happening, actor_id=actor, record_type="user", record_ids=[user.id])
+    concerned = {user.id}
+    await tell(tx, News(entry_id, by), kind, of=user.id, record_id=user.id, concerned=concerned)

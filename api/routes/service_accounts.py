@@ -13,13 +13,14 @@ from sqlmodel import col, select
 from api.access import IfMatch, check_version, etag, may
 from api.codes import client_id_of, hash_of, new_secret
 from api.db import Transaction, Tx
-from api.domain.permissions import Action, Actor
+from api.domain.permissions import Action, Actor, reads_every_word
 from api.domain.values import Input, Line, YesNo, absent, whole
 from api.errors import Conflict, NotFound
 from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import ServiceAccount, ServiceSecret
+from api.notices import News, tell_of_software
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sessions import end_software_sessions
 from api.views import RecordRead
@@ -123,7 +124,9 @@ async def create_service_account(
     # its secret's row points at it
     await tx.flush()
     secret, text = _new_secret(tx, me, account, body.secret_days)
-    _record(tx, Happening.service_created, me, account)
+    news = _record(tx, Happening.service_created, me, account)
+    if reads_every_word(account.scopes):
+        await tell_of_software(tx, news, account)
     response.headers["Location"] = f"/v1/service-accounts/{account.id}"
     response.headers["ETag"] = etag(account.version)
     shown = _shown(account, [secret])
@@ -160,8 +163,12 @@ async def change_service_account(
     if "scopes" in changes:
         changes["scopes"] = _spelled(changes["scopes"])
     if changes:
+        had = set(account.scopes) if account.is_active else set[str]()
         account.change(changes, tx.now)
-        _record(tx, Happening.service_changed, me, account, changed=changes)
+        news = _record(tx, Happening.service_changed, me, account, changed=changes)
+        # whatever is added to the one scope may be another place to read at
+        if account.is_active and reads_every_word(account.scopes) and set(account.scopes) - had:
+            await tell_of_software(tx, news, account)
     if not account.is_active:
         await end_software_sessions(tx, account.id)
     response.headers["ETag"] = etag(account.version)
@@ -182,7 +189,9 @@ async def add_secret(
     if len((await _valid_secrets(tx, [account.id]))[account.id]) >= AT_ONCE:
         raise Conflict("Two secrets are valid already; end one of them first.")
     secret, text = _new_secret(tx, me, account, body.days)
-    _record(tx, Happening.service_secret_added, me, account)
+    news = _record(tx, Happening.service_secret_added, me, account)
+    if account.is_active and reads_every_word(account.scopes):
+        await tell_of_software(tx, news, account)
     response.headers["Location"] = f"/v1/service-accounts/{account.id}"
     response.headers["ETag"] = etag(secret.version)
     shown = SecretRead.model_validate(secret)
@@ -277,8 +286,8 @@ def _record(
     me: Actor,
     account: ServiceAccount,
     changed: Iterable[str] = (),
-) -> None:
-    record(
+) -> News:
+    entry_id = record(
         tx,
         happening,
         actor_id=me.id,
@@ -286,3 +295,4 @@ def _record(
         record_ids=[account.id],
         changed=changed,
     )
+    return News(entry_id, me.id)

@@ -19,12 +19,15 @@ from api.handover import let_go_of_work
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Supervision, User
+from api.notices import News, tell_of_link, tell_of_new_end
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sense import in_order
 from api.views import SupervisionRead
 from api.vocabulary import Role
 
 router = APIRouter(prefix="/v1/supervisions", tags=["people"], route_class=StrictRoute)
+
+_BOTH = ("supervisor_id", "clinician_id")
 
 
 class SupervisionCreate(Input):
@@ -84,9 +87,11 @@ async def link(
     in_order("/ends_on", body.starts_on, body.ends_on)
     if body.supervisor_id == body.clinician_id:
         raise Invalid("/clinician_id", "Nobody supervises themselves.")
-    await _refuse_other_roles(tx, "/supervisor_id", body.supervisor_id, {Role.supervisor})
-    await _refuse_other_roles(tx, "/clinician_id", body.clinician_id, TREATING)
-    await _refuse_overlap(tx, body)
+    fitting = await _fitting(tx, body.supervisor_id, body.clinician_id)
+    for name in _BOTH:
+        if getattr(body, name) not in fitting:
+            raise Invalid(f"/{name}", "This is not a person of this clinic in a fitting role.")
+    await _refuse_overlap(tx, body, body.ends_on)
     row = Supervision(
         **body.model_dump(),
         clinic_id=tx.clinic.id,
@@ -95,7 +100,7 @@ async def link(
         recorded_by_id=me.id,
     )
     tx.add(row)
-    _record(tx, Happening.supervision_began, me, row)
+    await tell_of_link(tx, _record(tx, Happening.supervision_began, me, row), row)
     response.headers["Location"] = f"/v1/supervisions/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return SupervisionRead.model_validate(row)
@@ -127,13 +132,18 @@ async def change_link(
 ) -> SupervisionRead:
     """Set or lift the end of a link. For admins.
 
+    A later end is refused where such a link could not be made: 409 where the two are linked
+    otherwise in that time, or where one of them is let in no more or has another role by now.
     Where it ends today, flags that the supervisor had taken on by it are open again.
     """
     row = await _load(tx, supervision_id, lock=True)
     check_version(row.version, if_match)
     in_order("/ends_on", row.starts_on, body.ends_on)
+    await _refuse_a_longer_one(tx, row, body.ends_on)
+    former = row.ends_on
     row.change({"ends_on": body.ends_on}, tx.now)
-    _record(tx, Happening.supervision_changed, me, row, changed=["ends_on"])
+    news = _record(tx, Happening.supervision_changed, me, row, changed=["ends_on"])
+    await tell_of_new_end(tx, news, row, former)
     await let_go_of_work(tx, row.supervisor_id, actor_id=me.id)
     response.headers["ETag"] = etag(row.version)
     return SupervisionRead.model_validate(row)
@@ -153,8 +163,10 @@ async def end_link(
     row = await _load(tx, supervision_id, lock=True)
     check_version(row.version, if_match)
     if row.ends_on is None or row.ends_on > tx.today:
+        former = row.ends_on
         row.change({"ends_on": max(row.starts_on, tx.today)}, tx.now)
-        _record(tx, Happening.supervision_ended, me, row, changed=["ends_on"])
+        news = _record(tx, Happening.supervision_ended, me, row, changed=["ends_on"])
+        await tell_of_new_end(tx, news, row, former)
         await let_go_of_work(tx, row.supervisor_id, actor_id=me.id)
 
 
@@ -174,40 +186,58 @@ async def _load(tx: Transaction, supervision_id: UUID, *, lock: bool = False) ->
     return row
 
 
-async def _refuse_other_roles(
-    tx: Transaction, pointer: str, user_id: UUID, roles: Iterable[Role]
+async def _fitting(tx: Transaction, supervisor_id: UUID, clinician_id: UUID) -> set[UUID]:
+    """Say which of the two may be linked so, and let nobody link them or change them meanwhile."""
+    both = select(col(User.id), col(User.role)).where(
+        User.clinic_id == tx.clinic.id,
+        col(User.id).in_((supervisor_id, clinician_id)),
+        col(User.is_active).is_(True),
+    )
+    # in one order, or two who link the same people would wait for each other
+    locked = both.order_by(col(User.id)).with_for_update(key_share=True)
+    roles = dict((await tx.exec(locked)).all())
+    return {
+        user_id
+        for user_id, fitting in ((supervisor_id, {Role.supervisor}), (clinician_id, TREATING))
+        if roles.get(user_id) in fitting
+    }
+
+
+async def _refuse_a_longer_one(tx: Transaction, row: Supervision, ends_on: date | None) -> None:
+    """Raise 409 where a link could not be made today as it would become."""
+    if (ends_on or date.max) <= (row.ends_on or date.max):
+        return
+    if len(await _fitting(tx, row.supervisor_id, row.clinician_id)) < len(_BOTH):
+        raise Conflict(
+            "One of the two is let in no more, or has another role by now: this link can end "
+            "sooner, and not later."
+        )
+    await _refuse_overlap(tx, row, ends_on)
+
+
+async def _refuse_overlap(
+    tx: Transaction, link: SupervisionCreate | Supervision, ends_on: date | None
 ) -> None:
-    known = await tx.exec(
-        select(col(User.id)).where(
-            User.clinic_id == tx.clinic.id,
-            User.id == user_id,
-            col(User.is_active).is_(True),
-            col(User.role).in_(roles),
-        )
+    """Raise 409 where another link of the same two holds on a day that this one would."""
+    others = select(col(Supervision.id)).where(
+        Supervision.clinic_id == tx.clinic.id,
+        Supervision.supervisor_id == link.supervisor_id,
+        Supervision.clinician_id == link.clinician_id,
+        Supervision.starts_on < (ends_on or date.max),
+        or_(col(Supervision.ends_on).is_(None), col(Supervision.ends_on) > link.starts_on),
+        # one that ends on its first day holds on none
+        or_(col(Supervision.ends_on).is_(None), col(Supervision.ends_on) > Supervision.starts_on),
     )
-    if known.first() is None:
-        raise Invalid(pointer, "This is not a person of this clinic in a fitting role.")
-
-
-async def _refuse_overlap(tx: Transaction, body: SupervisionCreate) -> None:
-    ends_on = body.ends_on or date.max
-    overlapping = await tx.exec(
-        select(col(Supervision.id)).where(
-            Supervision.clinic_id == tx.clinic.id,
-            Supervision.supervisor_id == body.supervisor_id,
-            Supervision.clinician_id == body.clinician_id,
-            Supervision.starts_on < ends_on,
-            or_(col(Supervision.ends_on).is_(None), col(Supervision.ends_on) > body.starts_on),
-        )
-    )
-    if overlapping.first() is not None:
-        raise Conflict("These two are already linked in this time.")
+    if isinstance(link, Supervision):
+        others = others.where(Supervision.id != link.id)
+    if (await tx.exec(others)).first() is not None:
+        raise Conflict("These two are already linked in this time: end that link first.")
 
 
 def _record(
     tx: Transaction, happening: Happening, me: Actor, row: Supervision, changed: Iterable[str] = ()
-) -> None:
-    record(
+) -> News:
+    entry_id = record(
         tx,
         happening,
         actor_id=me.id,
@@ -215,3 +245,4 @@ def _record(
         record_ids=[row.id],
         changed=changed,
     )
+    return News(entry_id, me.id)

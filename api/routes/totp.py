@@ -18,7 +18,8 @@ from api.errors import Conflict, Forbidden, Invalid
 from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
-from api.models import Clinic, CodePurpose, OneTimeCode, User
+from api.models import Clinic, CodePurpose, NoticeKind, OneTimeCode, User
+from api.notices import News, tell
 from api.totp import new_secret, step_of, uri_of
 
 router = APIRouter(prefix="/v1/me/totp", tags=["sign-in"], route_class=OneTimeRoute)
@@ -115,7 +116,10 @@ async def remove_totp(
         raise Conflict("You have no second factor.")
     user.change(dict.fromkeys(("totp_secret", "totp_confirmed_at", "totp_last_step")), tx.now)
     await tx.exec(update(OneTimeCode).where(*_unused(me.id)).values(used_at=tx.now))
-    _record(tx, Happening.totp_removed, me)
+    news = News(_record(tx, Happening.totp_removed, me), me.id)
+    # they too: whoever sits at their desk may have done it
+    removed = NoticeKind.second_factor_removed
+    await tell(tx, news, removed, of=me.id, record_id=me.id, concerned={me.id})
 
 
 async def _load(tx: Transaction, me: Actor, *, lock: bool = False) -> User:
@@ -146,5 +150,5 @@ def _recovery_code(tx: Transaction, user_id: UUID, code: str) -> OneTimeCode:
     )
 
 
-def _record(tx: Transaction, happening: Happening, me: Actor) -> None:
-    record(tx, happening, actor_id=me.id, record_type="user", record_ids=[me.id])
+def _record(tx: Transaction, happening: Happening, me: Actor) -> UUID:
+    return record(tx, happening, actor_id=me.id, record_type="user", record_ids=[me.id])

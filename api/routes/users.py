@@ -1,7 +1,7 @@
 """The users of a clinic, and what each may know and change of themselves."""
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -19,7 +19,14 @@ from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import Clinic, User
-from api.notices import Notice, notices_for
+from api.notices import (
+    Admitted,
+    News,
+    Notice,
+    notices_for,
+    tell_of_changed_user,
+    tell_of_new_user,
+)
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sessions import end_sessions
 from api.tokens import Passwords
@@ -164,7 +171,7 @@ async def create_user(
     )
     tx.add(user)
     await _flush_unique(tx)
-    _record(tx, Happening.user_created, me, user)
+    await tell_of_new_user(tx, _record(tx, Happening.user_created, me, user), user)
     response.headers["Location"] = f"/v1/users/{user.id}"
     response.headers["ETag"] = etag(user.version)
     return UserRead.model_validate(user)
@@ -196,27 +203,35 @@ async def change_user(
 ) -> UserRead:
     """Change a user's name, address or role, or let them in no more. For admins.
 
-    Another role needs a recent sign-in. Flags that they had taken on, and do not see as a
-    supervisor any more, are open again.
+    Another role or address, or to let somebody in again, needs a recent sign-in. Flags that they
+    had taken on, and do not see as a supervisor any more, are open again.
     """
     user = await _load(tx, user_id, lock=True)
     check_version(user.version, if_match)
     changes = body.model_dump(include=body.model_fields_set)
     if user.id == me.id and not changes.keys().isdisjoint({"role", "is_active"}):
         raise Forbidden("Nobody changes their own role, or shuts themselves out.")
-    if "role" in changes:
+    if _opens_a_door(changes):
         require_recent_sign_in(me, tx.now)
+    if "role" in changes:
         changes["role"] = Role[changes["role"]]
     if changes:
+        before = Admitted.as_is(user)
         user.change(changes, tx.now)
         await _flush_unique(tx)
-        _record(tx, Happening.user_changed, me, user, changed=changes)
+        news = _record(tx, Happening.user_changed, me, user, changed=changes)
+        await tell_of_changed_user(tx, news, user, before)
     if not user.is_active:
         await end_sessions(tx, user.id)
     if not changes.keys().isdisjoint({"role", "is_active"}):
         await let_go_of_work(tx, user.id, actor_id=me.id)
     response.headers["ETag"] = etag(user.version)
     return UserRead.model_validate(user)
+
+
+def _opens_a_door(changes: Mapping[str, Any]) -> bool:
+    """Tell whether a change lets somebody do, or be, what a new user would be let."""
+    return "role" in changes or "email" in changes or changes.get("is_active") is True
 
 
 async def _load(tx: Transaction, user_id: UUID, *, lock: bool = False) -> User:
@@ -239,5 +254,8 @@ async def _flush_unique(tx: Transaction) -> None:
 
 def _record(
     tx: Transaction, happening: Happening, me: Actor, user: User, changed: Iterable[str] = ()
-) -> None:
-    record(tx, happening, actor_id=me.id, record_type="user", record_ids=[user.id], changed=changed)
+) -> News:
+    entry_id = record(
+        tx, happening, actor_id=me.id, record_type="user", record_ids=[user.id], changed=changed
+    )
+    return News(entry_id, me.id)

@@ -209,12 +209,14 @@ async def change_webhook(
 ) -> WebhookRead:
     """Rename a webhook, or change where it points, what it is told of, or whether. For admins.
 
-    Another address takes a recent sign-in, and must be one that can be public (422). Switched off,
-    it gives up what it is still owed; what happens meanwhile it is never told.
+    Another address, other events, or to switch it on takes a recent sign-in, as a new one does; an
+    address must be one that can be public (422). Switched off, it gives up what it is still owed;
+    what happens meanwhile it is never told.
     """
     changes = body.model_dump(include=body.model_fields_set)
-    if "url" in changes:
+    if {"url", "events"} & changes.keys() or changes.get("is_active") is True:
         require_recent_sign_in(me, tx.now)
+    if "url" in changes:
         _refuse_unless_public(request, changes["url"])
     webhook = await load_webhook(tx, webhook_id, lock=True)
     check_version(webhook.version, if_match)
