@@ -385,6 +385,17 @@ class AccessGrant(Record, table=True):
     review_note: str | None = _sealed()
 
 
+def _what_is_restricted(table: str) -> Index:
+    restricted = sa.text("restricted")
+    return Index(
+        f"ix_{table}_restricted",
+        "clinic_id",
+        "case_id",
+        postgresql_where=restricted,
+        sqlite_where=restricted,
+    )
+
+
 class Incident(Voidable, table=True):
     """One dated thing that touches the frame.
 
@@ -398,6 +409,7 @@ class Incident(Voidable, table=True):
         Index(None, "clinic_id", "case_id", "id"),
         Index(None, "clinic_id", "about_user_id", "case_id"),
         Index(None, "clinic_id", "updated_at"),
+        _what_is_restricted("incidents"),
     )
 
     case_id: UUID
@@ -656,6 +668,7 @@ class Flag(Record, table=True):
             sqlite_where=sa.text(f"{_UNRESOLVED} AND rule <> 'manual'"),
         ),
         Index(None, "clinic_id", "updated_at"),
+        _what_is_restricted("flags"),
     )
 
     case_id: UUID
@@ -678,6 +691,13 @@ class Flag(Record, table=True):
     resolved_at: datetime | None = None
     reopen_reason: str | None = _sealed()
     rule_version: int
+
+
+IS_RESTRICTED: dict[type[Incident | Flag], sa.TextClause] = {
+    Incident: sa.text("incidents.restricted"),
+    Flag: sa.text("flags.restricted"),
+}
+"""It is hidden from the case's clinician; spelled as the partial indexes are."""
 
 
 class MonitoredFinding(Record, table=True):

@@ -35,6 +35,7 @@ from api.fhir.searching import (
     SearchProvenance,
 )
 from api.journal import Happening, record, record_shown
+from api.journal_reading import as_told
 from api.models import Case, Consultation, Incident, JournalEntry, Promise
 from api.models import Flag as FlagRow
 from api.pages import Bookmarks, newest_first, newest_of_several
@@ -128,6 +129,14 @@ def _by(select: Callable[[Transaction, Actor, Any], Any], model: Any) -> Any:
         return newest_first(tx, marks, listing, query, select(tx, me, query), model)
 
     return find
+
+
+async def _find_entries(
+    tx: Transaction, me: Actor, marks: Bookmarks, listing: str, query: Any
+) -> Found:
+    found = await entries(tx, me, query)
+    rows, following = await newest_first(tx, marks, listing, query, found, JournalEntry)
+    return [*await as_told(tx, me, rows)], following
 
 
 def _find_recorded(
@@ -232,7 +241,7 @@ KINDS = (
         query=SearchEntries,
         lists=Action.journal_read,
         guard=entry_for(Action.journal_read),
-        find=_by(entries, JournalEntry),
+        find=_find_entries,
         show=lambda row, _: show_entry(row),
         tell=_tell_of_entries,
         names_clients=False,

@@ -21,10 +21,11 @@ from api.flagging import catch_up_due, is_due, reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
+from api.journal_reading import Ids, hidden_on, told_of_records, without
 from api.making import make_sense_of_case, new_case
 from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import supervised_clinicians, visible_cases
+from api.sight import ABOUT_ROWS, supervised_clinicians, visible_cases
 from api.standing import OpenCase
 from api.views import CaseRead, FlagRead, flags_raised, read_cases, show_case, waiting_on
 from api.vocabulary import (
@@ -215,16 +216,18 @@ async def read_timeline(
     tx: Tx,
 ) -> Page[TimelineItem]:
     """Read what happened on a case, newest first, from the journal."""
+    hidden = await hidden_on(tx, me, found.row.id, found.standing)
     statement = select(JournalEntry).where(
         JournalEntry.clinic_id == tx.clinic.id,
         JournalEntry.case_id == found.row.id,
         WHAT_HAPPENED,
-        _told_to(me, found.standing),
+        _told_to(me, found.standing, hidden),
     )
     listing = f"timeline/{found.row.id}"
     entries, following = await newest_first(tx, marks, listing, query, statement, JournalEntry)
     _record_shown(tx, Happening.timeline_read, me, found)
-    return Page(items=[TimelineItem.model_validate(entry) for entry in entries], next=following)
+    items = [_item(entry, hidden) for entry in entries]
+    return Page(items=items, next=following)
 
 
 async def _filters(tx: Transaction, query: CaseQuery) -> list[ColumnElement[bool]]:
@@ -294,20 +297,27 @@ async def _flush_unique(tx: Transaction) -> None:
         raise Conflict("There is already a case with this reference and this start.") from error
 
 
-def _told_to(me: Actor, standing: Standing) -> ColumnElement[bool]:
-    """Hide an entry from whom its record is hidden."""
+def _told_to(me: Actor, standing: Standing, hidden: Ids) -> ColumnElement[bool]:
+    """Hide an entry from whom its record is hidden now."""
     told: list[ColumnElement[bool]] = []
     if not (standing.own or standing.covering):
         told.append(col(JournalEntry.prompt).is_(False))
     of, restricted = col(JournalEntry.record_type), col(JournalEntry.restricted)
+    of_others = [of.is_distinct_from(each) for each in ABOUT_ROWS]
+    mine = and_(of == "note", col(JournalEntry.actor_id) == me.id)
     if standing.service:
-        return and_(*told, restricted.is_(False), of.is_distinct_from("note"))
-    mine = col(JournalEntry.actor_id) == me.id
-    if standing.own or not standing.linked:
-        told.append(or_(restricted.is_(False), and_(mine, of.in_(("incident", "note")))))
-    # of a note that is its author's alone a supervisor is not told either
-    told.append(or_(restricted.is_(False), of.is_distinct_from("note"), mine))
-    return and_(*told)
+        of_others += [restricted.is_(False), of.is_distinct_from("note")]
+    elif standing.own or not standing.linked:
+        of_others.append(or_(restricted.is_(False), mine))
+    else:
+        # of a note that is its author's alone a supervisor is not told either
+        of_others.append(or_(restricted.is_(False), of.is_distinct_from("note"), mine))
+    return and_(*told, or_(told_of_records(hidden), and_(*of_others)))
+
+
+def _item(entry: JournalEntry, hidden: Ids) -> TimelineItem:
+    columns = {name: getattr(entry, name) for name in TimelineItem.model_fields}
+    return TimelineItem.model_validate({**columns, "record_ids": without(entry.record_ids, hidden)})
 
 
 def _record_shown(tx: Transaction, happening: Happening, me: Actor, found: OpenCase) -> None:

@@ -203,7 +203,8 @@ async def change_incident(
     _may_rewrite(me, found)
     check_version(incident.version, if_match)
     changes = body.model_dump(include=body.model_fields_set - {"details"})
-    if changes.get("restricted", incident.restricted) != incident.restricted:
+    turns = changes.get("restricted", incident.restricted) != incident.restricted
+    if turns:
         _may_restrict(me, found.standing)
     occurred_on = changes.get("occurred_on", incident.occurred_on)
     details = body.details if "details" in body.model_fields_set else _details(incident)
@@ -216,7 +217,7 @@ async def change_incident(
     if changes:
         incident.change({**changes, "status": IncidentStatus.reported}, tx.now)
         _record(tx, Happening.incident_changed, me, incident, changed=named)
-    return await _written(tx, me, found, response)
+    return await _written(tx, me, found, response, turned=incident.id if turns else None)
 
 
 @router.delete("/incidents/{incident_id}", status_code=204)
@@ -384,10 +385,15 @@ def _fields(incident: Incident) -> Mapping[str, Any]:
 
 
 async def _written(
-    tx: Transaction, me: Actor, found: OpenRecord[Incident], response: Response
+    tx: Transaction,
+    me: Actor,
+    found: OpenRecord[Incident],
+    response: Response,
+    *,
+    turned: UUID | None = None,
 ) -> IncidentWritten:
     """Run the rules after a write, and show the incident with what they raised."""
-    raised = await reconcile_flags(tx, found.case, actor_id=me.id)
+    raised = await reconcile_flags(tx, found.case, actor_id=me.id, turned=turned)
     response.headers["ETag"] = etag(found.row.version)
     return IncidentWritten.model_validate(
         {**_fields(found.row), "flags_raised": flags_raised(raised, found.standing)}

@@ -17,9 +17,9 @@ from api.domain.permissions import Action, Actor
 from api.domain.values import Day, Output
 from api.intake import StrictRoute
 from api.journal import Happening, record
+from api.journal_reading import as_told, entries_for
 from api.models import JournalEntry
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import visible_entries
 
 router = APIRouter(prefix="/v1/journal", tags=["journal"], route_class=StrictRoute)
 
@@ -29,7 +29,9 @@ class EntryRead(Output):
 
     `actor_id` is null for what time brought about. `record_ids` names every record that was
     written or shown; `changed` names fields, never their values. `purpose` says what for, where it
-    is out of the ordinary. `request_id` is that of the answer's `X-Request-Id`.
+    is out of the ordinary. `request_id` is that of the answer's `X-Request-Id`. Incidents and flags
+    that you may not see now are left out of `record_ids`; `restricted` says whether all that the
+    entry is about is hidden from the case's clinician.
     """
 
     id: UUID
@@ -67,9 +69,9 @@ async def read_journal(
     """Read the journal, newest first.
 
     Privacy officers read all of it; everyone else what they did themselves, and who did and who
-    read what on their own cases, but for what is restricted.
+    read what on their own cases, but for what is restricted now.
     """
-    statement = select(JournalEntry).where(visible_entries(tx, me), *_filters(tx, query))
+    statement = select(JournalEntry).where(await entries_for(tx, me), *_filters(tx, query))
     entries, following = await newest_first(tx, marks, "journal", query, statement, JournalEntry)
     record(
         tx,
@@ -78,7 +80,8 @@ async def read_journal(
         record_type="journal",
         is_read=True,
     )
-    return Page(items=[EntryRead.model_validate(entry) for entry in entries], next=following)
+    told = await as_told(tx, me, entries)
+    return Page(items=[EntryRead.model_validate(entry) for entry in told], next=following)
 
 
 def _filters(tx: Transaction, query: JournalQuery) -> Iterator[ColumnElement[bool]]:
