@@ -132,6 +132,8 @@ async def test_what_others_hold_up_too_is_told_without_it(world: World) -> None:
     assert (told["evidence"], told["due_at"]) == (both["evidence"], both["due_at"])
     waiting = [f for f in await world.supervisor.flag_list(case, live=False) if f["status"] in LIVE]
     assert [flag["id"] for flag in waiting] == [first["id"]]
+    counted = ok(await world.supervisor.get("/v1/patterns", clinician_id=str(world.clinician.id)))
+    assert [rule["flags"] for month in counted["months"] for rule in month["rules"]] == [1]
     # hidden once more, the same flag stands beside it as before
     await hide(world, other)
     (again,) = [f for f in await world.supervisor.flag_list(case) if f["restricted"]]
