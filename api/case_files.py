@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, true
+from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col, select
 
 from api.db import Transaction
@@ -28,7 +28,8 @@ class CaseFile:
     """A case with its facts and its flags, all that a run of the rules needs.
 
     `monitored_rules` raise no flag; what they would have raised is counted in `monitored`, which
-    holds what stands and what has ended.
+    holds what stands and what has ended. `hidden`: the incidents that are restricted, the voided
+    ones too; where there are any, `flags` and `monitored` hold all there is.
     """
 
     case: Case
@@ -36,6 +37,7 @@ class CaseFile:
     flags: list[Flag]
     monitored_rules: frozenset[str] = frozenset()
     monitored: list[MonitoredFinding] = field(default_factory=list)
+    hidden: frozenset[UUID] = frozenset()
 
 
 _CASE: Any = sa.bindparam("case")
@@ -54,6 +56,7 @@ _INCIDENT = (
     ),
     col(Incident.status),
 )
+_ID, _RESTRICTED = _OF_INCIDENT.index("id"), _OF_INCIDENT.index("restricted")
 _PROMISE = tuple(getattr(Promise, name) for name in _OF_PROMISE)
 _CONSULTATION = tuple(getattr(Consultation, name) for name in _OF_CONSULTATION)
 
@@ -68,10 +71,11 @@ _CLINIC_AND_CONSULTATIONS = Prepared(
     )
 )
 _INCIDENTS = Prepared(
-    sa.select(*_INCIDENT)
+    sa.select(*_INCIDENT, col(Incident.voided_at).is_(None))
     .where(
         col(Incident.case_id) == _CASE,
-        col(Incident.voided_at).is_(None),
+        # of what is hidden a flag may speak that outlived it
+        or_(col(Incident.voided_at).is_(None), col(Incident.restricted)),
     )
     .order_by(col(Incident.id))
 )
@@ -83,11 +87,8 @@ _PROMISES = Prepared(
     )
     .order_by(col(Promise.id))
 )
-_FLAGS = (
-    select(Flag)
-    .where(col(Flag.case_id) == _CASE, col(Flag.status) != FlagStatus.withdrawn)
-    .order_by(col(Flag.id))
-)
+_ALL_FLAGS = select(Flag).where(col(Flag.case_id) == _CASE).order_by(col(Flag.id))
+_FLAGS = _ALL_FLAGS.where(col(Flag.status) != FlagStatus.withdrawn)
 _MONITORED = (
     select(MonitoredFinding)
     .where(col(MonitoredFinding.case_id) == _CASE)
@@ -95,27 +96,33 @@ _MONITORED = (
 )
 
 
-async def open_file(tx: Transaction, case: Case) -> CaseFile:
-    """Open the file of one case, whose lock the caller holds."""
+async def open_file(tx: Transaction, case: Case, *, whole: bool = False) -> CaseFile:
+    """Open the file of one case, whose lock the caller holds.
+
+    `whole`: with all its flags and all that was ever counted, whether or not anything is hidden.
+    """
     here = {"case": case.id}
     # the settings anew, under the case's lock: they may have changed since the request began
     rows = (await tx.exec(_CLINIC_AND_CONSULTATIONS, params=here)).all()
     time_zone, thresholds, modes = rows[0][:3]
     facts = Facts(case.status, ZoneInfo(time_zone), Thresholds(**thresholds))
+    incidents = (await tx.exec(_INCIDENTS, params=here)).all()
+    hidden = frozenset(row[_ID] for row in incidents if row[_RESTRICTED])
     if case.voided_at is None:
-        incidents = await tx.exec(_INCIDENTS, params=here)
         promises = await tx.exec(_PROMISES, params=here)
         facts = replace(
             facts,
-            incidents=tuple(_incident_fact(*row) for row in incidents),
+            incidents=tuple(_incident_fact(*row) for *row, stands in incidents if stands),
             promises=tuple(PromiseFact(*row) for row in promises),
             consultations=tuple(
                 _consultation_fact(*consulted) for _, _, _, *consulted in rows if consulted[0]
             ),
         )
-    file = CaseFile(case, facts, list(await tx.exec(_FLAGS, params=here)), monitored_rules(modes))
+    whole = whole or bool(hidden)
+    flags = list(await tx.exec(_ALL_FLAGS if whole else _FLAGS, params=here))
+    file = CaseFile(case, facts, flags, monitored_rules(modes), hidden=hidden)
     # most clinics count nothing, and then nothing stands: setting a rule active ends what did
-    if file.monitored_rules:
+    if whole or file.monitored_rules:
         file.monitored = list(await tx.exec(_MONITORED, params=here))
     return file
 

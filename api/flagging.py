@@ -3,8 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import SimpleNamespace
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select, update
 from uuid_utils.compat import uuid7
@@ -16,6 +18,15 @@ from api.domain.findings import Finding
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.rulebook import GRAVE, RULEBOOK_VERSION
 from api.domain.rules import evaluate
+from api.hiding import (
+    Rearranged,
+    Rearranging,
+    evidence_of,
+    is_out_of_line,
+    last_resolved,
+    sooner,
+    was_settled,
+)
 from api.journal import Happening, record
 from api.models import Case, Consultation, Flag, Incident, MonitoredFinding, Promise
 from api.vocabulary import Audience, FlagStatus, Severity, severity_rank
@@ -31,24 +42,31 @@ _MOST_ROUNDS = 5
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One run of the rules: as of when, and by whose write (None: time alone)."""
+    """One run of the rules: as of when, and by whose write (None: time alone).
+
+    `turned`: the incident that this write has hidden from the case's clinician, or shown again.
+    """
 
     at: datetime
     actor_id: UUID | None
+    turned: UUID | None = None
 
     @property
     def by_write(self) -> bool:
         return self.actor_id is not None
 
 
-async def reconcile_flags(tx: Transaction, case: Case, *, actor_id: UUID) -> list[Flag]:
+async def reconcile_flags(
+    tx: Transaction, case: Case, *, actor_id: UUID, turned: UUID | None = None
+) -> list[Flag]:
     """Run the rules after a write to a case, and give the flags it opened or worsened.
 
-    The caller holds the lock on the case, and the case was caught up before the write.
+    The caller holds the lock on the case, and the case was caught up before the write. `turned`:
+    the incident that the write has hidden from the case's clinician, or shown again.
     """
     await tx.flush()
-    file = await open_file(tx, case)
-    return _settle(tx, file, _Run(tx.now, actor_id))
+    file = await open_file(tx, case, whole=turned is not None)
+    return await _settle_in_order(tx, file, _Run(tx.now, actor_id, turned))
 
 
 class WritesInARow:
@@ -92,7 +110,7 @@ async def catch_up(tx: Transaction, case: Case) -> None:
         return
     file = await open_file(tx, case)
     while (step := case.recheck_at) is not None and step <= tx.now:
-        _settle(tx, file, _Run(step, None))
+        await _settle_in_order(tx, file, _Run(step, None))
         if is_due(case, step):
             raise RuntimeError("time did not move on")
     # what is read next in this request must show it, the timeline too
@@ -164,15 +182,45 @@ def is_due(case: Case, now: datetime) -> bool:
 
 def _settle(tx: Transaction, file: CaseFile, run: _Run) -> list[Flag]:
     """Move a case's flags, and write what was moved; give what was opened or got worse."""
-    moves = _move(file, run)
-    for row in (*moves.opened, *moves.counted):
+    return _write(tx, _rearrange_and_move(file, run), run)
+
+
+async def _settle_in_order(tx: Transaction, file: CaseFile, run: _Run) -> list[Flag]:
+    """Settle, and where flags were hidden or told again, make room for new ones beside them."""
+    moves = _rearrange_and_move(file, run)
+    if moves.rearranged.is_any:
+        # a session inserts before it updates, and of each rule one flag may wait in the open
+        await tx.flush()
+        for apart, flag in moves.rearranged.apart:
+            await _give_sealed_texts(tx, apart, flag)
+    return _write(tx, moves, run)
+
+
+def _write(tx: Transaction, moves: "_Moves", run: _Run) -> list[Flag]:
+    rearranged = moves.rearranged
+    for row in (*rearranged.flags, *rearranged.counted, *moves.opened, *moves.counted):
         row.created_at = row.updated_at = tx.now
         tx.add(row)
-    for flag, happening in moves.told:
+    for flag, happening in (*rearranged.told, *moves.told):
         flag.version += 1
         flag.updated_at = tx.now
         record_flag(tx, flag, happening, actor_id=run.actor_id)
     return moves.worse
+
+
+async def _give_sealed_texts(tx: Transaction, apart: Flag, flag: Flag) -> None:
+    """Give a flag the sealed texts of the one beside which it was set, whoever is asking."""
+    asked = sa.select(col(Flag.resolution_note), col(Flag.reopen_reason))
+    (note, reason) = (await tx.exec(asked.where(col(Flag.id) == flag.id))).one()
+    texts = SimpleNamespace(
+        clinic_id=flag.clinic_id,
+        id=flag.id,
+        case_id=flag.case_id,
+        resolution_note=note,
+        reopen_reason=reason,
+    )
+    await tx.open(Flag, texts)
+    apart.resolution_note, apart.reopen_reason = texts.resolution_note, texts.reopen_reason
 
 
 @dataclass(slots=True)
@@ -182,17 +230,43 @@ class _Moves:
     opened: list[Flag] = field(default_factory=list)
     counted: list[MonitoredFinding] = field(default_factory=list)
     told: list[tuple[Flag, Happening]] = field(default_factory=list)
+    rearranged: Rearranged = field(default_factory=Rearranged)
 
     @property
     def worse(self) -> list[Flag]:
         """The flags that were opened or got worse."""
         graver = {Happening.flag_opened, Happening.flag_escalated}
-        return list({flag.id: flag for flag, told in self.told if told in graver}.values())
+        told = (*self.rearranged.told, *self.told)
+        return list({flag.id: flag for flag, what in told if what in graver}.values())
 
 
 def move_on_paper(file: CaseFile, at: datetime) -> None:
     """Move the flags of a copied file as time would at an instant; nothing is written."""
     _move(file, _Run(at, None))
+
+
+def _rearrange_and_move(file: CaseFile, run: _Run) -> _Moves:
+    rearranged = _rearrange(file, run)
+    moves = _move(file, run)
+    moves.rearranged = rearranged
+    return moves
+
+
+def _rearrange(file: CaseFile, run: _Run) -> Rearranged:
+    """Hide what rests on what is hidden now, and tell what does no more; mostly there is neither.
+
+    A flag that is hidden may itself be what another rests on, so it is looked again until none is.
+    """
+    done = Rearranged()
+    turned = set() if run.turned is None else {run.turned}
+    if not turned and not is_out_of_line(file):
+        return done
+    for _ in range(_MOST_ROUNDS):
+        facts = replace(file.facts, flags=_grave_flags(file))
+        findings = evaluate(facts, run.at).findings
+        if not Rearranging(file, facts, findings, run.at, turned, done).look_over():
+            break
+    return done
 
 
 def _move(file: CaseFile, run: _Run) -> _Moves:
@@ -217,13 +291,13 @@ def _move_flags(file: CaseFile, findings: Sequence[Finding], run: _Run, moves: _
     A rule that is only monitored opens none; one that was open before goes on to follow, until a
     person resolves it.
     """
-    unresolved, resolved = unresolved_by_rule(file), _last_resolved(file)
+    unresolved, resolved = unresolved_by_rule(file), last_resolved(file.flags)
     for found in findings:
         key = _key(found)
         if key in unresolved:
             flag = unresolved.pop(key)
             happening = _follow(flag, found, run)
-        elif _was_resolved(found, resolved.get(key)) or found.rule in file.monitored_rules:
+        elif was_settled(found, resolved.get(key)) or found.rule in file.monitored_rules:
             continue
         else:
             flag = _new_flag(file.case, found, run)
@@ -245,24 +319,24 @@ def _count(file: CaseFile, findings: Sequence[Finding], run: _Run) -> list[Monit
     """
     standing = {(row.rule, row.restricted): row for row in file.monitored if not row.ended_at}
     ended = {(row.rule, row.restricted): row for row in file.monitored if row.ended_at}
-    flagged, resolved = unresolved_by_rule(file), _last_resolved(file)
+    flagged, resolved = unresolved_by_rule(file), last_resolved(file.flags)
     began = []
     for found in findings:
         key = _key(found)
         if (
             found.rule not in file.monitored_rules
             or key in flagged
-            or _was_resolved(found, resolved.get(key))
+            or was_settled(found, resolved.get(key))
         ):
             continue
         row = standing.pop(key, None)
-        if row is None and _was_resolved(found, ended.get(key)):
+        if row is None and was_settled(found, ended.get(key)):
             row = ended[key]
         if row is None:
             began.append(_new_count(file.case, found, run))
         else:
             row.severity = max(row.severity, found.severity, key=severity_rank)
-            row.evidence, row.ended_at = _evidence(found), None
+            row.evidence, row.ended_at = evidence_of(found), None
     for row in standing.values():
         row.ended_at = run.at
     file.monitored += began
@@ -282,18 +356,10 @@ def unresolved_by_rule(file: CaseFile) -> dict[tuple[str, bool], Flag]:
     }
 
 
-def _last_resolved(file: CaseFile) -> dict[tuple[str, bool], Flag]:
-    last: dict[tuple[str, bool], Flag] = {}
-    for flag in file.flags:
-        if flag.status == FlagStatus.resolved:
-            last[flag.rule, flag.restricted] = _later(last.get((flag.rule, flag.restricted)), flag)
-    return last
-
-
 def _follow(flag: Flag, found: Finding, run: _Run) -> Happening | None:
     """Bring an unresolved flag in line with its finding; say what happened, if anything."""
     change = severity_rank(found.severity) - severity_rank(flag.severity)
-    evidence = _evidence(found)
+    evidence = evidence_of(found)
     happening = None
     if (flag.because, flag.evidence) != (found.because, evidence):
         flag.because, flag.evidence = found.because, evidence
@@ -303,7 +369,7 @@ def _follow(flag: Flag, found: Finding, run: _Run) -> Happening | None:
         happening = Happening.flag_revived
     if change > 0:
         flag.severity = found.severity
-        flag.due_at = _sooner(flag.due_at, due_by(found.severity, run.at))
+        flag.due_at = sooner(flag.due_at, due_by(found.severity, run.at))
         flag.status, flag.acknowledged_at = FlagStatus.open, None
         happening = Happening.flag_escalated
     # time alone never makes light of what nobody has looked at
@@ -324,15 +390,6 @@ def _let_go(flag: Flag) -> Happening | None:
     return None
 
 
-def _was_resolved(found: Finding, last: Flag | MonitoredFinding | None) -> bool:
-    """Tell whether this very finding was there before: a person settled it, or it was counted."""
-    return (
-        last is not None
-        and severity_rank(found.severity) <= severity_rank(last.severity)
-        and all(item in last.evidence for item in _evidence(found))
-    )
-
-
 def _new_flag(case: Case, found: Finding, run: _Run) -> Flag:
     return Flag(
         id=uuid7(),
@@ -346,7 +403,7 @@ def _new_flag(case: Case, found: Finding, run: _Run) -> Flag:
         severity=found.severity,
         audience=Audience.clinician if found.severity == Severity.info else Audience.supervisor,
         because=found.because,
-        evidence=_evidence(found),
+        evidence=evidence_of(found),
         restricted=found.restricted,
         effective_at=run.at,
         due_at=due_by(found.severity, run.at),
@@ -364,7 +421,7 @@ def _new_count(case: Case, found: Finding, run: _Run) -> MonitoredFinding:
         rule=str(found.rule),
         severity=found.severity,
         restricted=found.restricted,
-        evidence=_evidence(found),
+        evidence=evidence_of(found),
         effective_at=run.at,
     )
 
@@ -383,21 +440,6 @@ def record_flag(
         restricted=flag.restricted,
         prompt=flag.audience == Audience.clinician,
     )
-
-
-def _evidence(found: Finding) -> list[dict[str, str]]:
-    return [{"type": kind, "id": str(row_id)} for kind, row_id in sorted(found.evidence)]
-
-
-def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:
-    known = [instant for instant in (one, other) if instant is not None]
-    return min(known, default=None)
-
-
-def _later(one: Flag | None, other: Flag) -> Flag:
-    if one is None or one.resolved_at is None or other.resolved_at is None:
-        return other
-    return max(one, other, key=lambda flag: (flag.resolved_at, flag.id))
 
 
 def _grave_flags(file: CaseFile) -> tuple[FlagFact, ...]:

@@ -416,6 +416,17 @@ class AccessGrant(Record, table=True):
     review_note: str | None = _sealed()
 
 
+def _what_is_restricted(table: str) -> Index:
+    restricted = sa.text("restricted")
+    return Index(
+        f"ix_{table}_restricted",
+        "clinic_id",
+        "case_id",
+        postgresql_where=restricted,
+        sqlite_where=restricted,
+    )
+
+
 class Incident(Recorded, Voidable, table=True):
     """One dated thing that touches the frame.
 
@@ -429,6 +440,7 @@ class Incident(Recorded, Voidable, table=True):
         Index(None, "clinic_id", "case_id", "id"),
         Index(None, "clinic_id", "about_user_id", "case_id"),
         Index(None, "clinic_id", "updated_at"),
+        _what_is_restricted("incidents"),
     )
 
     case_id: UUID
@@ -736,6 +748,7 @@ class Flag(Record, table=True):
             sqlite_where=sa.text(f"{_UNRESOLVED} AND rule <> 'manual'"),
         ),
         Index(None, "clinic_id", "updated_at"),
+        _what_is_restricted("flags"),
     )
 
     case_id: UUID
@@ -778,6 +791,13 @@ class EarlierResolution(Record, table=True):
     resolved_by_id: UUID | None = None
     resolved_at: datetime
     reopen_reason: str | None = _sealed()
+
+
+IS_RESTRICTED: dict[type[Incident | Flag], sa.TextClause] = {
+    Incident: sa.text("incidents.restricted"),
+    Flag: sa.text("flags.restricted"),
+}
+"""It is hidden from the case's clinician; spelled as the partial indexes are."""
 
 
 class MonitoredFinding(Record, table=True):

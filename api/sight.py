@@ -1,9 +1,15 @@
 """What exists for whom, said in SQL: the walls that every list and every guard is built on."""
 
+import json
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, false, or_
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import col, select
 
 from api.db import Transaction
@@ -121,7 +127,7 @@ def visible_incidents(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     return or_(
         col(Incident.restricted).is_(False),
         col(Incident.recorded_by_id) == me.id,
-        _supervised(tx, me),
+        supervised(tx, me),
     )
 
 
@@ -131,24 +137,63 @@ def visible_flags(tx: Transaction, me: Actor) -> ColumnElement[bool]:
         col(Case.clinician_id) == me.id, granted(GrantKind.cover, tx.clinic.id, me.id, tx.now)
     )
     return and_(
-        or_(col(Flag.restricted).is_(False), _supervised(tx, me)),
+        or_(col(Flag.restricted).is_(False), supervised(tx, me)),
         or_(col(Flag.audience) == Audience.supervisor, treats),
     )
 
 
-def visible_entries(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+ABOUT_ROWS = ("incident", "flag")
+"""The types of record that may be restricted, and of which entries of the journal tell."""
+
+
+class _NamesOnly(FunctionElement[bool]):
+    """Whether all ids in a JSON list are among those of another."""
+
+    name = "names_only"
+    inherit_cache = True
+    type = sa.Boolean()
+
+
+@compiles(_NamesOnly, "postgresql")
+def _on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    listed, among = (compiler.process(each, **options) for each in element.clauses)
+    return f"({listed} <@ CAST({among} AS JSONB))"
+
+
+@compiles(_NamesOnly, "sqlite")
+def _on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    listed, among = (compiler.process(each, **options) for each in element.clauses)
+    # a column's name and a placeholder: no value stands in it
+    others = f"SELECT value FROM json_each({listed}) EXCEPT SELECT value FROM json_each({among})"  # noqa: S608
+    return f"(NOT EXISTS ({others}))"
+
+
+def names_only(hidden: Collection[UUID]) -> ColumnElement[bool]:
+    """Say in SQL that an entry of the journal names nothing but these records."""
+    if not hidden:
+        return false()
+    among = json.dumps(sorted(map(str, hidden)))
+    return _NamesOnly(col(JournalEntry.record_ids), sa.literal(among))
+
+
+def visible_entries(tx: Transaction, me: Actor, hidden: Collection[UUID]) -> ColumnElement[bool]:
     """Say in SQL which entries of the journal exist for somebody.
 
     All of the clinic's for privacy officers; for others what they did themselves, and what is told
-    of their own cases, but for what is restricted.
+    of their own cases. There an entry that names nothing but what is `hidden` from them now is not
+    told, and of other things than incidents and flags none that was restricted when it was written.
     """
     here = col(JournalEntry.clinic_id) == tx.clinic.id
     by_themselves = col(JournalEntry.actor_id) == me.id
+    about_rows = func.coalesce(JournalEntry.record_type, "").in_(ABOUT_ROWS)
+    told = or_(
+        and_(about_rows, ~names_only(hidden)),
+        and_(~about_rows, col(JournalEntry.restricted).is_(False)),
+    )
     if me.role == Role.privacy_officer:
-        return and_(here, or_(by_themselves, open_to_its_clinician(tx, me, JournalEntry)))
+        return and_(here, or_(by_themselves, told, ~_of_own_case(tx, me, JournalEntry)))
     own = select(col(Case.id)).where(Case.clinic_id == tx.clinic.id, Case.clinician_id == me.id)
-    told = and_(col(JournalEntry.case_id).in_(own), col(JournalEntry.restricted).is_(False))
-    return and_(here, or_(by_themselves, told))
+    return and_(here, or_(by_themselves, and_(col(JournalEntry.case_id).in_(own), told)))
 
 
 def open_to_its_clinician(tx: Transaction, me: Actor, model: Any) -> ColumnElement[bool]:
@@ -156,12 +201,16 @@ def open_to_its_clinician(tx: Transaction, me: Actor, model: Any) -> ColumnEleme
 
     Who reads or counts for the whole clinic may keep cases of an earlier role.
     """
+    return or_(model.restricted.is_(False), ~_of_own_case(tx, me, model))
+
+
+def _of_own_case(tx: Transaction, me: Actor, model: Any) -> ColumnElement[bool]:
     own = exists().where(
         col(_Own.clinic_id) == tx.clinic.id,
         col(_Own.id) == model.case_id,
         col(_Own.clinician_id) == me.id,
     )
-    return or_(model.restricted.is_(False), ~own.correlate_except(_Own))
+    return own.correlate_except(_Own)
 
 
 def visible_notes(tx: Transaction, me: Actor) -> ColumnElement[bool]:
@@ -175,7 +224,7 @@ def visible_notes(tx: Transaction, me: Actor) -> ColumnElement[bool]:
             or_(
                 col(Case.clinician_id) == me.id,
                 granted(GrantKind.cover, tx.clinic.id, me.id, tx.now),
-                _supervised(tx, me),
+                supervised(tx, me),
             ),
         ),
     )
@@ -192,7 +241,8 @@ def own_notes(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     return wrote if me.role in TREATING else and_(wrote, visible_cases(tx, me))
 
 
-def _supervised(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+def supervised(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL on which cases somebody sees, as a supervisor, what is restricted too."""
     return supervised_cases(tx, me) if me.role == Role.supervisor else false()
 
 

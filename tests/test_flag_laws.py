@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from api.case_files import CaseFile
 from api.db import Transaction
-from api.domain.facts import Facts
+from api.domain.facts import Facts, FlagFact
+from api.domain.rulebook import GRAVE
 from api.domain.rules import evaluate
 from api.flagging import _Run, _settle
+from api.hiding import hidden_in
 from api.keyring import Keyring
 from api.models import Case, Flag, MonitoredFinding
 from api.vocabulary import CaseStatus, FlagStatus, Phase, RuleName, severity_rank
@@ -64,12 +66,25 @@ class Desk:
             updated_at=NOW,
         )
         self.file = CaseFile(case, replace(facts, flags=()), [], monitored)
+        self.file.hidden = frozenset(each.id for each in facts.incidents if each.restricted)
 
     def write(self, facts: Facts | None = None) -> list[Flag]:
         """Run the rules as after a write; give what was opened or got worse."""
         if facts is not None:
             self.file.facts = replace(facts, flags=())
         return _settle(self.tx, self.file, _Run(self.now, SOMEBODY))
+
+    def turn(self, incident_id: UUID) -> list[Flag]:
+        """Hide an incident, or show it; give what was opened or got worse by it."""
+        self.file.facts = replace(
+            self.file.facts,
+            incidents=tuple(
+                replace(each, restricted=not each.restricted) if each.id == incident_id else each
+                for each in self.file.facts.incidents
+            ),
+        )
+        self.file.hidden ^= {incident_id}
+        return _settle(self.tx, self.file, _Run(self.now, SOMEBODY, incident_id))
 
     def wait(self) -> datetime | None:
         """Go to the next instant at which time may change an answer, and run the rules."""
@@ -280,3 +295,71 @@ def _told(desk: Desk) -> set[tuple[Any, ...]]:
         (f.rule, f.restricted, f.severity, f.status, f.condition_holds, f.effective_at, f.due_at)
         for f in desk.file.flags
     }
+
+
+@LAW
+@given(cases(), st.data())
+def test_hiding_and_telling_again_keep_the_laws(facts: Facts, data: st.DataObject) -> None:
+    """Nothing hidden is told, nothing open is closed or less urgent, nothing settled comes back."""
+    if not facts.incidents:
+        return
+    monitored = data.draw(SOME)
+    shown = tuple(replace(each, restricted=False) for each in facts.incidents)
+    desk = Desk(replace(facts, incidents=shown), monitored)
+    desk.write()
+    waiting = desk.unresolved
+    settled = data.draw(st.lists(st.sampled_from(waiting), unique_by=id)) if waiting else []
+    desk.resolve(settled)
+    desk.write()
+    closed = [(flag.rule, severity_rank(flag.severity), list(flag.evidence)) for flag in settled]
+    for _ in range(data.draw(st.integers(1, 6))):
+        if data.draw(st.booleans()):
+            desk.wait()
+            # what time has made milder becomes so with the next write, whatever that is
+            desk.write()
+        before, open_before = _urgency(desk), {flag.id for flag in desk.unresolved}
+        desk.turn(data.draw(st.sampled_from([each.id for each in shown])))
+        _tells_nothing_hidden(desk)
+        after = _urgency(desk)
+        for rule, (severity, due) in before.items():
+            assert after[rule][0] >= severity
+            assert after[rule][1] <= due
+        for flag in desk.unresolved:
+            for rule, severity, evidence in closed:
+                same = flag.rule == rule and severity_rank(flag.severity) <= severity
+                again = same and all(item in evidence for item in flag.evidence)
+                assert not again or flag.id in open_before
+        pictures = desk.pictures()
+        assert desk.write() == []
+        assert desk.pictures() == pictures
+
+
+def _tells_nothing_hidden(desk: Desk) -> None:
+    hidden = hidden_in(desk.file)
+    rows: list[Flag | MonitoredFinding] = [*desk.file.flags, *desk.file.monitored]
+    for row in rows:
+        named = {UUID(item["id"]) for item in row.evidence}
+        assert row.restricted or named.isdisjoint(hidden), row.rule
+    many = Counter((flag.rule, flag.restricted) for flag in desk.unresolved)
+    assert all(count == 1 for count in many.values())
+    grave = tuple(
+        FlagFact(f.id, f.severity, f.status, f.effective_at, f.restricted)
+        for f in desk.unresolved
+        if f.severity in GRAVE
+    )
+    found = evaluate(replace(desk.file.facts, flags=grave), desk.now).findings
+    said = {str(each.rule): each.because for each in found if not each.restricted}
+    for flag in desk.unresolved:
+        if not flag.restricted and flag.condition_holds:
+            assert flag.because == said[flag.rule]
+
+
+def _urgency(desk: Desk) -> dict[str, tuple[int, datetime]]:
+    """Give how severe, and due by when, what waits for supervisors is, by rule."""
+    waiting: dict[str, tuple[int, datetime]] = {}
+    for flag in desk.unresolved:
+        if flag.due_at is not None:
+            severity, due = waiting.get(flag.rule, (0, flag.due_at))
+            gravest = max(severity, severity_rank(flag.severity))
+            waiting[flag.rule] = gravest, min(due, flag.due_at)
+    return waiting

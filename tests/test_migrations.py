@@ -352,6 +352,33 @@ async def words(url: str) -> set[str]:
     return found
 
 
+async def test_flags_of_before_follow_what_is_hidden_now(empty_url: str) -> None:
+    """What an earlier release told of a restricted incident is hidden at the next look."""
+    database = Migrated(empty_url)
+    await database.to("head")
+    async with open_world(await both_urls(empty_url), NOON) as world:
+        me = world.clinician
+        case, purged = await me.case(), await me.case()
+        for each in (case, purged):
+            await me.incident(each, "hurtful_words")
+    await database.to("0004")
+    engine = create_async_engine(empty_url)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE incidents SET restricted = true"))
+        late = "UPDATE cases SET recheck_at = NULL, purged_at = updated_at WHERE id = :id"
+        spelled = (
+            purged["id"] if engine.dialect.name == "postgresql" else purged["id"].replace("-", "")
+        )
+        await connection.execute(text(late), {"id": spelled})
+    await engine.dispose()
+    await database.to("head")
+    async with open_world(await both_urls(empty_url), datetime.now(UTC)) as world:
+        again = Person(world, me.clinic_id, me.id, me.role, me.email)
+        world.clock.forward(minutes=1)
+        for each in (case, purged):
+            assert await again.flag_list(each, live=False) == []
+
+
 @_unreflected
 async def test_models_and_migrations_do_not_drift(empty_url: str) -> None:
     database = Migrated(empty_url)

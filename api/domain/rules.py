@@ -1,13 +1,18 @@
 """Evaluates a case: facts and an instant in; findings, and when to ask again, out."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from api.domain.facts import Facts, Moment
-from api.domain.findings import Finding, finding
+from api.domain.findings import Evidence, Finding, Rule, finding
 from api.domain.prompts import PROMPTS
 from api.domain.rulebook import RULES
-from api.vocabulary import severity_rank
+from api.vocabulary import PromptName, RuleName, severity_rank
+
+RESTS_ON_MORE = frozenset({RuleName.absence_uncovered})
+"""The rules that may rest on a record which is not in their evidence: a risk shortens the time that
+an absence may go without cover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,19 @@ def evaluate(facts: Facts, now: datetime) -> Evaluation:
             if _adds_to(full, known.get(full.rule))
         ]
     return Evaluation(tuple(found), at.next_change)
+
+
+def narrowed(name: str, facts: Facts, now: datetime, to: Collection[Evidence]) -> Finding | None:
+    """Give what one rule or prompt says, among all the facts, of some of the records alone.
+
+    None where it says nothing of these, or where no rule has this name.
+    """
+    at = Moment(now, facts.zone)
+    asked: list[tuple[RuleName | PromptName, Rule]] = [*RULES.items(), *PROMPTS.items()]
+    for known, rule in asked:
+        if known == name:
+            return finding(known, [hit for hit in rule(facts, at) if hit.evidence in to])
+    return None
 
 
 def _run(facts: Facts, at: Moment) -> list[Finding]:

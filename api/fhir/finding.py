@@ -30,8 +30,9 @@ from api.fhir.searching import (
     values_in,
 )
 from api.flagging import MANUAL
+from api.journal_reading import entries_for
 from api.models import Case, Consultation, Flag, Incident, JournalEntry, Promise
-from api.sight import on_its_case, visible_cases, visible_entries, visible_flags, visible_incidents
+from api.sight import on_its_case, visible_cases, visible_flags, visible_incidents
 from api.vocabulary import PromptName, RuleName, Word
 
 W = TypeVar("W", bound=Word)
@@ -115,11 +116,11 @@ def flags(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
     return _flags(tx, me, query, FLAG, statuses, _OF_THE_CLIENT)
 
 
-def entries(tx: Transaction, me: Actor, query: SearchEntries) -> Any:
+async def entries(tx: Transaction, me: Actor, query: SearchEntries) -> Any:
     """Select the entries of the journal that somebody may read."""
     spans = [read_span(each, "/query/date", tx.clinic.zone) for each in query.date]
     return select(JournalEntry).where(
-        visible_entries(tx, me),
+        await entries_for(tx, me),
         *_common(tx, query, JournalEntry.id, JournalEntry.at),
         *of_patients(query, col(JournalEntry.case_id)),
         in_spans(col(JournalEntry.at), spans),

@@ -12,8 +12,8 @@ from api.domain.permissions import Actor, purpose_of
 from api.errors import Forbidden, NotFound, Refusal
 from api.fhir.notices import type_of
 from api.identity import Me
+from api.journal_reading import as_told, entries_for
 from api.models import Case, Flag, JournalEntry
-from api.sight import visible_entries
 from api.standing import OpenCase
 
 
@@ -70,12 +70,12 @@ class entry_for(may_on_cases):  # noqa: N801 - as above
         """Give the entry. 404 when the actor may not read it."""
         await super().__call__(request, me, tx)
         wanted = select(JournalEntry).where(
-            col(JournalEntry.id) == entry_id, visible_entries(tx, me)
+            col(JournalEntry.id) == entry_id, await entries_for(tx, me)
         )
-        entry: JournalEntry | None = (await tx.exec(wanted)).first()
-        if entry is None:
+        told = await as_told(tx, me, (await tx.exec(wanted)).all())
+        if not told:
             raise NotFound
-        return entry
+        return told[0]
 
 
 def opened(found: Any) -> Opened:

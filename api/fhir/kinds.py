@@ -36,6 +36,7 @@ from api.fhir.searching import (
     SearchProvenance,
 )
 from api.journal import Happening, record, record_shown
+from api.journal_reading import as_told
 from api.models import Case, Consultation, Incident, JournalEntry, Promise
 from api.models import Flag as FlagRow
 from api.names import Known, known_by
@@ -159,6 +160,14 @@ def _by(select: Callable[[Transaction, Actor, Any], Any], model: Any) -> Any:
     return find
 
 
+async def _find_entries(
+    tx: Transaction, me: Actor, marks: Bookmarks, listing: str, query: Any
+) -> Found:
+    found = await entries(tx, me, query)
+    rows, following = await newest_first(tx, marks, listing, query, found, JournalEntry)
+    return [*await as_told(tx, me, rows)], following
+
+
 def _find_recorded(
     tx: Transaction, me: Actor, marks: Bookmarks, listing: str, query: Any
 ) -> Awaitable[Found]:
@@ -265,7 +274,7 @@ KINDS = (
         query=SearchEntries,
         lists=Action.journal_read,
         guard=entry_for(Action.journal_read),
-        find=_by(entries, JournalEntry),
+        find=_find_entries,
         show=lambda row, seen: _show_entry(row, seen.actors),
         tell=_tell_of_entries,
         names_clients=False,

@@ -29,12 +29,13 @@ from api.handover import (
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
+from api.journal_reading import Ids, hidden_on, told_of_records, without
 from api.making import make_sense_of_case, new_case
 from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
-from api.names import ActorKind, actor_named, known_by
+from api.names import ActorKind, Known, actor_named, known_by
 from api.notices import News, tell_of_transfer
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import supervised_clinicians, visible_cases
+from api.sight import ABOUT_ROWS, supervised_clinicians, visible_cases
 from api.standing import OpenCase
 from api.versions import VersionRead, told, versions_of
 from api.views import (
@@ -293,20 +294,18 @@ async def read_timeline(
     tx: Tx,
 ) -> Page[TimelineItem]:
     """Read what happened on a case, newest first, from the journal."""
+    hidden = await hidden_on(tx, me, found.row.id, found.standing)
     statement = select(JournalEntry).where(
         JournalEntry.clinic_id == tx.clinic.id,
         JournalEntry.case_id == found.row.id,
         WHAT_HAPPENED,
-        _told_to(me, found.standing),
+        _told_to(me, found.standing, hidden),
     )
     listing = f"timeline/{found.row.id}"
     entries, following = await newest_first(tx, marks, listing, query, statement, JournalEntry)
     _record_shown(tx, Happening.timeline_read, me, found)
     known = await known_by(tx, (entry.actor_id for entry in entries))
-    items = [
-        TimelineItem.model_validate({**dict(entry), **actor_named(known, entry.actor_id)})
-        for entry in entries
-    ]
+    items = [_item(entry, hidden, known) for entry in entries]
     return Page(items=items, next=following)
 
 
@@ -377,20 +376,28 @@ async def _flush_unique(tx: Transaction) -> None:
         raise Conflict("There is already a case with this reference and this start.") from error
 
 
-def _told_to(me: Actor, standing: Standing) -> ColumnElement[bool]:
-    """Hide an entry from whom its record is hidden."""
+def _told_to(me: Actor, standing: Standing, hidden: Ids) -> ColumnElement[bool]:
+    """Hide an entry from whom its record is hidden now."""
     told: list[ColumnElement[bool]] = []
     if not (standing.own or standing.covering):
         told.append(col(JournalEntry.prompt).is_(False))
     of, restricted = col(JournalEntry.record_type), col(JournalEntry.restricted)
+    of_others = [of.is_distinct_from(each) for each in ABOUT_ROWS]
+    mine = and_(of == "note", col(JournalEntry.actor_id) == me.id)
     if standing.service:
-        return and_(*told, restricted.is_(False), of.is_distinct_from("note"))
-    mine = col(JournalEntry.actor_id) == me.id
-    if standing.own or not standing.linked:
-        told.append(or_(restricted.is_(False), and_(mine, of.in_(("incident", "note")))))
-    # of a note that is its author's alone a supervisor is not told either
-    told.append(or_(restricted.is_(False), of.is_distinct_from("note"), mine))
-    return and_(*told)
+        of_others += [restricted.is_(False), of.is_distinct_from("note")]
+    elif standing.own or not standing.linked:
+        of_others.append(or_(restricted.is_(False), mine))
+    else:
+        # of a note that is its author's alone a supervisor is not told either
+        of_others.append(or_(restricted.is_(False), of.is_distinct_from("note"), mine))
+    return and_(*told, or_(told_of_records(hidden), and_(*of_others)))
+
+
+def _item(entry: JournalEntry, hidden: Ids, known: dict[UUID, Known]) -> TimelineItem:
+    record_ids = without(entry.record_ids, hidden)
+    named = actor_named(known, entry.actor_id)
+    return TimelineItem.model_validate({**dict(entry), **named, "record_ids": record_ids})
 
 
 def _record_shown(tx: Transaction, happening: Happening, me: Actor, found: OpenCase) -> None:

@@ -250,6 +250,7 @@ async def change_incident(
         _may_restrict(me, found.standing)
     if changes.get("about_user_id", incident.about_user_id) != incident.about_user_id:
         changes = await _say_whose(tx, found, changes)
+    turns = changes.get("restricted", incident.restricted) != incident.restricted
     occurred_on = changes.get("occurred_on", incident.occurred_on)
     details = body.details if "details" in body.model_fields_set else _details(incident)
     if details.kind != incident.kind:
@@ -262,7 +263,7 @@ async def change_incident(
         incident.change({**changes, "status": IncidentStatus.reported}, tx.now)
         changed = named | (changes.keys() & {"restricted"})
         _record(tx, Happening.incident_changed, me, incident, changed=changed)
-    return await _written(tx, me, found, response)
+    return await _written(tx, me, found, response, turned=incident.id if turns else None)
 
 
 @router.delete("/incidents/{incident_id}", status_code=204)
@@ -448,14 +449,19 @@ def _fields(incident: Incident) -> Mapping[str, Any]:
 
 
 async def _written(
-    tx: Transaction, me: Actor, found: OpenRecord[Incident], response: Response
+    tx: Transaction,
+    me: Actor,
+    found: OpenRecord[Incident],
+    response: Response,
+    *,
+    turned: UUID | None = None,
 ) -> IncidentWritten:
     """Run the rules after a write, and show the incident with what they raised."""
     about = found.row.about_user_id
     if about is not None and about != found.case.clinician_id:
         # whom it is about does not look at the case's flags any more
         await let_go_of_flags(tx, found.case, actor_id=me.id)
-    raised = await reconcile_flags(tx, found.case, actor_id=me.id)
+    raised = await reconcile_flags(tx, found.case, actor_id=me.id, turned=turned)
     response.headers["ETag"] = etag(found.row.version)
     return IncidentWritten.model_validate(
         {**_fields(found.row), "flags_raised": flags_raised(raised, found.standing)}

@@ -17,10 +17,10 @@ from api.domain.permissions import Action, Actor
 from api.domain.values import Day, Output
 from api.intake import StrictRoute
 from api.journal import Happening, record
+from api.journal_reading import as_told, entries_for
 from api.models import JournalEntry
 from api.names import ActorKind, actor_named, known_by
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import visible_entries
 from api.vocabulary import Role
 
 router = APIRouter(prefix="/v1/journal", tags=["journal"], route_class=StrictRoute)
@@ -31,8 +31,10 @@ class EntryRead(Output):
 
     `actor_id` is null for what time brought about. `record_ids` names every record that was
     written or shown; `changed` names fields, never their values. `purpose` says what for, where it
-    is out of the ordinary. `request_id` is that of the answer's `X-Request-Id`. `actor_name` and
-    `actor_role` are those of today.
+    is out of the ordinary. `request_id` is that of the answer's `X-Request-Id`. Incidents and flags
+    that you may not see now are left out of `record_ids`; `restricted` says whether all that the
+    entry is about is hidden from the case's clinician. `actor_name` and `actor_role` are those of
+    today.
     """
 
     id: UUID
@@ -73,9 +75,9 @@ async def read_journal(
     """Read the journal, newest first.
 
     Privacy officers read all of it; everyone else what they did themselves, and who did and who
-    read what on their own cases, but for what is restricted.
+    read what on their own cases, but for what is restricted now.
     """
-    statement = select(JournalEntry).where(visible_entries(tx, me), *_filters(tx, query))
+    statement = select(JournalEntry).where(await entries_for(tx, me), *_filters(tx, query))
     entries, following = await newest_first(tx, marks, "journal", query, statement, JournalEntry)
     record(
         tx,
@@ -84,10 +86,11 @@ async def read_journal(
         record_type="journal",
         is_read=True,
     )
-    known = await known_by(tx, (entry.actor_id for entry in entries))
+    told = await as_told(tx, me, entries)
+    known = await known_by(tx, (entry.actor_id for entry in told))
     items = [
         EntryRead.model_validate({**dict(entry), **actor_named(known, entry.actor_id)})
-        for entry in entries
+        for entry in told
     ]
     return Page(items=items, next=following)
 

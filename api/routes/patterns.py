@@ -23,7 +23,7 @@ from api.journal import Happening, record
 from api.models import Case, Flag
 from api.months import MonthsQuery, by_severity, months_asked
 from api.sight import on_its_case, supervised_cases, supervised_clinicians, visible_flags
-from api.vocabulary import Audience, RuleName
+from api.vocabulary import Audience, FlagStatus, RuleName
 
 router = APIRouter(prefix="/v1/patterns", tags=["queue"], route_class=StrictRoute)
 
@@ -111,6 +111,8 @@ async def read_patterns(
         .where(
             col(Flag.clinic_id) == tx.clinic.id,
             col(Flag.audience) == Audience.supervisor,
+            # another flag has taken over what it asked, and is counted
+            col(Flag.status) != FlagStatus.withdrawn,
             col(Case.voided_at).is_(None),
             months.hold(raised),
             cases,

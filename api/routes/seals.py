@@ -9,16 +9,16 @@ from pydantic import WithJsonSchema
 from sqlmodel import col
 
 from api.access import may, may_on_cases
-from api.db import Tx
+from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Output
 from api.errors import Conflict, NotFound
 from api.intake import StrictRoute
 from api.journal import Happening, record
+from api.journal_reading import as_told, entries_for
 from api.models import JournalEntry
 from api.pages import Marks, Page, PageQuery
 from api.seals import ENTRY, ENTRY_COLUMNS, HEAD, Head, inclusion_of, plain
-from api.sight import visible_entries
 
 router = APIRouter(prefix="/v1/journal", tags=["journal"], route_class=StrictRoute)
 
@@ -106,9 +106,9 @@ async def prove_journal_entry(
 
     Anybody can check the proof later, with nothing but a head that was kept.
     """
-    wanted = sa.select(*ENTRY).where(col(JournalEntry.id) == entry_id, visible_entries(tx, me))
+    wanted = sa.select(*ENTRY).where(col(JournalEntry.id) == entry_id, await entries_for(tx, me))
     entry: Any = (await tx.exec(wanted)).first()
-    if entry is None:
+    if entry is None or await _names_what_is_hidden(tx, me, entry):
         raise NotFound
     found = await inclusion_of(tx, entry_id)
     if found is None:
@@ -131,6 +131,12 @@ async def prove_journal_entry(
         path=found.path,
         head=_shown(found.head),
     )
+
+
+async def _names_what_is_hidden(tx: Transaction, me: Actor, entry: Any) -> bool:
+    """Tell whether an entry is told with some of its ids only: what was hashed has them all."""
+    (told,) = await as_told(tx, me, [entry])
+    return bool(told.record_ids != entry.record_ids)
 
 
 def _shown(head: Head) -> SealHeadRead:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from api.domain.facts import Facts, IncidentFact
-from api.domain.rules import evaluate
+from api.domain.rules import RESTS_ON_MORE, evaluate, narrowed
 from api.vocabulary import RuleName, Severity, severity_rank
 from tests.domain.builders import (
     NOW,
@@ -230,3 +230,36 @@ def test_there_is_one_finding_for_each_rule_in_each_view(case: Facts) -> None:
     names = [(found.rule, found.restricted) for found in findings(case)]
     assert len(names) == len(set(names))
     assert all(not f.restricted for f in findings(case) if f.severity == Severity.info)
+
+
+@ANY_CASE
+@given(cases())
+def test_what_a_rule_rests_on_is_in_its_evidence(case: Facts) -> None:
+    """So whoever hides what a flag names hides all that it tells."""
+    whole = replace(case, incidents=tuple(replace(i, restricted=False) for i in case.incidents))
+    for found in findings(whole):
+        if found.restricted or found.rule in RESTS_ON_MORE:
+            continue
+        named = {row_id for _, row_id in found.evidence}
+        alone = replace(whole, incidents=tuple(i for i in whole.incidents if i.id in named))
+        said = narrowed(found.rule, alone.unrestricted(), NOW, found.evidence)
+        assert said is not None
+        assert (said.severity, said.evidence) == (found.severity, found.evidence), found.rule
+
+
+def test_an_absence_rests_on_a_risk_that_it_does_not_name() -> None:
+    away = incident("absence", absence="illness", days=9, coverage=False)
+    risk = incident("risk", indicator="self_harm")
+    (found,) = [f for f in findings(facts(away, risk)) if f.rule in RESTS_ON_MORE]
+    assert found.evidence == {("incident", away.id)}
+    assert narrowed(found.rule, facts(away), NOW, found.evidence) is None
+
+
+def test_a_rule_is_asked_about_some_records_among_all() -> None:
+    one, other = incident("hurtful_words"), incident("hurtful_words")
+    said = narrowed("hurtful_words", facts(one, other), NOW, {("incident", one.id)})
+    assert said is not None
+    assert said.evidence == {("incident", one.id)}
+    assert said.severity == Severity.high
+    assert narrowed("hurtful_words", facts(one, other), NOW, ()) is None
+    assert narrowed("a rule of yesterday", facts(one), NOW, {("incident", one.id)}) is None
