@@ -468,6 +468,10 @@ IS_WAITING = sa.text(f"consultations.{_WAITING}")
 """The request waits for whoever answers it; spelled as the partial index is."""
 
 
+Named = tuple[str, UUID]
+"""A record that a row of another names: its type and its id."""
+
+
 class Consultation(Record, table=True):
     """A request to another clinician for a view of the work."""
 
@@ -506,6 +510,11 @@ class Consultation(Record, table=True):
     advice: str | None = _sealed()
     response: AdviceResponse | None = _word(AdviceResponse, default=None)
     response_reason: str | None = _sealed()
+
+    def links(self) -> list[Named]:
+        """Give the records that it is about."""
+        incidents = [("incident", UUID(row_id)) for row_id in self.incident_ids]
+        return [*incidents, *(("promise", UUID(row_id)) for row_id in self.promise_ids)]
 
 
 class Decline(Record, table=True):
@@ -678,6 +687,10 @@ class Flag(Record, table=True):
     resolved_at: datetime | None = None
     reopen_reason: str | None = _sealed()
     rule_version: int
+
+    def points_at(self) -> list[Named]:
+        """Give the records that are its evidence."""
+        return [(each["type"], UUID(each["id"])) for each in self.evidence]
 
 
 class MonitoredFinding(Record, table=True):

@@ -312,8 +312,12 @@ class _Importer:
         """Write the rows, each with its entries, and ask the rules after each."""
         # the parents first
         await tx.flush()
-        files = await self._open_files(tx, taken)
         for made in taken:
+            if made.is_here:
+                tx.add(self._name_of(tx, made))
+        new = [made for made in taken if not made.is_here]
+        files = await self._open_files(tx, new)
+        for made in new:
             self._journal(tx, made)
             if not isinstance(made.row, Case):
                 tx.add(made.row)

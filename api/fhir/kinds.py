@@ -1,6 +1,6 @@
 """The types that are served: what each is made of, who may read it, and how that is journalled."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -35,7 +35,7 @@ from api.fhir.searching import (
     SearchProvenance,
 )
 from api.journal import Happening, record, record_shown
-from api.models import Case, Consultation, Incident, JournalEntry, Promise
+from api.models import Case, Consultation, Incident, JournalEntry, Named, Promise
 from api.models import Flag as FlagRow
 from api.pages import Bookmarks, newest_first, newest_of_several
 
@@ -44,9 +44,13 @@ Found = tuple[list[Any], str | None]
 
 
 class Seen(NamedTuple):
-    """What a row is shown with: the clients of the page, and the rules of flags it points at."""
+    """What a row is shown with: the clients of the page, and the records its rows may point at.
+
+    `rules` are those of the flags among these.
+    """
 
     clients: Mapping[UUID, Client]
+    named: Collection[Named]
     rules: Rules
 
 
@@ -68,6 +72,8 @@ class Kind:
     """Journals that rows were shown."""
     names_clients: bool = True
     of_flags: bool = False
+    names: Callable[[Any], Iterable[Named]] | None = None
+    """Gives the records that a row stores the ids of."""
 
 
 def _telling(happening: Happening, record_type: str) -> Any:
@@ -182,8 +188,9 @@ KINDS = (
         lists=Action.consultation_read_in_full,
         guard=consultation_for(Action.consultation_read_in_full),
         find=_by(service_requests, Consultation),
-        show=lambda row, seen: show_consultation(row, seen.clients[row.case_id]),
+        show=lambda row, seen: show_consultation(row, seen.clients[row.case_id], seen.named),
         tell=_telling(Happening.consultation_read, "consultation"),
+        names=Consultation.links,
     ),
     Kind(
         name="DetectedIssue",
@@ -194,9 +201,10 @@ KINDS = (
         lists=Action.flag_list,
         guard=opened_issue(Action.flag_read),
         find=_by(issues, FlagRow),
-        show=lambda row, seen: show_issue(row, seen.clients[row.case_id], seen.rules),
+        show=lambda row, seen: show_issue(row, seen.clients[row.case_id], seen.named, seen.rules),
         tell=_telling(Happening.flag_read, "flag"),
         of_flags=True,
+        names=FlagRow.points_at,
     ),
     Kind(
         name="Flag",
@@ -207,9 +215,10 @@ KINDS = (
         lists=Action.flag_list,
         guard=opened_flag(Action.flag_read),
         find=_by(flags, FlagRow),
-        show=lambda row, seen: show_flag(row, seen.clients[row.case_id], seen.rules),
+        show=lambda row, seen: show_flag(row, seen.clients[row.case_id], seen.named, seen.rules),
         tell=_telling(Happening.flag_read, "flag"),
         of_flags=True,
+        names=FlagRow.points_at,
     ),
     Kind(
         name="Provenance",

@@ -45,4 +45,5 @@ def _resource(kind: Kind, of: Callable[[str], dict[str, Any]]) -> Resource:
     row = model.model_validate({**columns, **told})
     case_id = getattr(row, "case_id", None) or row.id
     client = Client(case_id, of("CaseRead")["client_ref"])
-    return kind.show(row, Seen({case_id: client}, {}))
+    named = [] if kind.names is None else list(kind.names(row))
+    return kind.show(row, Seen({case_id: client}, named, {}))

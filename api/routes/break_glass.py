@@ -19,7 +19,7 @@ from api.journal import Happening, record, record_shown
 from api.models import AccessGrant, Case, GrantKind
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import on_its_case
-from api.standing import find_case, load_case, refuse_purged
+from api.standing import find_case_to_open, load_case, refuse_purged
 from api.views import RecordRead
 
 router = APIRouter(prefix="/v1/break-glass", tags=["who sees a case"], route_class=StrictRoute)
@@ -101,9 +101,9 @@ async def break_glass(
     72 hours.
     """
     require_recent_sign_in(me, tx.now)
-    found = await find_case(tx, me, body.case_id, lock=True)
     # whom the case concerns learns no more of it this way either
-    if found is None or found.standing.conflicted:
+    found = await find_case_to_open(tx, me, body.case_id)
+    if found is None:
         raise NotFound
     if may_see_case(found.standing):
         raise Conflict("You see this case already.")

@@ -5,9 +5,11 @@ instead of being written out; each still has a name, a guard and a schema of its
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -18,6 +20,7 @@ from api.domain.permissions import Actor
 from api.errors import Invalid, NotAcceptable
 from api.fhir.bundle import Bundle, bundle_of
 from api.fhir.capability import CapabilityStatement, capabilities
+from api.fhir.codes import Client
 from api.fhir.elements import FHIR_JSON, Element, Resource
 from api.fhir.finding import rules_of
 from api.fhir.guards import opened
@@ -29,7 +32,7 @@ from api.flagging import catch_up_due
 from api.identity import Me
 from api.intake import LookingRoute
 from api.pages import Marks
-from api.sight import visible_cases
+from api.sight import seen_of, visible_cases
 
 _FORMATS = frozenset({"json", "text/json", "application/json", FHIR_JSON})
 _ANY = frozenset({"*/*", "application/*"})
@@ -118,7 +121,7 @@ def _serve_read(kind: Kind) -> None:
         row, case, purpose = opened(found)
         kind.tell(tx, me, [row], purpose)
         clients = {case.id: client_of(me, case)} if case is not None else {}
-        shown = kind.show(row, Seen(clients, await rules_of(tx, [row]) if kind.of_flags else {}))
+        shown = kind.show(row, await _seen(kind, tx, me, [row], clients))
         return _answer(shown, pretty=pretty, headers=_versioned(shown))
 
     (path,) = _names_in_path(kind)
@@ -213,8 +216,18 @@ async def _shown(kind: Kind, tx: Transaction, me: Actor, rows: list[Any]) -> lis
     clients = {}
     if kind.names_clients:
         clients = await clients_of(tx, me, [getattr(row, "case_id", row.id) for row in rows])
-    seen = Seen(clients, await rules_of(tx, rows) if kind.of_flags else {})
+    seen = await _seen(kind, tx, me, rows, clients)
     return [kind.show(row, seen) for row in rows]
+
+
+async def _seen(
+    kind: Kind, tx: Transaction, me: Actor, rows: list[Any], clients: Mapping[UUID, Client]
+) -> Seen:
+    """Look up what rows are shown with, once for all of a page."""
+    if kind.names is None:
+        return Seen(clients, (), {})
+    named = await seen_of(tx, me, (each for row in rows for each in kind.names(row)))
+    return Seen(clients, named, await rules_of(tx, named))
 
 
 def _without_patients(query: EverySearch) -> EverySearch:
