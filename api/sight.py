@@ -1,10 +1,21 @@
 """What exists for whom, said in SQL: the walls that every list and every guard is built on."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, false, literal, or_, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    exists,
+    false,
+    literal,
+    or_,
+    true,
+    union_all,
+)
 from sqlalchemy import select as sa_select
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
@@ -60,6 +71,22 @@ class Reader(NamedTuple):
 def reader(tx: Transaction, me: Actor) -> Reader:
     """Give who looks, as values of this transaction."""
     return Reader(tx.clinic.id, me.id, me.role, tx.now, tx.today)
+
+
+def asker(role: Role) -> Reader:
+    """Leave places in a statement for who asks; `asked_by` fills them."""
+    clinic, me, now, today = map(placeholder, ("clinic", "me", "now", "today"))
+    return Reader(clinic, me, role, now, today)
+
+
+def asked_by(tx: Transaction, me: Actor) -> dict[str, Any]:
+    """Fill the places of `asker`."""
+    return {"clinic": tx.clinic.id, "me": me.id, "now": tx.now, "today": tx.today}
+
+
+def placeholder(name: str) -> Any:
+    """Leave a place in a statement for a value."""
+    return bindparam(name)
 
 
 def supervised_clinicians(tx: Transaction, me: Actor) -> Any:
@@ -288,13 +315,18 @@ async def seen_of(tx: Transaction, me: Actor, named: Iterable[Named]) -> frozens
         ids.setdefault(record_type, set()).add(row_id)
     if not ids:
         return frozenset()
-    who = reader(tx, me)
-    asked = [_seen_in(record_type, ids[record_type], who) for record_type in sorted(ids)]
-    found = await tx.exec(union_all(*asked) if len(asked) > 1 else asked[0])
+    found = await tx.exec(_seen(me.role, tuple(sorted(ids))), {**asked_by(tx, me), **ids})
     return frozenset((record_type, row_id) for record_type, row_id in found)
 
 
-def _seen_in(record_type: str, ids: Iterable[UUID], who: Reader) -> Any:
+@cache
+def _seen(role: Role, types: tuple[str, ...]) -> Any:
+    # made once: making one costs more than running it
+    asked = [_seen_in(record_type, asker(role)) for record_type in types]
+    return union_all(*asked) if len(asked) > 1 else asked[0]
+
+
+def _seen_in(record_type: str, who: Reader) -> Any:
     model = _NAMED[record_type]
     seen = _SEEN.get(model)
     return (
@@ -303,7 +335,7 @@ def _seen_in(record_type: str, ids: Iterable[UUID], who: Reader) -> Any:
         .join(Case, on_its_case(model))
         .where(
             model.clinic_id == who.clinic,
-            model.id.in_(ids),
+            model.id.in_(bindparam(record_type, expanding=True)),
             *([] if seen is None else [seen(who)]),
         )
     )

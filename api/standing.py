@@ -18,7 +18,7 @@ from api.domain.permissions import TREATING, Actor, Standing, may_see_case
 from api.errors import Conflict, NotFound
 from api.models import IS_UNRESOLVED, Case, Clinic, Flag, GrantKind, Supervision, sealed_columns
 from api.prepared import Prepared
-from api.sight import Reader, conflicted, existing_case, granted, links
+from api.sight import asked_by, asker, conflicted, existing_case, granted, links
 from api.vocabulary import Audience, Role, Severity
 
 
@@ -132,14 +132,7 @@ def _held(*held: object) -> Standing:
 
 def asking(tx: Transaction, me: Actor, row_id: UUID) -> dict[str, Any]:
     """Fill the placeholders of a statement that asks, with `standing_columns`, about one row."""
-    return {
-        "clinic": tx.clinic.id,
-        "row": row_id,
-        "me": me.id,
-        "now": tx.now,
-        "since": tx.now - BRIEF_LASTS,
-        "today": tx.today,
-    }
+    return {**asked_by(tx, me), "row": row_id, "since": tx.now - BRIEF_LASTS}
 
 
 _CASE = tuple(attribute.key for attribute in inspect(Case).column_attrs)
@@ -182,17 +175,6 @@ def _several_cases(role: Role) -> Any:
         col(Case.clinic_id) == bindparam("clinic"),
         col(Case.id).in_(bindparam("cases", expanding=True)),
     )
-
-
-def placeholder(name: str) -> Any:
-    """Leave a place in a statement for one of the values of `asking`."""
-    return bindparam(name)
-
-
-def asker(role: Role) -> Reader:
-    """Leave places in a statement for who asks, filled as `asking` does."""
-    clinic, me, now, today = map(placeholder, ("clinic", "me", "now", "today"))
-    return Reader(clinic, me, role, now, today)
 
 
 def locked(statement: Any, *models: Any) -> Any:

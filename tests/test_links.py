@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 from api import brief, sight
 from api.models import Consultation, Flag, JournalEntry
+from tests.test_oracles import made_anew
 from tests.world import Person, World, made, ok, software
 
 ASKED = {
@@ -283,7 +284,7 @@ async def test_each_of_these_guards_is_missed_when_it_is_gone(
 ) -> None:
     if mutant == "links":
         monkeypatch.setattr(sight, "_SEEN", {})
-        with pytest.raises(AssertionError):
+        with made_anew(), pytest.raises(AssertionError):
             await test_a_linked_supervisor_and_who_recorded_it_see_a_hidden_link_and_nobody_else(
                 linked
             )
