@@ -734,7 +734,7 @@ class JournalEntry(SQLModel, table=True):
     """Something happened: who, what, which rows, when; never any content. Only ever appended.
 
     `is_read`: somebody was shown the rows, and nothing changed. `purpose` is what for, where it is
-    out of the ordinary.
+    out of the ordinary; of a refusal, the code of its problem.
     """
 
     __tablename__ = "journal_entries"

@@ -56,7 +56,8 @@ class FlagRead(RecordRead):
 
     `effective_at` is when its condition came true and was known; `due_at` is by when a look is
     wanted (none for a prompt); `condition_holds` is false when the facts no longer raise it. The
-    determination is the last one given; `status` says whether it stands.
+    determination is the last one given; `status` says whether it stands. `evidence` names
+    the records it points at that the reader may see.
     """
 
     case_id: UUID

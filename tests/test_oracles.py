@@ -15,6 +15,7 @@ from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from api import access, sight, standing
+from api.bulk.exporting import records_of
 from api.models import Incident, JournalEntry
 from api.prepared import Prepared
 from api.vocabulary import Scope
@@ -156,6 +157,29 @@ async def test_what_is_hidden_is_not_taken_twice_and_known_when_it_is_sent_again
     async with world.owner.transaction() as tx:
         here = select(col(Incident.kind)).where(Incident.clinic_id == world.clinician.clinic_id)
         assert sorted((await tx.exec(here)).all()) == ["hurtful_words", "oversight"]
+    # what the operator writes out has each key once, and goes in elsewhere as it is
+    written = await written_out(world)
+    assert len({each["key"] for each in written}) == len(written) == 3
+    done = await as_operator(world, world.there["clinician"], ndjson(as_there(world, written)))
+    assert (done.created, done.refused) == (3, 0)
+
+
+async def written_out(world: World) -> list[dict[str, Any]]:
+    """Give what the operator writes out of the clinic here."""
+    async with world.database.transaction() as tx:
+        await tx.enter_for_work(world.clinician.clinic_id)
+        clinic = tx.clinic
+    some = [each async for each in records_of(world.database, clinic, actor_id=None)]
+    return [each for written in some for each in written.lines]
+
+
+def as_there(world: World, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Name the same people as they are called in the other clinic."""
+    there = {person.email: world.there[part].email for part, person in world.here.items()}
+    said = json.dumps(lines)
+    for ours, theirs in there.items():
+        said = said.replace(ours, theirs)
+    return list(json.loads(said))
 
 
 async def test_what_an_account_brought_in_itself_it_knows(world: World) -> None:

@@ -358,7 +358,7 @@ class _Importer:
             case_id=made.case.id,
             record_type=made.name.record_type,
             record_id=made.row.id,
-            source_key=made.line.key,
+            source_key=made.key,
             source_hash=made.name.source_hash,
             body_hash=made.body_hash,
             created_at=tx.now,

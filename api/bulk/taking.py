@@ -80,11 +80,12 @@ class Taken:
     """A line that became a row.
 
     `is_here`: its row was here before, hidden from who sends the line. It is not made twice, and
-    to them it is new: only what they call it is kept.
+    to them it is new: only what they call it is kept. `key` is what it is called in a file.
     """
 
     line: AnyLine
     name: Name
+    key: str
     body_hash: str
     row: Row
     case: Case
@@ -189,6 +190,7 @@ class Taking:
         self._cases: dict[UUID, Case] = {}
         self._references: set[tuple[str, object]] = set()
         self._there: set[UUID] = set()
+        self._hidden_there: set[UUID | None] = set()
         self._linked: dict[UUID, _Linked] = {}
         self._people: dict[UUID | str, _Person] = {}
         self._hash: Callable[[str], str] = str
@@ -236,7 +238,10 @@ class Taking:
         if isinstance(row, Incident | Promise):
             self._linked[row.id] = _Linked(case.id, is_hidden(row))
         name = item.name if here is None else self._by_sender(item.name)
-        return Taken(line, name, item.body_hash, row, case, is_here)
+        # two records never have one key in a file that the operator writes
+        is_used = (here is not None and not is_here) or _as_id(line.key) in self._hidden_there
+        key = str(row.id) if is_used else line.key
+        return Taken(line, name, key, item.body_hash, row, case, is_here)
 
     async def _made(self, line: AnyLine) -> tuple[Case, Row]:
         if isinstance(line, CaseLine):
@@ -511,8 +516,8 @@ class Taking:
         for kind, statement in _THERE.items():
             ids = {_as_id(item.line.key) for item in new if item.line.type == kind}
             for row_id, by, restricted in await self._ask(statement, ids - {None}):
-                if not self._is_hidden(kind, by, restricted=bool(restricted)):
-                    self._there.add(row_id)
+                hidden = self._is_hidden(kind, by, restricted=bool(restricted))
+                (self._hidden_there if hidden else self._there).add(row_id)
 
     async def _find_linked(self, new: Iterable[Item]) -> None:
         lines = [item.line for item in new if isinstance(item.line, ConsultationLine)]

@@ -85,7 +85,7 @@ class AuditEventEntity(Element):
 
 
 class AuditEvent(Resource):
-    """Something happened, or somebody was shown records."""
+    """Something happened, or somebody was shown records; `outcomeDesc` is why one was refused."""
 
     resource_type: Literal["AuditEvent"] = "AuditEvent"
     type: Coding
@@ -93,6 +93,7 @@ class AuditEvent(Resource):
     action: Literal["C", "R", "U", "E"]
     recorded: datetime
     outcome: Literal["0", "4"]
+    outcome_desc: str | None = None
     purpose_of_event: list[CodeableConcept] | None = None
     agent: list[AuditEventAgent]
     source: AuditEventSource
@@ -114,7 +115,8 @@ def show_provenance(record: Recorded) -> Provenance:
 def show_entry(entry: models.JournalEntry) -> AuditEvent:
     """Show an entry of the journal."""
     journal = Identifier(system=f"{OURS}journal", value=str(entry.clinic_id))
-    purpose = None if entry.purpose is None else [_purpose(entry.purpose)]
+    is_refusal = entry.happening == "request.refused"
+    purpose = None if entry.purpose is None or is_refusal else [_purpose(entry.purpose)]
     actor = recorder(entry.actor_id)
     itself = "operator" if entry.happening in _OF_THE_OPERATOR else "time"
     return AuditEvent(
@@ -124,7 +126,8 @@ def show_entry(entry: models.JournalEntry) -> AuditEvent:
         subtype=[Coding(system=f"{OURS}happening", code=entry.happening)],
         action=action_of(entry.happening, is_read=entry.is_read),
         recorded=entry.at,
-        outcome="4" if entry.happening == "request.refused" else "0",
+        outcome="4" if is_refusal else "0",
+        outcome_desc=entry.purpose if is_refusal else None,
         purpose_of_event=purpose,
         agent=[AuditEventAgent(who=actor or _ourselves(itself), requestor=actor is not None)],
         source=AuditEventSource(observer=Reference(type="Device", identifier=journal)),

@@ -106,7 +106,8 @@ class AdviceAnswer(Input):
 class ConsultationRead(RecordRead):
     """A request for another clinician's view.
 
-    `question` is null for software without `narrative:read`.
+    `question` is null for software without `narrative:read`. `incident_ids` and `promise_ids` are
+    those of the linked records that the reader may see; a change keeps the others.
     """
 
     case_id: UUID
