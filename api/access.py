@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
-from sqlalchemy import bindparam, or_
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from api.db import Database, Transaction, Tx
@@ -22,18 +22,28 @@ from api.domain.permissions import (
     may_see_restricted,
     why_not,
 )
-from api.errors import Conflict, Forbidden, NotFound, PreconditionRequired, Refusal, Stale
+from api.errors import (
+    Conflict,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    PreconditionRequired,
+    Refusal,
+    Stale,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+)
 from api.flagging import catch_up, is_due
-from api.identity import Me, bearer, signed_in
+from api.identity import Me, bearer, signed_in, who_is_refused
 from api.journal import Happening, record
 from api.models import Case, Consultation, Flag, Incident, Note, Promise
-from api.sight import on_its_case, open_briefs
+from api.sight import asker, existing_record, on_its_case, placeholder
 from api.standing import (
     OpenCase,
     asking,
     find_case,
     locked,
-    placeholder,
     refuse_purged,
     standing_columns,
     standing_of,
@@ -166,6 +176,8 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
         found = await self._load(tx, me, record_id, lock=lock)
         if found is None or not self._visible(me, found):
             raise _hidden(me, self.action)
+        if getattr(found.row, "restricted", False):
+            request.state.hidden_on = found.case.id
         _allow(me, self.action, found.standing)
         if lock:
             _refuse_closed_record(found)
@@ -283,28 +295,63 @@ def refuse_role(me: Actor, action: Action) -> None:
 
 
 async def journal_refusal(request: Request, refusal: Refusal) -> None:
-    """Journal that somebody signed in was refused, in a transaction of its own."""
-    if refusal.status not in {Forbidden.status, NotFound.status}:
+    """Journal that somebody signed in was refused, and how, in a transaction of its own.
+
+    It names what was asked for, whether or not that exists. Of a restricted record it is hidden
+    from whom that is hidden; of others no case is named, so that it is its actor's and the privacy
+    officer's to read.
+    """
+    if not _may_be_signed_in(request, refusal):
         return
-    signed_in = getattr(request.state, "signed_in", None)
-    if signed_in is None:
-        return
-    clinic, actor = signed_in
     database: Database = request.app.state.database
     async with database.transaction(request.state.request_id) as tx:
-        await tx.enter_again(clinic)
+        actor = await who_is_refused(request, tx)
+        if actor is None:
+            return
+        hidden_on = getattr(request.state, "hidden_on", None)
         record(
             tx,
             Happening.refused,
             actor_id=actor.id,
-            record_type=getattr(request.state, "action", None),
+            record_type=_action(request, refusal),
             record_ids=_asked_for(request),
+            case_id=hidden_on,
+            restricted=hidden_on is not None,
+            purpose=refusal.code,
         )
+
+
+def _may_be_signed_in(request: Request, refusal: Refusal) -> bool:
+    """Tell whether it is worth asking who was refused.
+
+    Software that asks too fast is turned away before anything is looked at: an entry for each
+    would cost what its pace is to save.
+    """
+    if refusal.status >= Unavailable.status:
+        return False
+    if getattr(request.state, "signed_in", None) is not None:
+        return True
+    return not isinstance(refusal, Unauthorized | TooMany) and "authorization" in request.headers
+
+
+def _action(request: Request, refusal: Refusal) -> str | None:
+    """Name the action that was asked for, also where no guard came to look at it."""
+    if refusal.status == MethodNotAllowed.status:
+        # the path was known, and nothing on it was asked for
+        return None
+    known = getattr(request.state, "action", None)
+    waiting = [getattr(request.scope.get("route"), "dependant", None)]
+    while known is None and waiting:
+        dependant = waiting.pop()
+        if dependant is not None:
+            known = getattr(dependant.call, "action", None)
+            waiting += dependant.dependencies
+    return known
 
 
 def _asked_for(request: Request) -> list[UUID]:
     try:
-        return [UUID(value) for value in request.path_params.values()]
+        return [UUID(value) for value in map(str, request.path_params.values())]
     except ValueError:
         return []
 
@@ -367,11 +414,11 @@ def _one_record(model: Any, role: Role, lock: bool) -> Any:  # noqa: FBT001 - th
     statement = (
         select(model, Case, *standing_columns(role))
         .join(Case, on_its_case(model))
-        .where(model.clinic_id == bindparam("clinic"), model.id == bindparam("row"))
+        .where(
+            model.clinic_id == bindparam("clinic"),
+            model.id == bindparam("row"),
+            existing_record(model, asker(role), placeholder("since")),
+        )
     )
-    if model is Consultation and role == Role.consultant:
-        me, now, since = map(placeholder, ("me", "now", "since"))
-        brief = open_briefs(me, now, since)
-        statement = statement.where(or_(col(Case.clinician_id) == me, brief))
     # both rows: a waiting reader would otherwise go on with the record as it was before
     return locked(statement, Case, model) if lock else statement

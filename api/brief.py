@@ -116,7 +116,10 @@ def _day(tx: Transaction, instant: datetime) -> date:
 
 
 _INCIDENTS = select(col(Incident.id), col(Incident.kind), col(Incident.occurred_on)).where(
-    col(Incident.id).in_(bindparam("ids", expanding=True)), col(Incident.voided_at).is_(None)
+    col(Incident.id).in_(bindparam("ids", expanding=True)),
+    col(Incident.voided_at).is_(None),
+    # a consultant is told of no more than the case's clinician, who asks
+    col(Incident.restricted).is_(False),
 )
 _PROMISES = select(col(Promise.id), col(Promise.kind), col(Promise.made_on)).where(
     col(Promise.id).in_(bindparam("ids", expanding=True)), col(Promise.voided_at).is_(None)

@@ -313,23 +313,30 @@ Witness = Callable[[Request, "Refusal"], Awaitable[None]]
 
 def add_error_handlers(app: FastAPI, witness: Witness) -> None:
     """Answer every failure with a problem document that repeats nothing of the request."""
-
-    async def refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refusal)  # noqa: S101 - the handler is registered for this class
-        try:
-            await witness(request, error)
-        except (SQLAlchemyError, OSError):
-            # what cannot be written down is not answered either
-            return _refuse(request, Unavailable())
-        return _refuse(request, error)
-
-    app.add_exception_handler(Refusal, refused)
+    app.state.witness = witness
+    app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, refuse_http)
     app.add_exception_handler(SQLAlchemyError, database_failed)
     app.add_exception_handler(OSError, database_failed)
     app.add_exception_handler(StorageError, database_failed)
     app.add_exception_handler(ResponseValidationError, failed)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # noqa: S101 - the handler is registered for this class
+    return await _before_witness(request, error)
+
+
+async def _before_witness(request: Request, refusal: Refusal) -> Response:
+    """Answer a refusal once it is written down, if somebody signed in is refused."""
+    witness: Witness = request.app.state.witness
+    try:
+        await witness(request, refusal)
+    except (SQLAlchemyError, OSError):
+        # what cannot be written down is not answered either
+        return _refuse(request, Unavailable())
+    return _refuse(request, refusal)
 
 
 def body_of(refusal: Refusal, request_id: str) -> dict[str, Any]:
@@ -380,7 +387,7 @@ async def refuse_http(request: Request, error: Exception) -> Response:
     refusal.headers = dict(error.headers or {})
     if error.status_code == 405:
         refusal.headers["Allow"] = ", ".join(_methods(request))
-    return _refuse(request, refusal)
+    return await _before_witness(request, refusal)
 
 
 def _methods(request: Request) -> list[str]:
@@ -399,7 +406,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
     refusal = Invalid("", "")
     refusal.errors = [field_error(each) for each in error.errors()]
-    return _refuse(request, refusal)
+    return await _before_witness(request, refusal)
 
 
 async def database_failed(request: Request, error: Exception) -> Response:

@@ -23,7 +23,7 @@ from api.models import (
     User,
 )
 from api.sight import in_force, on_its_case, sees_case, visible_incidents
-from api.vocabulary import FlagStatus, NoteClass, NoteStatus
+from api.vocabulary import FlagStatus, NoteClass, NoteStatus, Role
 
 
 class DraftsWaiting(Output):
@@ -143,13 +143,18 @@ async def let_go_of_flags(tx: Transaction, case: Case, *, actor_id: UUID) -> boo
     for flag, user in assigned:
         key = user.id, flag.restricted
         if key not in looks:
-            looks[key] = await sees_case(tx, user, case, openly=not flag.restricted)
+            told = None if flag.restricted else _its_clinician(case)
+            looks[key] = await sees_case(tx, user, case, told=told)
         if not looks[key]:
             flag.change(
                 {"status": FlagStatus.open, "assigned_to_id": None, "acknowledged_at": None}, tx.now
             )
             record_flag(tx, flag, Happening.flag_unassigned, actor_id=actor_id)
     return not all(looks.values())
+
+
+def _its_clinician(case: Case) -> Actor:
+    return Actor(case.clinician_id, Role.clinician, case.clinician_id)
 
 
 async def let_go_of_work(tx: Transaction, user_id: UUID, *, actor_id: UUID) -> None:

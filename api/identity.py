@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -67,26 +67,13 @@ async def signed_in(
     request: Request, tx: Tx, token: Annotated[str | None, Depends(bearer)]
 ) -> Actor:
     """Read session, user and clinic anew, so that any change to them acts at once."""
-    if token is None:
+    found = await _whose(request, tx, token)
+    if found is None:
         raise Unauthorized
-    try:
-        claims = request.app.state.tokens.read(token, tx.now)
-    except InvalidToken as error:
-        raise Unauthorized from error
-    await tx.enter(claims.clinic_id)
-    asked = {"session": claims.session_id, "user": claims.user_id, "now": tx.now}
-    if (person := (await tx.exec(_WHO_IS_SIGNED_IN, asked)).first()) is not None:
-        role, time_zone, watched, authenticated_at, must_enrol = person
-        actor = Actor(claims.user_id, role, claims.session_id, authenticated_at)
-    elif (software := (await tx.exec(_WHICH_SOFTWARE, asked)).first()) is not None:
-        scopes, time_zone, watched = software
-        must_enrol = False
-        actor = _software(claims, scopes)
+    actor, must_enrol = found
+    if actor.is_software:
         await request.app.state.throttle.pace(str(actor.id))
         tx.withhold_sealed_text(unless=Scope.narrative_read in actor.scopes)
-    else:
-        raise Unauthorized
-    tx.know_zone(ZoneInfo(time_zone), watched)
     tx.know_actor(actor.id)
     request.state.signed_in = (tx.clinic, actor)
     if must_enrol and request.scope["route"].path not in OPEN_BEFORE_ENROLMENT:
@@ -94,6 +81,48 @@ async def signed_in(
     # every operation passes here, so none can forget it
     await only_once(request, tx, actor.id)
     return actor
+
+
+async def who_is_refused(request: Request, tx: Tx) -> Actor | None:
+    """Enter the clinic of whoever is refused; None where nobody is signed in.
+
+    Some requests are refused before anybody looked at their token.
+    """
+    if (known := getattr(request.state, "signed_in", None)) is not None:
+        clinic, actor = known
+        await tx.enter_again(clinic)
+        return cast("Actor", actor)
+    found = await _whose(request, tx, await bearer(request))
+    return None if found is None else found.actor
+
+
+class _Known(NamedTuple):
+    actor: Actor
+    must_enrol: bool = False
+    """They have no second factor yet, and their clinic asks for one."""
+
+
+async def _whose(request: Request, tx: Transaction, token: str | None) -> _Known | None:
+    """Enter the clinic of whoever a token is of; None where it is nobody's, or no longer."""
+    if token is None:
+        return None
+    try:
+        claims = request.app.state.tokens.read(token, tx.now)
+    except InvalidToken:
+        return None
+    await tx.enter(claims.clinic_id)
+    asked = {"session": claims.session_id, "user": claims.user_id, "now": tx.now}
+    if (person := (await tx.exec(_WHO_IS_SIGNED_IN, asked)).first()) is not None:
+        role, time_zone, watched, authenticated_at, must_enrol = person
+        actor = Actor(claims.user_id, role, claims.session_id, authenticated_at)
+        known = _Known(actor, must_enrol)
+    elif (software := (await tx.exec(_WHICH_SOFTWARE, asked)).first()) is not None:
+        scopes, time_zone, watched = software
+        known = _Known(_software(claims, scopes))
+    else:
+        return None
+    tx.know_zone(ZoneInfo(time_zone), watched)
+    return known
 
 
 _WHAT_IT_MAY_NOW = (

@@ -511,6 +511,10 @@ IS_WAITING = sa.text(f"consultations.{_WAITING}")
 """The request waits for whoever answers it; spelled as the partial index is."""
 
 
+Named = tuple[str, UUID]
+"""A record that a row of another names: its type and its id."""
+
+
 class Consultation(Recorded, Record, table=True):
     """A request to another clinician for a view of the work."""
 
@@ -549,6 +553,11 @@ class Consultation(Recorded, Record, table=True):
     advice: str | None = _sealed()
     response: AdviceResponse | None = _word(AdviceResponse, default=None)
     response_reason: str | None = _sealed()
+
+    def links(self) -> list[Named]:
+        """Give the records that it is about."""
+        incidents = [("incident", UUID(row_id)) for row_id in self.incident_ids]
+        return [*incidents, *(("promise", UUID(row_id)) for row_id in self.promise_ids)]
 
 
 class Decline(Record, table=True):
@@ -772,6 +781,10 @@ class Flag(Record, table=True):
     reopen_reason: str | None = _sealed()
     rule_version: int
 
+    def points_at(self) -> list[Named]:
+        """Give the records that are its evidence."""
+        return [(each["type"], UUID(each["id"])) for each in self.evidence]
+
 
 class EarlierResolution(Record, table=True):
     """A resolution that stands no more: `recorded_by_id` opened the flag again at `created_at`."""
@@ -841,7 +854,7 @@ class JournalEntry(SQLModel, table=True):
     """Something happened: who, what, which rows, when; never any content. Only ever appended.
 
     `is_read`: somebody was shown the rows, and nothing changed. `purpose` is what for, where it is
-    out of the ordinary.
+    out of the ordinary; of a refusal, the code of its problem.
     """
 
     __tablename__ = "journal_entries"

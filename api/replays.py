@@ -18,7 +18,7 @@ from api.journal import Happening, record_shown
 from api.models import Flag
 from api.repeats import DoneBefore
 from api.standing import find_case
-from api.views import flags_raised
+from api.views import flags_raised_before
 from api.vocabulary import Scope
 
 _FLAGS = "flags_raised"
@@ -114,6 +114,6 @@ async def _flags(request: Request, done: DoneBefore) -> list[Any]:
         if found is None or not may_see_case(found.standing):
             return []
         rows = await tx.exec(select(Flag).where(col(Flag.id).in_(done.flag_ids)))
-        seen = flags_raised(rows, found.standing)
+        seen = await flags_raised_before(tx, me, rows, found.standing)
         record_shown(tx, Happening.flag_read, seen, actor_id=me.id, record_type="flag")
         return [flag.model_dump(mode="json") for flag in seen]

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, exists, inspect, literal, null
+from sqlalchemy import and_, bindparam, exists, inspect, literal, null, or_
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
@@ -18,7 +18,7 @@ from api.domain.permissions import TREATING, Actor, Standing, may_see_case
 from api.errors import Conflict, NotFound
 from api.models import IS_UNRESOLVED, Case, Clinic, Flag, GrantKind, Supervision, sealed_columns
 from api.prepared import Prepared
-from api.sight import conflicted, granted, links
+from api.sight import asked_by, asker, conflicted, existing_case, granted, links
 from api.vocabulary import Audience, Role, Severity
 
 
@@ -43,11 +43,10 @@ class OpenCase:
 async def find_case(
     tx: Transaction, me: Actor, case_id: UUID, *, lock: bool = False
 ) -> OpenCase | None:
-    """Load a case and how somebody stands to it, whether or not they may see it."""
+    """Load a case that exists for somebody, and how they stand to it."""
     asked = asking(tx, me, case_id)
     if lock:
-        found = (await tx.exec(_case_to_change(me.role), asked)).first()
-        return OpenCase(found[0], standing_of(me, *found)) if found else None
+        return await _to_change(tx, me, _case_to_change(me.role), asked)
     rows = (await tx.exec(_case_to_read(me.role, tx.withholds_sealed_text), asked)).all()
     if not rows:
         return None
@@ -57,6 +56,18 @@ async def find_case(
     waiting = (row[_READ:] for row in rows)
     flags = tuple(WaitingFlag(*flag) for flag in waiting if flag[0])
     return OpenCase(case, standing_of(me, case, *rows[0][len(_CASE) : _READ]), flags)
+
+
+async def find_case_to_open(tx: Transaction, me: Actor, case_id: UUID) -> OpenCase | None:
+    """Load and lock a case for an emergency, seen or not; none that concerns who asks."""
+    return await _to_change(tx, me, _case_to_open(me.role), asking(tx, me, case_id))
+
+
+async def _to_change(
+    tx: Transaction, me: Actor, statement: Any, asked: dict[str, Any]
+) -> OpenCase | None:
+    found = (await tx.exec(statement, asked)).first()
+    return OpenCase(found[0], standing_of(me, *found)) if found else None
 
 
 async def load_seen_case(
@@ -123,14 +134,7 @@ def _held(*held: object) -> Standing:
 
 def asking(tx: Transaction, me: Actor, row_id: UUID) -> dict[str, Any]:
     """Fill the placeholders of a statement that asks, with `standing_columns`, about one row."""
-    return {
-        "clinic": tx.clinic.id,
-        "row": row_id,
-        "me": me.id,
-        "now": tx.now,
-        "since": tx.now - BRIEF_LASTS,
-        "today": tx.today,
-    }
+    return {**asked_by(tx, me), "row": row_id, "since": tx.now - BRIEF_LASTS}
 
 
 _CASE = tuple(attribute.key for attribute in inspect(Case).column_attrs)
@@ -140,8 +144,18 @@ _READ = len(_CASE) + 4
 
 @cache
 def _case_to_change(role: Role) -> Any:
-    statement = select(Case, *standing_columns(role)).where(col(Case.id) == bindparam("row"))
-    return locked(statement, Case)
+    return locked(_case(role).where(existing_case(asker(role))), Case)
+
+
+@cache
+def _case_to_open(role: Role) -> Any:
+    who = asker(role)
+    concerns_others = ~conflicted(who.clinic, who.id, who.now)
+    return locked(_case(role).where(or_(col(Case.clinician_id) == who.id, concerns_others)), Case)
+
+
+def _case(role: Role) -> Any:
+    return select(Case, *standing_columns(role)).where(col(Case.id) == bindparam("row"))
 
 
 @cache
@@ -153,7 +167,7 @@ def _case_to_read(role: Role, withheld: bool) -> Any:  # noqa: FBT001 - they are
         sa_select(*fields, *standing_columns(role), *shown)
         .select_from(Case)
         .outerjoin(Flag, and_(col(Flag.case_id) == Case.id, IS_UNRESOLVED))
-        .where(col(Case.id) == bindparam("row"))
+        .where(col(Case.id) == bindparam("row"), existing_case(asker(role)))
     )
 
 
@@ -165,11 +179,6 @@ def _several_cases(role: Role) -> Any:
     )
 
 
-def placeholder(name: str) -> Any:
-    """Leave a place in a statement for one of the values of `asking`."""
-    return bindparam(name)
-
-
 def locked(statement: Any, *models: Any) -> Any:
     """Lock rows for a write, and read them as they are once the lock is held."""
     return statement.with_for_update(of=models).execution_options(populate_existing=True)
@@ -177,7 +186,7 @@ def locked(statement: Any, *models: Any) -> Any:
 
 def standing_columns(role: Role) -> tuple[Any, ...]:
     """Ask in SQL how somebody who is not its clinician stands to a case, as `Standing` has it."""
-    clinic, me, now, today = map(placeholder, ("clinic", "me", "now", "today"))
+    clinic, me, _, now, today = asker(role)
     never: Any = literal(False)  # noqa: FBT003
     linked = covering = opened = conflict = never
     if role in TREATING:

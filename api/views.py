@@ -1,6 +1,6 @@
 """What more than one door shows: cases with the flags a reader may see, and flags themselves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
@@ -12,7 +12,8 @@ from sqlmodel import col, select
 from api.db import Transaction
 from api.domain.permissions import Actor, Standing, may_see_flag
 from api.domain.values import Output
-from api.models import IS_UNRESOLVED, Case, Flag, Supervision
+from api.models import IS_UNRESOLVED, Case, Flag, Named, Supervision
+from api.sight import seen_of
 from api.standing import WaitingFlag, standings_on
 from api.vocabulary import (
     AttachmentRole,
@@ -57,6 +58,7 @@ class FlagRead(RecordRead):
     wanted (none for a prompt); `condition_holds` is false when the facts no longer raise it. The
     determination, its note, by whom and when are there while the flag is resolved; opened again,
     it has them no more, and `/v1/flags/{flag_id}/resolutions` tells of each that stood before.
+    `evidence` names the records it points at that the reader may see.
     """
 
     case_id: UUID
@@ -167,15 +169,42 @@ def show_case(case: Case, standing: Standing, waiting: Iterable[WaitingFlag]) ->
     return CaseRead.model_validate({**case.__dict__, "flags": summary_of(seen)})
 
 
-def show_flag(flag: Flag) -> FlagRead:
-    """Show a flag."""
-    return FlagRead.model_validate(flag)
+async def show_flags(tx: Transaction, me: Actor, flags: Sequence[Flag]) -> list[FlagRead]:
+    """Show flags, each with what it points at, as far as this reader sees those records."""
+    seen = await seen_of(tx, me, (named for flag in flags for named in flag.points_at()))
+    return [_show_flag(flag, seen) for flag in flags]
+
+
+async def show_flag(tx: Transaction, me: Actor, flag: Flag) -> FlagRead:
+    """Show one flag."""
+    (shown,) = await show_flags(tx, me, [flag])
+    return shown
+
+
+def _show_flag(flag: Flag, seen: Collection[Named]) -> FlagRead:
+    shown = FlagRead.model_validate(flag)
+    told = [each for each in shown.evidence if (each.type, each.id) in seen]
+    return shown.model_copy(update={"evidence": told})
 
 
 def flags_raised(flags: Iterable[Flag], standing: Standing) -> list[FlagRead]:
-    """Show the flags a write opened or worsened, as far as the writer may see them."""
+    """Show the flags a write opened or worsened just now, as far as the writer may see them.
+
+    What these point at, the rules have just looked at for whom the flag is: nothing is hidden yet.
+    """
+    return [FlagRead.model_validate(flag) for flag in _raised(flags, standing)]
+
+
+async def flags_raised_before(
+    tx: Transaction, me: Actor, flags: Iterable[Flag], standing: Standing
+) -> list[FlagRead]:
+    """Show the flags that an earlier write opened or worsened, as this reader may see them now."""
+    return await show_flags(tx, me, _raised(flags, standing))
+
+
+def _raised(flags: Iterable[Flag], standing: Standing) -> list[Flag]:
     return [
-        show_flag(flag)
+        flag
         for flag in sorted(flags, key=lambda flag: (-severity_rank(flag.severity), flag.rule))
         if may_see_flag(standing, flag.audience, restricted=flag.restricted)
     ]

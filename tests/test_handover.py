@@ -705,8 +705,8 @@ async def test_a_hidden_conflict_is_not_told_by_a_flag(
     assert ok(await world.clinician.get(path)) == before[0]
     seen = sight.sees_case
 
-    async def careless(*args: Any, openly: bool = False) -> bool:
-        return await seen(*args)
+    async def careless(*args: Any, told: object) -> bool:
+        return await seen(*args, told=None)
 
     monkeypatch.setattr(handover, "sees_case", careless)
     await world.clinician.incident(case, "consent", **about)

@@ -312,8 +312,12 @@ class _Importer:
         """Write the rows, each with its entries, and ask the rules after each."""
         # the parents first
         await tx.flush()
-        files = await self._open_files(tx, taken)
         for made in taken:
+            if made.is_here:
+                tx.add(self._name_of(tx, made))
+        new = [made for made in taken if not made.is_here]
+        files = await self._open_files(tx, new)
+        for made in new:
             self._journal(tx, made)
             if not isinstance(made.row, Case):
                 tx.add(made.row)
@@ -354,7 +358,7 @@ class _Importer:
             case_id=made.case.id,
             record_type=made.name.record_type,
             record_id=made.row.id,
-            source_key=made.line.key,
+            source_key=made.key,
             source_hash=made.name.source_hash,
             body_hash=made.body_hash,
             created_at=tx.now,

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, false
+from sqlalchemy import and_, bindparam, false
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
@@ -29,7 +29,7 @@ from api.domain.lines import (
     RecordLine,
     Voided,
 )
-from api.domain.permissions import TREATING
+from api.domain.permissions import TREATING, Actor
 from api.domain.tenures import Tenure, whom_it_is_about, whom_it_may_be_about
 from api.errors import Invalid
 from api.making import new_case, new_consultation, new_incident, new_promise
@@ -80,13 +80,19 @@ EVERYTHING = Rights(history=True, consultations=True, restricted=True)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A line that became a row."""
+    """A line that became a row.
+
+    `is_here`: its row was here before, hidden from who sends the line. It is not made twice, and
+    to them it is new: only what they call it is kept. `key` is what it is called in a file.
+    """
 
     line: AnyLine
     name: Name
+    key: str
     body_hash: str
     row: Row
     case: Case
+    is_here: bool = False
 
 
 @dataclass(slots=True)
@@ -139,6 +145,16 @@ _KNOWN: Any = sa_select(
     col(ImportedRecord.record_id),
     col(ImportedRecord.case_id),
     col(ImportedRecord.body_hash),
+    col(ImportedRecord.recorded_by_id),
+    col(Incident.restricted),
+)
+_KNOWN = _KNOWN.outerjoin(
+    Incident,
+    and_(
+        col(ImportedRecord.record_type) == "incident",
+        col(Incident.clinic_id) == ImportedRecord.clinic_id,
+        col(Incident.id) == ImportedRecord.record_id,
+    ),
 ).where(col(ImportedRecord.source_hash).in_(bindparam("some", expanding=True)))
 _REFERENCES = select(col(Case.client_ref_hash), col(Case.started_on)).where(
     col(Case.client_ref_hash).in_(bindparam("some", expanding=True)), col(Case.voided_at).is_(None)
@@ -148,7 +164,11 @@ _CASES = locked(
     Case,
 )
 _THERE = {
-    kind: select(col(model.id)).where(col(model.id).in_(bindparam("some", expanding=True)))
+    kind: sa_select(
+        col(model.id),
+        col(model.recorded_by_id),
+        col(Incident.restricted) if model is Incident else false(),
+    ).where(col(model.id).in_(bindparam("some", expanding=True)))
     for kind, model in _MODELS.items()
 }
 _LINKED = {
@@ -168,10 +188,13 @@ class Taking:
     def __init__(self, tx: Transaction, by: UUID, rights: Rights, memory: Memory) -> None:
         self._tx, self._by, self._rights, self._memory = tx, by, rights, memory
         self._known: dict[Name, Known] = {}
+        self._hidden: dict[Name, Known] = {}
+        """What others brought in under these names, and is hidden from who sends the lines."""
         self._cases: dict[UUID, Case] = {}
         self._former: dict[UUID, list[Tenure]] = {}
         self._references: set[tuple[str, object]] = set()
         self._there: set[UUID] = set()
+        self._hidden_there: set[UUID | None] = set()
         self._linked: dict[UUID, _Linked] = {}
         self._people: dict[UUID | str, _Person] = {}
         self._hash: Callable[[str], str] = str
@@ -211,10 +234,18 @@ class Taking:
         except Invalid as error:
             wrong = (error.errors or [])[0]
             raise NotTaken(f"/data{wrong.pointer}", wrong.message) from error
+        here = self._hidden.get(item.name)
+        is_here = here is not None and here.body_hash == item.body_hash
+        if here is not None and is_here:
+            row.id = here.record_id
         self._known[item.name] = Known(row.id, case.id, item.body_hash)
         if isinstance(row, Incident | Promise):
             self._linked[row.id] = _Linked(case.id, is_hidden(row))
-        return Taken(line, item.name, item.body_hash, row, case)
+        name = item.name if here is None else self._by_sender(item.name)
+        # two records never have one key in a file that the operator writes
+        is_used = (here is not None and not is_here) or _as_id(line.key) in self._hidden_there
+        key = str(row.id) if is_used else line.key
+        return Taken(line, name, key, item.body_hash, row, case, is_here)
 
     async def _made(self, line: AnyLine) -> tuple[Case, Row]:
         if isinstance(line, CaseLine):
@@ -323,7 +354,8 @@ class Taking:
         # one who is still to answer must be able to
         if person is not None and person.is_active:
             user = (await self._tx.exec(select(User).where(User.id == person.id))).one()
-            if person.role == Role.consultant or await sees_case(self._tx, user, case):
+            told = None if self._rights.history else Actor(self._by, Role.service, self._by)
+            if person.role == Role.consultant or await sees_case(self._tx, user, case, told=told):
                 return person.id
         raise NotTaken("/consultant", "This is not somebody who can be consulted here.")
 
@@ -438,10 +470,37 @@ class Taking:
             yield from (self._name("promise", key) for key in line.promises)
 
     async def _find_known(self, names: set[Name]) -> None:
-        for row in await self._ask(_KNOWN, {name.source_hash for name in names}):
-            self._known[Name(row[0], row[1])] = Known(*row[2:])
+        for kind, source_hash, *known, by, restricted in await self._ask(
+            _KNOWN, {name.source_hash for name in names}
+        ):
+            hidden = self._is_hidden(kind, by, restricted=bool(restricted))
+            (self._hidden if hidden else self._known)[Name(kind, source_hash)] = Known(*known)
+        await self._find_known_by_sender()
         before = self._memory.known
-        self._known |= {name: before[name] for name in names if name in before}
+        for name in names:
+            as_kept = self._by_sender(name) if name in self._hidden else name
+            if as_kept in before:
+                self._known[name] = before[as_kept]
+
+    async def _find_known_by_sender(self) -> None:
+        """Look up what who sends the lines has brought in under names that others had taken."""
+        own = {self._by_sender(name): name for name in self._hidden}
+        for kind, source_hash, *known, _, _ in await self._ask(
+            _KNOWN, {name.source_hash for name in own}
+        ):
+            self._known[own[Name(kind, source_hash)]] = Known(*known)
+
+    def _by_sender(self, name: Name) -> Name:
+        return Name(name.record_type, self._hash(f"{name.source_hash} by {self._by}"))
+
+    def _is_hidden(self, kind: str, by: UUID | None, *, restricted: bool) -> bool:
+        """Tell whether a record is hidden from who sends the lines: nothing is from the operator.
+
+        That it is here must show in no answer; what they brought in themselves they know.
+        """
+        if self._rights.history or by == self._by:
+            return False
+        return restricted or (kind == "consultation" and not self._rights.consultations)
 
     async def _find_cases(self, new: Iterable[Item]) -> None:
         ids: set[UUID | None] = set()
@@ -465,7 +524,9 @@ class Taking:
         """A key that is an id may be that of a record of this very clinic, written out."""
         for kind, statement in _THERE.items():
             ids = {_as_id(item.line.key) for item in new if item.line.type == kind}
-            self._there.update(await self._ask(statement, ids - {None}))
+            for row_id, by, restricted in await self._ask(statement, ids - {None}):
+                hidden = self._is_hidden(kind, by, restricted=bool(restricted))
+                (self._hidden_there if hidden else self._there).add(row_id)
 
     async def _find_linked(self, new: Iterable[Item]) -> None:
         lines = [item.line for item in new if isinstance(item.line, ConsultationLine)]

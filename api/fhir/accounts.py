@@ -88,7 +88,7 @@ class AuditEventEntity(Element):
 
 
 class AuditEvent(Resource):
-    """Something happened, or somebody was shown records."""
+    """Something happened, or somebody was shown records; `outcomeDesc` is why one was refused."""
 
     resource_type: Literal["AuditEvent"] = "AuditEvent"
     type: Coding
@@ -96,6 +96,7 @@ class AuditEvent(Resource):
     action: Literal["C", "R", "U", "E"]
     recorded: datetime
     outcome: Literal["0", "4"]
+    outcome_desc: str | None = None
     purpose_of_event: list[CodeableConcept] | None = None
     agent: list[AuditEventAgent]
     source: AuditEventSource
@@ -117,7 +118,8 @@ def show_provenance(record: Recorded) -> Provenance:
 def show_entry(entry: models.JournalEntry, name: str | None, role: Role | None) -> AuditEvent:
     """Show an entry of the journal, with the name of the person or software behind it."""
     journal = Identifier(system=f"{OURS}journal", value=str(entry.clinic_id))
-    purpose = None if entry.purpose is None else [_purpose(entry.purpose)]
+    is_refusal = entry.happening == "request.refused"
+    purpose = None if entry.purpose is None or is_refusal else [_purpose(entry.purpose)]
     actor = recorder(entry.actor_id)
     itself = "operator" if entry.happening in _OF_THE_OPERATOR else "time"
     return AuditEvent(
@@ -127,7 +129,8 @@ def show_entry(entry: models.JournalEntry, name: str | None, role: Role | None) 
         subtype=[Coding(system=f"{OURS}happening", code=entry.happening)],
         action=action_of(entry.happening, is_read=entry.is_read),
         recorded=entry.at,
-        outcome="4" if entry.happening == "request.refused" else "0",
+        outcome="4" if is_refusal else "0",
+        outcome_desc=entry.purpose if is_refusal else None,
         purpose_of_event=purpose,
         agent=[
             AuditEventAgent(

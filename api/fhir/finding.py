@@ -31,7 +31,7 @@ from api.fhir.searching import (
 )
 from api.flagging import MANUAL
 from api.journal_reading import entries_for
-from api.models import Case, Consultation, Flag, Incident, JournalEntry, Promise
+from api.models import Case, Consultation, Flag, Incident, JournalEntry, Named, Promise
 from api.sight import on_its_case, visible_cases, visible_flags, visible_incidents
 from api.vocabulary import PromptName, RuleName, Word
 
@@ -240,14 +240,9 @@ def _targets(query: SearchProvenance) -> dict[str, list[UUID]] | None:
     return wanted
 
 
-def flags_in(evidence: Iterable[Iterable[Mapping[str, str]]]) -> set[UUID]:
-    """Give the ids of the flags that other flags name as their evidence."""
-    return {UUID(each["id"]) for told in evidence for each in told if each["type"] == "flag"}
-
-
-async def rules_of(tx: Transaction, shown: Iterable[Flag]) -> dict[UUID, str]:
-    """Give by which rules the flags were raised that these name as their evidence."""
-    named = flags_in(flag.evidence for flag in shown)
+async def rules_of(tx: Transaction, seen: Iterable[Named]) -> dict[UUID, str]:
+    """Give by which rules the flags among these records were raised."""
+    named = [row_id for record_type, row_id in seen if record_type == "flag"]
     if not named:
         return {}
     asked = select(col(Flag.id), col(Flag.rule))

@@ -1,6 +1,6 @@
 """The types that are served: what each is made of, who may read it, and how that is journalled."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -37,20 +37,25 @@ from api.fhir.searching import (
 )
 from api.journal import Happening, record, record_shown
 from api.journal_reading import as_told
-from api.models import Case, Consultation, Incident, JournalEntry, Promise
+from api.models import Case, Consultation, Incident, JournalEntry, Named, Promise
 from api.models import Flag as FlagRow
 from api.names import Known, known_by
 from api.pages import Bookmarks, newest_first, newest_of_several
 from api.record_versions import TYPES
+from api.sight import seen_of
 
 Found = tuple[list[Any], str | None]
 """A page of rows, and the cursor of the next."""
 
 
 class Seen(NamedTuple):
-    """What a row is shown with: clients, the rules of flags it points at, and who did something."""
+    """What a row is shown with: clients, the records it may point at, and who did something.
+
+    `rules` are those of the flags among these records.
+    """
 
     clients: Mapping[UUID, Client]
+    named: Collection[Named]
     rules: Rules
     actors: Mapping[UUID, Known]
 
@@ -76,6 +81,8 @@ class Kind:
     names_clients: bool = True
     of_flags: bool = False
     of_actors: bool = False
+    names: Callable[[Any], Iterable[Named]] | None = None
+    """Gives the records that a row stores the ids of."""
 
 
 def tell_of_versions(kind: Kind, tx: Transaction, me: Actor, row: Any, purpose: str | None) -> None:
@@ -128,12 +135,20 @@ def _show_entry(entry: JournalEntry, actors: Mapping[UUID, Known]) -> AuditEvent
 
 
 async def seen_with(
-    tx: Transaction, kind: Kind, rows: Sequence[Any], clients: Mapping[UUID, Client]
+    tx: Transaction,
+    me: Actor,
+    kind: Kind,
+    rows: Sequence[Any],
+    clients: Mapping[UUID, Client],
 ) -> Seen:
     """Look up what the rows of a page are shown with."""
+    named: Collection[Named] = ()
+    if kind.names is not None:
+        named = await seen_of(tx, me, (each for row in rows for each in kind.names(row)))
     return Seen(
         clients,
-        await rules_of(tx, rows) if kind.of_flags else {},
+        named,
+        await rules_of(tx, named) if named else {},
         await known_by(tx, (row.actor_id for row in rows)) if kind.of_actors else {},
     )
 
@@ -223,9 +238,10 @@ KINDS = (
         lists=Action.consultation_read_in_full,
         guard=consultation_for(Action.consultation_read_in_full),
         find=_by(service_requests, Consultation),
-        show=lambda row, seen: show_consultation(row, seen.clients[row.case_id]),
+        show=lambda row, seen: show_consultation(row, seen.clients[row.case_id], seen.named),
         tell=_telling(Happening.consultation_read, "consultation"),
         kept=Consultation,
+        names=Consultation.links,
     ),
     Kind(
         name="DetectedIssue",
@@ -236,9 +252,10 @@ KINDS = (
         lists=Action.flag_list,
         guard=opened_issue(Action.flag_read),
         find=_by(issues, FlagRow),
-        show=lambda row, seen: show_issue(row, seen.clients[row.case_id], seen.rules),
+        show=lambda row, seen: show_issue(row, seen.clients[row.case_id], seen.named, seen.rules),
         tell=_telling(Happening.flag_read, "flag"),
         of_flags=True,
+        names=FlagRow.points_at,
     ),
     Kind(
         name="Flag",
@@ -249,9 +266,10 @@ KINDS = (
         lists=Action.flag_list,
         guard=opened_flag(Action.flag_read),
         find=_by(flags, FlagRow),
-        show=lambda row, seen: show_flag(row, seen.clients[row.case_id], seen.rules),
+        show=lambda row, seen: show_flag(row, seen.clients[row.case_id], seen.named, seen.rules),
         tell=_telling(Happening.flag_read, "flag"),
         of_flags=True,
+        names=FlagRow.points_at,
     ),
     Kind(
         name="Provenance",

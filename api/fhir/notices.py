@@ -7,7 +7,7 @@ person may have meant either, and a notice about conduct on a client's chart doe
 warning among the notices.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -122,9 +122,11 @@ class Flag(Resource):
     author: Reference | None = None
 
 
-def show_issue(flag: models.Flag, client: Client, rules: Rules) -> DetectedIssue:
+def show_issue(
+    flag: models.Flag, client: Client, seen: Collection[models.Named], rules: Rules
+) -> DetectedIssue:
     """Show a flag about conduct."""
-    evidence = _evidence(flag, rules)
+    evidence = _evidence(flag, seen, rules)
     return DetectedIssue(
         id=str(flag.id),
         meta=_meta(flag),
@@ -141,9 +143,13 @@ def show_issue(flag: models.Flag, client: Client, rules: Rules) -> DetectedIssue
     )
 
 
-def show_flag(flag: models.Flag, client: Client, rules: Rules) -> Flag:
+def show_flag(
+    flag: models.Flag, client: Client, seen: Collection[models.Named], rules: Rules
+) -> Flag:
     """Show a flag about the client's safety; what it says is the text of its code."""
-    details = [Extension(url=_DETAIL, value_reference=each) for each in _evidence(flag, rules)]
+    details = [
+        Extension(url=_DETAIL, value_reference=each) for each in _evidence(flag, seen, rules)
+    ]
     since = period(flag.effective_at, flag.resolved_at if _is_over(flag) else None)
     return Flag(
         id=str(flag.id),
@@ -200,12 +206,13 @@ def _mitigation(flag: models.Flag) -> list[DetectedIssueMitigation] | None:
     return [DetectedIssueMitigation(action=action, date=flag.resolved_at, author=author)]
 
 
-def _evidence(flag: models.Flag, rules: Rules) -> list[Reference]:
-    return [_record(each["type"], each["id"], rules) for each in flag.evidence]
+def _evidence(flag: models.Flag, seen: Collection[models.Named], rules: Rules) -> list[Reference]:
+    """Refer to what a flag points at, as far as its reader sees that."""
+    return [_record(*named, rules) for named in flag.points_at() if named in seen]
 
 
-def _record(record_type: str, record_id: str, rules: Rules) -> Reference:
-    rule = rules.get(UUID(record_id))
+def _record(record_type: str, record_id: UUID, rules: Rules) -> Reference:
+    rule = rules.get(record_id)
     if rule is None:
         return record_of(record_type, record_id)
     return Reference(reference=f"{type_of(rule)}/{record_id}", type=type_of(rule))

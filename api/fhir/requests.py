@@ -1,6 +1,6 @@
 """Promises as Task, requests for consultation as ServiceRequest."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from typing import Literal
 
@@ -149,11 +149,12 @@ def show_promise(promise: models.Promise, client: Client) -> Task:
     )
 
 
-def show_consultation(consultation: models.Consultation, client: Client) -> ServiceRequest:
-    """Show a request for consultation."""
+def show_consultation(
+    consultation: models.Consultation, client: Client, seen: Collection[models.Named]
+) -> ServiceRequest:
+    """Show a request for consultation; `seen`: the records it is about that its reader sees."""
     asked = practitioner(consultation.consultant_id)
-    linked = [record_of("incident", each) for each in consultation.incident_ids]
-    linked += [record_of("promise", each) for each in consultation.promise_ids]
+    linked = [record_of(*named) for named in consultation.links() if named in seen]
     return ServiceRequest(
         id=str(consultation.id),
         meta=Meta(version_id=str(consultation.version), last_updated=consultation.updated_at),

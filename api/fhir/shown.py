@@ -55,4 +55,5 @@ def _resource(kind: Kind, of: Callable[[str], dict[str, Any]]) -> Resource:
     if "actor_name" in told:
         kind_of, role = ActorKind(told["actor_kind"]), Role[told["actor_role"]]
         actors[row.actor_id] = Known(told["actor_name"], kind_of, role)
-    return kind.show(row, Seen({case_id: client}, {}, actors))
+    named = [] if kind.names is None else list(kind.names(row))
+    return kind.show(row, Seen({case_id: client}, named, {}, actors))

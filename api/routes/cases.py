@@ -299,6 +299,8 @@ async def read_timeline(
         JournalEntry.clinic_id == tx.clinic.id,
         JournalEntry.case_id == found.row.id,
         WHAT_HAPPENED,
+        # what was refused has not happened
+        col(JournalEntry.happening) != Happening.refused,
         _told_to(me, found.standing, hidden),
     )
     listing = f"timeline/{found.row.id}"

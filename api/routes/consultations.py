@@ -1,6 +1,6 @@
 """Consultation requests: asking another clinician, and their whole life cycle."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -44,9 +44,16 @@ from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.making import links_as_stored, new_consultation
-from api.models import Case, Consultation, Decline, Incident, Promise, User
+from api.models import Case, Consultation, Decline, Incident, Named, Promise, User
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import on_its_case, open_briefs, sees_case, visible_cases, visible_incidents
+from api.sight import (
+    on_its_case,
+    open_briefs,
+    seen_of,
+    sees_case,
+    visible_cases,
+    visible_incidents,
+)
 from api.standing import OpenCase
 from api.versions import VersionRead, told, versions_of
 from api.views import FlagRead, RecordRead, flags_raised
@@ -62,6 +69,9 @@ from api.vocabulary import (
 router = APIRouter(prefix="/v1", tags=["consultations"], route_class=StrictRoute)
 
 Found = OpenRecord[Consultation]
+
+_LINKS = ("incident_ids", "promise_ids")
+"""The fields that name other records."""
 
 
 class ConsultationPatch(Input):
@@ -104,7 +114,8 @@ class AdviceAnswer(Input):
 class ConsultationRead(RecordRead):
     """A request for another clinician's view.
 
-    `question` is null for software without `narrative:read`.
+    `question` is null for software without `narrative:read`. `incident_ids` and `promise_ids` are
+    those of the linked records that the reader may see; a change keeps the others.
     """
 
     case_id: UUID
@@ -171,7 +182,7 @@ async def list_consultations_of_case(
     listing = f"consultations/{found.row.id}"
     rows, following = await newest_first(tx, marks, listing, query, statement, Consultation)
     _record_shown(tx, me, rows, found.standing)
-    return Page(items=[ConsultationRead.model_validate(row) for row in rows], next=following)
+    return Page(items=await _show(tx, me, rows), next=following)
 
 
 @router.get("/consultations")
@@ -204,7 +215,7 @@ async def draft_consultation(
     """Draft a consultation request on your case."""
     _refuse_release_by_software(me, body)
     await _refuse_unknown_links(tx, me, found.row, body.incident_ids, body.promise_ids)
-    await _refuse_who_cannot_answer(tx, body.consultant_id, found.row)
+    await _refuse_who_cannot_answer(tx, me, body.consultant_id, found.row)
     consultation = new_consultation(tx, body, found.row.id, me.id)
     tx.add(consultation)
     response.headers["Location"] = f"/v1/consultations/{consultation.id}"
@@ -224,7 +235,8 @@ async def read_consultation(
     _record_shown(tx, me, [found.row], found.standing)
     if found.standing.consulting:
         return await brief_of(tx, found.row, found.case)
-    return ConsultationRead.model_validate(found.row)
+    (shown,) = await _show(tx, me, [found.row])
+    return shown
 
 
 @router.get("/consultations/{consultation_id}/versions")
@@ -272,26 +284,20 @@ async def change_consultation(
     check_version(consultation.version, if_match)
     if consultation.status not in EDITABLE_CONSULTATION:
         raise Conflict("This request was accepted or ended; it is no longer changed.")
-    changes = links_as_stored(body.model_dump(include=body.model_fields_set))
+    changes = body.model_dump(include=body.model_fields_set)
     _refuse_release_by_software(me, body)
     if me.is_software and not changes.keys().isdisjoint({"question", "summary"}):
         # what a person released were the words that stood there before
         changes["released"] = False
-    await _refuse_unknown_links(
-        tx,
-        me,
-        found.case,
-        map(UUID, changes.get("incident_ids", ())),
-        map(UUID, changes.get("promise_ids", ())),
-    )
-    await _refuse_who_cannot_answer(tx, changes.get("consultant_id"), found.case)
+    changes |= await _links_after(tx, me, found, changes)
+    await _refuse_who_cannot_answer(tx, me, changes.get("consultant_id"), found.case)
     if consultation.requested_at is not None and "urgency" in changes:
         changes["due_at"] = consultation.requested_at + ANSWER_WITHIN[changes["urgency"]]
+    told = body.model_fields_set - await _link_in_silence(tx, me, consultation, changes)
     if changes:
         consultation.change(changes, tx.now)
-    return await _written(
-        tx, me, found, response, Happening.consultation_changed, body.model_fields_set
-    )
+    happening = Happening.consultation_changed if told or not body.model_fields_set else None
+    return await _written(tx, me, found, response, happening, told)
 
 
 @router.post("/consultations/{consultation_id}/request")
@@ -450,14 +456,16 @@ async def _items(
 ) -> list[ConsultationRead | ConsultationBrief]:
     """Show consultations in full, and as briefs where the reader is asked from outside."""
     if may_ever(me, Action.consultation_draft) or me.is_software:
-        return [ConsultationRead.model_validate(row) for row in rows]
+        return [*await _show(tx, me, rows)]
     ids = {row.case_id for row in rows}
     cases = {case.id: case for case in await tx.exec(select(Case).where(col(Case.id).in_(ids)))}
     outside = [
         (row, cases[row.case_id]) for row in rows if cases[row.case_id].clinician_id != me.id
     ]
     briefs = {brief.id: brief for brief in await briefs_of(tx, outside)}
-    return [briefs.get(row.id) or ConsultationRead.model_validate(row) for row in rows]
+    own = [row for row in rows if row.id not in briefs]
+    in_full = {shown.id: shown for shown in await _show(tx, me, own)}
+    return [briefs.get(row.id) or in_full[row.id] for row in rows]
 
 
 def _record_shown(
@@ -471,6 +479,67 @@ def _record_shown(
         record_type="consultation",
         purpose=None if standing is None else purpose_of(standing),
     )
+
+
+async def _show(tx: Transaction, me: Actor, rows: Sequence[Consultation]) -> list[ConsultationRead]:
+    """Show consultations, each with its linked records as far as the reader sees them."""
+    seen = await seen_of(tx, me, (named for row in rows for named in row.links()))
+    return [ConsultationRead.model_validate(_fields(row, seen)) for row in rows]
+
+
+def _fields(row: Consultation, seen: Collection[Named]) -> dict[str, Any]:
+    told = [named for named in row.links() if named in seen]
+    incidents, promises = (
+        [row_id for record_type, row_id in told if record_type == sort]
+        for sort in ("incident", "promise")
+    )
+    return {**row.__dict__, "incident_ids": incidents, "promise_ids": promises}
+
+
+async def _links_after(
+    tx: Transaction, me: Actor, found: Found, changes: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Give the links that a change leaves: those it names, and those its caller cannot see.
+
+    What is linked already may be named again, whatever became of the record since: only what is
+    new must be a record that stands. Raises 422 for another.
+    """
+    named = {name: set(map(str, changes[name])) for name in _LINKS if name in changes}
+    if not named:
+        return {}
+    before: dict[str, set[str]] = {name: set(getattr(found.row, name)) for name in _LINKS}
+    new = ({UUID(each) for each in named.get(name, set()) - before[name]} for name in _LINKS)
+    await _refuse_unknown_links(tx, me, found.case, *new)
+    seen = {str(row_id) for _, row_id in await seen_of(tx, me, found.row.links())}
+    return links_as_stored({name: each | (before[name] - seen) for name, each in named.items()})
+
+
+async def _link_in_silence(
+    tx: Transaction, me: Actor, consultation: Consultation, changes: dict[str, Any]
+) -> set[str]:
+    """Carry out by itself what changes only links to restricted incidents; name the field.
+
+    It is no new version of what others see: neither that, nor a time, an event or an open entry
+    of the journal tells them of it.
+    """
+    after = set(changes.get("incident_ids", consultation.incident_ids))
+    moved = [UUID(each) for each in after ^ set(consultation.incident_ids)]
+    if not moved:
+        return set()
+    is_open = col(Incident.restricted).is_(False)
+    open_ones = select(col(Incident.id)).where(col(Incident.id).in_(moved), is_open)
+    if (await tx.exec(open_ones.limit(1))).first() is not None:
+        return set()
+    consultation.incident_ids = changes.pop("incident_ids")
+    _record(
+        tx,
+        Happening.consultation_changed,
+        me,
+        consultation,
+        changed=["incident_ids"],
+        restricted=True,
+    )
+    return {"incident_ids"}
 
 
 async def _refuse_unknown_links(
@@ -504,9 +573,13 @@ async def _refuse_unknown_links(
 
 
 async def _refuse_who_cannot_answer(
-    tx: Transaction, consultant_id: UUID | None, case: Case
+    tx: Transaction, me: Actor, consultant_id: UUID | None, case: Case
 ) -> None:
-    """Raise 422 unless this is a consultant, or a supervisor who sees the case."""
+    """Raise 422 unless this is a consultant, or a supervisor who sees the case.
+
+    One whom an incident concerns that the caller does not see is taken for any other, or the
+    refusal would tell of it. The request just does not reach them.
+    """
     if consultant_id is None:
         return
     known = await tx.exec(
@@ -515,7 +588,9 @@ async def _refuse_who_cannot_answer(
         )
     )
     user = known.first()
-    if user is None or not (user.role == Role.consultant or await sees_case(tx, user, case)):
+    if user is None or not (
+        user.role == Role.consultant or await sees_case(tx, user, case, told=me)
+    ):
         raise Invalid("/consultant_id", "This is not somebody who can be consulted here.")
 
 
@@ -582,16 +657,15 @@ async def _answered(
     return await brief_of(tx, found.row, found.case) if found.standing.consulting else written
 
 
-async def _written(
+def _record(
     tx: Transaction,
-    me: Actor,
-    found: Found,
-    response: Response,
     happening: Happening,
-    changed: Iterable[str] = (),
-) -> ConsultationWritten:
-    """Journal a write, run the rules, and show the consultation with what they raised."""
-    consultation = found.row
+    me: Actor,
+    consultation: Consultation,
+    *,
+    changed: Iterable[str],
+    restricted: bool = False,
+) -> None:
     record(
         tx,
         happening,
@@ -600,9 +674,25 @@ async def _written(
         record_ids=[consultation.id],
         case_id=consultation.case_id,
         changed=changed,
+        restricted=restricted,
     )
+
+
+async def _written(
+    tx: Transaction,
+    me: Actor,
+    found: Found,
+    response: Response,
+    happening: Happening | None,
+    changed: Iterable[str] = (),
+) -> ConsultationWritten:
+    """Journal a write, run the rules, and show the consultation with what they raised."""
+    consultation = found.row
+    if happening is not None:
+        _record(tx, happening, me, consultation, changed=changed)
     raised = await reconcile_flags(tx, found.case, actor_id=me.id)
     response.headers["ETag"] = etag(consultation.version)
+    seen = await seen_of(tx, me, consultation.links())
     return ConsultationWritten.model_validate(
-        {**consultation.__dict__, "flags_raised": flags_raised(raised, found.standing)}
+        {**_fields(consultation, seen), "flags_raised": flags_raised(raised, found.standing)}
     )

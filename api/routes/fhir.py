@@ -119,7 +119,7 @@ def _serve_read(kind: Kind) -> None:
         row, case, purpose = opened(found)
         kind.tell(tx, me, [row], purpose)
         clients = {case.id: client_of(me, case)} if case is not None else {}
-        shown = kind.show(row, await seen_with(tx, kind, [row], clients))
+        shown = kind.show(row, await seen_with(tx, me, kind, [row], clients))
         return _answer(shown, pretty=pretty, headers=_versioned(shown))
 
     (path,) = _names_in_path(kind)
@@ -150,7 +150,7 @@ def _serve_version(kind: Kind) -> None:
             row = version.row
         else:
             kind.tell(tx, me, [row], purpose)
-        shown = kind.show(row, await seen_with(tx, kind, [row], clients))
+        shown = kind.show(row, await seen_with(tx, me, kind, [row], clients))
         if shown.meta.version_id != version_id:
             raise NotFound
         return _answer(shown, pretty=pretty, headers=_versioned(shown))
@@ -198,7 +198,7 @@ def _serve_history(kind: Kind, model: type[Any]) -> None:
         versions = await versions_of(tx, me, marks, query, model, row)
         tell_of_versions(kind, tx, me, row, purpose)
         rows = [each.row for each in versions.items if each.row is not None]
-        seen = await seen_with(tx, kind, rows, clients)
+        seen = await seen_with(tx, me, kind, rows, clients)
         shown = [kind.show(each, seen) for each in rows]
         base, following = _base(request), versions.following
         page = history_of(base, kind.name, str(row.id), shown, query, following)
@@ -298,7 +298,7 @@ async def _shown(kind: Kind, tx: Transaction, me: Actor, rows: list[Any]) -> lis
     clients = {}
     if kind.names_clients:
         clients = await clients_of(tx, me, [getattr(row, "case_id", row.id) for row in rows])
-    seen = await seen_with(tx, kind, rows, clients)
+    seen = await seen_with(tx, me, kind, rows, clients)
     return [kind.show(row, seen) for row in rows]
 
 

@@ -1,7 +1,7 @@
 """The supervisor's queue: the cases that ask for a look, the gravest and most urgent first."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ from api.models import IS_UNRESOLVED, Case, Flag
 from api.pages import Marks, Page, PageQuery
 from api.sight import on_its_case, queued_cases, unwatched_cases, unwatched_flags
 from api.standing import WaitingFlag
-from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flag
+from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flags
 from api.vocabulary import (
     SEVERITY_ORDER,
     Audience,
@@ -214,7 +214,9 @@ async def _items(tx: Transaction, me: Actor, case_ids: list[UUID]) -> list[Flagg
     record_shown(tx, Happening.flag_read, shown, actor_id=me.id, record_type="flag")
     service = me.is_software
     standing = Standing(linked=not service, service=service)
-    items = [_item(cases[case_id], flags[case_id], standing) for case_id in case_ids]
+    every = list(chain.from_iterable(flags.values()))
+    told = {flag.id: flag for flag in await show_flags(tx, me, every)}
+    items = [_item(cases[case_id], flags[case_id], standing, told) for case_id in case_ids]
     if service and not may_ever(me, Action.case_read):
         # it learns which cases wait, and not whose they are
         for item in items:
@@ -222,14 +224,16 @@ async def _items(tx: Transaction, me: Actor, case_ids: list[UUID]) -> list[Flagg
     return items
 
 
-def _item(row: Case, flags: list[Flag], standing: Standing) -> FlaggedCase:
+def _item(
+    row: Case, flags: list[Flag], standing: Standing, told: Mapping[UUID, FlagRead]
+) -> FlaggedCase:
     ordered = sorted(flags, key=lambda flag: (-severity_rank(flag.severity), flag.due_at, flag.id))
     waiting = [WaitingFlag(f.severity, f.due_at, f.audience, f.restricted) for f in ordered]
     shown = show_case(row, standing, waiting)
     return FlaggedCase.model_validate(
         {
             "case": shown,
-            "flags": [show_flag(flag) for flag in ordered],
+            "flags": [told[flag.id] for flag in ordered],
             "top_severity": shown.flags.top_severity,
             "next_due_at": shown.flags.next_due_at,
         }

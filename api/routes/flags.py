@@ -26,7 +26,7 @@ from api.models import IS_UNRESOLVED, Case, EarlierResolution, Flag, User
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.sight import on_its_case, sees_case, visible_cases, visible_flags
 from api.standing import OpenCase
-from api.views import FlagRead, FlagRule, RecordRead, show_flag
+from api.views import FlagRead, FlagRule, RecordRead, show_flag, show_flags
 from api.vocabulary import (
     SEVERITY_ORDER,
     Audience,
@@ -178,7 +178,7 @@ async def read_flag(
     """Read one flag."""
     response.headers["ETag"] = etag(found.row.version)
     _record_shown(tx, me, [found.row], purpose_of(found.standing))
-    return show_flag(found.row)
+    return await show_flag(tx, me, found.row)
 
 
 @router.get("/flags/{flag_id}/resolutions")
@@ -214,7 +214,7 @@ async def acknowledge_flag(
     _unresolved(found.row)
     assigned_to_id = (body and body.assigned_to_id) or me.id
     if assigned_to_id != me.id:
-        await _refuse_who_cannot_look(tx, assigned_to_id, found.case)
+        await _refuse_who_cannot_look(tx, me, assigned_to_id, found.case)
     found.row.change(
         {
             "status": FlagStatus.acknowledged,
@@ -324,17 +324,17 @@ async def _list(
     )
     flags, following = await newest_first(tx, marks, listing, query, statement, Flag)
     _record_shown(tx, me, flags, purpose)
-    return Page(items=[show_flag(flag) for flag in flags], next=following)
+    return Page(items=await show_flags(tx, me, flags), next=following)
 
 
 def _record_shown(tx: Transaction, me: Actor, rows: Iterable[Flag], purpose: str | None) -> None:
     record_shown(tx, Happening.flag_read, rows, actor_id=me.id, record_type="flag", purpose=purpose)
 
 
-async def _refuse_who_cannot_look(tx: Transaction, user_id: UUID, case: Case) -> None:
+async def _refuse_who_cannot_look(tx: Transaction, me: Actor, user_id: UUID, case: Case) -> None:
     found = await tx.exec(select(User).where(User.clinic_id == tx.clinic.id, User.id == user_id))
     user = found.first()
-    if user is None or not await sees_case(tx, user, case):
+    if user is None or not await sees_case(tx, user, case, told=me):
         raise Invalid("/assigned_to_id", "This is not a supervisor who sees the case.")
 
 
@@ -379,4 +379,4 @@ async def _written(
     record_flag(tx, found.row, happening, actor_id=me.id)
     await reconcile_flags(tx, found.case, actor_id=me.id)
     response.headers["ETag"] = etag(found.row.version)
-    return show_flag(found.row)
+    return await show_flag(tx, me, found.row)

@@ -68,7 +68,8 @@ class ImportRead(RecordRead):
     """An import. Its counts are of lines, blank ones left out.
 
     `running`: lines are being read; where the server was killed meanwhile it stays so, and its
-    `updated_at` stands still. `broken_off`: the connection broke, or something else ended it; the
+    `updated_at` stands still. `created`: lines that came from this account for the first time.
+    `broken_off`: the connection broke, or something else ended it; the
     lines before are in, and the file may be sent again. `unchanged`: lines that were in before.
     """
 

@@ -31,10 +31,11 @@ class EntryRead(Output):
 
     `actor_id` is null for what time brought about. `record_ids` names every record that was
     written or shown; `changed` names fields, never their values. `purpose` says what for, where it
-    is out of the ordinary. `request_id` is that of the answer's `X-Request-Id`. Incidents and flags
-    that you may not see now are left out of `record_ids`; `restricted` says whether all that the
-    entry is about is hidden from the case's clinician. `actor_name` and `actor_role` are those of
-    today.
+    is out of the ordinary; of a refusal (`request.refused`) it is the code of its problem, and
+    `record_ids` are the ids in the path, whether or not there is such a record. `request_id` is
+    that of the answer's `X-Request-Id`. Incidents and flags that you may not see now are left out
+    of `record_ids`; `restricted` says whether all that the entry is about is hidden from the case's
+    clinician. `actor_name` and `actor_role` are those of today.
     """
 
     id: UUID

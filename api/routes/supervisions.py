@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
-from sqlalchemy import or_
+from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 
 from api.access import IfMatch, check_version, etag, may
@@ -63,9 +63,7 @@ async def list_supervisions(
     """List supervision links, newest first: all for admins and privacy officers, else your own."""
     statement = select(Supervision).where(Supervision.clinic_id == tx.clinic.id)
     if not _sees_all(me):
-        statement = statement.where(
-            or_(col(Supervision.supervisor_id) == me.id, col(Supervision.clinician_id) == me.id)
-        )
+        statement = statement.where(_own(me))
     if query.supervisor_id is not None:
         statement = statement.where(Supervision.supervisor_id == query.supervisor_id)
     if query.clinician_id is not None:
@@ -114,9 +112,7 @@ async def read_supervision(
     response: Response,
 ) -> SupervisionRead:
     """Read a link: your own, or any for admins and privacy officers."""
-    row = await _load(tx, supervision_id)
-    if not _sees_all(me) and me.id not in {row.supervisor_id, row.clinician_id}:
-        raise NotFound
+    row = await _load(tx, me, supervision_id)
     response.headers["ETag"] = etag(row.version)
     return SupervisionRead.model_validate(row)
 
@@ -136,7 +132,7 @@ async def change_link(
     otherwise in that time, or where one of them is let in no more or has another role by now.
     Where it ends today, flags that the supervisor had taken on by it are open again.
     """
-    row = await _load(tx, supervision_id, lock=True)
+    row = await _load(tx, me, supervision_id, lock=True)
     check_version(row.version, if_match)
     in_order("/ends_on", row.starts_on, body.ends_on)
     await _refuse_a_longer_one(tx, row, body.ends_on)
@@ -160,7 +156,7 @@ async def end_link(
 
     Flags that the supervisor had taken on by it are open again.
     """
-    row = await _load(tx, supervision_id, lock=True)
+    row = await _load(tx, me, supervision_id, lock=True)
     check_version(row.version, if_match)
     if row.ends_on is None or row.ends_on > tx.today:
         former = row.ends_on
@@ -174,10 +170,18 @@ def _sees_all(me: Actor) -> bool:
     return may_ever(me, Action.user_list)
 
 
-async def _load(tx: Transaction, supervision_id: UUID, *, lock: bool = False) -> Supervision:
+def _own(me: Actor) -> ColumnElement[bool]:
+    return or_(col(Supervision.supervisor_id) == me.id, col(Supervision.clinician_id) == me.id)
+
+
+async def _load(
+    tx: Transaction, me: Actor, supervision_id: UUID, *, lock: bool = False
+) -> Supervision:
     statement = select(Supervision).where(
         Supervision.clinic_id == tx.clinic.id, Supervision.id == supervision_id
     )
+    if not _sees_all(me):
+        statement = statement.where(_own(me))
     if lock:
         statement = statement.with_for_update()
     row: Supervision | None = (await tx.exec(statement)).first()
