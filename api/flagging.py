@@ -326,11 +326,10 @@ def _let_go(flag: Flag) -> Happening | None:
 
 def _was_resolved(found: Finding, last: Flag | MonitoredFinding | None) -> bool:
     """Tell whether this very finding was there before: a person settled it, or it was counted."""
-    return (
-        last is not None
-        and severity_rank(found.severity) <= severity_rank(last.severity)
-        and all(item in last.evidence for item in _evidence(found))
-    )
+    if last is None or severity_rank(found.severity) > severity_rank(last.severity):
+        return False
+    before = {(item["type"], item["id"]) for item in last.evidence}
+    return all((kind, str(row_id)) in before for kind, row_id in found.evidence)
 
 
 def _new_flag(case: Case, found: Finding, run: _Run) -> Flag:
