@@ -15,9 +15,9 @@ from api.domain.facts import FlagFact
 from api.domain.findings import Finding
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.rulebook import GRAVE, RULEBOOK_VERSION
-from api.domain.rules import evaluate
 from api.journal import Happening, record
 from api.models import Case, Consultation, Flag, Incident, MonitoredFinding, Promise
+from api.rule_runs import ask_rules
 from api.vocabulary import Audience, FlagStatus, Severity, severity_rank
 
 MANUAL = "manual"
@@ -48,7 +48,7 @@ async def reconcile_flags(tx: Transaction, case: Case, *, actor_id: UUID) -> lis
     """
     await tx.flush()
     file = await open_file(tx, case)
-    return _settle(tx, file, _Run(tx.now, actor_id))
+    return await _settle(tx, file, _Run(tx.now, actor_id))
 
 
 class WritesInARow:
@@ -70,7 +70,7 @@ class WritesInARow:
         """Begin with a case that was opened just now, in the transaction that read this one."""
         return WritesInARow(begin_file(case, self._file))
 
-    def add(
+    async def add(
         self, tx: Transaction, row: Incident | Promise | Consultation, *, actor_id: UUID
     ) -> list[Flag]:
         """Run the rules with one record more; give the flags that this opened."""
@@ -79,7 +79,7 @@ class WritesInARow:
             return []
         file.facts = with_one_more(file.facts, row)
         before = len(file.flags)
-        _settle(tx, file, _Run(tx.now, actor_id))
+        await _settle(tx, file, _Run(tx.now, actor_id))
         return file.flags[before:]
 
 
@@ -92,7 +92,7 @@ async def catch_up(tx: Transaction, case: Case) -> None:
         return
     file = await open_file(tx, case)
     while (step := case.recheck_at) is not None and step <= tx.now:
-        _settle(tx, file, _Run(step, None))
+        await _settle(tx, file, _Run(step, None))
         if is_due(case, step):
             raise RuntimeError("time did not move on")
     # what is read next in this request must show it, the timeline too
@@ -162,9 +162,9 @@ def is_due(case: Case, now: datetime) -> bool:
     return case.recheck_at is not None and case.recheck_at <= now
 
 
-def _settle(tx: Transaction, file: CaseFile, run: _Run) -> list[Flag]:
+async def _settle(tx: Transaction, file: CaseFile, run: _Run) -> list[Flag]:
     """Move a case's flags, and write what was moved; give what was opened or got worse."""
-    moves = _move(file, run)
+    moves = await _move(file, run)
     for row in (*moves.opened, *moves.counted):
         row.created_at = row.updated_at = tx.now
         tx.add(row)
@@ -190,17 +190,17 @@ class _Moves:
         return list({flag.id: flag for flag, told in self.told if told in graver}.values())
 
 
-def move_on_paper(file: CaseFile, at: datetime) -> None:
+async def move_on_paper(file: CaseFile, at: datetime) -> None:
     """Move the flags of a copied file as time would at an instant; nothing is written."""
-    _move(file, _Run(at, None))
+    await _move(file, _Run(at, None))
 
 
-def _move(file: CaseFile, run: _Run) -> _Moves:
+async def _move(file: CaseFile, run: _Run) -> _Moves:
     """Evaluate and move flags until nothing moves: a flag may itself be a fact for a rule."""
     moves = _Moves()
     grave = _grave_flags(file)
     for _ in range(_MOST_ROUNDS):
-        evaluation = evaluate(replace(file.facts, flags=grave), run.at)
+        evaluation = await ask_rules(replace(file.facts, flags=grave), run.at)
         _move_flags(file, evaluation.findings, run, moves)
         before, grave = grave, _grave_flags(file)
         if grave == before:
@@ -329,7 +329,7 @@ def _was_resolved(found: Finding, last: Flag | MonitoredFinding | None) -> bool:
     if last is None or severity_rank(found.severity) > severity_rank(last.severity):
         return False
     before = {(item["type"], item["id"]) for item in last.evidence}
-    return all((kind, str(row_id)) in before for kind, row_id in found.evidence)
+    return all((item["type"], item["id"]) in before for item in found.listed)
 
 
 def _new_flag(case: Case, found: Finding, run: _Run) -> Flag:
@@ -385,7 +385,7 @@ def record_flag(
 
 
 def _evidence(found: Finding) -> list[dict[str, str]]:
-    return [{"type": kind, "id": str(row_id)} for kind, row_id in sorted(found.evidence)]
+    return list(found.listed)
 
 
 def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -112,6 +112,11 @@ class Facts:
     flags: tuple[FlagFact, ...] = ()
     _known: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """How many records these are."""
+        return len(self.incidents) + len(self.promises) + len(self.consultations)
+
     def of(self, kind: type[D]) -> Iterator[tuple[IncidentFact, D]]:
         """Give the incidents of one kind, each with its details."""
         by_kind = self._once("by_kind", self._by_kind)

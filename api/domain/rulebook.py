@@ -47,6 +47,7 @@ from api.domain.facts import (
     within_the_frame,
 )
 from api.domain.findings import (
+    MOST_SENTENCES,
     Hit,
     Rule,
     counted,
@@ -502,7 +503,8 @@ def _left_soon_after(
     for incident in left:
         day = at.day_of(incident)
         soon = days[bisect_left(days, day - window) : bisect_right(days, day)]
-        for of_rupture in soon:
+        # the nearest are said, and no more than anybody is told of; the evidence names all
+        for of_rupture in soon[-MOST_SENTENCES:]:
             after = (day - of_rupture).days
             said = f"the client left {{when}}, {after} days after a rupture"
             yield incident_hit(incident, at, MODERATE, said)

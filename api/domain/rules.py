@@ -9,6 +9,14 @@ from api.domain.prompts import PROMPTS
 from api.domain.rulebook import RULES
 from api.vocabulary import severity_rank
 
+MOST_RECORDS = 5_000
+"""Incidents, promises and consultations of a case, without what was voided.
+
+Every write asks all rules about all of them, so this bounds how long a write may take.
+"""
+MOST_RESTRICTED = 1_000
+"""Restricted incidents beside them: counted apart, so that no refusal tells of what is hidden."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
