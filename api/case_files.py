@@ -1,7 +1,8 @@
 """Opens a case's file: the facts that the rules are told, its flags, and what is only counted."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from types import SimpleNamespace
@@ -17,7 +18,9 @@ from api.db import Transaction
 from api.domain.details import DETAILS
 from api.domain.facts import ConsultationFact, Facts, IncidentFact, PromiseFact
 from api.domain.modes import monitored_rules
+from api.domain.rules import MOST_RECORDS, MOST_RESTRICTED
 from api.domain.thresholds import Thresholds
+from api.errors import CaseFull
 from api.models import Case, Clinic, Consultation, Flag, Incident, MonitoredFinding, Promise
 from api.prepared import Prepared
 from api.vocabulary import FlagStatus, IncidentStatus
@@ -41,11 +44,12 @@ class CaseFile:
 
 
 _CASE: Any = sa.bindparam("case")
+_AFTER: Any = sa.bindparam("after")
 _CASES: Any = sa.bindparam("cases", expanding=True)
 
 _OF_INCIDENT = tuple(each.name for each in fields(IncidentFact))
 _OF_PROMISE = tuple(each.name for each in fields(PromiseFact))
-_OF_CONSULTATION = tuple(each.name for each in fields(ConsultationFact))
+_OF_CONSULTATION = ("id", *(each.name for each in fields(ConsultationFact)))
 _WORDS = {"documented": "rationale", "has_sealed_detail": "sealed_detail"}
 """Of these texts of an incident a rule knows only whether there is one."""
 
@@ -56,37 +60,51 @@ _INCIDENT = (
     ),
     col(Incident.status),
 )
-_ID, _RESTRICTED = _OF_INCIDENT.index("id"), _OF_INCIDENT.index("restricted")
+_ID, _IS_HIDDEN = _OF_INCIDENT.index("id"), _OF_INCIDENT.index("restricted")
 _PROMISE = tuple(getattr(Promise, name) for name in _OF_PROMISE)
 _CONSULTATION = tuple(getattr(Consultation, name) for name in _OF_CONSULTATION)
+
+PAGE = 250
+"""Records that are read at once: who else is served has their turn in between."""
+_BEFORE_ALL = UUID(int=0)
 
 # Built once: every write runs them, and building a statement costs more than running it. Like
 # every statement they are confined to the clinic by the transaction.
 _CLINIC_AND_CONSULTATIONS = Prepared(
-    sa.select(col(Clinic.time_zone), col(Clinic.thresholds), col(Clinic.rule_modes), *_CONSULTATION)
+    sa.select(
+        col(Clinic.time_zone),
+        col(Clinic.thresholds),
+        col(Clinic.rule_modes),
+        *_CONSULTATION,
+    )
     .select_from(Clinic)
     .outerjoin(
         Consultation,
         col(Consultation.case_id) == _CASE,
     )
+    .order_by(col(Consultation.id))
+    .limit(PAGE)
 )
-_INCIDENTS = Prepared(
-    sa.select(*_INCIDENT, col(Incident.voided_at).is_(None))
-    .where(
-        col(Incident.case_id) == _CASE,
-        # of what is hidden a flag may speak that outlived it
-        or_(col(Incident.voided_at).is_(None), col(Incident.restricted)),
+
+
+def _page_of(model: Any, columns: Sequence[Any], *standing: ColumnElement[bool]) -> Prepared:
+    """Prepare to read some records of a case that come after one; their ids stand in front."""
+    return Prepared(
+        sa.select(*columns)
+        .where(model.case_id == _CASE, model.id > _AFTER, *standing)
+        .order_by(model.id)
+        .limit(PAGE)
     )
-    .order_by(col(Incident.id))
+
+
+_INCIDENTS = _page_of(
+    Incident,
+    (*_INCIDENT, col(Incident.voided_at).is_(None)),
+    # of what is hidden a flag may speak that outlived it
+    or_(col(Incident.voided_at).is_(None), col(Incident.restricted)),
 )
-_PROMISES = Prepared(
-    sa.select(*_PROMISE)
-    .where(
-        col(Promise.case_id) == _CASE,
-        col(Promise.voided_at).is_(None),
-    )
-    .order_by(col(Promise.id))
-)
+_PROMISES = _page_of(Promise, _PROMISE, col(Promise.voided_at).is_(None))
+_MORE_CONSULTATIONS = _page_of(Consultation, _CONSULTATION)
 _ALL_FLAGS = select(Flag).where(col(Flag.case_id) == _CASE).order_by(col(Flag.id))
 _FLAGS = _ALL_FLAGS.where(col(Flag.status) != FlagStatus.withdrawn)
 _MONITORED = (
@@ -106,25 +124,106 @@ async def open_file(tx: Transaction, case: Case, *, whole: bool = False) -> Case
     rows = (await tx.exec(_CLINIC_AND_CONSULTATIONS, params=here)).all()
     time_zone, thresholds, modes = rows[0][:3]
     facts = Facts(case.status, ZoneInfo(time_zone), Thresholds(**thresholds))
-    incidents = (await tx.exec(_INCIDENTS, params=here)).all()
-    hidden = frozenset(row[_ID] for row in incidents if row[_RESTRICTED])
+    incidents: list[IncidentFact] = []
+    hidden: set[UUID] = set()
+    async for *known, stands in _records(tx, case, _INCIDENTS):
+        if known[_IS_HIDDEN]:
+            hidden.add(known[_ID])
+        if stands:
+            incidents.append(_incident_fact(*known))
     if case.voided_at is None:
-        promises = await tx.exec(_PROMISES, params=here)
+        consultations = [row[3:] for row in rows if row[3] is not None]
+        consulted = _records(tx, case, _MORE_CONSULTATIONS, consultations)
         facts = replace(
             facts,
-            incidents=tuple(_incident_fact(*row) for *row, stands in incidents if stands),
-            promises=tuple(PromiseFact(*row) for row in promises),
-            consultations=tuple(
-                _consultation_fact(*consulted) for _, _, _, *consulted in rows if consulted[0]
-            ),
+            incidents=tuple(incidents),
+            promises=tuple([PromiseFact(*known) async for known in _records(tx, case, _PROMISES)]),
+            consultations=tuple([_consultation_fact(*known) async for known in consulted]),
         )
     whole = whole or bool(hidden)
     flags = list(await tx.exec(_ALL_FLAGS if whole else _FLAGS, params=here))
-    file = CaseFile(case, facts, flags, monitored_rules(modes), hidden=hidden)
+    file = CaseFile(case, facts, flags, monitored_rules(modes), hidden=frozenset(hidden))
     # most clinics count nothing, and then nothing stands: setting a rule active ends what did
     if whole or file.monitored_rules:
         file.monitored = list(await tx.exec(_MONITORED, params=here))
     return file
+
+
+async def _records(
+    tx: Transaction, case: Case, following: Prepared, page: Sequence[Any] | None = None
+) -> AsyncIterator[Sequence[Any]]:
+    """Read all records of one kind, page by page; `page` is the first where it was read already."""
+    if page is None:
+        page = await tx.exec(following, params={"case": case.id, "after": _BEFORE_ALL})
+    while True:
+        for known in page:
+            yield known
+        if len(page) < PAGE:
+            return
+        page = await tx.exec(following, params={"case": case.id, "after": page[-1][0]})
+
+
+_RESTRICTED = col(Incident.restricted)
+_COUNTED = (
+    (Incident, sa.case((_RESTRICTED, 1), else_=0), col(Incident.voided_at).is_(None)),
+    (Promise, sa.literal(0), col(Promise.voided_at).is_(None)),
+    (Consultation, sa.literal(0), true()),
+)
+_PARTS = sa.union_all(
+    *(
+        sa.select(
+            col(model.case_id).label("case_id"),
+            sa.func.count().label("number"),
+            sa.func.coalesce(sa.func.sum(hidden), 0).label("hidden"),
+        )
+        .where(col(model.case_id).in_(_CASES), standing)
+        .group_by(col(model.case_id))
+        for model, hidden, standing in _COUNTED
+    )
+).subquery()
+_NUMBERS = sa.select(
+    _PARTS.c.case_id, sa.func.sum(_PARTS.c.number), sa.func.sum(_PARTS.c.hidden)
+).group_by(_PARTS.c.case_id)
+
+
+@dataclass(slots=True)
+class Room:
+    """How many records a case has; restricted ones apart."""
+
+    open: int = 0
+    restricted: int = 0
+
+    def take(self, row: Incident | Promise | Consultation) -> None:
+        """Count one record more. Raises 409 where the case takes no more of them."""
+        if getattr(row, "voided_at", None) is not None:
+            return
+        if isinstance(row, Incident) and row.restricted:
+            if self.restricted >= MOST_RESTRICTED:
+                raise CaseFull
+            self.restricted += 1
+        else:
+            if self.open >= MOST_RECORDS:
+                raise CaseFull
+            self.open += 1
+
+    def add(self, more: "Room") -> None:
+        """Count what is not written yet."""
+        self.open += more.open
+        self.restricted += more.restricted
+
+
+async def rooms_of(tx: Transaction, case_ids: Sequence[UUID]) -> defaultdict[UUID, Room]:
+    """Count what several cases have."""
+    counted = (await tx.exec(_NUMBERS, {"cases": case_ids})).all()
+    rooms = ((case_id, Room(number - hidden, hidden)) for case_id, number, hidden in counted)
+    return defaultdict(Room, rooms)
+
+
+async def add_record(tx: Transaction, case: Case, row: Incident | Promise | Consultation) -> None:
+    """Add a new record to a case whose lock the caller holds. Raises 409 where it is full."""
+    room: Room = (await rooms_of(tx, [case.id]))[case.id]
+    room.take(row)
+    tx.add(row)
 
 
 def begin_file(case: Case, like: CaseFile) -> CaseFile:
@@ -181,7 +280,8 @@ _MONITORED_STATE = (
 
 def _of_several(model: Any, columns: Sequence[Any], standing: ColumnElement[bool]) -> Any:
     statement = sa.select(model.case_id, *columns)
-    return statement.where(model.case_id.in_(_CASES), standing).order_by(model.id)
+    ordered = statement.order_by(model.case_id, model.id)
+    return ordered.where(model.case_id.in_(_CASES), standing).limit(PAGE)
 
 
 _INCIDENTS_OF_SEVERAL = _of_several(Incident, _INCIDENT, col(Incident.voided_at).is_(None))
@@ -208,11 +308,11 @@ async def copy_files(
         )
         for case_id, status, recheck_at in await tx.exec(_STATE_OF_SEVERAL, asked)
     }
-    incidents = _by_case(await tx.exec(_INCIDENTS_OF_SEVERAL, asked))
-    promises = _by_case(await tx.exec(_PROMISES_OF_SEVERAL, asked))
-    consultations = _by_case(await tx.exec(_CONSULTATIONS_OF_SEVERAL, asked))
-    flags = _by_case(await tx.exec(_FLAGS_OF_SEVERAL, asked))
-    counted = _by_case(await tx.exec(_MONITORED_OF_SEVERAL, asked))
+    incidents = await _by_case(tx, _INCIDENTS_OF_SEVERAL, Incident, case_ids)
+    promises = await _by_case(tx, _PROMISES_OF_SEVERAL, Promise, case_ids)
+    consultations = await _by_case(tx, _CONSULTATIONS_OF_SEVERAL, Consultation, case_ids)
+    flags = await _by_case(tx, _FLAGS_OF_SEVERAL, Flag, case_ids)
+    counted = await _by_case(tx, _MONITORED_OF_SEVERAL, MonitoredFinding, case_ids)
     for case_id, file in files.items():
         file.facts = replace(
             file.facts,
@@ -224,6 +324,8 @@ async def copy_files(
         file.monitored = [
             cast("MonitoredFinding", _as_plain(_MONITORED_STATE, row)) for row in counted[case_id]
         ]
+        # others have their turn
+        await asyncio.sleep(0)
     return list(files.values())
 
 
@@ -232,10 +334,19 @@ def _case_as_plain(clinic_id: UUID, case_id: UUID, recheck_at: datetime | None) 
     return cast("Case", case)
 
 
-def _by_case(rows: Any) -> defaultdict[UUID, list[Sequence[Any]]]:
+async def _by_case(
+    tx: Transaction, statement: Any, model: Any, case_ids: Sequence[UUID]
+) -> defaultdict[UUID, list[Sequence[Any]]]:
+    """Read what several cases hold of one kind, page by page."""
     found: defaultdict[UUID, list[Sequence[Any]]] = defaultdict(list)
-    for case_id, *row in rows:
-        found[case_id].append(row)
+    following, page = statement, None
+    while page is None or len(page) == PAGE:
+        page = (await tx.exec(following, {"cases": case_ids})).all()
+        for case_id, *row in page:
+            found[case_id].append(row)
+        if page:
+            last = page[-1][:2]
+            following = statement.where(sa.tuple_(model.case_id, model.id) > sa.tuple_(*last))
     return found
 
 
@@ -255,5 +366,6 @@ def _incident_fact(*row: Any) -> IncidentFact:
 
 
 def _consultation_fact(*row: Any) -> ConsultationFact:
-    fact = dict(zip(_OF_CONSULTATION, row, strict=True))
+    _, *known = zip(_OF_CONSULTATION, row, strict=True)
+    fact = dict(known)
     return ConsultationFact(**fact | {"incident_ids": frozenset(map(UUID, fact["incident_ids"]))})

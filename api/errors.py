@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api.domain.rules import MOST_RECORDS, MOST_RESTRICTED
 from api.domain.values import Output
 from api.fhir.elements import FHIR_JSON
 from api.fhir.outcome import is_asked_as_fhir, outcome_of, status_as_fhir
@@ -139,7 +140,26 @@ class Conflict(Refusal):
         "`detail` says what stands in the way. Read the record again, and decide anew. Where the "
         "same request is being carried out just now, wait as `Retry-After` says."
     )
-    example = ("This case was voided; nothing more is written to it.",)
+    example: ClassVar[tuple[Any, ...]] = ("This case was voided; nothing more is written to it.",)
+
+
+class CaseFull(Conflict):
+    """The case has as many records as a case takes."""
+
+    code, title = "case-full", "Case is full"
+    remedy = (
+        f"A case takes {MOST_RECORDS:,} incidents, promises and consultations, and "
+        f"{MOST_RESTRICTED:,} restricted incidents beside them; what was voided does not count. "
+        "Void what was entered in error, or open a further case for the client and go on there. "
+        "What is recorded can be read, reviewed and changed as before."
+    )
+    example = ()
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This case has as many records as a case takes. Void what was entered in error, or go "
+            "on in a further case."
+        )
 
 
 class Stale(Refusal):

@@ -17,7 +17,6 @@ from api.domain.facts import FlagFact
 from api.domain.findings import Finding
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.rulebook import GRAVE, RULEBOOK_VERSION
-from api.domain.rules import evaluate
 from api.hiding import (
     Rearranged,
     Rearranging,
@@ -29,6 +28,7 @@ from api.hiding import (
 )
 from api.journal import Happening, record
 from api.models import Case, Consultation, Flag, Incident, MonitoredFinding, Promise
+from api.rule_runs import ask_rules
 from api.vocabulary import Audience, FlagStatus, Severity, severity_rank
 
 MANUAL = "manual"
@@ -88,7 +88,7 @@ class WritesInARow:
         """Begin with a case that was opened just now, in the transaction that read this one."""
         return WritesInARow(begin_file(case, self._file))
 
-    def add(
+    async def add(
         self, tx: Transaction, row: Incident | Promise | Consultation, *, actor_id: UUID
     ) -> list[Flag]:
         """Run the rules with one record more; give the flags that this opened."""
@@ -97,7 +97,7 @@ class WritesInARow:
             return []
         file.facts = with_one_more(file.facts, row)
         before = len(file.flags)
-        _settle(tx, file, _Run(tx.now, actor_id))
+        await _settle(tx, file, _Run(tx.now, actor_id))
         return file.flags[before:]
 
 
@@ -180,14 +180,14 @@ def is_due(case: Case, now: datetime) -> bool:
     return case.recheck_at is not None and case.recheck_at <= now
 
 
-def _settle(tx: Transaction, file: CaseFile, run: _Run) -> list[Flag]:
+async def _settle(tx: Transaction, file: CaseFile, run: _Run) -> list[Flag]:
     """Move a case's flags, and write what was moved; give what was opened or got worse."""
-    return _write(tx, _rearrange_and_move(file, run), run)
+    return _write(tx, await _rearrange_and_move(file, run), run)
 
 
 async def _settle_in_order(tx: Transaction, file: CaseFile, run: _Run) -> list[Flag]:
     """Settle, and where flags were hidden or told again, make room for new ones beside them."""
-    moves = _rearrange_and_move(file, run)
+    moves = await _rearrange_and_move(file, run)
     if moves.rearranged.is_any:
         # a session inserts before it updates, and of each rule one flag may wait in the open
         await tx.flush()
@@ -240,19 +240,19 @@ class _Moves:
         return list({flag.id: flag for flag, what in told if what in graver}.values())
 
 
-def move_on_paper(file: CaseFile, at: datetime) -> None:
+async def move_on_paper(file: CaseFile, at: datetime) -> None:
     """Move the flags of a copied file as time would at an instant; nothing is written."""
-    _move(file, _Run(at, None))
+    await _move(file, _Run(at, None))
 
 
-def _rearrange_and_move(file: CaseFile, run: _Run) -> _Moves:
-    rearranged = _rearrange(file, run)
-    moves = _move(file, run)
+async def _rearrange_and_move(file: CaseFile, run: _Run) -> _Moves:
+    rearranged = await _rearrange(file, run)
+    moves = await _move(file, run)
     moves.rearranged = rearranged
     return moves
 
 
-def _rearrange(file: CaseFile, run: _Run) -> Rearranged:
+async def _rearrange(file: CaseFile, run: _Run) -> Rearranged:
     """Hide what rests on what is hidden now, and tell what does no more; mostly there is neither.
 
     A flag that is hidden may itself be what another rests on, so it is looked again until none is.
@@ -263,18 +263,18 @@ def _rearrange(file: CaseFile, run: _Run) -> Rearranged:
         return done
     for _ in range(_MOST_ROUNDS):
         facts = replace(file.facts, flags=_grave_flags(file))
-        findings = evaluate(facts, run.at).findings
+        findings = (await ask_rules(facts, run.at)).findings
         if not Rearranging(file, facts, findings, run.at, turned, done).look_over():
             break
     return done
 
 
-def _move(file: CaseFile, run: _Run) -> _Moves:
+async def _move(file: CaseFile, run: _Run) -> _Moves:
     """Evaluate and move flags until nothing moves: a flag may itself be a fact for a rule."""
     moves = _Moves()
     grave = _grave_flags(file)
     for _ in range(_MOST_ROUNDS):
-        evaluation = evaluate(replace(file.facts, flags=grave), run.at)
+        evaluation = await ask_rules(replace(file.facts, flags=grave), run.at)
         _move_flags(file, evaluation.findings, run, moves)
         before, grave = grave, _grave_flags(file)
         if grave == before:

@@ -60,16 +60,15 @@ def hidden_in(file: CaseFile) -> set[UUID]:
 
 def evidence_of(found: Finding) -> list[dict[str, str]]:
     """Write the evidence of a finding as a flag keeps it."""
-    return [{"type": kind, "id": str(row_id)} for kind, row_id in sorted(found.evidence)]
+    return list(found.listed)
 
 
 def was_settled(found: Finding, last: Told | None) -> bool:
     """Tell whether this very finding was there before: a person settled it, or it was counted."""
-    return (
-        last is not None
-        and severity_rank(found.severity) <= severity_rank(last.severity)
-        and all(item in last.evidence for item in evidence_of(found))
-    )
+    if last is None or severity_rank(found.severity) > severity_rank(last.severity):
+        return False
+    before = {(item["type"], item["id"]) for item in last.evidence}
+    return all((item["type"], item["id"]) in before for item in found.listed)
 
 
 def last_resolved(flags: Iterable[Flag]) -> dict[tuple[str, bool], Flag]:

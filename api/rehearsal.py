@@ -23,8 +23,6 @@ Key = tuple[str, bool]
 
 BATCH = 50
 """Cases that are read at once; the connection is given back before their rules are asked."""
-AT_ONCE = 10
-"""Cases whose rules are asked before others have their turn."""
 
 
 @dataclass(slots=True)
@@ -87,23 +85,23 @@ async def rehearse(
     for batch in _in_parts(case_ids, BATCH):
         files = await copy_files(tx, batch, present.thresholds, present.monitored)
         await tx.pause()
-        for part in _in_parts(files, AT_ONCE):
-            for file in part:
-                _compare(file, proposed, tx.now, outcome)
+        for file in files:
+            await _compare(file, proposed, tx.now, outcome)
+            # others have their turn
             await asyncio.sleep(0)
     return outcome
 
 
-def _compare(file: CaseFile, proposed: RuleSettings, now: datetime, outcome: Outcome) -> None:
+async def _compare(file: CaseFile, proposed: RuleSettings, now: datetime, outcome: Outcome) -> None:
     outcome.cases_looked_at += 1
     facts = file.facts
     if not (facts.incidents or facts.promises or file.flags or file.monitored):
         return
     then = _copied(file, proposed)
-    move_on_paper(then, now)
+    await move_on_paper(then, now)
     # what time alone has brought about is no effect of the settings
     if is_due(file.case, now):
-        move_on_paper(file, now)
+        await move_on_paper(file, now)
     _tell_flags_apart(unresolved_by_rule(file), unresolved_by_rule(then), outcome)
     before, after = _counted_of(file), _counted_of(then)
     for rule, _ in after - before:

@@ -36,6 +36,7 @@ FLOORS = (
     {"domain.rulebook"},
     {"domain.prompts"},
     {"domain.rules"},
+    {"rule_runs"},
     {"models", "errors", "tokens", "codes", "totp"},
     {"fhir.care", "fhir.requests", "fhir.notices", "fhir.accounts", "fhir.dates"},
     {"walls", "throttle", "keyring", "prepared"},

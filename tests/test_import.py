@@ -263,7 +263,10 @@ async def test_what_the_clinic_has_set_holds_for_cases_read_in(world: World) -> 
 async def test_rules_that_are_not_asked_after_each_record_are_found_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(WritesInARow, "add", lambda *_, **__: [])
+    async def add(*_: object, **__: object) -> list[object]:
+        return []
+
+    monkeypatch.setattr(WritesInARow, "add", add)
     await type_and_read_in(world, 2)
     here, there = world.clinician, world.there["clinician"]
     assert await flags_by_case(world, here) != await flags_by_case(world, there)

@@ -205,9 +205,9 @@ async def test_it_holds_no_connection_while_it_thinks(
     held: list[int] = []
     really = rehearsal._compare
 
-    def compare(*told: Any) -> None:
+    async def compare(*told: Any) -> None:
         held.append(world.database.engine.pool.checkedout())  # type: ignore[attr-defined]
-        really(*told)
+        await really(*told)
 
     monkeypatch.setattr(rehearsal, "_compare", compare)
     await preview(world, thresholds=LOWER)

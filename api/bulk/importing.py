@@ -28,6 +28,7 @@ from api.bulk.taking import (
     Taking,
     is_hidden,
 )
+from api.case_files import Room
 from api.db import (
     DEADLOCK_DETECTED,
     LOCK_NOT_AVAILABLE,
@@ -321,7 +322,8 @@ class _Importer:
             self._journal(tx, made)
             if not isinstance(made.row, Case):
                 tx.add(made.row)
-                opened = files[made.case.id].add(tx, made.row, actor_id=self._order.actor_id)
+                file = files[made.case.id]
+                opened = await file.add(tx, made.row, actor_id=self._order.actor_id)
                 done.flags.update(
                     flag.rule
                     for flag in opened
@@ -394,6 +396,8 @@ class _Importer:
             memory.known[made.name] = Known(made.row.id, made.case.id, made.body_hash)
             if isinstance(made.row, Incident | Promise) and is_hidden(made.row):
                 memory.hidden.add(made.row.id)
+            if not isinstance(made.row, Case):
+                memory.rooms.setdefault(made.case.id, Room()).take(made.row)
             if isinstance(made.row, Case):
                 memory.cases[made.row.id] = made.row.model_dump()
                 if made.row.voided_at is None:

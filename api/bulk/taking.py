@@ -1,6 +1,7 @@
 """Turns the lines of an import into rows, or says why not: what its record's door would say."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,7 @@ from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
 from api.bulk.reading import Refused
+from api.case_files import Room, rooms_of
 from api.conduct import former_clinicians
 from api.crypto import lookup_hash
 from api.db import Transaction
@@ -31,7 +33,7 @@ from api.domain.lines import (
 )
 from api.domain.permissions import TREATING, Actor
 from api.domain.tenures import Tenure, whom_it_is_about, whom_it_may_be_about
-from api.errors import Invalid
+from api.errors import CaseFull, Invalid
 from api.making import new_case, new_consultation, new_incident, new_promise
 from api.models import Case, Consultation, ImportedRecord, Incident, Promise, User
 from api.sight import sees_case
@@ -106,6 +108,7 @@ class Memory:
     cases: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     references: set[tuple[str, object]] = field(default_factory=set)
     hidden: set[UUID] = field(default_factory=set)
+    rooms: dict[UUID, Room] = field(default_factory=dict)
 
 
 class NotTaken(Exception):
@@ -196,6 +199,7 @@ class Taking:
         self._there: set[UUID] = set()
         self._hidden_there: set[UUID | None] = set()
         self._linked: dict[UUID, _Linked] = {}
+        self._rooms: defaultdict[UUID, Room] = defaultdict(Room)
         self._people: dict[UUID | str, _Person] = {}
         self._hash: Callable[[str], str] = str
 
@@ -252,12 +256,19 @@ class Taking:
             opened = self._case(line)
             return opened, opened
         case = self._case_of(line)
+        row: Incident | Promise | Consultation
         match line:
             case IncidentLine():
-                return case, self._incident(line, case)
+                row = self._incident(line, case)
             case PromiseLine():
-                return case, self._promise(line, case)
-        return case, await self._consultation(line, case)
+                row = self._promise(line, case)
+            case ConsultationLine():
+                row = await self._consultation(line, case)
+        try:
+            self._rooms[case.id].take(row)
+        except CaseFull as error:
+            raise NotTaken("/case", error.detail) from error
+        return case, row
 
     # ---------------------------------------------------------------------------- one of each
 
@@ -517,6 +528,9 @@ class Taking:
         for case in await self._ask(_CASES, there):
             self._cases[case.id] = case
         self._former = await former_clinicians(self._tx, list(self._cases))
+        self._rooms |= await rooms_of(self._tx, list(self._cases))
+        for case_id in there & self._memory.rooms.keys():
+            self._rooms[case_id].add(self._memory.rooms[case_id])
         for found in await self._ask(_REFERENCES, references):
             self._references.add(tuple(found))
 

@@ -1,10 +1,10 @@
 """What a rule may know of a case, and when it is asked: no free text, no session, no clock."""
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -30,6 +30,7 @@ from api.vocabulary import (
 )
 
 D = TypeVar("D", bound=Details)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,14 @@ class FlagFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Consulting:
+    """About which incidents another clinician was asked, and the last day on which one answered."""
+
+    about: frozenset[UUID]
+    last_day: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the rules are told of one case. Voided records are not facts."""
 
@@ -101,12 +110,55 @@ class Facts:
     promises: tuple[PromiseFact, ...] = ()
     consultations: tuple[ConsultationFact, ...] = ()
     flags: tuple[FlagFact, ...] = ()
+    _known: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many records these are."""
+        return len(self.incidents) + len(self.promises) + len(self.consultations)
 
     def of(self, kind: type[D]) -> Iterator[tuple[IncidentFact, D]]:
         """Give the incidents of one kind, each with its details."""
+        by_kind = self._once("by_kind", self._by_kind)
+        yield from by_kind.get(kind, ())
+
+    @property
+    def consulting(self) -> "Consulting":
+        """What was asked of other clinicians, and answered."""
+        return self._once("consulting", self._what_was_asked)
+
+    @property
+    def last_requested_at(self) -> datetime | None:
+        """When anybody was last asked for a consultation."""
+        asked = (each.requested_at for each in self.consultations)
+        return self._once("last_asked", lambda: max(filter(None, asked), default=None))
+
+    def _once(self, name: str, find: Callable[[], T]) -> T:
+        """Find out at most once: every rule asks, and for each record anew it would cost most."""
+        if name not in self._known:
+            self._known[name] = find()
+        found: T = self._known[name]
+        return found
+
+    def _by_kind(self) -> dict[type, list[tuple[IncidentFact, Any]]]:
+        by_kind: dict[type, list[tuple[IncidentFact, Any]]] = {}
         for incident in self.incidents:
-            if isinstance(incident.details, kind):
-                yield incident, incident.details
+            by_kind.setdefault(type(incident.details), []).append((incident, incident.details))
+        return by_kind
+
+    def _what_was_asked(self) -> "Consulting":
+        counting = [
+            (each.completed_at.astimezone(self.zone).date(), each.incident_ids)
+            for each in self.consultations
+            if each.status == ConsultationStatus.completed
+            and each.completed_at is not None
+            and each.kind in CONSULTING
+            and each.response != AdviceResponse.not_followed
+        ]
+        return Consulting(
+            frozenset().union(*(linked for _, linked in counting)),
+            max((day for day, _ in counting), default=None),
+        )
 
     def unrestricted(self) -> "Facts":
         """Leave out whatever the case's clinician may not see."""
@@ -216,16 +268,9 @@ def on_the_care_side(incident: IncidentFact) -> bool:
 
 def consulted(facts: Facts, incident: IncidentFact, at: Moment) -> bool:
     """Tell whether another clinician was asked about this, and the advice not put aside."""
-    return any(
-        consultation.status == ConsultationStatus.completed
-        and consultation.completed_at is not None
-        and consultation.kind in CONSULTING
-        and consultation.response != AdviceResponse.not_followed
-        and (
-            incident.id in consultation.incident_ids
-            or at.date_of(consultation.completed_at) >= at.day_of(incident)
-        )
-        for consultation in facts.consultations
+    consulting = facts.consulting
+    return consulting.last_day is not None and (
+        incident.id in consulting.about or consulting.last_day >= at.day_of(incident)
     )
 
 

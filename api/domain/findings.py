@@ -1,7 +1,7 @@
 """What a rule answers: a hit for each record that speaks, worded as somebody's account."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from typing import Literal
@@ -58,6 +58,9 @@ class Finding:
     evidence: frozenset[Evidence]
     restricted: bool = False
 
+    listed: tuple[dict[str, str], ...] = field(default=(), compare=False, repr=False)
+    """The evidence in order, as it is stored."""
+
 
 Rule = Callable[[Facts, Moment], Iterable[Hit]]
 
@@ -99,11 +102,17 @@ def finding(rule: RuleName | PromptName, hits: Iterable[Hit]) -> Finding | None:
     ordered = sorted(hits, key=lambda hit: (hit.day, hit.account, hit.said, hit.evidence))
     if not ordered:
         return None
+    evidence = frozenset(hit.evidence for hit in ordered)
     return Finding(
         rule,
         max((hit.severity for hit in ordered), key=severity_rank),
         _because(ordered),
-        frozenset(hit.evidence for hit in ordered),
+        evidence,
+        # ids in words: they have the same order, and are compared many times as fast
+        listed=tuple(
+            {"type": kind, "id": name}
+            for kind, name in sorted((kind, str(row_id)) for kind, row_id in evidence)
+        ),
     )
 
 
@@ -149,6 +158,7 @@ def _because(hits: list[Hit]) -> str:
         f"{account}, {'; '.join(hit.said for hit in same)}."
         for account, same in groupby(hits[:MOST_SENTENCES], key=lambda hit: hit.account)
     ]
-    if left := len(hits) - MOST_SENTENCES:
-        parts += [f"And {left} more in the evidence."] if left > 0 else []
+    named = {hit.evidence for hit in hits[:MOST_SENTENCES]}
+    if left := len({hit.evidence for hit in hits} - named):
+        parts.append(f"And {left} more in the evidence.")
     return " ".join(parts)

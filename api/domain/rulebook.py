@@ -8,8 +8,10 @@ A rule asks "please look"; it never finds fault. Not known never counts against 
 yes-or-no is compared with `is True` or `is False`.
 """
 
-from collections.abc import Iterator
-from datetime import timedelta
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 
 from api.domain.details import (
     AbsenceDetails,
@@ -45,6 +47,7 @@ from api.domain.facts import (
     within_the_frame,
 )
 from api.domain.findings import (
+    MOST_SENTENCES,
     Hit,
     Rule,
     counted,
@@ -479,16 +482,35 @@ def left_after_rupture(facts: Facts, at: Moment) -> Iterator[Hit]:
         for incident, change in facts.of(FrameChangeDetails)
         if is_unprepared_tightening(incident, change, facts.thresholds)
     ]
-    for incident, ending in facts.of(EndingDetails):
-        if ending.stage != EndingStage.ended or incident.initiator != Initiator.client:
-            continue
-        for rupture in ruptures:
-            days = (at.day_of(incident) - at.day_of(rupture)).days
-            if 0 <= days <= facts.thresholds.rupture_days:
-                yield incident_hit(
-                    incident, at, MODERATE, f"the client left {{when}}, {days} days after a rupture"
-                )
-                yield incident_hit(rupture, at, MODERATE, "there was a rupture {when}")
+    left = [
+        incident
+        for incident, ending in facts.of(EndingDetails)
+        if ending.stage == EndingStage.ended and incident.initiator == Initiator.client
+    ]
+    if left:
+        yield from _left_soon_after(ruptures, left, facts, at)
+
+
+def _left_soon_after(
+    ruptures: Iterable[IncidentFact], left: Iterable[IncidentFact], facts: Facts, at: Moment
+) -> Iterator[Hit]:
+    """Say each thing once: with many of both, their pairs would be more than anybody reads."""
+    on_day: dict[date, list[IncidentFact]] = defaultdict(list)
+    for rupture in ruptures:
+        on_day[at.day_of(rupture)].append(rupture)
+    days, before = sorted(on_day), set[date]()
+    window = timedelta(days=facts.thresholds.rupture_days)
+    for incident in left:
+        day = at.day_of(incident)
+        soon = days[bisect_left(days, day - window) : bisect_right(days, day)]
+        # the nearest are said, and no more than anybody is told of; the evidence names all
+        for of_rupture in soon[-MOST_SENTENCES:]:
+            after = (day - of_rupture).days
+            said = f"the client left {{when}}, {after} days after a rupture"
+            yield incident_hit(incident, at, MODERATE, said)
+        before.update(soon)
+    for rupture in (each for day in before for each in on_day[day]):
+        yield incident_hit(rupture, at, MODERATE, "there was a rupture {when}")
 
 
 def no_referral(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -659,14 +681,12 @@ def no_oversight(facts: Facts, at: Moment) -> Iterator[Hit]:
             said = "oversight is recorded {when} as not available"
             yield incident_hit(incident, at, MODERATE, said)
     waited = timedelta(days=facts.thresholds.oversight_days)
+    asked = facts.last_requested_at
     for flag in facts.flags:
         if (
             flag.severity in GRAVE
             and flag.status == FlagStatus.open
-            and not any(
-                asked.requested_at is not None and asked.requested_at >= flag.effective_at
-                for asked in facts.consultations
-            )
+            and not (asked is not None and asked >= flag.effective_at)
             and at.reached_instant(flag.effective_at + waited)
         ):
             day = at.date_of(flag.effective_at)

@@ -14,6 +14,14 @@ RESTS_ON_MORE = frozenset({RuleName.absence_uncovered})
 """The rules that may rest on a record which is not in their evidence: a risk shortens the time that
 an absence may go without cover."""
 
+MOST_RECORDS = 5_000
+"""Incidents, promises and consultations of a case, without what was voided.
+
+Every write asks all rules about all of them, so this bounds how long a write may take.
+"""
+MOST_RESTRICTED = 1_000
+"""Restricted incidents beside them: counted apart, so that no refusal tells of what is hidden."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
