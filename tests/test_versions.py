@@ -8,8 +8,14 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel, col, select
 
-from api import record_versions
-from api.models import Case, Incident, JournalEntry, RecordVersion
+from api.models import (
+    Case,
+    Consultation,
+    Incident,
+    JournalEntry,
+    RecordVersion,
+    sealed_columns,
+)
 from api.record_versions import MACHINERY, OF_THE_ROW, TYPES, fields_of
 from api.vocabulary import Scope
 from tests.world import Person, World, made, ok, software
@@ -158,7 +164,7 @@ async def test_links_in_a_version_are_told_as_far_as_they_are_seen(world: World)
     path = f"/v1/consultations/{asked['id']}"
     async with world.owner.transaction() as tx:
         await tx.enter(world.clinician.clinic_id)
-        model = record_versions.Consultation
+        model = Consultation
         row = (await tx.exec(select(model).where(model.id == UUID(asked["id"])))).one()
         row.change({"incident_ids": [seen["id"], hidden["id"]]}, tx.now)
     ok(await world.clinician.patch(path, {"urgency": "urgent"}))
@@ -256,7 +262,7 @@ def test_every_column_of_a_record_is_kept_or_named_as_left_out() -> None:
     """A key that lay in a version would outlive its own destruction."""
     for model in TYPES:
         columns = {column.key for column in SQLModel.metadata.tables[model.__tablename__].c}
-        sealed = set(record_versions.sealed_columns(model))
+        sealed = set(sealed_columns(model))
         assert columns == set(fields_of(model)) | sealed | OF_THE_ROW & columns | (
             MACHINERY & columns
         )
