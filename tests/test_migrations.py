@@ -209,6 +209,8 @@ async def test_what_came_before_there_were_notices_is_told_as_far_as_it_can_be(
         case = await me.case()
         link = {"supervisor_id": str(world.stranger.id), "clinician_id": str(me.id)}
         made(await world.admin.post("/v1/supervisions", {**link, "starts_on": world.day()}))
+        ahead = {**link, "clinician_id": str(world.colleague.id), "starts_on": world.day(3)}
+        made(await world.admin.post("/v1/supervisions", ahead))
         emergency = {"case_id": case["id"], "reason": "Nobody could be reached."}
         elsewhere = await world.colleague.case()
         made(
@@ -223,7 +225,7 @@ async def test_what_came_before_there_were_notices_is_told_as_far_as_it_can_be(
         onward = {"clinician_id": str(world.colleague.id), "reason": "Leaves."}
         ok(await world.supervisor.post(f"/v1/cases/{case['id']}/transfer", onward))
         before = {each.id: await told_to(each) for each in (me, world.colleague, officer)}
-    assert len(before[officer.id]) == 8
+    assert len(before[officer.id]) == 9
     # only the new clinician of a case is known afterwards
     before[me.id].remove(("transfer", str(world.colleague.id), case["id"]))
     before[world.colleague.id].append(next(t for t in before[me.id] if t[0] == "software"))
@@ -238,6 +240,10 @@ async def test_what_came_before_there_were_notices_is_told_as_far_as_it_can_be(
             ids = [notice["id"] for notice in shown]
             read = await again.post("/v1/me/notices/read", {"ids": ids})
             assert read.status_code == 204
+        world.clock.forward(days=3)
+        # a link for a later day is told on that day all the same
+        begun = set(await told_to(again)) - set(before[officer.id])
+        assert {kind for kind, _, _ in begun} == {"supervision_begins"}
     await database.to("base")
 
 

@@ -5,9 +5,10 @@ Revision 0006, after 0005.
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from alembic import op
@@ -100,7 +101,7 @@ def _table(name: str, *columns: tuple[str, Any]) -> Any:
 
 
 _UUID, _TIME, _TEXT = sa.Uuid(), sa.DateTime(timezone=True), sa.String()
-_CLINICS = sa.table("clinics", sa.column("id", _UUID))
+_CLINICS = sa.table("clinics", sa.column("id", _UUID), sa.column("time_zone", _TEXT))
 _ENTRIES = _table(
     "journal_entries",
     ("at", _TIME),
@@ -127,6 +128,7 @@ _LINKS = _table(
     "supervisions",
     ("supervisor_id", _UUID),
     ("clinician_id", _UUID),
+    ("starts_on", sa.Date()),
     ("ends_on", sa.Date()),
 )
 _GRANTS = _table("access_grants", ("user_id", _UUID), ("case_id", _UUID))
@@ -176,33 +178,36 @@ def _tell_what_came_before() -> None:
         )
         for entry in op.get_bind().execute(asked.order_by(_ENTRIES.c.id)).all():
             for record_id in map(UUID, entry.record_ids):
-                for kind, user_id, concerned in _what_is_told(entry, record_id):
-                    _keep(entry, kind, user_id, record_id, concerned)
+                for told in _what_is_told(entry, record_id):
+                    _keep(entry, record_id, *told)
 
 
-def _what_is_told(entry: Any, record_id: UUID) -> Iterator[tuple[str, UUID, set[UUID]]]:
-    """Give the kind of each notice, who sees more, and whom it concerns."""
+def _what_is_told(entry: Any, record_id: UUID) -> Iterator[tuple[str, UUID, set[UUID], datetime]]:
+    """Give the kind of each notice, who sees more, whom it concerns, and when it came about."""
     clinic_id, happening, by = entry.clinic_id, entry.happening, {entry.actor_id}
     if happening in _OF_LINKS:
         for link in _rows(_LINKS, clinic_id, record_id):
-            today = datetime.now(UTC).date()
-            if happening == "supervision.created" or (link.ends_on or date.max) > today:
-                yield "supervision", link.supervisor_id, {link.clinician_id}
+            today, ends_on = datetime.now(UTC).date(), link.ends_on or date.max
+            if happening == "supervision.created" or ends_on > today:
+                yield "supervision", link.supervisor_id, {link.clinician_id}, entry.at
+            if happening == "supervision.created" and today < link.starts_on < ends_on:
+                begins = _midnight(clinic_id, link.starts_on)
+                yield "supervision_begins", link.supervisor_id, {link.clinician_id}, begins
     elif happening in _OF_GRANTS:
         for grant in _rows(_GRANTS, clinic_id, record_id):
             for case in _rows(_CASES, clinic_id, grant.case_id):
-                yield _OF_GRANTS[happening], grant.user_id, {case.clinician_id} - by
+                yield _OF_GRANTS[happening], grant.user_id, {case.clinician_id} - by, entry.at
     elif happening in _OF_SOFTWARE:
         for account in _rows(_ACCOUNTS, clinic_id, record_id):
             if account.is_active and "narrative:read" in account.scopes:
-                yield "software", record_id, _keepers(clinic_id) - by
+                yield "software", record_id, _keepers(clinic_id) - by, entry.at
     elif happening == "case.transferred":
         for case in _rows(_CASES, clinic_id, record_id):
-            yield "transfer", case.clinician_id, {case.clinician_id} - by
+            yield "transfer", case.clinician_id, {case.clinician_id} - by, entry.at
     else:
         for user in _rows(_USERS, clinic_id, record_id):
             for kind in _of_user(entry, user.role):
-                yield kind, user.id, {user.id}
+                yield kind, user.id, {user.id}, entry.at
 
 
 def _of_user(entry: Any, role: str) -> Iterator[str]:
@@ -226,11 +231,24 @@ def _rows(table: Any, clinic_id: UUID, row_id: UUID) -> Any:
     return op.get_bind().execute(wanted).all()
 
 
-def _keep(entry: Any, kind: str, user_id: UUID, record_id: UUID, concerned: set[UUID]) -> None:
+def _midnight(clinic_id: UUID, day: date) -> datetime:
+    asked = sa.select(_CLINICS.c.time_zone).where(_CLINICS.c.id == clinic_id)
+    zone = ZoneInfo(op.get_bind().execute(asked).scalar_one())
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _keep(
+    entry: Any,
+    record_id: UUID,
+    kind: str,
+    user_id: UUID,
+    concerned: set[UUID],
+    at: datetime,
+) -> None:
     notice = {
         "clinic_id": entry.clinic_id,
-        "id": _id_at(entry.at, os.urandom(10)),
-        "at": entry.at,
+        "id": _id_at(at, os.urandom(10)),
+        "at": at,
         "kind": kind,
         "actor_id": entry.actor_id,
         "user_id": user_id,
