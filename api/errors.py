@@ -238,9 +238,9 @@ class TooMany(Refusal):
     remedy = "Wait as many seconds as `Retry-After` says. Software paces itself below the limit."
     example = (42,)
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, detail: str | None = None) -> None:
         super().__init__(
-            "Too many attempts came from here. Wait a while, and try again.",
+            detail or "Too many attempts came from here. Wait a while, and try again.",
             headers={"Retry-After": str(max(1, seconds))},
         )
 

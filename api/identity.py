@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from api.models import Clinic, ServiceAccount, SignIn, User
 from api.prepared import Prepared
 from api.repeats import only_once
 from api.sessions import live
-from api.tokens import Claims, InvalidToken
+from api.tokens import AccessTokens, AheadOfTheClock, Claims, InvalidToken
 from api.vocabulary import Role, Scope
 
 bearer = OAuth2PasswordBearer(
@@ -44,6 +44,7 @@ _WHO_IS_SIGNED_IN = Prepared(
         col(SignIn.id) == bindparam("session"),
         col(SignIn.user_id) == bindparam("user"),
         *live(bindparam("now")),
+        col(SignIn.updated_at) >= bindparam("witnessed"),
         col(User.is_active).is_(True),
     )
 )
@@ -58,6 +59,7 @@ _WHICH_SOFTWARE = Prepared(
         col(SignIn.id) == bindparam("session"),
         col(SignIn.account_id) == bindparam("user"),
         *live(bindparam("now")),
+        col(SignIn.updated_at) >= bindparam("witnessed"),
         col(ServiceAccount.is_active).is_(True),
     )
 )
@@ -106,12 +108,16 @@ async def _whose(request: Request, tx: Transaction, token: str | None) -> _Known
     """Enter the clinic of whoever a token is of; None where it is nobody's, or no longer."""
     if token is None:
         return None
-    try:
-        claims = request.app.state.tokens.read(token, tx.now)
-    except InvalidToken:
+    if (read := _read(request.app.state.tokens, token, tx.now)) is None:
         return None
+    claims, witnessed = read
     await tx.enter(claims.clinic_id)
-    asked = {"session": claims.session_id, "user": claims.user_id, "now": tx.now}
+    asked = {
+        "session": claims.session_id,
+        "user": claims.user_id,
+        "now": tx.now,
+        "witnessed": witnessed,
+    }
     if (person := (await tx.exec(_WHO_IS_SIGNED_IN, asked)).first()) is not None:
         role, time_zone, watched, authenticated_at, must_enrol = person
         actor = Actor(claims.user_id, role, claims.session_id, authenticated_at)
@@ -124,6 +130,23 @@ async def _whose(request: Request, tx: Transaction, token: str | None) -> _Known
     tx.know_zone(ZoneInfo(time_zone), watched)
     return known
 
+
+def _read(tokens: AccessTokens, token: str, now: datetime) -> tuple[Claims, datetime] | None:
+    """Read a token, and which instant its session must have seen; None where it is no token.
+
+    Each token is issued in the instant that its session was begun or refreshed in. Where the clock
+    was set back since, or another server's is ahead, the session is the witness that it was so: no
+    instant is believed because a token says it.
+    """
+    try:
+        return tokens.read(token, now), _LONG_AGO
+    except AheadOfTheClock as ahead:
+        return ahead.claims, ahead.issued_at
+    except InvalidToken:
+        return None
+
+
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 _WHAT_IT_MAY_NOW = (
     sa.select(col(ServiceAccount.scopes))

@@ -184,6 +184,8 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     app.state.readiness = Readiness(settings.data_keys, migrations.head())
     app.state.fingerprints = Fingerprints(secret)
     app.state.destinations = Destinations(settings.test_addresses)
+    url = settings.public_url
+    app.state.public_url = None if url is None else url.rstrip("/")
     token = settings.metrics_token
     app.state.metrics_token = None if token is None else token.get_secret_value().encode()
 

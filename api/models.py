@@ -207,7 +207,7 @@ class SignIn(Record, table=True):
     It is a user's or a service account's. It ends at `expires_at` whatever happens, and before
     that at `idle_at` where nobody refreshes it. `refresh_hash` is of the one refresh token that
     may be used, `former_refresh_hash` of the one it replaced; `network` is where the session
-    began, as a keyed hash.
+    began, as a keyed hash; `device_hash` is of the token by which its device is known again.
     """
 
     __tablename__ = "sessions"
@@ -227,6 +227,7 @@ class SignIn(Record, table=True):
     former_refresh_hash: str | None = Field(default=None, max_length=64)
     refreshed_at: datetime | None = None
     network: str | None = Field(default=None, max_length=64)
+    device_hash: str | None = Field(default=None, max_length=64)
     revoked_at: datetime | None = None
 
 

@@ -1,22 +1,23 @@
 """A session's life: whose it may be, how it begins, is carried on, and ends."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, bindparam, text
+from sqlalchemy import ColumnElement, bindparam, case, exists, text
 from sqlmodel import col, select, update
 
 from api.codes import RefreshToken, hash_of, new_refresh_token
 from api.db import AcrossClinics, Transaction
 from api.journal import Happening, record
 from api.models import Clinic, ServiceAccount, ServiceSecret, SignIn, User
+from api.throttle import Known
 
 FAMILIAR = timedelta(days=90)
-"""How long a network stays familiar after its user began a session there."""
+"""How long a network or a device stays familiar after its user began a session there."""
 
 REPEATED = timedelta(seconds=10)
 """How late a second request of the same client may come with the token the first one replaced."""
@@ -39,45 +40,58 @@ class SessionTimes:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody who may be signing in; `is_familiar`: they have done so from this network."""
+    """Somebody who may be signing in, and how they are known where they do."""
 
     user: User
     zone: ZoneInfo
-    is_familiar: bool
+    known: Known
+
+
+NOBODY = UUID(int=0)
+"""In whose name it is asked where an address is nobody's: an answer that came sooner would tell."""
 
 
 async def account_at(
-    tx: Transaction, address: str, clinic: UUID | None, network: str
+    tx: Transaction, address: str, clinic: UUID | None, network: str, device: str | None = None
 ) -> Account | None:
-    """Find the one active user of an address, and enter their clinic.
+    """Find the one active user of an address, and enter their clinic; `device`: a hash.
 
-    None where the address is nobody's, or is known in several clinics and none was named.
+    None where the address is nobody's, or is known in several clinics and none was named: that
+    takes the same statements.
     """
     rows = await tx.ask_everywhere(_ACCOUNTS_AT, address=address)
     found = [row for row in rows if clinic is None or row[0] == clinic]
-    if len(found) != 1:
-        return None
-    clinic_id, user_id = found[0]
+    clinic_id, user_id = found[0] if len(found) == 1 else (NOBODY, NOBODY)
     await tx.enter(clinic_id)
-    joined = select(User, Clinic.time_zone).join(Clinic, col(Clinic.id) == User.clinic_id)
-    user, zone = (await tx.exec(joined.where(User.id == user_id))).one()
+    joined = select(
+        User,
+        Clinic.time_zone,
+        _began_a_session(tx, col(SignIn.network) == network),
+        _began_a_session(tx, col(SignIn.device_hash) == device),
+    ).join(Clinic, col(Clinic.id) == User.clinic_id)
+    person = (await tx.exec(joined.where(User.id == user_id))).first()
+    if person is None:
+        return None
+    user, zone, was_here, has_proved = person
     tx.know_zone(ZoneInfo(zone))
-    return Account(user, ZoneInfo(zone), await _is_familiar(tx, user.id, network))
+    known = Known(was_here, device if has_proved else None)
+    return Account(user, ZoneInfo(zone), known)
 
 
-async def _is_familiar(tx: Transaction, user_id: UUID, network: str) -> bool:
-    before = select(col(SignIn.id)).where(
-        SignIn.user_id == user_id,
-        SignIn.network == network,
-        SignIn.created_at > tx.now - FAMILIAR,
+def _began_a_session(tx: Transaction, where: Any) -> ColumnElement[bool]:
+    """Say in SQL whether a user has begun a session lately where this holds."""
+    return exists().where(
+        col(SignIn.clinic_id) == col(User.clinic_id),
+        col(SignIn.user_id) == col(User.id),
+        col(SignIn.created_at) > tx.now - FAMILIAR,
+        where,
     )
-    return (await tx.exec(before.limit(1))).first() is not None
 
 
 async def begin_session(
-    tx: Transaction, user: User, network: str, times: SessionTimes
+    tx: Transaction, user: User, network: str, device: str, times: SessionTimes
 ) -> tuple[SignIn, RefreshToken]:
-    """Begin a session of a user who has just proved who they are."""
+    """Begin a session of a user who has just proved who they are; `device`: a hash."""
     session = SignIn(
         clinic_id=user.clinic_id,
         user_id=user.id,
@@ -88,6 +102,7 @@ async def begin_session(
         expires_at=tx.now + times.whole,
         idle_at=tx.now + times.idle,
         network=network,
+        device_hash=device,
     )
     token = new_refresh_token(user.clinic_id, session.id)
     session.refresh_hash = hash_of(token.text)
@@ -152,7 +167,9 @@ async def refresh_session(
     ago holds a stolen one, or the thief does: then the session ends for both.
     """
     await tx.enter(token.clinic_id)
-    zone = (await tx.exec(select(col(Clinic.time_zone)))).first()
+    # one look-up, and no more work for a token that names nothing
+    named = select(Clinic.time_zone).join(SignIn, col(SignIn.clinic_id) == Clinic.id)
+    zone = (await tx.exec(named.where(SignIn.id == token.session_id, *live(tx.now)))).first()
     if zone is None:
         return Refused.unknown
     tx.know_zone(ZoneInfo(zone))
@@ -180,7 +197,11 @@ async def end_software_sessions(tx: Transaction, account_id: UUID) -> None:
 
 
 async def _end(tx: Transaction, *which: Any) -> None:
-    ended = {"revoked_at": tx.now, "updated_at": tx.now, "version": col(SignIn.version) + 1}
+    ended = {
+        "revoked_at": tx.now,
+        "updated_at": _later(col(SignIn.updated_at), tx.now),
+        "version": col(SignIn.version) + 1,
+    }
     await tx.exec(update(SignIn).where(*which, col(SignIn.revoked_at).is_(None)).values(**ended))
 
 
@@ -210,13 +231,18 @@ async def _replace(
             refresh_hash=hash_of(successor.text),
             former_refresh_hash=hash_of(token.text),
             refreshed_at=tx.now,
-            idle_at=tx.now + times.idle,
-            updated_at=tx.now,
+            # a clock that went back takes nothing of what was given, nor of what witnesses it
+            idle_at=_later(col(SignIn.idle_at), tx.now + times.idle),
+            updated_at=_later(col(SignIn.updated_at), tx.now),
             version=col(SignIn.version) + 1,
         )
         .execution_options(synchronize_session=False)
     )
     return bool(replaced.rowcount)
+
+
+def _later(column: Any, instant: datetime) -> ColumnElement[datetime]:
+    return case((column > instant, column), else_=instant)
 
 
 async def _load(tx: Transaction, session_id: UUID) -> SignIn:

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=10, ge=1, le=100)
     drain_seconds: float = Field(default=0, ge=0, le=300)
     metrics_token: SecretStr | None = None
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")
     log_format: Literal["json", "text"] | None = None
     telemetry_endpoint: str | None = Field(default=None, pattern=r"^https?://")
     webhook_test_addresses: str = ""

@@ -4,8 +4,9 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -38,6 +39,18 @@ _OPTIONS = {
 
 class InvalidToken(Exception):
     """Not a token of ours, or no longer one. It never says why."""
+
+
+class AheadOfTheClock(InvalidToken):
+    """A token of ours, but of an instant that this server's clock has yet to reach.
+
+    It holds where the session it names shows that the clock has been there before.
+    """
+
+    def __init__(self, claims: "Claims", issued_at: datetime) -> None:
+        super().__init__()
+        self.claims = claims
+        self.issued_at = issued_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +105,23 @@ class AccessTokens:
         return signed if self.algorithm == "HS256" else _with_the_smaller_s(signed)
 
     def read(self, token: str, now: datetime) -> Claims:
-        """Check a token in full. Raises InvalidToken, whatever is wrong with it."""
+        """Check a token in full. Raises InvalidToken, whatever is wrong with it.
+
+        AheadOfTheClock where it is only that the token was issued later than `now`.
+        """
         try:
-            return self._check_claims(self._verified(token), now)
+            return self._check_claims(*self._verified(token), now)
+        except AheadOfTheClock:
+            raise
         except Exception as error:
             # python-jose lets RecursionError, AttributeError and others out: one refusal for all
             raise InvalidToken from error
 
-    def _verify(self, token: str) -> dict[str, Any]:
-        """Check everything about a token that time does not change; give its payload."""
+    def _verify(self, token: str) -> tuple[dict[str, Any], float]:
+        """Check everything about a token that time does not change; give its payload.
+
+        And when that was, by a clock that nobody sets.
+        """
         payload: dict[str, Any] = jwt.decode(
             token,
             self._key_of(token),
@@ -113,7 +134,7 @@ class AccessTokens:
         spelled = json.dumps(payload, separators=(",", ":")).encode()
         if _canonical(token.split(".")[1]) != spelled:
             raise InvalidToken
-        return payload
+        return payload, monotonic()
 
     def _key_of(self, token: str) -> Any:
         """Check how a token is spelled; give the one key that its header names."""
@@ -127,22 +148,27 @@ class AccessTokens:
             raise InvalidToken
         return self._accepted[named["kid"]]
 
-    def _check_claims(self, payload: dict[str, Any], now: datetime) -> Claims:
+    def _check_claims(self, payload: dict[str, Any], first_seen: float, now: datetime) -> Claims:
         times = [payload[name] for name in ("iat", "nbf", "exp")]
         if set(payload) != _CLAIMS or any(type(value) is not int for value in times):
             raise InvalidToken
         issued, not_before, expires = times
         present = now.timestamp()
         longest = self.lifetime.total_seconds()
-        if not (issued <= present and not_before <= present < expires):
+        if not (not_before <= max(issued, present) and present < expires):
             raise InvalidToken
         if expires - issued > longest:
+            raise InvalidToken
+        if monotonic() - first_seen >= expires - issued:
+            # it lives no longer because the clock was set back meanwhile
             raise InvalidToken
         if payload["aud"] != AUDIENCE or not payload["jti"]:
             raise InvalidToken
         ids = [UUID(payload[name]) for name in ("cid", "sub", "sid")]
         if [str(each) for each in ids] != [payload[name] for name in ("cid", "sub", "sid")]:
             raise InvalidToken
+        if issued > present:
+            raise AheadOfTheClock(Claims(*ids), datetime.fromtimestamp(issued, UTC))
         return Claims(*ids)
 
 

@@ -203,11 +203,12 @@ async def too_often(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         once = RateLimitItemPerMinute(1, namespace="once")
         patch.setattr(stage.world.app.state.throttle, "of_software", once)
-        patch.setattr("api.throttle.OF_A_NETWORK", RateLimitItemPerHour(1, namespace="once"))
+        for name in ("OF_A_NETWORK", "SENSELESS"):
+            patch.setattr(f"api.throttle.{name}", RateLimitItemPerHour(1, namespace=name))
         ok(await hasty.get("/v1/rules"))
         for key in stage.guarded():
             await stage.send(key, hasty)
-        for key in (SIGN_IN, SIGN_IN, RESET):
+        for key in (SIGN_IN, SIGN_IN, RESET, RESET):
             await stage.send(key)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,9 +16,10 @@ import api.sessions
 from api.codes import RefreshToken, new_refresh_token, read_refresh_token
 from api.db import Transaction
 from api.models import JournalEntry, SignIn
+from api.tokens import AccessTokens, Claims
 from tests.test_bad_input import refused, tolerant
 from tests.test_sign_in import me_with, same_body, sign_in
-from tests.world import Person, World, ok
+from tests.world import Clock, Person, World, made, ok
 
 AT_ONCE = 50
 
@@ -92,8 +94,8 @@ def mutants_of(token: str, other: str) -> Iterator[str]:
     yield from ("", ".", "A" * 86, "é" * 86, token[:-1], token + "=", f" {token}", token * 2)
     yield from (token[:place] + "~" + token[place + 1 :] for place in range(0, len(token), 5))
     raw, others = (base64.urlsafe_b64decode(each + "==") for each in (token, other))
-    for made in (raw[:32], raw + b"\x00", others[:16] + raw[16:], raw[::-1], uuid4().bytes * 4):
-        yield base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+    for odd in (raw[:32], raw + b"\x00", others[:16] + raw[16:], raw[::-1], uuid4().bytes * 4):
+        yield base64.urlsafe_b64encode(odd).rstrip(b"=").decode()
     # the bits of the last character that a decoder drops
     yield from (token[:-1] + last for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if last != token[-1])
 
@@ -223,3 +225,100 @@ async def test_without_compare_and_set_many_would_win(
     monkeypatch.setattr(api.sessions, "_replace", always)
     answers = await race(world, (await begin(world))["refresh_token"])
     assert [answer.status_code for answer in answers].count(200) > 1
+
+
+# ------------------------------------------------------------ a clock that is set back
+
+
+async def test_a_clock_set_back_an_hour_breaks_no_token_within_its_life(world: World) -> None:
+    me = world.clinician
+    pair = await begin(world)
+    world.clock.forward(minutes=20)
+    pair = ok(await refresh(world, pair["refresh_token"]))
+    world.clock.forward(hours=-1)
+    ok(await me_with(world, pair["access_token"]))
+    following = ok(await refresh(world, pair["refresh_token"]))
+    # the earlier one has not ended by it
+    for token in (pair["access_token"], following["access_token"]):
+        assert ok(await me_with(world, token))["id"] == str(me.id)
+    # nor does it when the clock is put right again
+    world.clock.forward(hours=1, minutes=5)
+    ok(await me_with(world, pair["access_token"]))
+    ok(await refresh(world, following["refresh_token"]))
+
+
+async def test_a_session_that_was_carried_on_while_the_clock_was_back_lives_on_after(
+    world: World,
+) -> None:
+    pair = await begin(world)
+    world.clock.forward(hours=-1)
+    pair = ok(await refresh(world, pair["refresh_token"]))
+    world.clock.forward(hours=1, minutes=29)
+    ok(await refresh(world, pair["refresh_token"]))
+
+
+async def test_a_clock_set_back_brings_no_token_back(world: World) -> None:
+    ended, late = await begin(tolerant(world)), await begin(world)
+    headers = {"Authorization": f"Bearer {ended['access_token']}"}
+    assert (await world.http.post("/v1/auth/revoke", headers=headers)).status_code == 204
+    used = ok(await refresh(world, late["refresh_token"]))
+    world.clock.forward(seconds=30, hours=-1)
+    refused(await me_with(world, ended["access_token"]), 401)
+    refused(await refresh(world, ended["refresh_token"]), 401)
+    refused(await refresh(world, late["refresh_token"]), 401)
+    ok(await me_with(world, used["access_token"]))
+
+
+async def test_an_instant_ahead_is_believed_only_where_the_session_was_there(
+    world: World,
+) -> None:
+    me = tolerant(world).clinician
+    pair = await begin(world)
+    session = (await sessions_of(world, me))[0]
+    tokens: AccessTokens = world.app.state.tokens
+    claims = Claims(me.clinic_id, me.id, session.id)
+    for ahead in (timedelta(seconds=1), timedelta(hours=1), timedelta(days=3_000)):
+        forged = tokens.issue(claims, world.clock.now + ahead)
+        refused(await me_with(world, forged), 401, why=ahead)
+    ok(await me_with(world, pair["access_token"]))
+
+
+async def test_a_server_whose_clock_is_behind_takes_what_another_issued(world: World) -> None:
+    # two servers, or one that was started again after its clock had been put right
+    pair = await begin(world)
+    behind = Clock(world.clock.now - timedelta(seconds=2))
+    world.database.clock = behind
+    ok(await me_with(world, pair["access_token"]))
+    pair = ok(await refresh(world, pair["refresh_token"]))
+    world.database.clock = world.clock
+    ok(await me_with(world, pair["access_token"]))
+
+
+async def test_software_keeps_its_token_too_where_the_clock_is_set_back(world: World) -> None:
+    account = made(
+        await world.admin.post("/v1/service-accounts", {"name": "D", "scopes": ["cases:read"]})
+    )
+    form = {name: account[name] for name in ("client_id", "client_secret")}
+    form["grant_type"] = "client_credentials"
+    token = ok(await world.http.post("/v1/auth/token", data=form))["access_token"]
+    world.clock.forward(hours=-1)
+    headers = {"Authorization": f"Bearer {token}"}
+    ok(await world.http.get("/v1/cases", headers=headers))
+    ok(await world.http.post("/v1/auth/token", data=form))
+
+
+async def test_a_code_for_a_new_password_holds_though_the_clock_was_set_back(
+    world: World,
+) -> None:
+    me = world.clinician
+    code = made(await world.admin.post(f"/v1/users/{me.id}/password-reset"))["code"]
+    world.clock.forward(hours=-1)
+    body = {"username": me.email, "code": code, "password": "a new and fictional password"}
+    assert (await world.http.post("/v1/auth/password", json=body)).status_code == 204
+
+
+async def sessions_of(world: World, person: Person) -> list[SignIn]:
+    async with world.database.transaction() as tx:
+        await tx.enter(person.clinic_id)
+        mine = select(SignIn).where(SignIn.user_id == person.id)
+        return list(await tx.exec(mine))

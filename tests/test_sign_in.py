@@ -47,6 +47,26 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Checks:
     return counted
 
 
+class Asked:
+    """Counts the statements that the database of a world was sent."""
+
+    def __init__(self) -> None:
+        self.statements = 0
+
+
+@pytest.fixture
+def asked(world: World) -> Iterator[Asked]:
+    """A spy on every statement."""
+    counted, engine = Asked(), world.database.engine.sync_engine
+
+    def spy(*_: Any) -> None:
+        counted.statements += 1
+
+    sa.event.listen(engine, "before_cursor_execute", spy)
+    yield counted
+    sa.event.remove(engine, "before_cursor_execute", spy)
+
+
 async def sign_in(world: World, email: str, password: str = PASSWORD, **more: Any) -> Response:
     form = {"grant_type": "password", "username": email, "password": password, **more}
     return await world.http.post("/v1/auth/token", data=form)
@@ -96,7 +116,7 @@ async def test_case_and_spaces_around_an_address_do_not_matter(world: World) -> 
 
 
 async def test_every_failure_to_sign_in_gives_the_same_answer_for_the_same_work(
-    world: World, checks: Checks
+    world: World, checks: Checks, asked: Asked
 ) -> None:
     tolerant(world)
     email = world.clinician.email
@@ -106,6 +126,7 @@ async def test_every_failure_to_sign_in_gives_the_same_answer_for_the_same_work(
     await add_user(world, world.here["consultant"], inactive, is_active=False)
     checks.since()
     answers: dict[str, set[str]] = {}
+    statements: dict[int, set[str]] = {}
     for why, username, password, more in (
         ("unknown user", f"{CANARY}@clinic.example", PASSWORD, {}),
         ("no address at all", CANARY, PASSWORD, {}),
@@ -121,12 +142,15 @@ async def test_every_failure_to_sign_in_gives_the_same_answer_for_the_same_work(
         ("wildcards", "%", PASSWORD, {}),
         ("SQL", "' OR 1=1 --", PASSWORD, {}),
     ):
+        asked.statements = 0
         answer = await sign_in(world, username, password, **more)
         refused(answer, 401, why=why)
         assert answer.headers["www-authenticate"] == "Bearer", why
         assert checks.since() == 1, why
         answers.setdefault(same_body(answer), set()).add(why)
+        statements.setdefault(asked.statements, set()).add(why)
     assert len(answers) == 1, answers
+    assert len(statements) == 1, statements
     ok(await sign_in(world, email))
     assert checks.since() == 1
 
@@ -414,3 +438,123 @@ async def test_no_password_and_no_token_is_ever_logged_or_journalled(
         assert secret not in logged
         assert secret not in journal
     assert all(stored.startswith("$argon2id$") for stored in users)
+
+
+# --------------------------------------------------- the current password, asked for again
+
+
+async def test_whoever_has_a_stolen_session_does_not_guess_the_password_by_it(
+    world: World, checks: Checks
+) -> None:
+    me = tolerant(world).clinician
+    stolen, mine = await session_of(world, me), await session_of(world, me)
+    wrong = [await change(me, stolen, f"{CANARY} {number}", NEW) for number in range(10)]
+    assert {answer.status_code for answer in wrong} == {403}
+    checks.since()
+    answer = await change(me, stolen, PASSWORD, NEW)
+    assert refused(answer, 429)["type"].endswith("too-many-requests")
+    assert 3_000 < int(answer.headers["retry-after"]) <= 3_600
+    assert checks.since() == 0
+    # who is signed in elsewhere, and who signs in, is not held up by it
+    ok(await sign_in(world, me.email))
+    ok(await change(me, mine, PASSWORD, NEW))
+
+
+async def test_a_right_current_password_forgives_the_wrong_ones_before_it(world: World) -> None:
+    me = tolerant(world).clinician
+    mine, now, new = await session_of(world, me), PASSWORD, NEW
+    for _ in range(2):
+        for _ in range(9):
+            refused(await change(me, mine, CANARY, new), 403)
+        ok(await change(me, mine, now, new))
+        now, new = new, now
+
+
+async def test_what_is_refused_before_the_password_is_looked_at_is_no_guess(
+    world: World, checks: Checks
+) -> None:
+    me = tolerant(world).clinician
+    mine = await session_of(world, me)
+    sent = {"Authorization": f"Bearer {mine}"}
+    body = {"current_password": CANARY, "password": NEW}
+    checks.since()
+    for _ in range(11):
+        refused(await world.http.patch("/v1/me", json=body, headers=sent), 428)
+        stale = {**sent, "If-Match": '"7"'}
+        refused(await world.http.patch("/v1/me", json=body, headers=stale), 412)
+    assert checks.since() == 0
+    ok(await change(me, mine, PASSWORD, NEW))
+
+
+async def test_no_connection_waits_while_a_password_is_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = tolerant(world).clinician
+    mine, check, make = await session_of(world, me), Passwords.check, Passwords.hash
+    meanwhile: list[int] = []
+
+    async def read_meanwhile() -> None:
+        # on SQLite there is one connection, on PostgreSQL the row would be locked
+        ok(await me_with(world, await session_of(world, world.colleague)))
+        ok(await world.admin.patch(f"/v1/users/{world.colleague.id}", {"name": "Renamed"}))
+        meanwhile.append(world.database.engine.pool.checkedout())  # type: ignore[attr-defined]
+
+    async def slowly(self: Passwords, password: str, password_hash: str | None) -> bool:
+        matches = await check(self, password, password_hash)
+        monkeypatch.setattr(Passwords, "check", check)
+        await read_meanwhile()
+        return matches
+
+    async def slowly_made(self: Passwords, password: str) -> str:
+        await read_meanwhile()
+        return await make(self, password)
+
+    monkeypatch.setattr(Passwords, "check", slowly)
+    monkeypatch.setattr(Passwords, "hash", slowly_made)
+    ok(await change(me, mine, PASSWORD, NEW))
+    assert meanwhile == [0, 0]
+
+
+async def test_of_two_new_passwords_at_once_one_is_told_that_the_other_was_faster(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = tolerant(world).clinician
+    one, other = await session_of(world, me), await session_of(world, me)
+    sent, check = {"Authorization": f"Bearer {one}", "If-Match": '"1"'}, Passwords.check
+    faster: list[int] = []
+
+    async def slowly(self: Passwords, password: str, password_hash: str | None) -> bool:
+        matches = await check(self, password, password_hash)
+        if not faster:
+            faster.append(0)
+            faster[0] = (await change(me, one, PASSWORD, NEW)).status_code
+        return matches
+
+    monkeypatch.setattr(Passwords, "check", slowly)
+    body = {"current_password": PASSWORD, "password": f"{NEW}, but later"}
+    refused(await world.http.patch("/v1/me", json=body, headers=sent), 412)
+    assert faster == [200]
+    ok(await sign_in(world, me.email, NEW))
+    refused(await me_with(world, other), 401)
+
+
+@pytest.mark.parametrize("how", ["signed out", "shut out"])
+async def test_who_is_signed_out_while_the_password_is_looked_at_changes_none(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    me = tolerant(world).clinician
+    mine, check = await session_of(world, me), Passwords.check
+
+    async def slowly(self: Passwords, password: str, password_hash: str | None) -> bool:
+        monkeypatch.setattr(Passwords, "check", check)
+        if how == "signed out":
+            headers = {"Authorization": f"Bearer {mine}"}
+            await world.http.post("/v1/auth/revoke", headers=headers)
+        else:
+            ok(await world.admin.patch(f"/v1/users/{me.id}", {"is_active": False}))
+        return await check(self, password, password_hash)
+
+    monkeypatch.setattr(Passwords, "check", slowly)
+    refused(await change(me, mine, PASSWORD, NEW), 401, 412)
+    ok(await world.admin.patch(f"/v1/users/{me.id}", {"is_active": True, "name": "Back"}))
+    ok(await sign_in(world, me.email, PASSWORD))

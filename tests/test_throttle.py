@@ -9,30 +9,43 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+import sqlalchemy as sa
 import time_machine
 from fastapi import Request
 from httpx import ASGITransport, AsyncClient, Response
+from limits import RateLimitItemPerHour
 from limits.aio.storage import MemoryStorage
 from limits.errors import StorageError
 from pwdlib.hashers.argon2 import Argon2Hasher
 from uuid_utils.compat import uuid7
 
 import api.throttle
+from api.codes import hash_of, new_refresh_token
 from api.errors import TooMany, Unauthorized
+from api.models import SignIn
 from api.settings import Settings
-from api.throttle import Throttle
+from api.throttle import STRANGER, Known, Throttle
 from tests.test_bad_input import refused, tolerant
 from tests.test_refresh import refresh
-from tests.test_sign_in import Checks, checks, same_body
-from tests.world import PASSWORD, SETTINGS_SECRET, Person, World
+from tests.test_sign_in import Asked, Checks, asked, checks, me_with, same_body
+from tests.test_totp import enrol
+from tests.world import PASSWORD, SETTINGS_SECRET, Person, World, ok
 
-__all__ = ["checks"]
+__all__ = ["asked", "checks"]
 
 GUESSES = 10_000
 MOST = 100
 """How many of so many guesses may be looked at."""
 
 HOME = "192.0.2.10"
+
+pytestmark = pytest.mark.usefixtures("impatient")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse at once where a network's limit is reached: hundreds of refusals come here."""
+    monkeypatch.setattr(api.throttle, "PATIENCE", 0)
 
 
 def a_throttle() -> Throttle:
@@ -43,10 +56,10 @@ def from_address(address: str) -> Request:
     return Request({"type": "http", "client": (address, 4711)})
 
 
-async def guess(throttle: Throttle, network: str, account: str, *, familiar: bool = False) -> bool:
+async def guess(throttle: Throttle, network: str, account: str, known: Known = STRANGER) -> bool:
     """Guess wrong once; tell whether it was looked at."""
     try:
-        async with throttle.guess(network, account, is_familiar=familiar) as made:
+        async with throttle.guess(network, account, known) as made:
             # as a real check does, let others run meanwhile
             await anyio.lowlevel.checkpoint()
             raise Unauthorized
@@ -116,7 +129,7 @@ async def test_a_failure_of_ours_counts_against_nobody() -> None:
     throttle = a_throttle()
 
     async def break_down() -> None:
-        async with throttle.guess("n", "a", is_familiar=False) as made:
+        async with throttle.guess("n", "a", STRANGER) as made:
             assert made.is_weighed
             raise OSError("lost")
 
@@ -177,13 +190,13 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> Checks:
 def mixes(world: World) -> Iterator[tuple[str, str]]:
     """Say from where and at whom to guess: one network at all, then many networks at one."""
     people = [person.email for person in world.here.values()]
-    for number in range(1_000):
+    for number in range(500):
         yield "203.0.113.1", people[number % len(people)]
-    for number in range(1_000):
+    for number in range(500):
         yield f"2001:db8:{number:x}::1", world.clinician.email
 
 
-async def test_of_thousands_of_requests_few_reach_a_real_password(
+async def test_of_a_thousand_requests_few_reach_a_real_password(
     world: World, cheap: Checks
 ) -> None:
     for address, email in mixes(world):
@@ -227,7 +240,7 @@ async def test_a_lock_opens_after_an_hour(world: World) -> None:
         assert await is_let_in(world, HOME, me)
 
 
-async def test_too_many_failures_of_a_network_are_refused_before_any_work(
+async def test_where_a_network_is_used_up_a_stranger_there_is_refused_before_any_work(
     world: World, checks: Checks
 ) -> None:
     tolerant(world)
@@ -239,10 +252,169 @@ async def test_too_many_failures_of_a_network_are_refused_before_any_work(
     assert refused(answer, 429)["type"].endswith("too-many-requests")
     assert 3_500 < int(answer.headers["retry-after"]) <= 3_600
     assert checks.since() == 0
-    async with client_at(world, HOME) as http:
-        body = {"username": world.clinician.email, "code": "x", "password": PASSWORD}
-        refused(await http.post("/v1/auth/password", json=body), 429)
     assert await is_let_in(world, "192.0.2.99", world.clinician)
+
+
+async def use_up(world: World, address: str) -> None:
+    """Guess from a network until nothing more is looked at there."""
+    for number in range(50):
+        await sign_in_from(world, address, f"{number}-{uuid7().hex}@x.example", WRONG)
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_strangers_on_the_same_network_lock_nobody_out_who_signed_in_there(
+    world: World,
+) -> None:
+    familiar = [tolerant(world).clinician, world.supervisor, world.here["consultant"]]
+    for person in familiar:
+        assert await is_let_in(world, HOME, person)
+    await use_up(world, HOME)
+    for person in familiar:
+        assert await is_let_in(world, HOME, person)
+    # who never signed in there waits, and is told how long
+    answer = await sign_in_from(world, HOME, world.colleague.email, PASSWORD)
+    assert refused(answer, 429)["type"].endswith("too-many-requests")
+    assert 3_000 < int(answer.headers["retry-after"]) <= 3_600
+
+
+async def test_where_a_network_is_used_up_few_guesses_at_a_familiar_account_are_looked_at(
+    world: World, cheap: Checks
+) -> None:
+    me = tolerant(world).clinician
+    assert await is_let_in(world, HOME, me)
+    await use_up(world, HOME)
+    cheap.since()
+    for _ in range(40):
+        refused(await sign_in_from(world, HOME, me.email, WRONG), 429)
+    assert cheap.since() == 5
+    # then a right one is not looked at either
+    refused(await sign_in_from(world, HOME, me.email, PASSWORD), 429)
+    assert cheap.since() == 0
+
+
+async def test_a_stranger_learns_nothing_of_who_signed_in_from_a_network(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me, other = tolerant(world).clinician, world.colleague
+    assert await is_let_in(world, HOME, me)
+    await use_up(world, HOME)
+    monkeypatch.setattr(api.throttle, "PATIENCE", 3)
+    answers, took = set(), dict[str, float]()
+    for email in (me.email, other.email, f"{uuid7().hex}@x.example"):
+        began = anyio.current_time()
+        answer = await sign_in_from(world, HOME, email, WRONG)
+        took[email] = anyio.current_time() - began
+        refused(answer, 429)
+        answers.add(same_body(answer))
+    assert len(answers) == 1
+    # each after the same while, whether a password was looked at or not
+    assert min(took.values()) >= 3, took
+    assert max(took.values()) - min(took.values()) < 2
+
+
+@pytest.mark.usefixtures("cheap")
+@pytest.mark.parametrize("whose", ["familiar", "unfamiliar", "besieged", "nobody"])
+async def test_how_many_guesses_are_left_tells_nothing_of_an_account_either(
+    world: World, whose: str
+) -> None:
+    me = tolerant(world).clinician
+    email = f"{uuid7().hex}@x.example" if whose == "nobody" else me.email
+    if whose == "familiar":
+        assert await is_let_in(world, HOME, me)
+    if whose == "besieged":
+        await besiege(world, me)
+    statuses = []
+    for number in range(70):
+        other = f"{number}-{uuid7().hex}@x.example"
+        answer = await sign_in_from(world, HOME, email if number < 15 else other, WRONG)
+        statuses.append(answer.status_code)
+    # ten of the fifteen count: the others met an account that was locked
+    assert statuses == [401] * 55 + [429] * 15
+
+
+# ------------------------------------------------------------------- devices known again
+
+
+async def sign_in_with(
+    world: World, address: str, person: Person, password: str, token: str, **more: str
+) -> Response:
+    form = {"grant_type": "password", "username": person.email, "password": password}
+    async with client_at(world, address) as http:
+        return await http.post("/v1/auth/token", data={**form, "device_token": token, **more})
+
+
+async def device_of(world: World, address: str, person: Person) -> str:
+    token: str = ok(await sign_in_from(world, address, person.email, PASSWORD))["device_token"]
+    return token
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_a_device_known_again_is_let_in_wherever_others_guessed(world: World) -> None:
+    me = tolerant(world).clinician
+    device = await device_of(world, HOME, me)
+    await use_up(world, "192.0.2.70")
+    await besiege(world, me)
+    for _ in range(20):
+        await sign_in_from(world, HOME, me.email, WRONG)
+    for address in (HOME, "192.0.2.70", "192.0.2.71"):
+        assert not await is_let_in(world, address, me)
+        again = ok(await sign_in_with(world, address, me, PASSWORD, device))
+        assert again["device_token"] == device
+
+
+async def test_a_device_has_few_guesses_and_nobody_elses(world: World, cheap: Checks) -> None:
+    me = tolerant(world).clinician
+    mine, theirs = await device_of(world, HOME, me), await device_of(world, HOME, world.colleague)
+    cheap.since()
+    statuses = [(await sign_in_with(world, HOME, me, WRONG, mine)).status_code for _ in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    assert cheap.since() == 10
+    # it locked itself, not its person
+    assert await is_let_in(world, HOME, me)
+    await use_up(world, "192.0.2.70")
+    cheap.since()
+    for token in (theirs, "", "x" * 43, hash_of(mine)):
+        refused(await sign_in_with(world, "192.0.2.70", me, PASSWORD, token), 429)
+    assert cheap.since() == 0
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_a_device_token_opens_nothing_lasts_ninety_days_and_is_kept_as_a_hash(
+    world: World,
+) -> None:
+    me = tolerant(world).clinician
+    device = await device_of(world, HOME, me)
+    refused(await sign_in_with(world, HOME, me, WRONG, device), 401)
+    refused(await me_with(world, device), 401)
+    refused(await refresh(world, device), 401)
+    assert ok(await sign_in_with(world, HOME, me, PASSWORD, "of somebody else"))["device_token"]
+    async with world.database.transaction() as tx:
+        await tx.enter(me.clinic_id)
+        rows = str((await (await tx.connection()).execute(sa.select(SignIn))).all())
+    assert hash_of(device) in rows
+    assert device not in rows
+    await use_up(world, "192.0.2.70")
+    world.clock.forward(days=89)
+    ok(await sign_in_with(world, "192.0.2.70", me, PASSWORD, device))
+    world.clock.forward(days=89)
+    ok(await sign_in_with(world, "192.0.2.70", me, PASSWORD, device))
+    world.clock.forward(days=90)
+    refused(await sign_in_with(world, "192.0.2.70", me, PASSWORD, device), 429)
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_who_shows_a_recovery_code_is_let_in_from_a_network_that_is_used_up(
+    world: World,
+) -> None:
+    me = tolerant(world).clinician
+    _, codes = await enrol(world, me)
+    await use_up(world, HOME)
+    for otp, status in (("A" * 16, 429), (codes[0], 200), (codes[0], 429), (codes[1], 200)):
+        answer = await sign_in_with(world, HOME, me, PASSWORD, "", otp=otp)
+        assert answer.status_code == status, otp
+
+
+# ---------------------------------------------------- what is looked up proves itself
 
 
 @pytest.mark.usefixtures("cheap")
@@ -315,11 +487,68 @@ async def test_a_hundred_people_behind_one_address_sign_in_at_nine(
     assert statuses == [200] * len(people)
 
 
-async def test_refresh_tokens_are_not_guessed_for_ever_either(world: World) -> None:
-    tolerant(world)
-    answers: list[Any] = [(await refresh(world, "x" * 86)).status_code for _ in range(1_001)]
-    assert answers == [401] * 1_000 + [429]
-    assert (await sign_in_from(world, HOME, world.clinician.email, PASSWORD)).status_code == 200
+async def refresh_at(world: World, address: str, token: str) -> Response:
+    form = {"grant_type": "refresh_token", "refresh_token": token}
+    async with client_at(world, address) as http:
+        return await http.post("/v1/auth/token", data=form)
+
+
+async def test_senseless_tokens_are_refused_and_hold_up_nobody_who_has_a_right_one(
+    world: World,
+) -> None:
+    me = tolerant(world).clinician
+    pair = ok(await sign_in_from(world, HOME, me.email, PASSWORD))
+    statuses = [(await refresh_at(world, HOME, "x" * 86)).status_code for _ in range(1_001)]
+    assert statuses == [401] * 1_000 + [429]
+    unknown = new_refresh_token(me.clinic_id, uuid7()).text
+    answer = await refresh_at(world, HOME, unknown)
+    refused(answer, 429)
+    assert 0 < int(answer.headers["retry-after"]) <= 3_600
+    ok(await refresh_at(world, HOME, pair["refresh_token"]))
+    # and they are no guesses at a password: who was never there signs in
+    assert await is_let_in(world, HOME, world.colleague)
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_guesses_at_passwords_hold_up_no_token(world: World) -> None:
+    me = tolerant(world).clinician
+    pair = ok(await sign_in_from(world, "192.0.2.99", me.email, PASSWORD))
+    await use_up(world, HOME)
+    ok(await refresh_at(world, HOME, pair["refresh_token"]))
+
+
+async def test_a_senseless_token_costs_one_look_up_and_writes_nothing(
+    world: World, asked: Asked
+) -> None:
+    me = tolerant(world).clinician
+    for token, most in (("x" * 86, 0), (new_refresh_token(me.clinic_id, uuid7()).text, 1)):
+        asked.statements = 0
+        refused(await refresh(world, token), 401)
+        # and, on SQLite, the statement that begins
+        assert asked.statements <= most + 1
+
+
+async def test_from_a_network_that_floods_one_look_up_is_made_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    none = RateLimitItemPerHour(0, namespace="none")
+    throttle, inside, most = a_throttle(), 0, 0
+
+    async def look() -> None:
+        nonlocal inside, most
+        async with throttle.look_up("n"):
+            inside += 1
+            most = max(most, inside)
+            await anyio.lowlevel.checkpoint()
+            inside -= 1
+
+    for limit, at_once in ((api.throttle.SENSELESS, 20), (none, 1)):
+        monkeypatch.setattr(api.throttle, "SENSELESS", limit)
+        most = 0
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(look)
+        assert most == at_once
 
 
 async def test_where_failures_cannot_be_counted_nobody_signs_in(

@@ -17,7 +17,7 @@ from jose import jws
 
 import api.tokens
 from api.signing import SigningKeys, published
-from api.tokens import AccessTokens, Claims, InvalidToken, _with_the_smaller_s
+from api.tokens import AccessTokens, AheadOfTheClock, Claims, InvalidToken, _with_the_smaller_s
 from tests.test_bad_input import refused, tolerant
 from tests.world import SETTINGS_SECRET, World, ok
 
@@ -359,6 +359,38 @@ def test_a_token_of_ours_says_whose_session_it_is_for_ten_minutes(here: Deployme
 
 
 @both
+def test_a_token_of_an_instant_ahead_says_so_and_is_refused_unless_somebody_saw_it(
+    here: Deployment,
+) -> None:
+    token = here.tokens.issue(CLAIMS, NOW)
+    with pytest.raises(AheadOfTheClock) as caught:
+        here.tokens.read(token, NOW - timedelta(hours=1))
+    assert caught.value.claims == CLAIMS
+    assert caught.value.issued_at == NOW.replace(microsecond=0)
+    header, payload, _ = parts_of(token)
+    for times in ({"exp": payload["exp"] + 1}, {"nbf": payload["iat"] + 1}):
+        forged = here.signed(header, {**payload, **times})
+        with pytest.raises(InvalidToken) as refusal:
+            here.tokens.read(forged, NOW - timedelta(hours=1))
+        assert not isinstance(refusal.value, AheadOfTheClock)
+
+
+def test_a_token_lives_no_longer_because_the_clock_was_set_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokens = deployment("HS256").tokens
+    elapsed = 1_000.0
+    monkeypatch.setattr(api.tokens, "monotonic", lambda: elapsed)
+    token = tokens.issue(CLAIMS, NOW)
+    assert tokens.read(token, NOW) == CLAIMS
+    elapsed += 599
+    assert tokens.read(token, NOW) == CLAIMS
+    elapsed += 1
+    with pytest.raises(InvalidToken):
+        tokens.read(token, NOW)
+
+
+@both
 def test_what_is_signed_here_is_what_the_mutants_differ_from(here: Deployment) -> None:
     header, payload, _ = parts_of(here.tokens.issue(CLAIMS, NOW))
     assert here.tokens.read(here.signed(header, payload), NOW) == CLAIMS
@@ -403,7 +435,9 @@ def _any_header(tokens: AccessTokens, token: str) -> Any:
     return next(iter(tokens._accepted.values()))
 
 
-def _any_claims(tokens: AccessTokens, payload: dict[str, Any], now: datetime) -> Claims:
+def _any_claims(
+    tokens: AccessTokens, payload: dict[str, Any], first_seen: float, now: datetime
+) -> Claims:
     return Claims(*(UUID(payload[name]) for name in ("cid", "sub", "sid")))
 
 
@@ -530,10 +564,34 @@ async def test_a_token_is_refused_once_ten_minutes_have_passed(world: World) -> 
     refused(await world.http.get("/v1/me", headers=sent), 401)
 
 
+SIGNS_AND_READS = """
+import sys
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import api.cli, api.main
+import jose.backends as backends
+from cryptography.hazmat.primitives.asymmetric import ec
+from api.settings import Settings, random_secret
+from api.signing import SigningKeys, published
+from api.tokens import AccessTokens, Claims
+
+api.main.create_app(Settings(secret_key=random_secret()))
+private = ec.generate_private_key(ec.SECP256R1())
+claims, now = Claims(uuid4(), uuid4(), uuid4()), datetime.now(UTC)
+for keys in (None, SigningKeys(private, (published(private.public_key()),))):
+    tokens = AccessTokens("x" * 40, timedelta(minutes=10), keys)
+    assert tokens.read(tokens.issue(claims, now), now) == claims
+assert not {"ecdsa", "rsa"} & sys.modules.keys(), "imported"
+for key in (backends.HMACKey, backends.ECKey):
+    assert key.__module__ == "jose.backends.cryptography_backend"
+"""
+
+
 def test_python_jose_signs_with_cryptography_and_ecdsa_is_never_imported() -> None:
-    program = (
-        "import sys, api.main, jose.backends as b;"
-        "assert 'ecdsa' not in sys.modules, 'ecdsa was imported';"
-        "assert b.HMACKey.__module__ == b.ECKey.__module__ == 'jose.backends.cryptography_backend'"
+    subprocess.run([sys.executable, "-c", SIGNS_AND_READS], check=True, timeout=60)
+    broken = SIGNS_AND_READS.replace("import sys", "import sys, ecdsa", 1)
+    done = subprocess.run(
+        [sys.executable, "-c", broken], check=False, timeout=60, capture_output=True, text=True
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    assert done.stderr.endswith("AssertionError: imported\n")

@@ -98,6 +98,21 @@ async def test_beginning_again_replaces_what_was_not_confirmed(world: World) -> 
     refused(await world.colleague.post("/v1/me/totp/confirm", {"code": "123456"}), 409)
 
 
+async def test_the_code_that_confirms_is_not_guessed_for_ever(world: World) -> None:
+    me = tolerant(world).clinician
+    secret = ok(await me.post("/v1/me/totp"))["secret"]
+    wrong = f"{(int(shown(world, secret)) + 1) % 1_000_000:06}"
+    statuses = [
+        (await me.post("/v1/me/totp/confirm", {"code": wrong})).status_code for _ in range(12)
+    ]
+    assert statuses == [422] * 10 + [429] * 2
+    answer = await me.post("/v1/me/totp/confirm", {"code": shown(world, secret)})
+    assert 3_000 < int(answer.headers["retry-after"]) <= 3_600
+    assert ok(await me.get("/v1/me/totp"))["enrolled"] is False
+    # somebody else's are counted apart
+    await enrol(world, world.colleague)
+
+
 async def test_a_right_password_without_the_code_looks_like_a_wrong_password(
     world: World, checks: Checks
 ) -> None:

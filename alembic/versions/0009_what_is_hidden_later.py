@@ -1,6 +1,6 @@
 """what is hidden later is hidden with its history.
 
-Revision 0009, after 0007.
+Revision 0009, after 0008.
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -158,6 +158,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "scopes": (["cases:read", "flags:read"],),
     "access_token": (_TOKEN,),
     "refresh_token": (_REFRESH,),
+    "device_token": ("aW52ZW50ZWQtYW5kLWtub3duLWJ5LW5vYm9keS1lbHNlPw",),
     "expires_in": (600,),
     "secret_days": (90,),
     "SecretCreate.days": (90,),

@@ -12,16 +12,24 @@ from pydantic import ConfigDict, Field, SecretStr
 from sqlmodel import col, select, update
 
 from api.access import may
-from api.codes import RefreshToken, hash_of_code, read_client_id, read_refresh_token
+from api.codes import (
+    RefreshToken,
+    hash_of,
+    hash_of_code,
+    new_secret,
+    read_client_id,
+    read_refresh_token,
+)
 from api.db import Database, Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Output
 from api.errors import Invalid, Unauthorized
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
-from api.models import OneTimeCode, SignIn, User
+from api.models import CodePurpose, OneTimeCode, SignIn, User
 from api.openapi.plain_schemas import without_null
 from api.sessions import (
+    NOBODY,
     Account,
     Refused,
     account_at,
@@ -30,7 +38,7 @@ from api.sessions import (
     end_session,
     refresh_session,
 )
-from api.throttle import Throttle
+from api.throttle import STRANGER, Known, Throttle
 from api.tokens import AccessTokens, Claims, Passwords
 from api.totp import is_digits, step_of
 
@@ -73,7 +81,8 @@ class TokenForm(Input):
     """How to sign in, or to stay signed in; each grant needs fields of its own.
 
     `password`: `username` and `password`; `clinic`, where one address is known in several clinics;
-    `otp`, a code of the authenticator or a recovery code, once a second factor is enrolled.
+    `otp`, a code of the authenticator or a recovery code, once a second factor is enrolled;
+    `device_token` of an earlier answer, so that guesses of others do not keep this device out.
     `refresh_token`: the `refresh_token` of the last answer, which can be used once.
     `client_credentials`: `client_id` and `client_secret` of a service account, here or in a header.
     """
@@ -85,6 +94,7 @@ class TokenForm(Input):
     password: Annotated[SecretStr | None, Field(max_length=1024)] = None
     clinic: UUID | None = None
     otp: Annotated[SecretStr | None, Field(max_length=64)] = None
+    device_token: Annotated[SecretStr | None, Field(max_length=254)] = None
     refresh_token: Annotated[SecretStr | None, Field(max_length=254)] = None
     client_id: Annotated[str | None, Field(max_length=254)] = None
     client_secret: Annotated[SecretStr | None, Field(max_length=254)] = None
@@ -95,13 +105,16 @@ class TokenForm(Input):
 class AccessToken(Output):
     """A bearer token; `expires_in` is in seconds. `refresh_token` gets the next one, once.
 
-    Software gets no refresh token: its secret gets the next one.
+    Software gets no refresh token: its secret gets the next one. `device_token` comes where
+    somebody signs in with a password: kept for 90 days and sent with the next password, it tells
+    that this device is theirs. It opens nothing.
     """
 
     access_token: str
     token_type: Literal["bearer"]
     expires_in: int
     refresh_token: str | None
+    device_token: str | None
 
 
 @router.post("/token")
@@ -141,13 +154,12 @@ async def _by_password(form: TokenForm, request: Request) -> AccessToken:
     passwords: Passwords = request.app.state.passwords
     throttle: Throttle = request.app.state.throttle
     address, network = (form.username or "").strip().lower(), throttle.network_of(request)
-    otp = _secret(form.otp)
-    await throttle.refuse_guesses(network)
-    async with database.transaction() as tx:
-        account = await account_at(tx, address, form.clinic, network)
-        recovery = None if account is None else await _recovery_code(tx, account.user, otp)
-    familiar = account is not None and account.is_familiar
-    async with throttle.guess(network, address, is_familiar=familiar) as guess:
+    otp, device = _secret(form.otp), _secret(form.device_token) or new_secret()
+    async with throttle.look_up(network), database.transaction() as tx:
+        account = await account_at(tx, address, form.clinic, network, hash_of(device))
+        recovery = await _recovery_code(tx, account, otp)
+    known = STRANGER if account is None else _known(account, recovery)
+    async with throttle.guess(network, address, known) as guess:
         weighed = account if guess.is_weighed else None
         # checking takes a while: no connection waits for it
         matches = await passwords.check(
@@ -157,8 +169,16 @@ async def _by_password(form: TokenForm, request: Request) -> AccessToken:
         proof = None if weighed is None else _second_factor(weighed.user, otp, recovery, tx.now)
         if weighed is None or proof is None or not matches:
             raise Unauthorized(_NO_MATCH)
+        device = device if weighed.known.proof is not None else new_secret()
         async with database.transaction(request.state.request_id) as tx:
-            return await _let_in(tx, request, weighed, proof, network)
+            return await _let_in(tx, request, weighed, proof, network, device)
+
+
+def _known(account: Account, recovery_id: UUID | None) -> Known:
+    """Tell how somebody is known who shows a device's token, or a recovery code that is theirs."""
+    if account.known.proof is not None or recovery_id is None:
+        return account.known
+    return account.known._replace(proof=str(recovery_id))
 
 
 class _Proof(NamedTuple):
@@ -180,14 +200,14 @@ def _second_factor(user: User, otp: str, recovery_id: UUID | None, now: datetime
     return _Proof(step=step)
 
 
-async def _recovery_code(tx: Transaction, user: User, otp: str) -> UUID | None:
-    if user.totp_confirmed_at is None or not otp or is_digits(otp):
+async def _recovery_code(tx: Transaction, account: Account | None, otp: str) -> UUID | None:
+    if not otp or is_digits(otp):
         return None
     found: UUID | None = (
         await tx.exec(
             select(col(OneTimeCode.id)).where(
-                OneTimeCode.user_id == user.id,
-                OneTimeCode.purpose == "recovery",
+                OneTimeCode.user_id == (NOBODY if account is None else account.user.id),
+                OneTimeCode.purpose == CodePurpose.recovery,
                 OneTimeCode.code_hash == hash_of_code(otp),
                 col(OneTimeCode.used_at).is_(None),
             )
@@ -197,7 +217,7 @@ async def _recovery_code(tx: Transaction, user: User, otp: str) -> UUID | None:
 
 
 async def _let_in(
-    tx: Transaction, request: Request, account: Account, proof: _Proof, network: str
+    tx: Transaction, request: Request, account: Account, proof: _Proof, network: str, device: str
 ) -> AccessToken:
     user = account.user
     await tx.enter(user.clinic_id, account.zone)
@@ -211,8 +231,10 @@ async def _let_in(
             record_type="user",
             record_ids=[user.id],
         )
-    session, token = await begin_session(tx, user, network, request.app.state.session_times)
-    return _answer(request, session, token, tx.now)
+    session, token = await begin_session(
+        tx, user, network, hash_of(device), request.app.state.session_times
+    )
+    return _answer(request, session, token, tx.now, device)
 
 
 async def _still_holds(tx: Transaction, user: User, proof: _Proof) -> bool:
@@ -251,17 +273,19 @@ async def _by_refresh_token(form: TokenForm, request: Request) -> AccessToken:
     database: Database = request.app.state.database
     throttle: Throttle = request.app.state.throttle
     network = throttle.network_of(request)
-    await throttle.refuse_flood(network)
     token = read_refresh_token(_secret(form.refresh_token))
     if token is not None:
-        async with database.transaction(request.state.request_id) as tx:
+        async with (
+            throttle.look_up(network),
+            database.transaction(request.state.request_id) as tx,
+        ):
             outcome = await refresh_session(tx, token, request.app.state.session_times)
         # refused after the commit: a token that was used twice has ended its session
         if not isinstance(outcome, Refused):
             return _answer(request, *outcome, tx.now)
         if outcome is Refused.repeated:
             raise Unauthorized(_NOT_REFRESHED)
-    await throttle.count_failure(network)
+    await throttle.count_senseless(network)
     raise Unauthorized(_NOT_REFRESHED)
 
 
@@ -301,16 +325,18 @@ async def _by_client_credentials(form: TokenForm, request: Request) -> AccessTok
     throttle: Throttle = request.app.state.throttle
     tokens: AccessTokens = request.app.state.tokens
     network = throttle.network_of(request)
-    await throttle.refuse_flood(network)
     named = read_client_id(form.client_id or "")
     if named is not None:
-        async with database.transaction(request.state.request_id) as tx:
+        async with (
+            throttle.look_up(network),
+            database.transaction(request.state.request_id) as tx,
+        ):
             session = await begin_software_session(
                 tx, *named, secret=_secret(form.client_secret), lasts=tokens.lifetime
             )
         if session is not None:
             return _answer(request, session, None, tx.now)
-    await throttle.count_failure(network)
+    await throttle.count_senseless(network)
     # who tried it with a header is told so in one (RFC 6749, 5.2)
     challenge = _BASIC if _speaks_basic(request) else "Bearer"
     raise Unauthorized(_NOT_SOFTWARE, challenge=challenge)
@@ -320,7 +346,11 @@ async def _by_client_credentials(form: TokenForm, request: Request) -> AccessTok
 
 
 def _answer(
-    request: Request, session: SignIn, token: RefreshToken | None, now: datetime
+    request: Request,
+    session: SignIn,
+    token: RefreshToken | None,
+    now: datetime,
+    device: str | None = None,
 ) -> AccessToken:
     tokens: AccessTokens = request.app.state.tokens
     whose = session.user_id or session.account_id
@@ -332,6 +362,7 @@ def _answer(
         token_type="bearer",  # noqa: S106 - the name of a scheme
         expires_in=int(lasts.total_seconds()),
         refresh_token=None if token is None else token.text,
+        device_token=device,
     )
 
 

@@ -319,7 +319,9 @@ def _without_base(query: EverySearch, base: str) -> EverySearch:
 
 
 def _base(request: Request) -> str:
-    return f"{str(request.base_url).rstrip('/')}{BASE}"
+    # the name a caller asks for is theirs to choose: a proxy lets one through, or this is set
+    public: str | None = request.app.state.public_url
+    return f"{public or str(request.base_url).rstrip('/')}{BASE}"
 
 
 def _versioned(shown: Resource) -> dict[str, str]:

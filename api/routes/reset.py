@@ -20,7 +20,7 @@ from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import CodePurpose, NoticeKind, OneTimeCode, User
 from api.notices import News, tell
-from api.sessions import account_at, end_sessions
+from api.sessions import NOBODY, account_at, end_sessions
 from api.throttle import Throttle
 from api.tokens import Passwords
 
@@ -81,19 +81,17 @@ async def reset_password(body: PasswordReset, request: Request) -> None:
     throttle: Throttle = request.app.state.throttle
     address, network = body.username.strip().lower(), throttle.network_of(request)
     code = hash_of_code(body.code.get_secret_value())
-    await throttle.refuse_guesses(network)
-    async with database.transaction() as tx:
+    # a code is random enough to prove itself: nobody guesses one, and no count stands before it
+    async with throttle.look_up(network), database.transaction() as tx:
         account = await account_at(tx, address, body.clinic, network)
-        matches = account is not None and await _matches(tx, account.user.id, code)
-    familiar = account is not None and account.is_familiar
-    async with throttle.guess(network, address, is_familiar=familiar) as guess:
-        # made in any case: whoever has no code waits as long as for an account that does not exist
-        password_hash = await passwords.hash(body.password.get_secret_value())
-        if account is None or not matches or not guess.is_weighed:
-            raise Unauthorized(_NO_MATCH)
-        async with database.transaction(request.state.request_id) as tx:
-            await tx.enter(account.user.clinic_id, account.zone)
-            await _use(tx, account.user.id, code, password_hash)
+        matches = await _matches(tx, NOBODY if account is None else account.user.id, code)
+    if account is None or not matches:
+        await throttle.count_senseless(network)
+        raise Unauthorized(_NO_MATCH)
+    password_hash = await passwords.hash(body.password.get_secret_value())
+    async with database.transaction(request.state.request_id) as tx:
+        await tx.enter(account.user.clinic_id, account.zone)
+        await _use(tx, account.user.id, code, password_hash)
 
 
 async def _matches(tx: Transaction, user_id: UUID, code: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field, SecretStr
 from sqlmodel import col, select, update
 
@@ -20,6 +20,7 @@ from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import Clinic, CodePurpose, NoticeKind, OneTimeCode, User
 from api.notices import News, tell
+from api.throttle import Throttle
 from api.totp import new_secret, step_of, uri_of
 
 router = APIRouter(prefix="/v1/me/totp", tags=["sign-in"], route_class=OneTimeRoute)
@@ -84,15 +85,23 @@ async def begin_totp(me: Annotated[Actor, Depends(may(Action.totp_change))], tx:
 
 @router.post("/confirm")
 async def confirm_totp(
-    body: TotpConfirm, me: Annotated[Actor, Depends(may(Action.totp_change))], tx: Tx
+    body: TotpConfirm,
+    me: Annotated[Actor, Depends(may(Action.totp_change))],
+    tx: Tx,
+    request: Request,
 ) -> RecoveryCodesMade:
-    """Confirm the second factor with a code it shows. From now on it is asked for."""
+    """Confirm the second factor with a code it shows. From now on it is asked for.
+
+    429 after ten wrong codes in an hour.
+    """
+    throttle: Throttle = request.app.state.throttle
     user = await _load(tx, me, lock=True)
     if user.totp_secret is None or user.totp_confirmed_at is not None:
         raise Conflict("There is no second factor to confirm.")
-    step = step_of(user.totp_secret, body.code.get_secret_value(), tx.now)
-    if step is None:
-        raise Invalid("/code", "This is not the code that the authenticator shows now.")
+    async with throttle.guess_beside(str(me.session_id), str(me.id)):
+        step = step_of(user.totp_secret, body.code.get_secret_value(), tx.now)
+        if step is None:
+            raise Invalid("/code", "This is not the code that the authenticator shows now.")
     # the code just shown is used up: it signs nobody in
     user.change({"totp_confirmed_at": tx.now, "totp_last_step": step}, tx.now)
     codes = [new_code() for _ in range(RECOVERY_CODES)]

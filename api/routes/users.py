@@ -13,12 +13,12 @@ from api.access import IfMatch, check_version, etag, may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Email, Input, Instant, Line, Password, YesNo, absent
-from api.errors import Conflict, Forbidden, NotFound
+from api.errors import Conflict, Forbidden, NotFound, Stale, Unauthorized
 from api.handover import let_go_of_work
 from api.identity import require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record
-from api.models import Clinic, User
+from api.models import Clinic, SignIn, User
 from api.notices import (
     Admitted,
     News,
@@ -28,7 +28,8 @@ from api.notices import (
     tell_of_new_user,
 )
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sessions import end_sessions
+from api.sessions import end_sessions, live
+from api.throttle import Throttle
 from api.tokens import Passwords
 from api.views import ClinicRead, RecordRead, SupervisionRead, supervisions_of
 from api.vocabulary import Role
@@ -115,13 +116,22 @@ async def change_my_password(
     response: Response,
     if_match: IfMatch = None,
 ) -> UserRead:
-    """Change your password. Your other sessions end."""
+    """Change your password. Your other sessions end. 429 after ten wrong guesses in an hour."""
     passwords: Passwords = request.app.state.passwords
-    user = await _load(tx, me.id, lock=True)
-    check_version(user.version, if_match)
-    if not await passwords.check(body.current_password.get_secret_value(), user.password_hash):
-        raise Forbidden("The current password does not match.")
+    throttle: Throttle = request.app.state.throttle
+    found = select(User.version, User.password_hash).where(User.id == me.id)
+    version, checked = (await tx.exec(found)).one()
+    check_version(version, if_match)
+    # hashing takes a while: no row is locked meanwhile, and no connection waits for it
+    await tx.pause()
+    async with throttle.guess_beside(str(me.session_id), str(me.id)):
+        if not await passwords.check(body.current_password.get_secret_value(), checked):
+            raise Forbidden("The current password does not match.")
     password_hash = await passwords.hash(body.password.get_secret_value())
+    user = await _lock_if_still_here(tx, me)
+    check_version(user.version, if_match)
+    if user.password_hash != checked:
+        raise Stale
     user.change({"password_hash": password_hash}, tx.now)
     await end_sessions(tx, me.id, but=me.session_id)
     _record(tx, Happening.password_changed, me, user)
@@ -242,6 +252,25 @@ async def _load(tx: Transaction, user_id: UUID, *, lock: bool = False) -> User:
     user: User | None = (await tx.exec(statement)).first()
     if user is None:
         raise NotFound
+    return user
+
+
+async def _lock_if_still_here(tx: Transaction, me: Actor) -> User:
+    """Load and lock whoever asks, after a pause in which they may have been signed out."""
+    statement = (
+        select(User)
+        .join(SignIn, col(SignIn.user_id) == User.id)
+        .where(
+            User.id == me.id,
+            col(User.is_active).is_(True),
+            SignIn.id == me.session_id,
+            *live(tx.now),
+        )
+        .with_for_update(of=User)
+    )
+    user: User | None = (await tx.exec(statement)).first()
+    if user is None:
+        raise Unauthorized
     return user
 
 
