@@ -36,6 +36,7 @@ WHERE = {
     "legal_hold": "/v1/legal-holds/{id}",
     "user": "/v1/users/{id}",
     "supervision": "/v1/supervisions/{id}",
+    "webhook": "/v1/webhooks/{id}",
     "webhook_delivery": "/v1/webhooks/{webhook_id}/deliveries/{id}",
 }
 """Where a record is read, by its type in the journal, or as `remember` calls it.

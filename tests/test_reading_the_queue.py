@@ -87,7 +87,7 @@ async def test_a_case_that_gets_worse_meanwhile_comes_first_on_the_next_page(wor
 
 
 async def test_one_that_was_read_comes_again_only_when_it_got_worse(world: World) -> None:
-    first, second, third, fourth = await waiting(world, 4)
+    _, second, third, fourth = await waiting(world, 4)
     reader = Reader(world.supervisor, 2)
     await reader.read()
     world.clock.forward(minutes=1)
