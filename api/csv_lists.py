@@ -29,7 +29,7 @@ def columns_of(answer: Any) -> Columns:
         for page in _alternatives(answer)
         if isinstance(page, type)
         and issubclass(page, BaseModel)
-        and page.model_fields.keys() == {"items", "next"}
+        and page.model_fields.keys() >= {"items", "next"}
         for item in _alternatives(get_args(page.model_fields["items"].annotation)[0])
     )
 

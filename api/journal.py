@@ -88,6 +88,7 @@ class Happening(StrEnum):
     webhook_secret_ended = "webhook.secret_ended"  # noqa: S105 - as above
     webhook_tested = "webhook.tested"
     webhook_resent = "webhook.resent"
+    webhook_replayed = "webhook.replayed"
     import_begun = "import.begun"
     import_broken_off = "import.broken_off"
     import_finished = "import.finished"

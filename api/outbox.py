@@ -1,20 +1,22 @@
 """What the clinic's software is to be told of: owed in the same transaction as what happened."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
-from uuid import UUID
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID, uuid5
 
 import sqlalchemy as sa
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 from uuid_utils.compat import uuid7
 
 from api.db import Transaction
-from api.errors import NotFound
+from api.errors import Invalid, NotFound
 from api.models import (
     Clinic,
     DeliveryStatus,
     Flag,
     Incident,
+    JournalEntry,
     Webhook,
     WebhookDelivery,
     WebhookEvent,
@@ -26,6 +28,14 @@ TELLABLE = frozenset(map(str, Event)) - {Event.webhook_test}
 
 FAMILIES = tuple(dict.fromkeys(f"{event.partition('.')[0]}.*" for event in sorted(TELLABLE)))
 """All events of one noun, those that come later too: `flag.*`."""
+
+MOST_AGAIN = 10_000
+"""Events that are owed again at once."""
+_TOGETHER = 250
+"""Of these, how many are written before others have their turn."""
+
+_EVENTS = SQLModel.metadata.tables[WebhookEvent.__tablename__]
+_DELIVERIES = SQLModel.metadata.tables[WebhookDelivery.__tablename__]
 
 _MAY_BE_HIDDEN: dict[str, type[Incident] | type[Flag]] = {"incident": Incident, "flag": Flag}
 
@@ -111,6 +121,146 @@ async def hidden_since(tx: Transaction, events: Iterable[WebhookEvent]) -> set[U
             )
             hidden |= set(await tx.exec(asked))
     return hidden
+
+
+# ------------------------------------------------------------------------------------ owed again
+
+
+class _Told(NamedTuple):
+    """An event as the journal tells of it; `entry_id` is the entry that does."""
+
+    entry_id: UUID
+    at: datetime
+    event: str
+    record_type: str | None
+    record_id: UUID
+    case_id: UUID | None
+
+    @property
+    def name(self) -> tuple[str, UUID, datetime]:
+        """What tells it from other events, whether it was owed to anybody or not."""
+        return self.event, self.record_id, self.at
+
+    @property
+    def own_id(self) -> UUID:
+        """The id it has where nobody was told of it: the same whenever it is asked for."""
+        return uuid5(self.entry_id, str(self.record_id))
+
+
+async def owe_again(tx: Transaction, webhook: Webhook, since: datetime) -> None:
+    """Owe a webhook what happened since an instant, but for what it has or is still owed.
+
+    The journal tells what happened, also while nobody asked; of what is hidden now nothing is sent.
+    Raises 422 where that is more than is owed at once.
+    """
+    told = await _told_since(tx, webhook, since)
+    known = await _ids_of(tx, webhook, since)
+    for start in range(0, len(told), _TOGETHER):
+        some = told[start : start + _TOGETHER]
+        events = [(_id_of(each, known), each) for each in some]
+        await _owe_some(tx, webhook, events, len(told) - start)
+
+
+def _id_of(told: _Told, known: dict[tuple[str, UUID, datetime], list[UUID]]) -> UUID:
+    """Take the id an event was owed by, if it was, and else its own."""
+    ids = known.get(told.name)
+    return ids.pop(0) if ids else told.own_id
+
+
+async def _told_since(tx: Transaction, webhook: Webhook, since: datetime) -> list[_Told]:
+    entry = JournalEntry
+    columns = (entry.id, entry.at, entry.happening, entry.record_type)
+    asked = (
+        sa.select(*map(col, columns), col(entry.record_ids), col(entry.case_id))
+        .where(
+            col(entry.clinic_id) == tx.clinic.id,
+            col(entry.at) >= since,
+            col(entry.happening).in_(_wanted(webhook)),
+            # what `record` owes nobody
+            col(entry.restricted).is_(False),
+            col(entry.prompt).is_(False),
+            col(entry.is_read).is_(False),
+        )
+        .order_by(col(entry.at), col(entry.id))
+        .limit(MOST_AGAIN + 1)
+    )
+    told = [
+        _Told(entry_id, at, happening, record_type, UUID(record_id), case_id)
+        for entry_id, at, happening, record_type, record_ids, case_id in await tx.exec(asked)
+        for record_id in record_ids
+    ]
+    if len(told) > MOST_AGAIN:
+        raise Invalid(
+            "/since",
+            f"More than {MOST_AGAIN:,} events happened since then. Ask from a later instant, and "
+            "read what changed before it from the lists, with updated_since.",
+        )
+    return told
+
+
+async def _ids_of(
+    tx: Transaction, webhook: Webhook, since: datetime
+) -> dict[tuple[str, UUID, datetime], list[UUID]]:
+    """Give the ids of events that were owed to somebody, so that a receiver knows them again."""
+    columns = (WebhookEvent.event, WebhookEvent.record_id, WebhookEvent.at, WebhookEvent.id)
+    asked = sa.select(*map(col, columns)).where(
+        col(WebhookEvent.clinic_id) == tx.clinic.id,
+        col(WebhookEvent.at) >= since,
+        col(WebhookEvent.event).in_(_wanted(webhook)),
+    )
+    known: dict[tuple[str, UUID, datetime], list[UUID]] = {}
+    for event, record_id, at, event_id in await tx.exec(asked.order_by(col(WebhookEvent.id))):
+        known.setdefault((event, record_id, at), []).append(event_id)
+    return known
+
+
+async def _owe_some(
+    tx: Transaction, webhook: Webhook, told: Sequence[tuple[UUID, _Told]], left: int
+) -> None:
+    """Owe some events in their order; `left`: how many there are with those that follow."""
+    ids = [event_id for event_id, _ in told]
+    there = set(await tx.exec(select(col(WebhookEvent.id)).where(col(WebhookEvent.id).in_(ids))))
+    before = select(WebhookDelivery).where(
+        WebhookDelivery.webhook_id == webhook.id, col(WebhookDelivery.event_id).in_(ids)
+    )
+    owed = {each.event_id: each for each in await tx.exec(before.with_for_update())}
+    events = [
+        WebhookEvent(id=event_id, clinic_id=tx.clinic.id, **_about(each)) for event_id, each in told
+    ]
+    hidden = await hidden_since(tx, events)
+    deliveries = []
+    for place, event in enumerate(events):
+        delivery = owed.get(event.id)
+        if event.record_id in hidden or (
+            delivery is not None and delivery.status != DeliveryStatus.failed
+        ):
+            continue
+        # all are due now, and claimed in this order
+        due = tx.now - timedelta(microseconds=left - place)
+        if delivery is None:
+            deliveries.append(
+                _delivery(tx, webhook.id, event.id).model_dump() | {"next_attempt_at": due}
+            )
+        else:
+            again = {"status": DeliveryStatus.pending, "attempts": 0, "next_attempt_at": due}
+            delivery.change(again, tx.now)
+    await tx.flush()
+    due_ids = {each["event_id"] for each in deliveries} - there
+    # the deliveries point at them
+    new = [event.model_dump() for event in events if event.id in due_ids]
+    for table, rows in ((_EVENTS, new), (_DELIVERIES, deliveries)):
+        if rows:
+            await tx.insert(table, rows)
+
+
+def _about(told: _Told) -> dict[str, Any]:
+    about = told._asdict()
+    del about["entry_id"]
+    return about
+
+
+def _wanted(webhook: Webhook) -> list[str]:
+    return sorted(event for event in TELLABLE if _asks(webhook.events, event))
 
 
 async def _write(tx: Transaction, rows: list[dict[str, Any]]) -> None:

@@ -38,6 +38,7 @@ WHERE = {
     "user": "/v1/users/{id}",
     "supervision": "/v1/supervisions/{id}",
     "notice": "/v1/me/notices",
+    "webhook": "/v1/webhooks/{id}",
     "webhook_delivery": "/v1/webhooks/{webhook_id}/deliveries/{id}",
 }
 """Where a record is read, by its type in the journal, or as `remember` calls it.

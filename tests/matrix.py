@@ -157,6 +157,12 @@ TABLE = [
     Row("GET", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}", AUDITORS_HERE),
     Row(
         "POST",
+        "/v1/webhooks/{webhook_id}/deliveries/replay",
+        "F F F F ..yN F",
+        {"since": "2026-03-01T12:00:00Z"},
+    ),
+    Row(
+        "POST",
         "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend",
         "F F F F ..yN F",
     ),

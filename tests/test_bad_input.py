@@ -453,6 +453,9 @@ class _Stage:
             sent = ok(await admin.post(f"/v1/webhooks/{one['id']}/test"))
         ids = {"webhook_id": one["id"], "delivery_id": sent["id"]}
         await self.call("admin", "POST", f"{path}/deliveries/{{delivery_id}}/resend", None, **ids)
+        since = {"since": self.world.clock.now.isoformat()}
+        replay = f"{path}/deliveries/replay"
+        await self.call("admin", "POST", replay, since, webhook_id=one["id"])
 
     async def _sign_in(self) -> None:
         clinician, path = self.people["clinician"], "/v1/sessions/{session_id}"

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -272,6 +273,13 @@ async def of_webhooks_in_another_state(stage: Stage, monkeypatch: pytest.MonkeyP
     await admin.patch(of_hook, {"is_active": False}, 1)
     await admin.post(f"{of_hook}/test")
     await admin.post(f"{of_hook}/deliveries/{sent['id']}/resend")
+    now, replay = stage.world.clock.now, f"{of_hook}/deliveries/replay"
+    await admin.post(replay, {"since": now.isoformat()})
+    await admin.patch(of_hook, {"is_active": True})
+    await admin.post(replay, {"since": (now + timedelta(days=1)).isoformat()})
+    with monkeypatch.context() as patch:
+        patch.setattr("api.outbox.MOST_AGAIN", 0)
+        await admin.post(replay, {"since": (now - timedelta(days=1)).isoformat()})
     with monkeypatch.context() as patch:
         patch.setattr("api.routes.webhooks.AT_MOST", 1)
         await admin.post(path, body)

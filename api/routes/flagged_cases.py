@@ -1,8 +1,10 @@
 """The supervisor's queue: the cases that ask for a look, the gravest and most urgent first."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -21,9 +23,15 @@ from api.errors import Invalid
 from api.flagging import catch_up_due
 from api.intake import StrictRoute
 from api.journal import Happening, record_shown
-from api.models import IS_UNRESOLVED, Case, Flag
+from api.models import IS_UNRESOLVED, Case, Flag, JournalEntry
 from api.pages import Marks, Page, PageQuery
-from api.sight import on_its_case, queued_cases, unwatched_cases, unwatched_flags
+from api.sight import (
+    on_its_case,
+    open_to_its_clinician,
+    queued_cases,
+    unwatched_cases,
+    unwatched_flags,
+)
 from api.standing import WaitingFlag
 from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flags
 from api.vocabulary import (
@@ -43,6 +51,15 @@ _top: ColumnElement[Any] = func.max(_rank)
 _next_due: ColumnElement[Any] = func.min(col(Flag.due_at))
 _hidden: ColumnElement[Any] = func.min(case((col(Flag.restricted), 1), else_=0))
 """Whether all that waits is hidden from the case's clinician; that it was looked at is then too."""
+
+_MOVES_UP = (
+    Happening.flag_opened,
+    Happening.flag_raised,
+    Happening.flag_escalated,
+    Happening.flag_reopened,
+    Happening.case_transferred,
+)
+"""What may let a case stand further up, or stand in the queue where it did not before."""
 
 
 class QueueQuery(PageQuery):
@@ -76,14 +93,39 @@ class FlaggedCase(Output):
     next_due_at: datetime
 
 
+Moved = Annotated[
+    list[UUID],
+    Field(
+        description="Cases of this page that got worse while the pages before were read, and now "
+        "stand where these were; they come first. One that was shown before is shown again."
+    ),
+]
+
+
+class FlaggedCasePage(Page[FlaggedCase]):
+    """One page of the queue; `next` is the cursor of the following page, null at the end."""
+
+    moved: Moved
+
+
+class UnwatchedCasePage(Page[UnwatchedCase]):
+    """One page of unwatched cases; `next` is the cursor of the following page, null at the end."""
+
+    moved: Moved
+
+
 @router.get("")
 async def read_queue(
     query: Annotated[QueueQuery, Query()],
     me: Annotated[Actor, Depends(may_one_of(Action.queue_read, Action.queue_unwatched))],
     marks: Marks,
     tx: Tx,
-) -> Page[FlaggedCase] | Page[UnwatchedCase]:
+) -> FlaggedCasePage | UnwatchedCasePage:
     """Read the queue of flagged cases: most severe first, then soonest due.
+
+    The queue moves while its pages are read. A case that got worse meanwhile comes first on the
+    next page, and `moved` names it: whoever reads to the end was shown every case that waited all
+    the time, and each as grave as it became.
 
     For supervisors, and for software that may read flags. With `unwatched`, privacy officers read
     which cases no supervisor sees; they learn nothing of a case but that it waits.
@@ -93,25 +135,26 @@ async def read_queue(
     refuse_role(me, Action.queue_read)
     await catch_up_due(tx, queued_cases(tx, me))
     statement = _grouped(query, tx).where(*_in_queue(me), queued_cases(tx, me))
-    page, following = await _page(statement, "queue", query, marks, tx)
+    page, moved, following = await _page(statement, query, marks, tx, me)
     _tell_of_cases(tx, me, page)
-    return Page(items=await _items(tx, me, [row[0] for row in page]), next=following)
+    items = await _items(tx, me, [row[0] for row in page])
+    return FlaggedCasePage(items=items, next=following, moved=moved)
 
 
 async def _read_unwatched(
     query: QueueQuery, me: Actor, marks: Marks, tx: Transaction
-) -> Page[UnwatchedCase]:
+) -> UnwatchedCasePage:
     refuse_role(me, Action.queue_unwatched)
     _refuse_to_tell_more(query)
     await catch_up_due(tx, unwatched_cases(tx))
     statement = _grouped(query, tx).where(unwatched_flags(tx, me))
-    page, following = await _page(statement, "unwatched", query, marks, tx)
+    page, moved, following = await _page(statement, query, marks, tx, me)
     _tell_of_cases(tx, me, page)
     items = [
         UnwatchedCase(id=case_id, severity=SEVERITY_ORDER[top], due_at=due)
         for case_id, top, due, _ in page
     ]
-    return Page(items=items, next=following)
+    return UnwatchedCasePage(items=items, next=following, moved=moved)
 
 
 def _tell_of_cases(tx: Transaction, me: Actor, page: Iterable[Any]) -> None:
@@ -151,14 +194,125 @@ def _grouped(query: QueueQuery, tx: Transaction) -> Any:
     return statement
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place in the queue, as its order has it."""
+
+    top: int
+    due: datetime
+    case_id: UUID
+
+    @property
+    def order(self) -> tuple[int, datetime, str]:
+        """What comes first has the least."""
+        return -self.top, self.due, self.case_id.hex
+
+    @property
+    def following(self) -> ColumnElement[bool]:
+        """Say in SQL what comes after this place."""
+        return or_(
+            _top < self.top,
+            and_(_top == self.top, _next_due > self.due),
+            and_(_top == self.top, _next_due == self.due, col(Flag.case_id) > self.case_id),
+        )
+
+    def as_key(self, at: datetime) -> list[Any]:
+        """Write it into a cursor, with an instant."""
+        return [self.top, self.due, self.case_id, at]
+
+
+def _read_key(top: int, due: str, case_id: str, at: str) -> tuple[_Place, datetime]:
+    """Read what `as_key` wrote."""
+    place = _Place(top, datetime.fromisoformat(due), UUID(case_id))
+    return place, datetime.fromisoformat(at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How far somebody has read the queue, which moves meanwhile.
+
+    Up to `place` they were shown all there was at `at`. A case that has got worse since may stand
+    before it now, so it comes first on the next page. Where a page has no room for all of these,
+    they were shown up to `again` only, as they stood at `again_at`.
+    """
+
+    place: _Place
+    at: datetime
+    again: _Place | None = None
+    again_at: datetime | None = None
+
+    @classmethod
+    def opened(cls, key: Sequence[Any]) -> "_Reading":
+        """Open a cursor."""
+        return cls(*_read_key(*key[:4]), *(_read_key(*key[4:]) if key[4:] else ()))
+
+    @property
+    def key(self) -> list[Any]:
+        """What a cursor keeps of it."""
+        key = self.place.as_key(self.at)
+        if self.again is not None and self.again_at is not None:
+            key += self.again.as_key(self.again_at)
+        return key
+
+    def unread(self, worse_since: Callable[[datetime], ColumnElement[bool]]) -> Any:
+        """Say in SQL which cases are still to be shown."""
+        if self.again is None or self.again_at is None:
+            return or_(self.place.following, worse_since(self.at))
+        late = and_(self.again.following, worse_since(self.at))
+        return or_(self.place.following, late, worse_since(self.again_at))
+
+    def read_on(self, last: _Place, at: datetime) -> "_Reading":
+        """Give how far they have read after a page that was read at an instant."""
+        if last.order > self.place.order:
+            return _Reading(last, at)
+        return _Reading(self.place, self.at, last, at)
+
+
 async def _page(
-    statement: Any, name: str, query: QueueQuery, marks: Marks, tx: Transaction
-) -> tuple[Sequence[Any], str | None]:
-    """Give a page of grouped rows, and the cursor of what follows."""
-    listing = f"{tx.clinic.id}/{name}"
-    if (last := marks.read(listing, query)) is not None:
-        statement = statement.having(_after(*last))
-    return marks.cut(listing, query, (await tx.exec(statement)).all(), _key)
+    statement: Any, query: QueueQuery, marks: Marks, tx: Transaction, me: Actor
+) -> tuple[Sequence[Any], list[UUID], str | None]:
+    """Give a page of grouped rows, those among them that moved, and the cursor of what follows."""
+    listing = f"{tx.clinic.id}/{'unwatched' if query.unwatched else 'queue'}/readings"
+    known, present = marks.read(listing, query), tx.now
+    before = None if known is None else _Reading.opened(known)
+    if before is not None:
+        statement = statement.having(before.unread(partial(_got_worse, tx, me, query)))
+    found = (await tx.exec(statement)).all()
+
+    def key(row: Sequence[Any]) -> list[Any]:
+        last = _place_of(row)
+        following = _Reading(last, present) if before is None else before.read_on(last, present)
+        return following.key
+
+    rows, following = marks.cut(listing, query, found, key)
+    moved = [
+        row[0] for row in rows if before is not None and _place_of(row).order <= before.place.order
+    ]
+    return rows, moved, following
+
+
+def _place_of(row: Sequence[Any]) -> _Place:
+    case_id, top, due, _ = row
+    return _Place(top, due, case_id)
+
+
+def _got_worse(
+    tx: Transaction, me: Actor, query: QueueQuery, since: datetime
+) -> ColumnElement[bool]:
+    """Say in SQL which cases may have moved up since an instant, as the journal tells it."""
+    told = select(col(JournalEntry.case_id)).where(
+        col(JournalEntry.clinic_id) == tx.clinic.id,
+        col(JournalEntry.at) > since,
+        col(JournalEntry.happening).in_(_MOVES_UP),
+        col(JournalEntry.prompt).is_(False),
+        # a hidden flag that got worse is not told of by where its case stands
+        *([col(JournalEntry.restricted).is_(False)] if me.is_software else []),
+        *([open_to_its_clinician(tx, me, JournalEntry)] if query.unwatched else []),
+    )
+    worse: ColumnElement[bool] = col(Flag.case_id).in_(told)
+    if query.overdue:
+        worse = or_(worse, _some(and_(col(Flag.due_at) >= since, col(Flag.due_at) < tx.now)))
+    return worse
 
 
 def _filters(tx: Transaction, query: QueueQuery) -> Iterator[ColumnElement[bool]]:
@@ -179,21 +333,6 @@ def _filters(tx: Transaction, query: QueueQuery) -> Iterator[ColumnElement[bool]
 def _some(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     """Ask for at least one flag of the group."""
     return func.sum(case((condition, 1), else_=0)) > 0
-
-
-def _key(row: Sequence[Any]) -> list[Any]:
-    case_id, top, due, _ = row
-    return [top, due, case_id]
-
-
-def _after(top: int, due: str, case_id: str) -> ColumnElement[bool]:
-    """Say in SQL what comes after a row of the queue."""
-    due_at = datetime.fromisoformat(due)
-    return or_(
-        _top < top,
-        and_(_top == top, _next_due > due_at),
-        and_(_top == top, _next_due == due_at, col(Flag.case_id) > UUID(case_id)),
-    )
 
 
 async def _items(tx: Transaction, me: Actor, case_ids: list[UUID]) -> list[FlaggedCase]:

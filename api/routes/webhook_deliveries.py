@@ -13,8 +13,8 @@ from sqlmodel import col, select
 from api.access import may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor
-from api.domain.values import Instant, Output
-from api.errors import Conflict, NotFound
+from api.domain.values import Input, Instant, Output
+from api.errors import Conflict, Invalid, NotFound
 from api.intake import StrictRoute
 from api.journal import Happening, record
 from api.models import (
@@ -25,7 +25,7 @@ from api.models import (
     WebhookDelivery,
     WebhookEvent,
 )
-from api.outbox import hidden_since, load_webhook, owe_a_test
+from api.outbox import hidden_since, load_webhook, owe_a_test, owe_again
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.repeats import remember
 from api.vocabulary import Event
@@ -62,6 +62,12 @@ class DeliveryRead(Output):
     status: DeliveryStatus
     next_attempt_at: datetime | None
     attempts: list[AttemptRead]
+
+
+class WebhookReplay(Input):
+    """From when on a webhook is told what it missed."""
+
+    since: Instant = Field(description="What happened at this instant or later is sent.")
 
 
 class DeliveryQuery(PageQuery):
@@ -119,6 +125,30 @@ async def list_webhook_deliveries(
     listing = f"webhooks/{webhook.id}/deliveries"
     rows, following = await newest_first(tx, marks, listing, query, owed, WebhookDelivery)
     return Page(items=await _shown_deliveries(tx, rows), next=following)
+
+
+@router.post("/{webhook_id}/deliveries/replay", status_code=204)
+async def replay_webhook_events(
+    webhook_id: UUID,
+    body: WebhookReplay,
+    me: Annotated[Actor, Depends(may(Action.webhook_change))],
+    tx: Tx,
+) -> None:
+    """Send a webhook what happened since an instant and it was not told of. For admins.
+
+    Also what happened while it was switched off, or not there yet: the journal tells it. What was
+    given up is tried again; what arrived, or is on its way, is not sent a second time. Events are
+    owed in their order, each with the `webhook-id` it had. Of records that are restricted now, and
+    of prompts, nothing is sent. The list of deliveries shows what is owed.
+
+    409 where the webhook is switched off; 422 where more than 10,000 events happened since then.
+    """
+    webhook = await load_webhook(tx, webhook_id, lock=True)
+    _refuse_switched_off(webhook)
+    if body.since > tx.now:
+        raise Invalid("/since", "What has happened cannot be dated after now.")
+    await owe_again(tx, webhook, body.since)
+    _record(tx, Happening.webhook_replayed, me, webhook)
 
 
 @router.get("/{webhook_id}/deliveries/{delivery_id}")

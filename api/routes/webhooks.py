@@ -90,7 +90,7 @@ class WebhookCreate(Input):
 
 
 class WebhookPatch(Input):
-    """A change to a webhook. One that is switched off is told nothing, then or later."""
+    """A change to a webhook. One that is switched off is told nothing until it is on again."""
 
     name: Line = absent()
     url: Url = absent()
@@ -210,8 +210,9 @@ async def change_webhook(
     """Rename a webhook, or change where it points, what it is told of, or whether. For admins.
 
     Another address, other events, or to switch it on takes a recent sign-in, as a new one does; an
-    address must be one that can be public (422). Switched off, it gives up what it is still owed;
-    what happens meanwhile it is never told.
+    address must be one that can be public (422). Switched off, it gives up what it is still owed,
+    and is not told by itself of what happens meanwhile: switch it on again, and ask for that with
+    `POST /v1/webhooks/{webhook_id}/deliveries/replay`.
     """
     changes = body.model_dump(include=body.model_fields_set)
     if {"url", "events"} & changes.keys() or changes.get("is_active") is True:
@@ -239,7 +240,11 @@ async def delete_webhook(
     tx: Tx,
     if_match: IfMatch = None,
 ) -> None:
-    """Tell an address nothing more, what it is still owed included. For admins."""
+    """Tell an address nothing more, what it is still owed included. For admins.
+
+    What happens later it is never told. A new webhook may ask for it, from any instant on, with
+    `POST /v1/webhooks/{webhook_id}/deliveries/replay`.
+    """
     webhook = await load_webhook(tx, webhook_id, lock=True)
     check_version(webhook.version, if_match)
     webhook.change({"deleted_at": tx.now, "is_active": False}, tx.now)
