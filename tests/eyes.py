@@ -1,0 +1,304 @@
+"""What somebody may see of a clinic, said by `domain.permissions` alone from the rows there are.
+
+It is the other way round from the program, which asks in SQL for what somebody sees: here every row
+is read by the owner of the tables, and the pure functions are asked about each of them in Python.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import select
+
+from api.domain.lifecycles import BRIEF_LASTS, is_unresolved
+from api.domain.permissions import (
+    TREATING,
+    Actor,
+    Standing,
+    may_keep_note,
+    may_read_note,
+    may_see_case,
+    may_see_flag,
+    may_see_restricted,
+)
+from api.models import (
+    AccessGrant,
+    Case,
+    Consultation,
+    Decline,
+    Flag,
+    GrantKind,
+    Incident,
+    JournalEntry,
+    LegalHold,
+    Note,
+    Promise,
+    Supervision,
+    User,
+    sealed_columns,
+)
+from api.vocabulary import ConsultationStatus, Role, Scope
+from tests.world import Person, World
+
+TABLES = (
+    Case,
+    Incident,
+    Promise,
+    Consultation,
+    Flag,
+    Note,
+    AccessGrant,
+    Supervision,
+    Decline,
+    LegalHold,
+    User,
+)
+"""The tables whose rows are not for everybody."""
+
+WORD = re.compile(r"zq[0-9a-f]{12}")
+"""A word that stands in one text only."""
+
+_OPEN = {ConsultationStatus.accepted, ConsultationStatus.in_progress}
+
+
+@dataclass
+class Rows:
+    """Every row of a clinic at one moment, and in which record each word ever stood."""
+
+    now: datetime
+    by_table: dict[Any, list[Any]]
+    words: dict[str, tuple[Any, UUID]] = field(default_factory=dict)
+
+    @classmethod
+    async def read(
+        cls, world: World, clinic_id: UUID, words: dict[str, tuple[Any, UUID]]
+    ) -> "Rows":
+        """Read the rows of a clinic as their owner; `words` are those known before, which grow."""
+        async with world.owner.transaction() as tx:
+            await tx.enter(clinic_id)
+            found = {
+                table: list(await tx.exec(select(table).where(table.clinic_id == clinic_id)))
+                for table in TABLES
+            }
+        for table, rows in found.items():
+            for row in rows:
+                for word in _words_of(table, row):
+                    words.setdefault(word, (table, row.id))
+        return cls(world.clock.now, found, words)
+
+    def __getitem__(self, table: Any) -> list[Any]:
+        """Give the rows of a table."""
+        return self.by_table[table]
+
+    def case(self, case_id: UUID) -> Case:
+        """Give a case."""
+        found: Case = next(row for row in self[Case] if row.id == case_id)
+        return found
+
+
+def _words_of(table: Any, row: Any) -> Iterator[str]:
+    for column in sealed_columns(table):
+        text = getattr(row, column)
+        if text:
+            yield from WORD.findall(text)
+    # what a flag is called and why it was raised is no sealed text, and said by a person by hand
+    if table is Flag:
+        yield from WORD.findall(f"{row.title} {row.because}")
+
+
+@dataclass
+class Eyes:
+    """One reader: how they stand to each case, and which rows exist for them."""
+
+    person: Person
+    scopes: frozenset[Scope]
+    rows: Rows
+
+    def __post_init__(self) -> None:
+        """Look at every row once."""
+        self.actor = Actor(self.person.id, self._role(), self.person.id, scopes=self.scopes)
+        self.standings = {case.id: self._standing(case) for case in self.rows[Case]}
+        self.seen: dict[Any, set[UUID]] = defaultdict(set)
+        for table in TABLES:
+            self.seen[table] = {row.id for row in self.rows[table] if self._sees(table, row)}
+
+    @property
+    def ids(self) -> set[str]:
+        """Every id of a row that exists for them."""
+        return {str(row_id) for ids in self.seen.values() for row_id in ids}
+
+    @property
+    def hidden(self) -> set[str]:
+        """Every id of a row that does not."""
+        return {
+            str(row.id)
+            for table in TABLES
+            for row in self.rows[table]
+            if row.id not in self.seen[table]
+        }
+
+    def hidden_words(self) -> set[str]:
+        """Every word that stands, or ever stood, in a text they may not read."""
+        if self.actor.is_software and Scope.narrative_read not in self.scopes:
+            return set(self.rows.words)
+        return {
+            word
+            for word, (table, row_id) in self.rows.words.items()
+            if not self._reads(table, row_id)
+        }
+
+    def hidden_days(self) -> set[str]:
+        """The days that only hidden incidents happened on: a flag's words would tell them."""
+        days: dict[str, bool] = {}
+        for row in self.rows[Incident]:
+            day = row.occurred_on.isoformat()
+            days[day] = days.get(day, False) or row.id in self.seen[Incident]
+        for row in self.rows[Promise]:
+            days[row.made_on.isoformat()] = True
+        return {day for day, is_known in days.items() if not is_known}
+
+    def hidden_instants(self) -> set[datetime]:
+        """The instants at which only hidden rows were written, or are due."""
+        hidden: set[datetime] = set()
+        known: set[datetime] = set()
+        for table in TABLES:
+            for row in self.rows[table]:
+                instants = set(_instants(row))
+                (known if row.id in self.seen[table] else hidden).update(instants)
+        return hidden - known
+
+    def waiting_on(self, case_id: UUID) -> list[Flag]:
+        """Give the unresolved flags of a case that exist for them."""
+        return [
+            flag
+            for flag in self.rows[Flag]
+            if flag.case_id == case_id and is_unresolved(flag.status) and flag.id in self.seen[Flag]
+        ]
+
+    def _role(self) -> Role:
+        mine = (row.role for row in self.rows[User] if row.id == self.person.id)
+        return next(mine, Role.service)
+
+    def _standing(self, case: Case) -> Standing:
+        if self.actor.is_software:
+            return Standing(service=True)
+        if case.clinician_id == self.actor.id:
+            return Standing(own=True)
+        supervises = self.actor.role == Role.supervisor
+        return Standing(
+            linked=supervises and self._is_linked(case),
+            covering=self.actor.role in TREATING and self._granted(case, GrantKind.cover),
+            opened=supervises and self._granted(case, GrantKind.break_glass),
+            conflicted=self._is_conflicted(case),
+        )
+
+    def _is_linked(self, case: Case) -> bool:
+        today = self.rows.now.date()
+        return any(
+            link.supervisor_id == self.actor.id
+            and link.clinician_id == case.clinician_id
+            and link.starts_on <= today
+            and (link.ends_on is None or link.ends_on > today)
+            for link in self.rows[Supervision]
+        )
+
+    def _granted(self, case: Case, kind: GrantKind) -> bool:
+        return any(
+            grant.kind == kind
+            and (grant.case_id, grant.user_id) == (case.id, self.actor.id)
+            and grant.starts_at <= self.rows.now
+            and (grant.ends_at is None or grant.ends_at > self.rows.now)
+            for grant in self.rows[AccessGrant]
+        )
+
+    def _is_conflicted(self, case: Case) -> bool:
+        about_them = any(
+            row.case_id == case.id and row.about_user_id == self.actor.id and row.voided_at is None
+            for row in self.rows[Incident]
+        )
+        return about_them or self._granted(case, GrantKind.recusal)
+
+    def _sees(self, table: Any, row: Any) -> bool:
+        if table is Case:
+            return self._sees_case(row.id)
+        if table in (User, Supervision):
+            return True
+        standing = self.standings[row.case_id]
+        if table is Consultation and not may_see_case(standing):
+            return self._reads_brief(row)
+        if table is Note and self._keeps(row):
+            return True
+        if table is AccessGrant:
+            return self._knows_of(row)
+        if table is LegalHold:
+            return self.actor.role == Role.privacy_officer
+        if table is Decline:
+            return False
+        return self._sees_case(row.case_id) and self._sees_record(table, row, standing)
+
+    def _sees_case(self, case_id: UUID) -> bool:
+        return may_see_case(self.standings[case_id])
+
+    def _sees_record(self, table: Any, row: Any, standing: Standing) -> bool:
+        if table is Incident and row.restricted:
+            return may_see_restricted(self.actor, standing, row.recorded_by_id)
+        if table is Flag:
+            return may_see_flag(standing, row.audience, restricted=row.restricted)
+        if table is Note:
+            return may_read_note(
+                self.actor, standing, row.note_class, row.status, row.recorded_by_id
+            )
+        return True
+
+    def _keeps(self, note: Note) -> bool:
+        return may_keep_note(self.actor, note.note_class, note.recorded_by_id)
+
+    def _knows_of(self, grant: AccessGrant) -> bool:
+        """Who keeps the clinic's privacy knows of each exception, others where it concerns them."""
+        if self.actor.role in (Role.privacy_officer, Role.admin):
+            return True
+        return grant.user_id == self.actor.id or self._sees_case(grant.case_id)
+
+    def _reads_brief(self, asked: Consultation) -> bool:
+        if self.actor.role != Role.consultant or not asked.released:
+            return False
+        case = self.rows.case(asked.case_id)
+        kept_away = case.voided_at is not None or self._is_conflicted(case)
+        if kept_away or asked.recorded_by_id == self.actor.id:
+            return False
+        since = self.rows.now - BRIEF_LASTS
+        if asked.status == ConsultationStatus.requested:
+            declined = any(
+                (row.consultation_id, row.user_id) == (asked.id, self.actor.id)
+                for row in self.rows[Decline]
+            )
+            reaches_me = asked.consultant_id in (None, self.actor.id)
+            return reaches_me and not declined and asked.requested_at > since
+        held = asked.status in _OPEN and asked.consultant_id == self.actor.id
+        return held and asked.accepted_at > since
+
+    def _reads(self, table: Any, row_id: UUID) -> bool:
+        if row_id not in self.seen[table]:
+            return False
+        if self.actor.role == Role.privacy_officer:
+            return table is AccessGrant or table is LegalHold
+        return True
+
+
+def _instants(row: Any) -> Iterable[datetime]:
+    """Give every instant that stands in a row."""
+    return (value for value in row.model_dump().values() if isinstance(value, datetime))
+
+
+async def own_refusals(world: World, person: Person) -> set[str]:
+    """Give the entries of what somebody asked for and was refused: they hold what was asked."""
+    async with world.owner.transaction() as tx:
+        await tx.enter(person.clinic_id)
+        asked = select(JournalEntry.id).where(
+            JournalEntry.actor_id == person.id, JournalEntry.happening == "request.refused"
+        )
+        return {str(entry_id) for entry_id in await tx.exec(asked)}
