@@ -155,7 +155,7 @@ class Deeds:
         if asked is None:
             return None
         move = self.chance.choice(["request", "request", "accept", "start", "complete", "decline"])
-        bodies = {
+        bodies: dict[str, dict[str, str]] = {
             "complete": {"outcome": "mixed", "advice": self.word()},
             "decline": {"reason": self.word()},
         }
@@ -272,8 +272,8 @@ class Deeds:
             path = f"/v1/supervisions/{link.id}"
             if self.chance.random() < 0.5:
                 return admin, f"DELETE {path}", await admin.delete(path, link.version)
-            body = {"ends_on": None}
-            return admin, f"PATCH {path}", await admin.patch(path, body, link.version)
+            lifted = await admin.patch(path, {"ends_on": None}, link.version)
+            return admin, f"PATCH {path}", lifted
         body = {
             "supervisor_id": str(self._one_of("supervisor", "stranger").id),
             "clinician_id": str(self._one_of("clinician", "colleague", "supervisor").id),

@@ -30,6 +30,7 @@ from api.models import (
     Case,
     Consultation,
     Decline,
+    Disclosure,
     Flag,
     GrantKind,
     Incident,
@@ -54,6 +55,7 @@ TABLES = (
     AccessGrant,
     Supervision,
     Decline,
+    Disclosure,
     LegalHold,
     User,
 )
@@ -248,6 +250,8 @@ class Eyes:
             return may_see_restricted(self.actor, standing, row.recorded_by_id)
         if table is Flag:
             return may_see_flag(standing, row.audience, restricted=row.restricted)
+        if table is Disclosure:
+            return standing.own or standing.linked
         if table is Note:
             return may_read_note(
                 self.actor, standing, row.note_class, row.status, row.recorded_by_id
@@ -255,7 +259,7 @@ class Eyes:
         return True
 
     def _keeps(self, note: Note) -> bool:
-        return may_keep_note(self.actor, note.note_class, note.recorded_by_id)
+        return may_keep_note(self.actor, note.recorded_by_id)
 
     def _knows_of(self, grant: AccessGrant) -> bool:
         """Who keeps the clinic's privacy knows of each exception, others where it concerns them."""
@@ -277,9 +281,9 @@ class Eyes:
                 for row in self.rows[Decline]
             )
             reaches_me = asked.consultant_id in (None, self.actor.id)
-            return reaches_me and not declined and asked.requested_at > since
+            return reaches_me and not declined and _since(asked.requested_at, since)
         held = asked.status in _OPEN and asked.consultant_id == self.actor.id
-        return held and asked.accepted_at > since
+        return held and _since(asked.accepted_at, since)
 
     def _reads(self, table: Any, row_id: UUID) -> bool:
         if row_id not in self.seen[table]:
@@ -287,6 +291,10 @@ class Eyes:
         if self.actor.role == Role.privacy_officer:
             return table is AccessGrant or table is LegalHold
         return True
+
+
+def _since(instant: datetime | None, since: datetime) -> bool:
+    return instant is not None and instant > since
 
 
 def _instants(row: Any) -> Iterable[datetime]:
