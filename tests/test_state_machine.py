@@ -333,13 +333,18 @@ class Told(NamedTuple):
     id: str
     case_id: str
     hidden: bool
+    about: Thing
 
     def reaches(self, part: str, case: Thing) -> bool:
-        """Tell whether the timeline of a case shows it to somebody who sees the case."""
-        noun = self.happening.split(".", maxsplit=1)[0]
-        if not self.hidden or (self.by == part and noun in {"incident", "note"}):
+        """Tell whether the timeline of a case shows it to somebody who sees the case.
+
+        Of an incident it does so as the incident is now, whenever and by whom the entry was made.
+        """
+        if self.about.noun == "incident":
+            return not self.about.hidden or self.about.by == part or part != case.owner
+        if not self.hidden or (self.by == part and self.about.noun == "note"):
             return True
-        return part != case.owner and noun != "note"
+        return part != case.owner and self.about.noun != "note"
 
 
 class Model:
@@ -589,7 +594,8 @@ class SideBySide:
 
     def tell(self, happening: str, part: str, thing: Thing) -> None:
         """Expect an entry of the journal."""
-        self.model.told.append(Told(happening, part, thing.id, thing.case.id, thing.hidden))
+        entry = Told(happening, part, thing.id, thing.case.id, thing.hidden, thing)
+        self.model.told.append(entry)
 
     def check(self, thing: Thing, shown: dict[str, Any], etag: str | None = None) -> None:
         """Compare a record as it is shown with what the model knows of it."""
