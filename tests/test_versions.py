@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from fhir.resources.R4B import get_fhir_model_class
 from sqlmodel import SQLModel, col, select
 
 from api.models import (
@@ -298,6 +299,7 @@ async def test_an_ehr_reads_the_history_of_a_record(world: World) -> None:
     at = f"/fhir/Observation/{path.rpartition('/')[2]}"
     bundle = ok(await world.clinician.get(f"{at}/_history"))
     assert (bundle["resourceType"], bundle["type"]) == ("Bundle", "history")
+    get_fhir_model_class("Bundle").model_validate(bundle)
     entries = bundle["entry"]
     assert [each["resource"]["meta"]["versionId"] for each in entries] == ["2", "1"]
     assert [each["resource"]["note"][0]["text"] for each in entries] == [
