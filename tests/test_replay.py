@@ -131,13 +131,20 @@ async def test_it_tells_nothing_of_what_was_or_is_now_hidden_and_of_no_prompt(
     later = await world.clinician.incident(case, "crossing", area="time")
     await world.clinician.incident(case, "cotreatment", coordinated=False)
     plain = await world.clinician.incident(case, "risk", indicator="self_harm")
+    shown = await world.supervisor.incident(
+        case, "gift", direction="both", item="loan", restricted=True
+    )
+    ok(await world.supervisor.patch(f"/v1/incidents/{shown['id']}", {"restricted": False}))
     ok(await world.supervisor.patch(f"/v1/incidents/{later['id']}", {"restricted": True}))
     async with receiver() as to:
         allow(world, to)
         hook = await subscribe(world.admin, to, "incident.*", "flag.*", "case.*")
         await replay(world, hook)
-    told = {record_id for _, record_id, _ in await all_of(world, hook)}
+    events = await all_of(world, hook)
+    told = {record_id for _, record_id, _ in events}
     assert plain["id"] in told
+    # what was hidden then is told from the write on that showed it
+    assert [each[0] for each in events if each[1] == shown["id"]] == ["incident.changed"]
     assert not told & {hidden["id"], later["id"]}
     async with world.owner.transaction() as tx:
         of_case = col(Flag.case_id) == UUID(case["id"])
