@@ -93,6 +93,8 @@ async def _with_every_table(scene: Scene) -> Scene:
         silent = {"frame_drift": "monitor", "hurtful_words": "monitor"}
         assert (await admin.send("PUT", "/v1/rules/modes", json=silent)).is_success
         await colleague.incident(case, "hurtful_words")
+        handed = {"clinician_id": str(people["other"].id), "reason": "leave"}
+        assert (await watcher.post(f"/v1/cases/{case['id']}/transfer", handed)).is_success
         await try_in_vain(scene.world, admin)
     return scene
 
