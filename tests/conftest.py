@@ -26,6 +26,7 @@ UNMEASURED = {
     "test_idempotency",
     "test_laws",
     "test_matrix",
+    "test_nothing_hidden",
     "test_refresh",
     "test_schemathesis",
     "test_state_machine",

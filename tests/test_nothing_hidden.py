@@ -8,15 +8,19 @@ of a row that `domain.permissions` would not show to its reader.
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from httpx import Response
+from sqlalchemy import ColumnElement
 
+from api import flagging, views
+from api.hiding import Rearranged
 from api.models import (
     AccessGrant,
     Case,
@@ -26,14 +30,17 @@ from api.models import (
     GrantKind,
     Incident,
     LegalHold,
+    Named,
     Note,
     Promise,
     Supervision,
 )
+from api.routes import cases, consultations, incidents
 from api.vocabulary import Role, Scope, severity_rank
+from tests.conftest import NOON
 from tests.deeds import Deeds
 from tests.eyes import WORD, Eyes, Rows, own_refusals
-from tests.world import Person, World, software
+from tests.world import Person, Urls, World, open_world, software
 
 STEPS, LOOKS, PLAY = 500, 4, 50
 """Deeds in all, answers read after each, and deeds in one clinic before another is founded."""
@@ -327,10 +334,14 @@ async def clinic_of(world: World, seed: int) -> Play:
     return Play(world, people, chance, Deeds(world, people, chance, rows), doors_of(world))
 
 
-async def play(world: World, seed: int, steps: int) -> int:
-    """Play that many deeds, in one clinic after the other; give how many answers were read."""
+async def play(world: World, seed: int, steps: int, doors: str = "") -> int:
+    """Play that many deeds, in one clinic after the other; give how many answers were read.
+
+    `doors`: what a door's path must match to be looked through.
+    """
     for number in range(0, steps, PLAY):
         clinic = await clinic_of(world, seed + number)
+        clinic.doors = [path for path in clinic.doors if re.search(doors, path)]
         for _ in range(min(PLAY, steps - number)):
             await clinic.step()
     return steps * (LOOKS + 1)
@@ -347,3 +358,51 @@ async def test_no_answer_tells_of_what_is_hidden_for_long(
 ) -> None:
     answers = await play(world, 1, MANY_STEPS)
     say(f"nothing hidden is seen: {MANY_STEPS} deeds, {answers} answers read, 0 leaks")
+
+
+# ------------------------------------------------------------------- guards that are taken away
+
+
+def everything(*_: object) -> ColumnElement[bool]:
+    return sa.true()
+
+
+async def all_that_is_named(_tx: object, _me: object, named: Iterable[Named]) -> frozenset[Named]:
+    return frozenset(named)
+
+
+async def nothing(*_: object) -> frozenset[UUID]:
+    return frozenset()
+
+
+async def as_it_was(*_: object) -> Rearranged:
+    return Rearranged()
+
+
+def always(*_: object, **__: object) -> bool:
+    return True
+
+
+GUARDS: tuple[tuple[Any, str, Any, str], ...] = (
+    (incidents, "visible_incidents", everything, "/incidents$"),
+    (consultations, "seen_of", all_that_is_named, "^/v1.*consultations"),
+    (cases, "hidden_on", nothing, "/timeline$"),
+    (flagging, "_rearrange", as_it_was, "flags|DetectedIssue"),
+    (views, "may_see_flag", always, "^/v1/cases"),
+)
+"""Guards, what takes their place, and through which doors it must show."""
+
+
+@pytest.mark.parametrize(("room", "guard", "gone", "doors"), GUARDS, ids=[g[1] for g in GUARDS])
+async def test_a_guard_that_is_taken_away_is_noticed(
+    sqlite_urls: Urls,
+    monkeypatch: pytest.MonkeyPatch,
+    room: Any,
+    guard: str,
+    gone: Any,
+    doors: str,
+) -> None:
+    async with open_world(sqlite_urls, NOON) as world:
+        monkeypatch.setattr(room, guard, gone)
+        with pytest.raises(LeakError):
+            await play(world, 7, STEPS, doors)
