@@ -16,6 +16,7 @@ from api.domain.findings import Finding
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.rulebook import GRAVE, RULEBOOK_VERSION
 from api.domain.rules import evaluate
+from api.instants import never_back
 from api.journal import Happening, record
 from api.models import Case, Consultation, Flag, Incident, MonitoredFinding, Promise
 from api.vocabulary import Audience, FlagStatus, Severity, severity_rank
@@ -153,7 +154,10 @@ async def count_no_longer(tx: Transaction, rules: Collection[str]) -> None:
             col(MonitoredFinding.rule).in_(rules),
             col(MonitoredFinding.ended_at).is_(None),
         )
-        .values(ended_at=tx.now, updated_at=tx.now)
+        .values(
+            ended_at=tx.now,
+            updated_at=never_back(col(MonitoredFinding.updated_at), tx.instant),
+        )
     )
 
 
@@ -169,8 +173,7 @@ def _settle(tx: Transaction, file: CaseFile, run: _Run) -> list[Flag]:
         row.created_at = row.updated_at = tx.now
         tx.add(row)
     for flag, happening in moves.told:
-        flag.version += 1
-        flag.updated_at = tx.now
+        flag.change({}, tx.now)
         record_flag(tx, flag, happening, actor_id=run.actor_id)
     return moves.worse
 

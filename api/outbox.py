@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from api.db import Transaction
 from api.errors import NotFound
+from api.instants import never_back
 from api.models import (
     Clinic,
     DeliveryStatus,
@@ -92,7 +93,11 @@ async def stop_deliveries(tx: Transaction, webhook_id: UUID) -> None:
             col(WebhookDelivery.webhook_id) == webhook_id,
             col(WebhookDelivery.next_attempt_at).is_not(None),
         )
-        .values(status=DeliveryStatus.failed, next_attempt_at=None, updated_at=tx.now)
+        .values(
+            status=DeliveryStatus.failed,
+            next_attempt_at=None,
+            updated_at=never_back(col(WebhookDelivery.updated_at), tx.instant),
+        )
     )
 
 

@@ -12,6 +12,7 @@ from sqlmodel import col, select, update
 
 from api.codes import RefreshToken, hash_of, new_refresh_token
 from api.db import AcrossClinics, Transaction
+from api.instants import never_back
 from api.journal import Happening, record
 from api.models import Clinic, ServiceAccount, ServiceSecret, SignIn, User
 
@@ -180,7 +181,11 @@ async def end_software_sessions(tx: Transaction, account_id: UUID) -> None:
 
 
 async def _end(tx: Transaction, *which: Any) -> None:
-    ended = {"revoked_at": tx.now, "updated_at": tx.now, "version": col(SignIn.version) + 1}
+    ended = {
+        "revoked_at": tx.now,
+        "updated_at": never_back(col(SignIn.updated_at), tx.instant),
+        "version": col(SignIn.version) + 1,
+    }
     await tx.exec(update(SignIn).where(*which, col(SignIn.revoked_at).is_(None)).values(**ended))
 
 
@@ -211,7 +216,7 @@ async def _replace(
             former_refresh_hash=hash_of(token.text),
             refreshed_at=tx.now,
             idle_at=tx.now + times.idle,
-            updated_at=tx.now,
+            updated_at=never_back(col(SignIn.updated_at), tx.instant),
             version=col(SignIn.version) + 1,
         )
         .execution_options(synchronize_session=False)
