@@ -21,8 +21,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import metrics
 from api.crypto import KeyEncryptionKeys
+from api.instants import Instants, oldest, told
 from api.keyring import ClinicKeys, Keyring
-from api.models import Clinic
+from api.models import Clinic, JournalEntry
 from api.prepared import Prepared
 from api.record_versions import ACTOR, keep_versions
 from api.sealing import SAFE, Safe, shows_sealed_text
@@ -30,6 +31,9 @@ from api.walls import (
     DRIVER,
     ENTERED,
     HERE,
+    INSTANT,
+    INSTANTS,
+    OPEN_IN_CLINIC,
     LostBeforeBeginning,
     WalledConnection,
     WalledSession,
@@ -69,6 +73,11 @@ def utc_now() -> datetime:
     """Give the present instant."""
     return datetime.now(UTC)
 
+
+_LATEST = select(sa.func.max(col(JournalEntry.at))).where(
+    col(JournalEntry.clinic_id) == sa.bindparam(HERE)
+)
+"""When the last entry of a clinic says that something happened: no row carries a later instant."""
 
 _WHERE_WORK_IS = select(col(Clinic.time_zone), col(Clinic.watched_events)).where(
     col(Clinic.id) == sa.bindparam(HERE)
@@ -118,7 +127,7 @@ class Transaction:
     def __init__(
         self,
         session: AsyncSession,
-        now: datetime,
+        instants: Instants,
         keyring: Keyring,
         request_id: str | None = None,
         *,
@@ -135,7 +144,10 @@ class Transaction:
         self._has_begun = False
         self._is_ending = False
         self._clinic: ClinicContext | None = None
-        self.now = now
+        self._instants = session.info[INSTANTS] = instants
+        self.listed_until: datetime | None = None
+        """Up to when the list that is being shown is whole; None: nobody asked."""
+        self.now, self.instant = instants.read()
         self.request_id = request_id
 
     async def enter(self, clinic_id: UUID, zone: ZoneInfo | None = None) -> None:
@@ -144,8 +156,11 @@ class Transaction:
         self._session.info[ENTERED] = clinic_id
         if zone is not None:
             self.know_zone(zone)
-        if self._has_begun and self._is_postgresql:
+        if not self._has_begun:
+            return
+        if self._is_postgresql:
             await self._session.run_sync(enter_on_postgresql, clinic_id)
+        await self._read_clock()
 
     async def enter_again(self, clinic: ClinicContext) -> None:
         """Enter a clinic that another transaction was in, with all that was known of it there."""
@@ -219,19 +234,56 @@ class Transaction:
             return await self._session.exec(statement, params=params)
         return await self._begin_with(lambda: self._session.exec(statement, params=params))
 
+    async def begin(self) -> None:
+        """Begin now, where nothing was asked yet: what is written needs this one's instant."""
+        if not self._has_begun:
+            connection = await self._session.connection()
+            await self._begin_with(lambda: connection.exec_driver_sql("SELECT 1"))
+
     async def _begin_with(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask for the first time; where the connection was lost before that, on a fresh one."""
         self._has_begun = True
         # a session whose transaction failed forgets the rows it was to write
         may_begin_again = not self._session.new
         try:
-            return await ask()
+            found = await ask()
         except DBAPIError as error:
             lost = isinstance(getattr(error.orig, "__cause__", None), LostBeforeBeginning)
             if not (lost and may_begin_again):
                 raise
-        await self._session.rollback()
-        return await ask()
+            await self._session.rollback()
+            found = await ask()
+        await self._read_clock()
+        return found
+
+    async def _read_clock(self) -> None:
+        """Read the instant of this transaction, now that others can know that it is open."""
+        self.now, self.instant = self._instants.read()
+        if self._entered is None:
+            return
+        if self._instants.went_back or self._entered not in self._instants.followed:
+            with self._session.no_autoflush:
+                latest = (await self._ask(_LATEST, {HERE: self._entered})).one()
+            self._instants.followed.add(self._entered)
+            if latest is not None:
+                self._instants.follow(latest)
+            self.now, self.instant = self._instants.read()
+        self._session.info[INSTANT] = self.instant
+
+    async def listing_until(self) -> datetime:
+        """Give an instant up to which the statements that follow see every row of the clinic.
+
+        Nothing that is still to be committed will carry it, or one before it. It is asked in a
+        statement of its own: one that is just committed would neither be open nor be seen.
+        """
+        present = self._instants.read().instant
+        if not self._is_postgresql:
+            # whoever writes to the file waits until this transaction has ended
+            return present
+        clinic, _ = told(self._here, present)
+        connection = await self._session.connection()
+        since = await connection.execute(OPEN_IN_CLINIC, {"clinic": clinic % (1 << 32)})
+        return oldest(since.scalars(), present)
 
     async def _run(self, prepared: Prepared, params: Mapping[str, Any] | None) -> Rows:
         """Run what was compiled before, on the bare connection."""
@@ -249,17 +301,17 @@ class Transaction:
     async def _prepare_to_seal(self) -> None:
         session = self._session
         if session.new or session.dirty:
+            await self.begin()
             with session.no_autoflush:
                 await keep_versions(self._ask, self._safe, session.sync_session)
                 await self._safe.prepare(self._ask, (*session.new, *session.dirty))
 
     async def ask_everywhere(self, question: AcrossClinics, **params: Any) -> Any:
         """Ask what must be asked before a clinic is known."""
-        if not self._is_postgresql:
-            self._has_begun = True
-            return await self._session.exec(question.plain, params=params)
 
         async def ask() -> Any:
+            if not self._is_postgresql:
+                return await self._session.exec(question.plain, params=params)
             connection = await self._session.connection()
             return await connection.execute(question.guarded, params)
 
@@ -267,7 +319,7 @@ class Transaction:
 
     async def connection(self) -> AsyncConnection:
         """Give the bare connection, which has only the database's own wall."""
-        self._has_begun = True
+        await self.begin()
         return await self._session.connection()
 
     def add(self, row: Any) -> None:
@@ -297,7 +349,7 @@ class Transaction:
         Where another transaction is just writing one, wait for its end.
         """
         self._refuse_elsewhere(row["clinic_id"])
-        connection = await self._session.connection()
+        connection = await self.connection()
         dialect = postgresql if self._is_postgresql else sqlite
         await connection.execute(dialect.insert(table).values(row).on_conflict_do_nothing())
 
@@ -305,6 +357,7 @@ class Transaction:
         """Insert rows of the clinic entered; RuntimeError for a row of another."""
         for row in rows:
             self._refuse_elsewhere(row["clinic_id"])
+        await self.begin()
         if self._is_ending and (driver := self._session.info.get(DRIVER)) is not None:
             insert_with_commit(driver, table, rows)
             return
@@ -345,6 +398,7 @@ class Transaction:
             raise RuntimeError("what is to be written cannot wait")
         await self._session.commit()
         self._has_begun = False
+        self._session.info.pop(INSTANT, None)
 
     @property
     def _is_postgresql(self) -> bool:
@@ -375,6 +429,7 @@ class Database:
         walled: bool = True,
     ) -> None:
         self.clock = clock
+        self.instants = Instants(self._time)
         self.keyring = Keyring(keys)
         self.engine = _engine(url, pool_size)
         self.traced: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -389,8 +444,9 @@ class Database:
         )
         with self.traced():
             try:
-                now = self.clock()
-                tx = Transaction(session, now, self.keyring, request_id, walled=self._walled)
+                tx = Transaction(
+                    session, self.instants, self.keyring, request_id, walled=self._walled
+                )
                 yield tx
                 await tx.end()
                 await session.commit()
@@ -400,6 +456,10 @@ class Database:
                 raise
         # the commit gave the connection back: nothing is left to wait for
         session.sync_session.close()
+
+    def _time(self) -> datetime:
+        """Read whichever clock is set by now."""
+        return self.clock()
 
     async def dispose(self) -> None:
         """Close every connection."""

@@ -26,6 +26,7 @@ from api.hiding import (
     sooner,
     was_settled,
 )
+from api.instants import never_back
 from api.journal import Happening, record
 from api.models import Case, Consultation, Flag, Incident, MonitoredFinding, Promise
 from api.rule_runs import ask_rules
@@ -171,7 +172,10 @@ async def count_no_longer(tx: Transaction, rules: Collection[str]) -> None:
             col(MonitoredFinding.rule).in_(rules),
             col(MonitoredFinding.ended_at).is_(None),
         )
-        .values(ended_at=tx.now, updated_at=tx.now)
+        .values(
+            ended_at=tx.now,
+            updated_at=never_back(col(MonitoredFinding.updated_at), tx.instant),
+        )
     )
 
 
@@ -202,8 +206,7 @@ def _write(tx: Transaction, moves: "_Moves", run: _Run) -> list[Flag]:
         row.created_at = row.updated_at = tx.now
         tx.add(row)
     for flag, happening in (*rearranged.told, *moves.told):
-        flag.version += 1
-        flag.updated_at = tx.now
+        flag.change({}, tx.now)
         record_flag(tx, flag, happening, actor_id=run.actor_id)
     return moves.worse
 

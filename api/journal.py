@@ -212,5 +212,9 @@ _TABLE = SQLModel.metadata.tables[JournalEntry.__tablename__]
 
 
 async def _append(tx: Transaction, entries: list[dict[str, Any]]) -> None:
+    await tx.begin()
+    for entry in entries:
+        # some are made before anything was asked, and so before anybody knew of this transaction
+        entry["at"] = max(entry["at"], tx.instant)
     await tx.insert(_TABLE, entries)
     metrics.entries.inc(len(entries))

@@ -19,6 +19,7 @@ from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
 
 from api.crypto import SealedText
+from api.instants import TICK
 from api.vocabulary import (
     UNRESOLVED,
     AdviceResponse,
@@ -111,10 +112,10 @@ class Versioned(SQLModel):
     version: int = 1
 
     def change(self, changes: Mapping[str, Any], now: datetime) -> None:
-        """Change fields, and count one version up."""
+        """Change fields, and count one version up; a later version is never the older one."""
         for name, value in changes.items():
             setattr(self, name, value)
-        self.updated_at = now
+        self.updated_at = now if now >= self.updated_at else self.updated_at + TICK
         self.version += 1
 
 

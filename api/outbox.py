@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from api.db import Transaction
 from api.errors import Invalid, NotFound
+from api.instants import never_back
 from api.models import (
     Clinic,
     DeliveryStatus,
@@ -102,7 +103,11 @@ async def stop_deliveries(tx: Transaction, webhook_id: UUID) -> None:
             col(WebhookDelivery.webhook_id) == webhook_id,
             col(WebhookDelivery.next_attempt_at).is_not(None),
         )
-        .values(status=DeliveryStatus.failed, next_attempt_at=None, updated_at=tx.now)
+        .values(
+            status=DeliveryStatus.failed,
+            next_attempt_at=None,
+            updated_at=never_back(col(WebhookDelivery.updated_at), tx.instant),
+        )
     )
 
 
@@ -294,7 +299,7 @@ def _asks(wanted: Iterable[str], event: str) -> bool:
 
 
 def _event(tx: Transaction, row: dict[str, Any]) -> WebhookEvent:
-    return WebhookEvent(clinic_id=tx.clinic.id, id=uuid7(), at=tx.now, **row)
+    return WebhookEvent(clinic_id=tx.clinic.id, id=uuid7(), at=tx.instant, **row)
 
 
 def _delivery(tx: Transaction, webhook_id: UUID, event_id: UUID) -> WebhookDelivery:

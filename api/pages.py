@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar, get_args
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 from pydantic import Field
 from sqlalchemy import select, union_all
+from sqlalchemy.orm.attributes import set_committed_value
 
 from api.base64url import decode, encode
 from api.db import Transaction
@@ -42,6 +44,15 @@ class PageQuery(Input):
     cursor: Annotated[
         str | None, Field(max_length=1024, description="`next` of the page before.")
     ] = None
+
+    def asks_for_changes(self) -> bool:
+        """Tell whether what changed since an instant can be asked for."""
+        return "updated_since" in type(self).model_fields
+
+    def begins_after(self, until: datetime, zone: ZoneInfo) -> bool:  # noqa: ARG002 - see FHIR
+        """Tell whether only what changed after an instant is asked for."""
+        since: datetime | None = getattr(self, "updated_since", None)
+        return since is not None and since > until
 
 
 class Bookmarks:
@@ -90,10 +101,19 @@ class Bookmarks:
 async def newest_first(
     tx: Transaction, marks: "Bookmarks", listing: str, query: PageQuery, statement: Any, model: Any
 ) -> tuple[list[Any], str | None]:
-    """Run a list statement that selects `model`, newest first; give a page and its cursor."""
+    """Run a list statement that selects `model`, newest first; give a page and its cursor.
+
+    All pages of one reading tell of changes up to one instant, see `_asks_too_early`.
+    """
     listing = f"{tx.clinic.id}/{listing}"
     last = marks.read(listing, query)
-    return marks.cut(listing, query, (await tx.exec(_newest(statement, model, query, last))).all())
+    if await _asks_too_early(tx, query, last):
+        return [], None
+    rows = (await tx.exec(_newest(statement, model, query, last))).all()
+    page, following = marks.cut(listing, query, rows, _key(tx))
+    for row in page:
+        _date(row, tx.listed_until)
+    return page, following
 
 
 async def newest_of_several(
@@ -109,10 +129,38 @@ async def newest_of_several(
     """
     listing = f"{tx.clinic.id}/{listing}"
     last = marks.read(listing, query)
+    if await _asks_too_early(tx, query, last):
+        return [], None
     parts = (_newest(statement, model, query, last).subquery() for statement, model in statements)
     together = union_all(*(select(part) for part in parts)).subquery()
     newest = select(together).order_by(together.c.id.desc()).limit(query.limit + 1)
-    return marks.cut(listing, query, (await tx.exec(newest)).all())
+    return marks.cut(listing, query, (await tx.exec(newest)).all(), _key(tx))
+
+
+async def _asks_too_early(tx: Transaction, query: PageQuery, last: Sequence[Any] | None) -> bool:
+    """Find out up to when a list is whole; tell whether only what comes after is asked for.
+
+    Whoever asks for changes goes on from the latest `updated_at` they saw, on whichever page. So
+    none is shown that is later than what may still be committed: such a row is shown as if it had
+    changed just before, and comes again with its own instant. The instant goes on in the cursor,
+    since what changes while pages are read may stand on one that was read.
+    """
+    if not query.asks_for_changes():
+        return False
+    known = last[1:] if last else ()
+    until = datetime.fromisoformat(known[0]) if known else await tx.listing_until()
+    tx.listed_until = until
+    return query.begins_after(until, tx.clinic.zone)
+
+
+def _date(row: Any, until: datetime | None) -> None:
+    """Show a row as if it had changed no later than the list is whole; nothing is written."""
+    if until is not None and getattr(row, "updated_at", until) > until:
+        set_committed_value(row, "updated_at", until)
+
+
+def _key(tx: Transaction) -> Callable[[Any], Sequence[Any]]:
+    return lambda row: [row.id] if tx.listed_until is None else [row.id, tx.listed_until]
 
 
 def _newest(statement: Any, model: Any, query: PageQuery, last: Sequence[Any] | None) -> Any:

@@ -1,17 +1,18 @@
 """A session's life: whose it may be, how it begins, is carried on, and ends."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, bindparam, case, exists, text
+from sqlalchemy import ColumnElement, bindparam, exists, text
 from sqlmodel import col, select, update
 
 from api.codes import RefreshToken, hash_of, new_refresh_token
 from api.db import AcrossClinics, Transaction
+from api.instants import never_back
 from api.journal import Happening, record
 from api.models import Clinic, ServiceAccount, ServiceSecret, SignIn, User
 from api.throttle import Known
@@ -199,7 +200,7 @@ async def end_software_sessions(tx: Transaction, account_id: UUID) -> None:
 async def _end(tx: Transaction, *which: Any) -> None:
     ended = {
         "revoked_at": tx.now,
-        "updated_at": _later(col(SignIn.updated_at), tx.now),
+        "updated_at": never_back(col(SignIn.updated_at), tx.instant),
         "version": col(SignIn.version) + 1,
     }
     await tx.exec(update(SignIn).where(*which, col(SignIn.revoked_at).is_(None)).values(**ended))
@@ -232,17 +233,13 @@ async def _replace(
             former_refresh_hash=hash_of(token.text),
             refreshed_at=tx.now,
             # a clock that went back takes nothing of what was given, nor of what witnesses it
-            idle_at=_later(col(SignIn.idle_at), tx.now + times.idle),
-            updated_at=_later(col(SignIn.updated_at), tx.now),
+            idle_at=never_back(col(SignIn.idle_at), tx.now + times.idle),
+            updated_at=never_back(col(SignIn.updated_at), tx.instant),
             version=col(SignIn.version) + 1,
         )
         .execution_options(synchronize_session=False)
     )
     return bool(replaced.rowcount)
-
-
-def _later(column: Any, instant: datetime) -> ColumnElement[datetime]:
-    return case((column > instant, column), else_=instant)
 
 
 async def _load(tx: Transaction, session_id: UUID) -> SignIn:

@@ -18,12 +18,18 @@ from sqlalchemy.orm import with_loader_criteria
 from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Session, SQLModel
 
+from api.instants import Instants, told
+
 # ------------------------------------------------------------------------------ the first wall
 
 ENTERED = "clinic entered"
 """Where a session's `info` holds the id of that clinic."""
 HERE = "clinic_entered"
 """The placeholder for that id in each statement that is confined to it."""
+INSTANTS = "instants"
+"""Where a session's `info` holds what its transaction reads its instant from."""
+INSTANT = "instant"
+"""Where it holds that instant, once the transaction has told that it is open in a clinic."""
 
 
 class WalledSession(Session):
@@ -36,6 +42,21 @@ def _refuse_rows_of_others(session: Session, _context: object, _instances: objec
     for row in (*session.new, *session.dirty):
         if here is None or _clinic_of(row) != here:
             raise RuntimeError("a row of another clinic")
+    _date(session)
+
+
+def _date(session: Session) -> None:
+    """Let no row carry an instant from before its transaction told that it is open."""
+    instant = session.info.get(INSTANT)
+    if instant is None:
+        raise RuntimeError("a row of a transaction that nobody was told of")
+    for row in session.new:
+        for name in {"created_at", "updated_at"} & type(row).model_fields.keys():
+            setattr(row, name, max(getattr(row, name), instant))
+    for row in session.dirty:
+        attributes = sa.inspect(row).attrs
+        if "version" in attributes and attributes.version.history.has_changes():
+            row.updated_at = max(row.updated_at, instant)
 
 
 class _Here(FunctionElement[UUID]):
@@ -109,7 +130,7 @@ class WalledConnection(asyncpg.Connection):  # type: ignore[misc]
     what is written last. Where that fails nothing is committed.
     """
 
-    entering: UUID | None = None
+    entering: tuple[UUID, Instants] | None = None
     parting: str | None = None
 
     def transaction(self, **options: Any) -> Any:
@@ -123,11 +144,11 @@ class WalledConnection(asyncpg.Connection):  # type: ignore[misc]
 
         Raises LostBeforeBeginning where BEGIN was not carried out.
         """
-        clinic_id, self.entering = self.entering, None
+        entering, self.entering = self.entering, None
         parting, self.parting = self.parting, None
         begins = query == "BEGIN;"
-        if clinic_id is not None and begins:
-            query += f" SET LOCAL {ENTER} = '{UUID(str(clinic_id))}';"
+        if entering is not None and begins:
+            query += "".join(f" {each};" for each in _entry(*entering))
         elif parting is not None and query == "COMMIT;":
             query = f"{parting}; COMMIT;"
         try:
@@ -153,13 +174,31 @@ def _enter_as_it_begins(
         driver: Any = connection.connection.driver_connection
         session.info[DRIVER] = driver
         if ENTERED in session.info:
-            driver.entering = session.info[ENTERED]
+            driver.entering = session.info[ENTERED], session.info[INSTANTS]
+
+
+def _entry(clinic_id: UUID, instants: Instants) -> tuple[str, str]:
+    """Write what enters a clinic, and tells whoever lists its rows that a transaction is open."""
+    clinic, since = told(clinic_id, instants.read().instant)
+    return (
+        # the command, not set_config(): databases that span machines pass on commands only
+        f"SET LOCAL {ENTER} = '{UUID(str(clinic_id))}'",
+        f"SELECT pg_advisory_xact_lock_shared({clinic}, {since})",
+    )
 
 
 def enter_on_postgresql(session: orm.Session, clinic_id: UUID) -> None:
     """Tell PostgreSQL's policies which clinic a transaction is in that has begun already."""
-    # the command, not set_config(): databases that span machines pass on commands only
-    session.connection().exec_driver_sql(f"SET LOCAL {ENTER} = '{UUID(str(clinic_id))}'")
+    for command in _entry(clinic_id, session.info[INSTANTS]):
+        session.connection().exec_driver_sql(command)
+
+
+OPEN_IN_CLINIC = sa.text(
+    "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
+    " AND classid::bigint = :clinic AND pid <> pg_backend_pid()"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+"""Since when others are open in a clinic: second halves of their keys."""
 
 
 def leave(connection: Any, _record: object) -> None:

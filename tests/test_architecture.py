@@ -15,7 +15,7 @@ API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
     {"vocabulary", "base64url", "csv_lists", "openapi.compatibility", "openapi.plain_schemas"},
-    {"crypto", "signing", "public_addresses"},
+    {"crypto", "signing", "public_addresses", "instants"},
     {"settings", "logs", "gate", "metrics", "telemetry"},
     {"domain.values", "fhir.elements"},
     {"fhir.outcome", "fhir.codes"},

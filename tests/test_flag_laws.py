@@ -20,6 +20,7 @@ from api.domain.rulebook import GRAVE
 from api.domain.rules import evaluate
 from api.flagging import _Run, _settle
 from api.hiding import hidden_in
+from api.instants import Instants
 from api.keyring import Keyring
 from api.models import Case, Flag, MonitoredFinding
 from api.vocabulary import CaseStatus, FlagStatus, Phase, RuleName, severity_rank
@@ -66,7 +67,7 @@ class Desk:
     def __init__(self, facts: Facts, monitored: frozenset[str] = frozenset()) -> None:
         clinic = uuid4()
         self.now = NOW
-        self.tx = Transaction(cast("Any", Pad()), NOW, Keyring(None))
+        self.tx = Transaction(cast("Any", Pad()), Instants(lambda: NOW), Keyring(None))
         asyncio.run(self.tx.enter(clinic, ZoneInfo("UTC")))
         case = Case(
             clinic_id=clinic,

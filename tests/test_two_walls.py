@@ -404,12 +404,16 @@ async def test_walls_session_and_journal_cost_one_round_trip(
     monkeypatch.setattr(asyncpg.Connection, "execute", send)
     monkeypatch.setattr(AsyncAdapt_asyncpg_cursor, "execute", execute)
     case_id = scene.records["clinician", "own"]["case_id"]
+    # the first who reads asks for more: whether time has moved flags, and the clinic's last instant
+    assert (await scene.here["clinician"].get(f"/v1/cases/{case_id}")).is_success
+    sent.clear()
     answer = await scene.here["clinician"].get(f"/v1/cases/{case_id}")
     assert answer.is_success
     # BEGIN goes out with the first statement, so it is noted after it
     session, begin, case, commit = sent
     # without walls, session and journal it would be BEGIN, the case, and COMMIT
     assert begin.startswith("BEGIN; SET LOCAL")
+    assert "pg_advisory_xact_lock_shared" in begin
     assert "FROM sessions" in session
     assert "FROM cases" in case
     assert commit.startswith("INSERT INTO journal_entries")
@@ -427,9 +431,11 @@ async def _one_use(database: Database, clinic_id: UUID | None, chance: random.Ra
             await _was_left(tx)
             if clinic_id is not None and how > 0.1:
                 await tx.enter(clinic_id, UTC)
-            connection = await tx.connection()
             if how < 0.3:
+                # taken, and nothing was sent on it
+                await tx._session.connection()
                 return
+            connection = await tx.connection()
             if how < 0.4:
                 await connection.exec_driver_sql("SELECT 1 / 0")
             await connection.exec_driver_sql("SELECT pg_sleep(0.002)" if how < 0.5 else "SELECT 1")

@@ -19,6 +19,7 @@ from sqlmodel import col, select
 from api.db import AcrossClinics, Database, Transaction
 from api.domain.facts import midnight
 from api.flagging import MANUAL, catch_up, catch_up_due
+from api.instants import never_back
 from api.journal import Happening, record
 from api.models import IS_UNRESOLVED, Case, Clinic, Flag, ImportedRecord, LegalHold
 from api.vocabulary import CaseStatus
@@ -159,7 +160,12 @@ async def _destroy(tx: Transaction, case: Case) -> None:
     await tx.exec(
         sa.update(Flag)
         .where(col(Flag.case_id) == case.id, col(Flag.rule) == MANUAL)
-        .values(title=DESTROYED, because=DESTROYED, version=Flag.version + 1, updated_at=tx.now)
+        .values(
+            title=DESTROYED,
+            because=DESTROYED,
+            version=Flag.version + 1,
+            updated_at=never_back(col(Flag.updated_at), tx.instant),
+        )
     )
     record(
         tx,

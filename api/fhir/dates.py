@@ -22,6 +22,11 @@ class Span(NamedTuple):
     days: tuple[date, date] | None
     """The same in days; None where it says a time."""
 
+    def begins_after(self, instant: datetime) -> bool:
+        """Tell whether an instant lies before all that this says, and all before it, too."""
+        first = {"eq": self.start, "ge": self.start, "gt": self.end, "sa": self.end}
+        return first.get(self.prefix, instant) > instant
+
 
 _PREFIXES = ("eq", "ne", "ge", "gt", "le", "lt", "sa", "eb")
 _DATE = re.compile(

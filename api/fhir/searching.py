@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 from sqlalchemy import ColumnElement, and_, false, or_
 
 from api.errors import Invalid
+from api.fhir.dates import read_span
 from api.pages import PageQuery
 
 Several = Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=4)]
@@ -50,6 +53,15 @@ class EverySearch(OfPages):
 
     ids: Tokens = Field(default=None, alias="_id", description="Ids, with commas between them.")
     updated: Several = Field(default=[], alias="_lastUpdated", description=_DATES)
+
+    def asks_for_changes(self) -> bool:
+        """Tell that what changed since an instant can be asked for, of every type."""
+        return True
+
+    def begins_after(self, until: datetime, zone: ZoneInfo) -> bool:
+        """Tell whether only what changed after an instant is asked for."""
+        spans = (read_span(each, "/query/_lastUpdated", zone) for each in self.updated)
+        return any(span.begins_after(until) for span in spans)
 
 
 class SearchOfPatients(EverySearch):

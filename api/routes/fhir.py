@@ -299,7 +299,14 @@ async def _shown(kind: Kind, tx: Transaction, me: Actor, rows: list[Any]) -> lis
     if kind.names_clients:
         clients = await clients_of(tx, me, [getattr(row, "case_id", row.id) for row in rows])
     seen = await seen_with(tx, me, kind, rows, clients)
-    return [kind.show(row, seen) for row in rows]
+    return [_dated(kind.show(row, seen), tx.listed_until) for row in rows]
+
+
+def _dated(shown: Resource, until: datetime | None) -> Resource:
+    """Say of what only ever comes, as of other rows, that it is no later than the list is whole."""
+    if until is None or shown.meta.last_updated <= until:
+        return shown
+    return shown.model_copy(update={"meta": shown.meta.model_copy(update={"last_updated": until})})
 
 
 def _without_patients(query: EverySearch) -> EverySearch:

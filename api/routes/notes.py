@@ -11,7 +11,7 @@ import rfc8785
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from pydantic_core import to_jsonable_python
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 
 from api import base64url
@@ -298,7 +298,11 @@ def _filters(tx: Transaction, query: NoteQuery) -> Iterator[ColumnElement[bool]]
     if query.to is not None:
         yield col(Note.created_at) < midnight(query.to + timedelta(days=1), tx.clinic.zone)
     if query.updated_since is not None:
-        yield col(Note.updated_at) >= query.updated_since
+        # to co-sign is no change of the note, and still of what is shown with it
+        cosigned = select(col(Cosignature.note_id)).where(
+            Cosignature.created_at >= query.updated_since
+        )
+        yield or_(col(Note.updated_at) >= query.updated_since, col(Note.id).in_(cosigned))
 
 
 def _new_note(tx: Transaction, me: Actor, case_id: UUID, note_class: NoteClass, body: str) -> Note:
