@@ -139,7 +139,7 @@ class Deeds:
             "incident_ids": self._some_of(Incident, case.id),
             "promise_ids": self._some_of(Promise, case.id),
         }
-        return await self._post(self._treats(), f"/v1/cases/{case.id}/consultations", body)
+        return await self._post(self._works_on(case), f"/v1/cases/{case.id}/consultations", body)
 
     async def link_records(self) -> Any:
         """Say anew which records a consultation is about."""
@@ -147,7 +147,8 @@ class Deeds:
         if asked is None:
             return None
         body = {"incident_ids": self._some_of(Incident, asked.case_id)}
-        return await self._patch(self._treats(), "consultations", asked, body)
+        person = self._works_on(self.rows.case(asked.case_id))
+        return await self._patch(person, "consultations", asked, body)
 
     async def move_consultation(self) -> Any:
         """Send, accept, start or complete a consultation."""
@@ -314,12 +315,20 @@ class Deeds:
     def _treats(self) -> Person:
         return self._one_of("clinician", "clinician", "colleague", "supervisor", "supervisor")
 
+    def _works_on(self, case: Case) -> Person:
+        """Give a case's clinician, mostly."""
+        own = [each for each in self.people.values() if each.id == case.clinician_id]
+        return own[0] if own and self.chance.random() < 0.8 else self._treats()
+
     def _any(self, table: Any) -> Any:
         rows = self.rows[table]
         return self.chance.choice(rows) if rows else None
 
     def _some_of(self, table: Any, case_id: UUID) -> list[str]:
-        ids = [str(row.id) for row in self.rows[table] if row.case_id == case_id]
+        rows = [row for row in self.rows[table] if row.case_id == case_id and not row.voided_at]
+        # what is hidden already cannot be linked by most: so it is mostly left for later
+        most = self.chance.random() < 0.7
+        ids = [str(row.id) for row in rows if not (most and getattr(row, "restricted", False))]
         return self.chance.sample(ids, min(len(ids), self.chance.randrange(3)))
 
     async def _on_a_case(self, person: Person, what: str, body: Any) -> Any:
