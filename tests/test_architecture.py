@@ -146,10 +146,13 @@ def test_the_domain_knows_no_session_no_web_and_no_clock() -> None:
 def test_only_the_journal_writes_entries_and_only_tokens_knows_jose() -> None:
     for room, path in rooms():
         text = path.read_text()
-        # seals writes rows too, of its own tables; like the journal's, they only ever come
+        # seals and the outbox write rows too, of their own tables; what is read of the journal is
+        # copied as it is told, and no session hears of the copy
         writes = "JournalEntry(" in text or "insert(" in text
-        assert writes == (room in {"journal", "models", "db", "seals"}), room
-        assert "journal_entries" not in text or room != "seals"
+        makes = {"journal", "models", "db", "seals", "outbox", "journal_reading"}
+        assert writes == (room in makes), room
+        assert "journal_entries" not in text or room not in {"seals", "outbox"}
+        assert "tx.add(" not in text or room != "journal_reading"
         assert ("from jose" in text) == (room == "tokens"), room
 
 
