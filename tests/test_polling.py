@@ -110,6 +110,20 @@ async def test_no_record_moves_back_with_the_clock_and_whoever_polls_sees_it(wor
     assert [(flag["rule"], flag["version"]) for flag in flags] == [("hurtful_words", 2)]
 
 
+@pytest.mark.parametrize("hours", [1, 50])
+async def test_a_later_version_is_never_the_older_one(world: World, hours: int) -> None:
+    case = await world.clinician.case()
+    report = await world.clinician.incident(case, "hurtful_words", on=-5)
+    world.clock.forward(hours=-hours)
+    for path in (f"/v1/incidents/{report['id']}", f"/v1/cases/{case['id']}"):
+        before = ok(await world.clinician.get(path))
+        said = {"client_impact": "severe"} if "incidents" in path else {"status": "paused"}
+        changed = ok(await world.clinician.patch(path, said))
+        after = ok(await world.clinician.get(path))
+        for later in (changed, after):
+            assert instant(later["updated_at"]) > instant(before["updated_at"])
+
+
 async def test_a_server_that_begins_anew_follows_what_stands_in_the_database(world: World) -> None:
     case = await world.clinician.case()
     report = await world.clinician.incident(case, "hurtful_words")
@@ -371,6 +385,7 @@ async def test_another_clinic_holds_nothing_back(busy: World) -> None:
 async def test_whoever_signs_in_tells_of_it_once_the_clinic_is_known(busy: World) -> None:
     async with busy.database.transaction() as tx:
         await tx.connection()
+        await asyncio.sleep(0.01)
         await tx.enter(busy.clinician.clinic_id)
         async with busy.database.transaction() as reader:
             await reader.enter_for_work(busy.clinician.clinic_id)
