@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from httpx import Response
-from sqlalchemy import true
+from sqlalchemy import ColumnElement, true
 
 from api.db import Transaction
 from api.fhir import care, finding, kinds, notices, requests
@@ -344,15 +344,19 @@ async def test_everybody_sees_by_fhir_what_they_see_by_our_own_api(
                 ours = await person.get(f"{path}/{item['id']}")
                 theirs = await person.get(f"/fhir/{kind}/{item['id']}")
                 assert ours.status_code == theirs.status_code
+
     # and where a wall is missing, it shows
-    for wall, person, kind in (
-        ("visible_cases", world.colleague, "Task"),
-        ("visible_incidents", world.clinician, "Observation"),
-        ("visible_flags", world.supervisor, "DetectedIssue"),
-        ("visible_entries", world.clinician, "AuditEvent"),
+    async def whatever(*_: Any) -> ColumnElement[bool]:
+        return true()
+
+    for wall, person, kind, gone in (
+        ("visible_cases", world.colleague, "Task", lambda *_: true()),
+        ("visible_incidents", world.clinician, "Observation", lambda *_: true()),
+        ("visible_flags", world.supervisor, "DetectedIssue", lambda *_: true()),
+        ("entries_for", world.clinician, "AuditEvent", whatever),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(finding, wall, lambda *_: true())
+            patch.setattr(finding, wall, gone)
             assert await difference(person, kind), wall
 
 
@@ -696,7 +700,8 @@ async def test_what_is_not_served_is_refused_as_fhir_does(one_world: World) -> N
         "/fhir/",
         "/fhir/Patient",
         f"/fhir/Patient/{uuid4()}",
-        f"{here}/_history",
+        f"/fhir/DetectedIssue/{uuid4()}/_history",
+        "/fhir/EpisodeOfCare/_history",
     ):
         refused(await me.send("GET", nowhere), 404)
     for bad in ("x", "1", str(uuid4())):
@@ -753,11 +758,16 @@ async def test_the_capability_statement_tells_what_is_served(one_world: World) -
     (rest,) = statement["rest"]
     told = {each["type"]: each for each in rest["resource"]}
     paths = world.app.openapi()["paths"]
+    with_history = {path.split("/")[2] for path in paths if path.endswith("/_history")}
     served = {path.split("/")[2] for path in paths if path.startswith("/fhir/")} - {"metadata"}
     assert told.keys() == served == {kind.name for kind in kinds.KINDS}
     me = world.clinician
     for kind, each in told.items():
-        assert {one["code"] for one in each["interaction"]} == {"read", "search-type"}
+        keeps = kind in with_history
+        history = {"history-instance"} if keeps else set()
+        done = {one["code"] for one in each["interaction"]}
+        assert done == {"read", "vread", "search-type"} | history
+        assert each["readHistory"] is keeps
         taken = {one["name"] for one in each["searchParam"]}
         # all of them together
         ok(await me.get(f"/fhir/{kind}", **{name: SAMPLES[name] for name in taken}))
