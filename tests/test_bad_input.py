@@ -1270,6 +1270,31 @@ def spoiled(cursor: str) -> Iterator[str]:
             yield cursor[:-1] + last
 
 
+HISTORIES = ("/versions", "/resolutions")
+"""Lists of what stood there before: nothing staged here has any, see below."""
+
+
+async def test_a_cursor_of_a_history_serves_no_other(world: World) -> None:
+    case = await world.clinician.case()
+    paths = []
+    for _ in range(2):
+        made = await world.clinician.incident(case, "hurtful_words", repeated=True)
+        ok(await world.supervisor.patch(f"/v1/incidents/{made['id']}", {"repair": "repaired"}))
+        flag = f"/v1/flags/{(await world.supervisor.flag_list(case))[0]['id']}"
+        paths.append(f"/v1/incidents/{made['id']}/versions")
+    for _ in range(2):
+        noted = {"determination": "normal_process", "resolution_note": "seen together"}
+        ok(await world.supervisor.post(f"{flag}/resolve", noted))
+        ok(await world.supervisor.post(f"{flag}/reopen", {"reason": "looked at again"}))
+    paths.append(f"{flag}/resolutions")
+    for path in paths:
+        cursor = ok(await world.supervisor.get(path, limit=1))["next"]
+        assert ok(await world.supervisor.get(path, limit=1, cursor=cursor))["items"]
+        for other in paths:
+            if other != path:
+                refused(await world.supervisor.get(other, cursor=cursor), 422, why=(path, other))
+
+
 async def test_a_cursor_serves_only_the_list_and_the_filters_it_was_made_for(
     home: World, calls: dict[Key, Call]
 ) -> None:
@@ -1278,11 +1303,13 @@ async def test_a_cursor_serves_only_the_list_and_the_filters_it_was_made_for(
     for template, _ in lists():
         path = template.format(**ids)
         page = ok(await reader(home.here, template).get(path, limit=1))
-        assert page["next"], f"{path} needs two rows here"
-        cursors[template] = page["next"]
+        if not template.endswith(HISTORIES):
+            assert page["next"], f"{path} needs two rows here"
+            cursors[template] = page["next"]
     for template, parameters in lists():
         by, path = reader(home.here, template), template.format(**ids)
-        ok(await by.get(path, limit=2, cursor=cursors[template]))
+        if template in cursors:
+            ok(await by.get(path, limit=2, cursor=cursors[template]))
         for other, cursor in cursors.items():
             if other != template:
                 refused(await by.get(path, cursor=cursor), 422, why=(path, other))
@@ -1292,7 +1319,7 @@ async def test_a_cursor_serves_only_the_list_and_the_filters_it_was_made_for(
             {"clinician_id": str(home.clinician.id)},
             {"min_severity": "low"},
         ):
-            if filters.keys() <= parameters.keys():
+            if filters.keys() <= parameters.keys() and template in cursors:
                 answer = await by.get(path, cursor=cursors[template], **filters)
                 refused(answer, 422, why=(path, filters))
 
