@@ -180,12 +180,22 @@ class Rearranging:
         if is_unresolved(flag.status):
             self._hide_waiting(flag)
         elif flag.status == FlagStatus.resolved and (said := self._left_of(flag)) is not None:
-            self._tell(self._set_apart(flag), Happening.flag_updated)
+            if not self._is_kept_apart(flag):
+                self._tell(self._set_apart(flag), Happening.flag_updated)
             self._reword(flag, said)
             self._tell(flag, Happening.flag_updated)
         else:
             flag.restricted = True
             self._tell(flag, Happening.flag_updated)
+
+    def _is_kept_apart(self, flag: Flag) -> bool:
+        """Tell whether all that a resolved flag says was set apart when less of it was hidden."""
+        return any(
+            each.status == FlagStatus.resolved
+            and _resolution(each) == _resolution(flag)
+            and _covers(each, flag)
+            for each in self._flags_of(flag.rule, restricted=True)
+        )
 
     def _hide_waiting(self, flag: Flag) -> None:
         told = self._found(flag.rule, restricted=False)
