@@ -21,7 +21,7 @@ from tests.world import Urls
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "a password only for this test"
-READY_WITHIN = 20
+READY_WITHIN = 90
 
 
 def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

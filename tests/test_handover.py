@@ -313,9 +313,15 @@ async def test_without_its_rule_a_draft_would_be_lost(
     ok(await world.clinician.get(path_of(draft)))
     monkeypatch.setattr(access, guard, lambda *_: False)
     refused(await world.clinician.get(path_of(draft)), 404)
-    # and were it too kind, others would find it
+    # and were it too kind, and the statement as well that loads it, others would find it
     monkeypatch.setattr(access, guard, lambda *_: True)
-    ok(await world.stranger.get(path_of(draft)))
+    refused(await world.stranger.get(path_of(draft)), 404)
+    monkeypatch.setattr(access, "existing_record", lambda *_: sa.true())
+    access._one_record.cache_clear()
+    try:
+        ok(await world.stranger.get(path_of(draft)))
+    finally:
+        access._one_record.cache_clear()
 
 
 # ------------------------------------------------------------------------- covers end with it
