@@ -1,8 +1,7 @@
 """Shows a record's versions, the present one and those before, to whom it is shown itself."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,10 +10,10 @@ from sqlmodel import col, select
 from api.db import Transaction
 from api.domain.permissions import Actor
 from api.domain.values import Output
-from api.models import Case, Consultation, Incident, RecordVersion
+from api.models import Consultation, Named, RecordVersion
 from api.pages import Bookmarks, PageQuery
 from api.record_versions import TYPES, as_it_stood, writer_of
-from api.sight import on_its_case, visible_incidents
+from api.sight import seen_of
 
 _OF_EVERY_VERSION = frozenset({"version", "updated_at"})
 """What differs from version to version and says nothing of what was changed."""
@@ -121,30 +120,16 @@ async def _as_seen(
     """Leave out of versions what they say of records that are hidden from who asks."""
     if model is not Consultation:
         return list(versions)
-    known = [each.row for each in versions if each.row is not None]
-    seen = await _links_seen(tx, me, known)
+    rows = [each.row for each in versions if each.row is not None]
+    seen = await seen_of(tx, me, (named for row in rows for named in row.links()))
     return [
         each if each.row is None else each._replace(row=_with_links(each.row, seen))
         for each in versions
     ]
 
 
-async def _links_seen(tx: Transaction, me: Actor, rows: Iterable[Consultation]) -> set[str]:
-    """Give which of the incidents that consultations name are there for somebody, today."""
-    named = {UUID(each) for row in rows for each in row.incident_ids}
-    statement = (
-        select(col(Incident.id))
-        .join(Case, on_its_case(Incident))
-        .where(
-            col(Incident.clinic_id) == tx.clinic.id,
-            col(Incident.id).in_(named),
-            visible_incidents(tx, me),
-        )
-    )
-    return {str(each) for each in await tx.exec(statement)} if named else set()
-
-
-def _with_links(row: Consultation, seen: set[str]) -> Any:
+def _with_links(row: Consultation, seen: frozenset[Named]) -> Consultation:
     # a row of its own: what is left out here must not be written back
-    links = [each for each in row.incident_ids if each in seen]
-    return SimpleNamespace(**{**row.__dict__, "incident_ids": links})
+    told = {name: getattr(row, name) for name in Consultation.model_fields}
+    told["incident_ids"] = [each for each in row.incident_ids if ("incident", UUID(each)) in seen]
+    return Consultation(**told)
