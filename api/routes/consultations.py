@@ -8,7 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from sqlalchemy import ColumnElement, or_
-from sqlmodel import col, select
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlmodel import col, select, update
 
 from api.access import (
     IfMatch,
@@ -534,7 +535,12 @@ async def _link_in_silence(
     open_ones = select(col(Incident.id)).where(col(Incident.id).in_(moved), is_open)
     if (await tx.exec(open_ones.limit(1))).first() is not None:
         return set()
-    consultation.incident_ids = changes.pop("incident_ids")
+    links = changes.pop("incident_ids")
+    # by itself, as a change of the row would be a version of it
+    here = col(Consultation.clinic_id) == tx.clinic.id, col(Consultation.id) == consultation.id
+    silently = update(Consultation).where(*here).values(incident_ids=links)
+    await tx.exec(silently.execution_options(synchronize_session=False))
+    set_committed_value(consultation, "incident_ids", links)
     _record(
         tx,
         Happening.consultation_changed,
