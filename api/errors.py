@@ -157,8 +157,7 @@ class CaseFull(Conflict):
 
     def __init__(self) -> None:
         super().__init__(
-            "This case has as many records as a case takes. Void what was entered in error, or go "
-            "on in a further case."
+            "This case is full. Void what was entered in error, or go on in a further case."
         )
 
 

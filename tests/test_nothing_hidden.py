@@ -214,7 +214,7 @@ class Play:
         if eyes.actor.role in (Role.privacy_officer, Role.admin):
             return
         instants = {datetime.fromisoformat(each) for each in INSTANT.findall(said)}
-        found = instants & eyes.hidden_instants() - {eyes.rows.now}
+        found = instants & eyes.hidden_instants() - {eyes.rows.now} - self._noticed(eyes, look)
         yield from (f"the instant {each}" for each in sorted(found))
 
     def _also_known(self, eyes: Eyes, look: Look) -> set[str]:
@@ -230,9 +230,15 @@ class Play:
         for grant in eyes.rows[AccessGrant]:
             if grant.user_id == eyes.actor.id:
                 known |= {str(grant.id), str(grant.case_id)}
+        known |= self._noticed(eyes, look)
         if self._is_journal(look):
             known |= self._of_days_gone_by(eyes)
         return known
+
+    def _noticed(self, eyes: Eyes, look: Look) -> set[Any]:
+        """Give what notices tell: whose case was handed over is told which one, and when."""
+        is_told = look.path.endswith(("/me", "/notices"))
+        return eyes.rows.noticed.get(eyes.actor.id, set()) if is_told else set()
 
     def _of_days_gone_by(self, eyes: Eyes) -> set[str]:
         """Give what one's own accesses may name: what one no longer sees, and is not restricted."""

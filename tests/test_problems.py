@@ -164,6 +164,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     ids["user_id"] = str(world.there["clinician"].id)
     ids["record_id"] = ids["promise_id"]
     ids["entry_id"] = await _some_entry_of(world, world.there["clinician"])
+    ids["version_id"] = "1"
     world.here["software"] = await software(world, Scope.cases_write)
     tried = set()
     for method, template, _ in described():
@@ -174,7 +175,8 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
         by = world.here[part]
         names = re.findall(r"{(\w+)}", template)
         answers = []
-        for known in (ids, {name: str(uuid4()) for name in names}):
+        unknown = {name: "1" if name == "version_id" else str(uuid4()) for name in names}
+        for known in (ids, unknown):
             options: dict[str, Any] = {"headers": {"If-Match": '"1"'}}
             if call and call.body is not None:
                 options["json"] = call.body
@@ -188,7 +190,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     people = {"user_id", "supervision_id", "session_id", "account_id", "secret_id"}
     people |= {"webhook_id", "delivery_id"}
     others = {"recusal_id", "cover_id", "opening_id", "entry_id", "hold_id", "import_id"}
-    others.add("record_id")
+    others |= {"record_id", "disclosure_id", "version_id"}
     assert tried == nouns | people | others
 
 
@@ -211,13 +213,12 @@ async def test_a_record_one_may_not_know_of_is_answered_as_one_that_does_not_exi
             continue
         # of the same role, but neither the case's clinician nor linked to them
         outsider = world.colleague if call.by is world.clinician else world.stranger
-        (name,) = call.ids
         answers = []
-        for record_id in (call.ids[name], str(uuid4())):
+        for ids in (call.ids, {name: str(uuid4()) for name in call.ids}):
             options: dict[str, Any] = {"headers": call.headers}
             if call.body is not None:
                 options["json"] = call.body
-            path = template.format(**{name: record_id})
+            path = template.format(**ids)
             answers.append(await outsider.send(method, path, **options))
         for answer in answers:
             refused(answer, 404, why=(method, template))

@@ -256,12 +256,21 @@ async def in_another_state(stage: Stage, _: pytest.MonkeyPatch) -> None:
             await stage.send(key)
             await stage.send(key, headers=await _as_it_is_now(stage, key))
     await admin.post(f"/v1/service-accounts/{account}/secrets", {})
+    await _lengthen_a_link_of_whom_left(stage)
     enrolled = world.here["stranger"]
     await enrolled.post("/v1/me/totp")
     await _set(world, "cases", voided_at=world.clock.now)
     for key in stage.calls:
         if "{" in key[1]:
             await stage.send(key, headers=await _as_it_is_now(stage, key))
+
+
+async def _lengthen_a_link_of_whom_left(stage: Stage) -> None:
+    key = ("PATCH", "/v1/supervisions/{supervision_id}")
+    supervisor = stage.world.here["stranger"].id
+    await _set(stage.world, "users", {"id": supervisor}, is_active=False)
+    await stage.world.admin.patch(stage.calls[key].path, {"ends_on": None})
+    await _set(stage.world, "users", {"id": supervisor}, is_active=True)
 
 
 async def of_webhooks_in_another_state(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
