@@ -111,7 +111,7 @@ class Rows:
 async def _noticed(tx: Transaction, clinic_id: UUID) -> dict[UUID, set[Any]]:
     to_whom = col(AccessNotice.id) == AccessNoticeReader.notice_id
     told = select(AccessNotice, col(AccessNoticeReader.user_id)).join(AccessNoticeReader, to_whom)
-    noticed = defaultdict(set)
+    noticed: dict[UUID, set[Any]] = defaultdict(set)
     for notice, user_id in await tx.exec(told.where(AccessNotice.clinic_id == clinic_id)):
         noticed[user_id] |= {str(notice.record_id), notice.at}
     return noticed
