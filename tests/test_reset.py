@@ -118,6 +118,9 @@ async def test_every_failure_gets_the_same_answer_for_the_same_work(
     world: World, work: Work, asked: Asked
 ) -> None:
     me, there = tolerant(world).clinician, world.there["clinician"]
+    # the last instant of a clinic, and of none, is asked for once in a process
+    ok(await there.get("/v1/me"))
+    refused(await reset(world, me, "", username="nobody@clinic.example"), 401)
     code = (await offer(world, me))["code"]
     gone = world.here["consultant"]
     code_of_gone = (await offer(world, gone))["code"]
