@@ -517,7 +517,9 @@ async def sealed_case(world: World) -> dict[str, Any]:
     assert flags
     records = [f"/v1/incidents/{report['id']}" for report in reports]
     records += [f"/v1/promises/{pledge['id']}", at, path]
-    records += [f"/v1/flags/{flag['id']}" for flag in flags]
+    of_flags = [f"/v1/flags/{flag['id']}" for flag in flags]
+    # what was resolved and declined before is history
+    records += [*of_flags, *(f"{each}/resolutions" for each in of_flags), f"{at}/versions"]
     return {"case": case, "path": path, "records": records, "incidents": reports, "asked": asked}
 
 
