@@ -300,7 +300,7 @@ async def test_an_import_refuses_the_lines_a_case_has_no_room_for(
         (5, "/case"),
         (6, "/case"),
     ]
-    assert all("as many records as a case takes" in each["message"] for each in done["refusals"])
+    assert all("This case is full" in each["message"] for each in done["refusals"])
 
 
 def test_what_a_case_takes_stands_in_the_documents() -> None:
