@@ -230,6 +230,8 @@ class Play:
         for grant in eyes.rows[AccessGrant]:
             if grant.user_id == eyes.actor.id:
                 known |= {str(grant.id), str(grant.case_id)}
+        # whoever keeps a note knows whose it is
+        known |= {str(note.case_id) for note in eyes.rows[Note] if note.id in eyes.seen[Note]}
         known |= self._noticed(eyes, look)
         if self._is_journal(look):
             known |= self._of_days_gone_by(eyes)
