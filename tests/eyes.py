@@ -174,11 +174,15 @@ class Eyes:
             days[day] = days.get(day, False) or row.id in self.seen[Incident]
         for row in self.rows[Promise]:
             days[row.made_on.isoformat()] = True
-        # an exception is told with its days to those it concerns
-        for row in self.rows[AccessGrant]:
-            if row.id in self.seen[AccessGrant]:
-                ends = (row.starts_at, row.ends_at)
-                days |= {each.date().isoformat(): True for each in ends if each is not None}
+        # an exception is told with its days to those it concerns, and so is a link
+        spans = [
+            *((row.id, row.starts_at, row.ends_at) for row in self.rows[AccessGrant]),
+            *((row.id, row.starts_on, row.ends_on) for row in self.rows[Supervision]),
+        ]
+        known = self.seen[AccessGrant] | self.seen[Supervision]
+        for row_id, *ends in spans:
+            if row_id in known:
+                days |= {each.isoformat()[:10]: True for each in ends if each is not None}
         return {day for day, is_known in days.items() if not is_known}
 
     def hidden_instants(self) -> set[datetime]:
