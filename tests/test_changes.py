@@ -160,7 +160,7 @@ async def test_what_is_refused_at_the_beginning_is_refused_of_a_change(world: Wo
     assert wrong == {}
 
 
-def test_every_record_that_can_be_changed_is_tried(world: World) -> None:
+async def test_every_record_that_can_be_changed_is_tried(world: World) -> None:
     document = world.app.openapi()
     changed = {path for path, on in document["paths"].items() if "patch" in on}
     tried = {
