@@ -40,7 +40,7 @@ from api.vocabulary import Role, Scope, severity_rank
 from tests.conftest import NOON
 from tests.deeds import Deeds
 from tests.eyes import WORD, Eyes, Rows, own_refusals
-from tests.world import Person, Urls, World, open_world, software
+from tests.world import Person, Urls, World, made, open_world, software
 
 STEPS, LOOKS, PLAY = 500, 4, 50
 """Deeds in all, answers read after each, and deeds in one clinic before another is founded."""
@@ -350,9 +350,23 @@ async def play(world: World, seed: int, steps: int, doors: str = "") -> int:
     for number in range(0, steps, PLAY):
         clinic = await clinic_of(world, seed + number)
         clinic.doors = [path for path in clinic.doors if re.search(doors, path)]
+        await _name_what_is_hidden(clinic)
         for _ in range(min(PLAY, steps - number)):
             await clinic.step()
     return steps * (LOOKS + 1)
+
+
+async def _name_what_is_hidden(clinic: Play) -> None:
+    """Let a question to a consultant name an incident that its case's clinician may not see."""
+    clinician, supervisor = clinic.people["clinician"], clinic.people["supervisor"]
+    case = await clinician.case()
+    hidden = await clinician.incident(case, "hurtful_words")
+    question = {"kind": "supervision", "urgency": "routine", "question": "What now?"}
+    asked = {**question, "incident_ids": [hidden["id"]]}
+    made(await clinician.post(f"/v1/cases/{case['id']}/consultations", asked))
+    made_so = await supervisor.patch(f"/v1/incidents/{hidden['id']}", {"restricted": True})
+    assert made_so.status_code == 200
+    clinic.deeds.rows = await Rows.read(clinic.world, supervisor.clinic_id, clinic.deeds.rows.words)
 
 
 async def test_no_answer_tells_of_what_is_hidden(world: World, say: Callable[[str], None]) -> None:
