@@ -122,7 +122,8 @@ class Stage:
 
 
 def _with_strange_ids(body: dict[str, Any]) -> dict[str, Any]:
-    return {name: str(uuid4()) if name == "case_id" else value for name, value in body.items()}
+    strange = {"case_id": str(uuid4()), "ids": [str(uuid4())]}
+    return {name: strange.get(name, value) for name, value in body.items()}
 
 
 # ------------------------------------------------------------------------------ the provokers
@@ -149,7 +150,8 @@ async def without_the_right(stage: Stage, _: pytest.MonkeyPatch) -> None:
 
 async def on_strange_records(stage: Stage, _: pytest.MonkeyPatch) -> None:
     for key in stage.guarded():
-        if "{" in key[1] or (stage.calls.get(key) and "case_id" in (stage.calls[key].body or {})):
+        sent = stage.calls[key].body if key in stage.calls else None
+        if "{" in key[1] or {"case_id", "ids"} & (sent or {}).keys():
             await stage.send(key, strange=True)
     await stage.send(("GET", "/problems/{code}"), strange=True)
     await stage.send(("GET", "/v1/patterns"), params={"clinician_id": str(uuid4())})
