@@ -15,7 +15,7 @@ from sqlmodel import col
 from api.db import Transaction
 from api.domain.permissions import Action, Actor, Standing, may_ever
 from api.models import IS_RESTRICTED, Case, Flag, Incident, JournalEntry
-from api.sight import ABOUT_ROWS, names_only, on_its_case, supervised, visible_entries
+from api.sight import ABOUT_ROWS, on_its_case, supervised, tells_of_hidden, visible_entries
 
 Ids = frozenset[UUID]
 
@@ -54,8 +54,8 @@ async def hidden_on(tx: Transaction, me: Actor, case_id: UUID, standing: Standin
 
 
 def told_of_records(hidden: Ids) -> ColumnElement[bool]:
-    """Say in SQL which entries about incidents and flags name one that is not hidden."""
-    return and_(col(JournalEntry.record_type).in_(ABOUT_ROWS), ~names_only(hidden))
+    """Say in SQL which entries about incidents and flags tell of more than what is hidden."""
+    return and_(col(JournalEntry.record_type).in_(ABOUT_ROWS), ~tells_of_hidden(hidden))
 
 
 def without(record_ids: Iterable[str], hidden: Ids) -> list[str]:
@@ -93,9 +93,10 @@ def _as_now(entry: Any, hidden: Hidden) -> JournalEntry:
         told: JournalEntry = entry
         return told
     columns = {name: getattr(entry, name) for name in JournalEntry.model_fields}
-    columns["record_ids"] = without(entry.record_ids, hidden.from_them)
-    if entry.record_type in ABOUT_ROWS:
-        columns["restricted"] = not without(entry.record_ids, hidden.restricted)
+    columns["record_ids"] = told_ids = without(entry.record_ids, hidden.from_them)
+    # that what they are not told of is hidden now would tell of it
+    if entry.record_type in ABOUT_ROWS and told_ids:
+        columns["restricted"] = not without(told_ids, hidden.restricted)
     # a row of its own: the entry itself never changes
     return JournalEntry(**columns)
 

@@ -27,6 +27,7 @@ from sqlmodel import col, select
 
 from api.db import Transaction
 from api.domain.permissions import TREATING, Actor
+from api.journal import Happening
 from api.models import (
     IS_UNRESOLVED,
     AccessGrant,
@@ -49,6 +50,7 @@ from api.vocabulary import Audience, ConsultationStatus, NoteClass, NoteStatus, 
 # making one costs more than running a statement.
 _About = aliased(Incident)
 _Own = aliased(Case)
+_Beside = aliased(JournalEntry)
 _Watcher = aliased(User)
 _GRANTS = {kind: aliased(AccessGrant) for kind in GrantKind}
 
@@ -265,12 +267,30 @@ def _on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
     return f"(NOT EXISTS ({others}))"
 
 
-def names_only(hidden: Collection[UUID]) -> ColumnElement[bool]:
-    """Say in SQL that an entry of the journal names nothing but these records."""
+def tells_of_hidden(hidden: Collection[UUID]) -> ColumnElement[bool]:
+    """Say in SQL that an entry of the journal about incidents and flags tells of these alone.
+
+    It names nothing else, or it tells that a flag was moved by what was written of one of them.
+    """
     if not hidden:
         return false()
-    among = json.dumps(sorted(map(str, hidden)))
-    return _NamesOnly(col(JournalEntry.record_ids), sa.literal(among))
+    moved = and_(
+        col(JournalEntry.record_type) == "flag",
+        col(JournalEntry.happening) != Happening.flag_opened,
+    )
+    written = exists().where(
+        col(_Beside.clinic_id) == JournalEntry.clinic_id,
+        col(_Beside.case_id) == JournalEntry.case_id,
+        col(_Beside.request_id) == JournalEntry.request_id,
+        col(_Beside.record_type) == "incident",
+        col(_Beside.is_read).is_(False),
+        _names_only(_Beside, hidden),
+    )
+    return or_(_names_only(JournalEntry, hidden), and_(moved, written.correlate(JournalEntry)))
+
+
+def _names_only(entry: Any, among: Collection[UUID]) -> ColumnElement[bool]:
+    return _NamesOnly(col(entry.record_ids), sa.literal(json.dumps(sorted(map(str, among)))))
 
 
 def visible_entries(tx: Transaction, me: Actor, hidden: Collection[UUID]) -> ColumnElement[bool]:
@@ -284,7 +304,7 @@ def visible_entries(tx: Transaction, me: Actor, hidden: Collection[UUID]) -> Col
     by_themselves = col(JournalEntry.actor_id) == me.id
     about_rows = func.coalesce(JournalEntry.record_type, "").in_(ABOUT_ROWS)
     told = or_(
-        and_(about_rows, ~names_only(hidden)),
+        and_(about_rows, ~tells_of_hidden(hidden)),
         and_(~about_rows, col(JournalEntry.restricted).is_(False)),
     )
     if me.role == Role.privacy_officer:

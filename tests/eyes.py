@@ -102,6 +102,10 @@ class Rows:
         """Give the rows of a table."""
         return self.by_table[table]
 
+    def unsealed_words(self) -> set[str]:
+        """Give the words of texts that are not sealed."""
+        return {word for flag in self[Flag] for word in _unsealed_words_of(flag)}
+
     def case(self, case_id: UUID) -> Case:
         """Give a case."""
         found: Case = next(row for row in self[Case] if row.id == case_id)
@@ -122,9 +126,13 @@ def _words_of(table: Any, row: Any) -> Iterator[str]:
         text = getattr(row, column)
         if text:
             yield from WORD.findall(text)
-    # what a flag is called and why it was raised is no sealed text, and said by a person by hand
     if table is Flag:
-        yield from WORD.findall(f"{row.title} {row.because}")
+        yield from _unsealed_words_of(row)
+
+
+def _unsealed_words_of(flag: Flag) -> list[str]:
+    """Give what a flag is called and why it was raised: no sealed text, though said by hand."""
+    return WORD.findall(f"{flag.title} {flag.because}")
 
 
 @dataclass
@@ -160,11 +168,14 @@ class Eyes:
 
     def hidden_words(self) -> set[str]:
         """Every word that stands, or ever stood, in a text they may not read."""
-        return {
+        hidden = {
             word
             for word, (table, row_id) in self.rows.words.items()
             if not self._reads(table, row_id)
         }
+        if self.actor.is_software and Scope.narrative_read not in self.scopes:
+            hidden |= self.rows.words.keys() - self.rows.unsealed_words()
+        return hidden
 
     def hidden_days(self) -> set[str]:
         """The days that only hidden incidents happened on: a flag's words would tell them."""
@@ -314,9 +325,6 @@ class Eyes:
             return False
         if self.actor.role == Role.privacy_officer:
             return table is AccessGrant or table is LegalHold
-        if self.actor.is_software and Scope.narrative_read not in self.scopes:
-            # a flag raised by hand says what it asks for in words that are no sealed text
-            return table is Flag
         return True
 
 

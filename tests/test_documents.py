@@ -130,6 +130,17 @@ def test_the_scopes_are_those_that_open_it() -> None:
         assert spelled <= named.get(scope, set()), scope
 
 
+def test_where_a_new_record_is_found_is_promised_of_new_ones_alone() -> None:
+    """A name that a function binds itself is no door of its module, which might say where."""
+    promised = {
+        status
+        for _, _, operation in described()
+        for status, answer in operation["responses"].items()
+        if "Location" in answer.get("headers", {})
+    }
+    assert promised == {"201"}
+
+
 def test_what_is_sent_in_headers_is_in_it() -> None:
     operations = {(method, path): operation for method, path, operation in described()}
     answers = operations["POST", "/v1/cases"]["responses"]

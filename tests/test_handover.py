@@ -15,6 +15,7 @@ from api.domain.tenures import who_had_it
 from api.models import Case, CaseTenure, JournalEntry
 from api.routes import notes, patterns
 from api.vocabulary import Scope
+from tests.guards import unwalled
 from tests.matrix import ASKED
 from tests.test_import import case_line, counts, line, read_in
 from tests.test_notes import drafted, listed, path_of, refused, signed
@@ -316,12 +317,8 @@ async def test_without_its_rule_a_draft_would_be_lost(
     # and were it too kind, and the statement as well that loads it, others would find it
     monkeypatch.setattr(access, guard, lambda *_: True)
     refused(await world.stranger.get(path_of(draft)), 404)
-    monkeypatch.setattr(access, "existing_record", lambda *_: sa.true())
-    access._one_record.cache_clear()
-    try:
+    with unwalled(monkeypatch):
         ok(await world.stranger.get(path_of(draft)))
-    finally:
-        access._one_record.cache_clear()
 
 
 # ------------------------------------------------------------------------- covers end with it

@@ -156,6 +156,57 @@ LIFE = (
 """What hiding and showing a record leave as it was."""
 
 
+async def test_what_it_did_to_a_flag_goes_with_it(world: World) -> None:
+    case = await world.clinician.case()
+    await world.clinician.incident(case, "hurtful_words")
+    app = await software(world, "cases:read", "flags:read")
+    readers = (
+        (world.clinician, f"/v1/cases/{case['id']}/timeline"),
+        (world.clinician, "/v1/journal"),
+        (app, f"/v1/cases/{case['id']}/timeline"),
+        (world.supervisor, f"/v1/cases/{case['id']}/timeline"),
+    )
+
+    async def moved() -> list[list[str]]:
+        return [await _flags_moved(reader, path) for reader, path in readers]
+
+    before = await moved()
+    other = await openly(world, case, "hurtful_words", on=-3)
+    after = await moved()
+    assert all(len(now) == len(then) + 1 for now, then in zip(after, before, strict=True))
+    await hide(world, other)
+    *kept, told = await moved()
+    assert kept == before[:-1]
+    assert len(told) > len(after[-1])
+    await show(world, other)
+    again = await moved()
+    assert all(set(now) <= set(then) for now, then in zip(after, again, strict=True))
+
+
+async def _flags_moved(reader: Person, path: str) -> list[str]:
+    items = ok(await reader.get(path, limit=100))["items"]
+    return [
+        each["id"]
+        for each in items
+        if each["record_type"] == "flag"
+        and each["happening"].startswith("flag.")
+        and each["happening"] not in {"flag.opened", "flag.read", "flag.listed", "flag.shown"}
+        and not each.get("is_read")
+    ]
+
+
+async def test_what_she_may_not_see_is_not_told_to_be_hidden(world: World) -> None:
+    """Her own journal says of what she read before it was hidden what it said then."""
+    case = await world.clinician.case()
+    other = await openly(world, case, "hurtful_words")
+    ok(await world.clinician.get(f"/v1/incidents/{other['id']}"))
+    shown = ok(await world.clinician.get("/v1/journal", happening="incident.read"))["items"]
+    await hide(world, other)
+    now = ok(await world.clinician.get("/v1/journal", happening="incident.read"))["items"]
+    ids = {each["id"] for each in shown}
+    assert [each["restricted"] for each in now if each["id"] in ids] == [False] * len(shown)
+
+
 async def test_the_queue_loses_no_urgency(world: World) -> None:
     """What was to be looked at by tomorrow is to be so by tomorrow, hidden or not."""
     mixed, alone = await world.clinician.case(), await world.clinician.case()

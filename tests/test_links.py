@@ -8,7 +8,7 @@ from sqlmodel import col, select
 
 from api import brief, sight
 from api.models import Consultation, Flag, JournalEntry
-from tests.test_oracles import made_anew
+from tests.guards import made_anew
 from tests.world import Person, World, made, ok, software
 
 ASKED = {

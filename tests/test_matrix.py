@@ -27,6 +27,7 @@ from api.routes import (
 )
 from api.settings import Settings, random_secret
 from tests.conftest import NOON
+from tests.guards import unwalled
 from tests.matrix import PUBLIC, RELATIONS, STATUS, STRANGERS, TABLE, Row
 from tests.scene import Scene, set_scene
 from tests.world import Urls, World, open_world
@@ -147,7 +148,7 @@ async def _tells_nothing(
 @contextmanager
 def without_guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let everybody through wherever an operation asks who may."""
-    with monkeypatch.context() as patch:
+    with unwalled(monkeypatch), monkeypatch.context() as patch:
         for room in (
             access,
             users,
@@ -165,22 +166,12 @@ def without_guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for room in (access, standing):
             patch.setattr(room, "may_see_case", lambda *_: True)
         patch.setattr(access, "_may_see_record", lambda *_: True)
-        # each guard says it in SQL too, in statements that are made once
-        patch.setattr(access, "existing_record", lambda *_: sa.true())
-        patch.setattr(standing, "existing_case", lambda *_: sa.true())
         patch.setattr(supervisions, "_own", lambda *_: sa.true())
-        _forget_statements()
         patch.setattr(access, "_allow", lambda *_: None)
         # what these two ask a second time
         patch.setattr(totp, "require_recent_sign_in", lambda *_: None)
         patch.setattr(cases, "_may_open_for", _whoever)
         yield
-    _forget_statements()
-
-
-def _forget_statements() -> None:
-    for made in (access._one_record, standing._case_to_change, standing._case_to_read):
-        made.cache_clear()
 
 
 async def _whoever(*_: object) -> None:

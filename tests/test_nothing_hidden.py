@@ -40,7 +40,7 @@ from api.vocabulary import Role, Scope, severity_rank
 from tests.conftest import NOON
 from tests.deeds import Deeds
 from tests.eyes import WORD, Eyes, Rows, own_refusals
-from tests.world import Person, Urls, World, made, open_world, software
+from tests.world import Person, Urls, World, made, ok, open_world, software
 
 STEPS, LOOKS, PLAY = 500, 4, 50
 """Deeds in all, answers read after each, and deeds in one clinic before another is founded."""
@@ -243,9 +243,15 @@ class Play:
         return eyes.rows.noticed.get(eyes.actor.id, set()) if is_told else set()
 
     def _of_days_gone_by(self, eyes: Eyes) -> set[str]:
-        """Give what one's own accesses may name: what one no longer sees, and is not restricted."""
+        """Give what one's own accesses may name: what one no longer sees, and is not restricted.
+
+        What one recorded oneself is told whoever it is hidden from.
+        """
         restricted = {
-            str(row.id) for table in (Incident, Flag) for row in eyes.rows[table] if row.restricted
+            str(row.id)
+            for table in (Incident, Flag)
+            for row in eyes.rows[table]
+            if row.restricted and (table is Flag or row.recorded_by_id != eyes.actor.id)
         }
         return eyes.hidden - restricted
 
@@ -364,8 +370,7 @@ async def _name_what_is_hidden(clinic: Play) -> None:
     question = {"kind": "supervision", "urgency": "routine", "question": "What now?"}
     asked = {**question, "incident_ids": [hidden["id"]]}
     made(await clinician.post(f"/v1/cases/{case['id']}/consultations", asked))
-    made_so = await supervisor.patch(f"/v1/incidents/{hidden['id']}", {"restricted": True})
-    assert made_so.status_code == 200
+    ok(await supervisor.patch(f"/v1/incidents/{hidden['id']}", {"restricted": True}))
     clinic.deeds.rows = await Rows.read(clinic.world, supervisor.clinic_id, clinic.deeds.rows.words)
 
 

@@ -14,11 +14,12 @@ from sqlalchemy import event, orm
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
-from api import access, sight, standing
+from api import access, sight
 from api.bulk.exporting import records_of
 from api.models import Incident, JournalEntry
 from api.prepared import Prepared
 from api.vocabulary import Scope
+from tests.guards import unwalled
 from tests.test_import import as_operator, case_line, counts, line, ndjson, question, send
 from tests.world import Person, World, incident, made, ok, promise, software
 
@@ -337,33 +338,6 @@ async def test_a_row_that_is_found_and_hidden_only_then_would_be_noticed(
     """Without the walls in SQL the guards in Python still refuse, and that shows in the work."""
     with unwalled(monkeypatch), pytest.raises(AssertionError):
         await test_what_is_hidden_costs_what_nothing_costs_and_leaves_the_same_behind(world)
-
-
-@contextmanager
-def unwalled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Load what is hidden, too."""
-    with made_anew(), monkeypatch.context() as patch:
-        patch.setattr(access, "existing_record", lambda *_: sa.true())
-        patch.setattr(standing, "existing_case", lambda *_: sa.true())
-        yield
-
-
-@contextmanager
-def made_anew() -> Iterator[None]:
-    """Let the guards make their statements anew, before and after."""
-    made_once = (
-        access._one_record,
-        sight._seen,
-        standing._case_to_change,
-        standing._case_to_read,
-    )
-    for each in made_once:
-        each.cache_clear()
-    try:
-        yield
-    finally:
-        for each in made_once:
-            each.cache_clear()
 
 
 async def test_how_long_hidden_and_none_take(world: World, say: Callable[[str], None]) -> None:

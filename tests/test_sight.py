@@ -48,7 +48,7 @@ from api.vocabulary import (
     Severity,
     Significance,
 )
-from tests.test_oracles import made_anew
+from tests.guards import made_anew
 from tests.world import World, software
 
 ROUNDS, CASES, ROWS = 2, 10, 20

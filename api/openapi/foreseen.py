@@ -75,12 +75,13 @@ def _read(named: _Named) -> _Read:
         return _Read((), frozenset(), frozenset())
     known = importlib.import_module(module).__dict__
     parts = list(_inside(node))
+    own = _bound_in(node)
     typed = _typed(node, known)
     steps: list[Refused | _Named] = []
     for part in parts:
         if isinstance(part, ast.Raise):
             steps += _raised(part, known)
-        elif isinstance(part, ast.Name):
+        elif isinstance(part, ast.Name) and part.id not in own:
             steps += _functions(known.get(part.id), None)
         elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
             owner = of if part.value.id == "self" else typed.get(part.value.id)
@@ -135,6 +136,13 @@ def _inside(node: ast.AST) -> Iterator[ast.AST]:
         is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
         if not is_docstring:
             yield from ast.walk(statement)
+
+
+def _bound_in(node: ast.AST) -> set[str]:
+    """Give the names that a function binds itself: they stand for nothing of its module."""
+    arguments = {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
+    names = (part for part in ast.walk(node) if isinstance(part, ast.Name))
+    return arguments | {part.id for part in names if isinstance(part.ctx, ast.Store)}
 
 
 def _typed(node: ast.AST, names: dict[str, Any]) -> dict[str, type]:

@@ -78,7 +78,7 @@ class Operation:
     def names_records(self) -> bool:
         """Tell whether an id is sent to it, in the path or in the body."""
         fields = [] if self.route.body_field is None else fields_of(self.route.body_field)
-        return "{" in self.path or any(name == "ids" or name.endswith("_id") for name in fields)
+        return "{" in self.path or any(name.endswith(("_id", "ids")) for name in fields)
 
 
 def operations_of(routes: Any, paths: dict[str, Any]) -> Iterator[Operation]:

@@ -220,20 +220,20 @@ async def _refuse_a_longer_one(tx: Transaction, row: Supervision, ends_on: date 
 
 
 async def _refuse_overlap(
-    tx: Transaction, linked: SupervisionCreate | Supervision, ends_on: date | None
+    tx: Transaction, link: SupervisionCreate | Supervision, ends_on: date | None
 ) -> None:
     """Raise 409 where another link of the same two holds on a day that this one would."""
     others = select(col(Supervision.id)).where(
         Supervision.clinic_id == tx.clinic.id,
-        Supervision.supervisor_id == linked.supervisor_id,
-        Supervision.clinician_id == linked.clinician_id,
+        Supervision.supervisor_id == link.supervisor_id,
+        Supervision.clinician_id == link.clinician_id,
         Supervision.starts_on < (ends_on or date.max),
-        or_(col(Supervision.ends_on).is_(None), col(Supervision.ends_on) > linked.starts_on),
+        or_(col(Supervision.ends_on).is_(None), col(Supervision.ends_on) > link.starts_on),
         # one that ends on its first day holds on none
         or_(col(Supervision.ends_on).is_(None), col(Supervision.ends_on) > Supervision.starts_on),
     )
-    if isinstance(linked, Supervision):
-        others = others.where(Supervision.id != linked.id)
+    if isinstance(link, Supervision):
+        others = others.where(Supervision.id != link.id)
     if (await tx.exec(others)).first() is not None:
         raise Conflict("These two are already linked in this time: end that link first.")
 
