@@ -7,12 +7,12 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from limits.errors import StorageError
 from pydantic import ConfigDict, Field
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from api.domain.rules import MOST_RECORDS, MOST_RESTRICTED
 from api.domain.values import Output
@@ -411,14 +411,19 @@ async def refuse_http(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> list[str]:
     """Give the methods a path answers: each route of the framework's knows its own only."""
-    return [
-        method
-        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
-            for route in request.app.router.routes
-        )
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    fitting = [
+        route
+        for route in iter_route_contexts(request.app.router.routes)
+        if route.methods and route.path_regex.match(path)
     ]
+    # a word that is a path of its own is nobody's id
+    fewest = min((len(route.param_convertors) for route in fitting), default=0)
+    answered: set[str] = set()
+    for route in fitting:
+        if len(route.param_convertors) == fewest:
+            answered |= route.methods or set()
+    return [each for each in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE") if each in answered]
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -127,6 +127,19 @@ async def test_the_code_of_a_problem_goes_with_its_status(world: World) -> None:
     assert {status: len(found) for status, found in codes.items()} == dict.fromkeys(codes, 1)
 
 
+async def test_a_method_that_is_not_answered_is_told_those_that_are(world: World) -> None:
+    for path, answered in (
+        ("/v1/cases", "GET, POST"),
+        ("/v1/auth/token", "POST"),
+        (f"/v1/users/{uuid4()}", "GET, PATCH"),
+        (f"/v1/webhooks/{uuid4()}/deliveries/{uuid4()}", "GET"),
+        # a path of its own, though it reads like the one of a delivery
+        (f"/v1/webhooks/{uuid4()}/deliveries/replay", "POST"),
+    ):
+        refusal = await world.http.request("OPTIONS", path)
+        assert (refusal.status_code, refusal.headers["allow"]) == (405, answered)
+
+
 async def test_every_answer_is_kept_private(world: World) -> None:
     me = tolerant(world).clinician
     case = await me.case()
