@@ -153,10 +153,10 @@ async def _claim_for(tx: Transaction, webhook_id: UUID, room: int) -> list[Lette
         .with_for_update(of=WebhookDelivery, skip_locked=True)
     )
     owed = due.all()
-    hidden = await hidden_since(tx, (event for _, event in owed))
+    hidden = await hidden_since(tx, [event for _, event in owed])
     letters = []
     for delivery, event in owed:
-        if event.record_id in hidden:
+        if event.id in hidden:
             delivery.change({"status": DeliveryStatus.failed, "next_attempt_at": None}, tx.now)
             continue
         delivery.change({"next_attempt_at": tx.now + CLAIMED_FOR}, tx.now)

@@ -1,11 +1,12 @@
 """What the clinic's software is to be told of: owed in the same transaction as what happened."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col, select
 from uuid_utils.compat import uuid7
 
@@ -37,6 +38,8 @@ _TOGETHER = 250
 
 _EVENTS = SQLModel.metadata.tables[WebhookEvent.__tablename__]
 _DELIVERIES = SQLModel.metadata.tables[WebhookDelivery.__tablename__]
+
+_Move = aliased(JournalEntry)
 
 _MAY_BE_HIDDEN: dict[str, type[Incident] | type[Flag]] = {"incident": Incident, "flag": Flag}
 
@@ -111,11 +114,16 @@ async def stop_deliveries(tx: Transaction, webhook_id: UUID) -> None:
     )
 
 
-async def hidden_since(tx: Transaction, events: Iterable[WebhookEvent]) -> set[UUID]:
-    """Give those of the records told of that somebody has hidden since the event was owed."""
-    told: dict[str | None, list[UUID | None]] = {}
+async def hidden_since(tx: Transaction, events: Collection[WebhookEvent]) -> set[UUID]:
+    """Give the ids of those events that tell of nothing but what somebody has hidden since.
+
+    The record they tell of is hidden, or it is a flag that was moved by what was written of
+    incidents that are hidden.
+    """
+    movers = await _movers(tx, events)
+    told: dict[str | None, set[UUID | None]] = {"incident": set().union(*movers.values())}
     for event in events:
-        told.setdefault(event.record_type, []).append(event.record_id)
+        told.setdefault(event.record_type, set()).add(event.record_id)
     hidden: set[UUID] = set()
     for record_type, model in _MAY_BE_HIDDEN.items():
         if ids := told.get(record_type):
@@ -125,7 +133,42 @@ async def hidden_since(tx: Transaction, events: Iterable[WebhookEvent]) -> set[U
                 col(model.restricted).is_(True),
             )
             hidden |= set(await tx.exec(asked))
-    return hidden
+    return {
+        event.id
+        for event in events
+        if event.record_id in hidden or movers.get(event.id, set()) & hidden
+    }
+
+
+async def _movers(tx: Transaction, events: Iterable[WebhookEvent]) -> dict[UUID, set[UUID]]:
+    """Give, for events that tell of flags that were moved, the incidents written with them."""
+    moved = [
+        event
+        for event in events
+        if event.record_type == "flag" and event.event != Event.flag_opened and event.case_id
+    ]
+    if not moved:
+        return {}
+    asked = sa.select(
+        *map(col, (_Move.happening, _Move.at, _Move.record_ids, JournalEntry.record_ids))
+    ).where(
+        col(_Move.clinic_id) == tx.clinic.id,
+        col(_Move.case_id).in_({event.case_id for event in moved}),
+        col(_Move.at).in_({event.at for event in moved}),
+        col(_Move.record_type) == "flag",
+        col(JournalEntry.clinic_id) == _Move.clinic_id,
+        col(JournalEntry.case_id) == _Move.case_id,
+        col(JournalEntry.request_id) == _Move.request_id,
+        col(JournalEntry.record_type) == "incident",
+        col(JournalEntry.is_read).is_(False),
+    )
+    written: dict[tuple[str, datetime, UUID | None], set[UUID]] = {}
+    for happening, at, flag_ids, incident_ids in await tx.exec(asked):
+        for flag_id in flag_ids:
+            name = (happening, at, UUID(flag_id))
+            written.setdefault(name, set()).update(map(UUID, incident_ids))
+    names = {event.id: (event.event, event.at, event.record_id) for event in moved}
+    return {event_id: written.get(name, set()) for event_id, name in names.items()}
 
 
 # ------------------------------------------------------------------------------------ owed again
@@ -236,7 +279,7 @@ async def _owe_some(
     deliveries = []
     for place, event in enumerate(events):
         delivery = owed.get(event.id)
-        if event.record_id in hidden or (
+        if event.id in hidden or (
             delivery is not None and delivery.status != DeliveryStatus.failed
         ):
             continue

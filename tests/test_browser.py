@@ -20,6 +20,7 @@ from playwright.sync_api import (
 
 from api.commands.demo import PASSWORD
 from api.commands.demo_cases import ADMIN, BRUNO, CASES
+from tests.patience import PATIENCE, get
 from tests.test_demo import Demo, running
 
 CHROMIUM = "/usr/bin/chromium"
@@ -110,7 +111,7 @@ def visiting(browser: Browser, demo: Demo) -> Iterator[Visit]:
 def look(visit: Visit, path: str) -> None:
     """Read a page to its end: every operation is there, and nothing is still loading."""
     visit.page.goto(f"{visit.url}{path}")
-    described: dict[str, Any] = httpx.get(f"{visit.url}/openapi.json").json()
+    described: dict[str, Any] = get(f"{visit.url}/openapi.json").json()
     marks = [
         PAGES[path].format(method=method, path=named, operation=operation["operationId"])
         for named, methods in described["paths"].items()
@@ -163,7 +164,7 @@ def test_software_signs_in_and_tries_a_request_in_the_page(browser: Browser, dem
 
 def _an_account(demo: Demo) -> dict[str, Any]:
     """Let the demo's admin make an account for software that reads cases."""
-    with httpx.Client(base_url=demo.url) as http:
+    with httpx.Client(base_url=demo.url, timeout=PATIENCE) as http:
         form = {"grant_type": "password", "username": ADMIN.email, "password": PASSWORD}
         token = http.post("/v1/auth/token", data=form).json()["access_token"]
         body = {"name": "Diary", "scopes": ["cases:read"]}
@@ -208,7 +209,7 @@ def _try_out(page: Page, method: str, path: str) -> str:
 def test_a_page_that_asks_for_a_script_from_elsewhere_is_noticed(
     browser: Browser, demo: Demo, walled: bool
 ) -> None:
-    page = httpx.get(f"{demo.url}/docs")
+    page = get(f"{demo.url}/docs")
     spoilt = page.text.replace("</head>", f'<script src="{ELSEWHERE}"></script></head>')
     policy = page.headers["content-security-policy"] if walled else "img-src *"
     headers = {"content-type": "text/html", "content-security-policy": policy}

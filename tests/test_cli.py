@@ -17,6 +17,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from api.settings import Settings, new_data_key, random_secret
+from tests.patience import get, post
 from tests.world import Urls
 
 ROOT = Path(__file__).parent.parent
@@ -119,17 +120,17 @@ def test_a_clinic_is_set_up_served_stopped_and_served_again(settings: dict[str, 
     with serving(settings) as url:
         person = {"name": "Ada", "email": "ada@harbour.example", "role": "clinician"}
         body = {**person, "password": PASSWORD}
-        made = httpx.post(f"{url}/v1/users", json=body, headers=_bearer(url, "admin"))
+        made = post(f"{url}/v1/users", json=body, headers=_bearer(url, "admin"))
         assert made.status_code == 201
     with serving(settings, "--workers", "2") as url:
-        me = httpx.get(f"{url}/v1/me", headers=_bearer(url, "ada"))
+        me = get(f"{url}/v1/me", headers=_bearer(url, "ada"))
         assert me.json()["name"] == "Ada"
         assert "server" not in me.headers
 
 
 def _bearer(url: str, who: str) -> dict[str, str]:
     form = {"grant_type": "password", "username": f"{who}@harbour.example", "password": PASSWORD}
-    token = httpx.post(f"{url}/v1/auth/token", data=form).json()["access_token"]
+    token = post(f"{url}/v1/auth/token", data=form).json()["access_token"]
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -170,7 +171,7 @@ def test_what_the_api_would_not_take_founds_no_clinic(settings: dict[str, str]) 
 
 def test_a_server_before_its_migration_is_alive_but_not_ready(settings: dict[str, str]) -> None:
     with serving(settings, until="/healthz") as url:
-        not_ready = httpx.get(f"{url}/readyz")
+        not_ready = get(f"{url}/readyz")
         assert not_ready.status_code == 503
         assert not_ready.headers["content-type"] == "application/problem+json"
 

@@ -514,6 +514,36 @@ async def test_software_is_told_nothing_that_was_hidden_meanwhile(world: World) 
     assert events[2:] == [("incident.changed", report["id"]), ("flag.opened", flag["id"])]
 
 
+async def test_software_is_not_told_what_a_hidden_record_did_to_a_flag(world: World) -> None:
+    body = {"name": "EHR", "url": "https://ehr.clinic.example/hook", "events": ["flag.*"]}
+    hook = made(await world.admin.post("/v1/webhooks", body))
+    path = f"/v1/webhooks/{hook['id']}/deliveries"
+    case = await world.clinician.case()
+    await openly(world, case, "hurtful_words", on=-9)
+    other = await openly(world, case, "hurtful_words", on=-3)
+
+    async def owed() -> dict[str, tuple[DeliveryStatus, UUID]]:
+        return {event.event: (row.status, row.id) for row, event in await _owed(world)}
+
+    assert {event: status for event, (status, _) in (await owed()).items()} == {
+        "flag.opened": DeliveryStatus.pending,
+        "flag.escalated": DeliveryStatus.pending,
+    }
+    await hide(world, other)
+    await Deliveries(world.database, Destinations()).begin()
+    # the flag itself is there for all
+    assert (await owed())["flag.opened"][0] == DeliveryStatus.pending
+    status, delivery = (await owed())["flag.escalated"]
+    assert status == DeliveryStatus.failed
+    assert (await world.admin.post(f"{path}/{delivery}/resend")).status_code == 409
+    since = world.clock.now.replace(hour=0).isoformat()
+    assert (await world.admin.post(f"{path}/replay", {"since": since})).status_code == 204
+    assert (await owed())["flag.escalated"][0] == DeliveryStatus.failed
+    await show(world, other)
+    assert (await world.admin.post(f"{path}/replay", {"since": since})).status_code == 204
+    assert (await owed())["flag.escalated"][0] == DeliveryStatus.pending
+
+
 async def _owed(world: World) -> list[tuple[WebhookDelivery, WebhookEvent]]:
     async with world.database.transaction() as tx:
         await tx.enter_for_work(world.admin.clinic_id)

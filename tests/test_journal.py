@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from api import journal
 from api.models import JournalEntry
 from tests.conftest import NOON
 from tests.matrix import TABLE, Row
+from tests.patience import Stopwatch
 from tests.scene import Scene, set_scene
 from tests.test_bad_input import tolerant
 from tests.world import Person, Urls, World, made, ok, open_world, software
@@ -131,9 +131,9 @@ async def test_while_the_journal_cannot_be_written_nobody_is_shown_anything(scen
     slowest = 0.0
     try:
         for row in READS:
-            began = time.monotonic()
+            watch = Stopwatch()
             answer = await scene.send(row, *reader_of(row))
-            slowest = max(slowest, time.monotonic() - began)
+            slowest = max(slowest, watch.took)
             if "{" in row.path or answer.status_code != 200:
                 assert answer.status_code == 503, row
                 problem = {"type", "title", "status", "detail", "request_id"}

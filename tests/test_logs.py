@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
 from api.logs import ALLOWED, where
 from api.settings import new_data_key
 from api.tokens import AccessTokens, InvalidToken
 from tests.conftest import NOON
+from tests.patience import get
 from tests.test_cli import READY_WITHIN, ROOT, _once_answering, environment
 from tests.test_sealed_text import CANARY, hits
 from tests.world import Urls
@@ -177,8 +177,8 @@ def test_server_and_worker_write_lines_of_one_form(tmp_path: Path, new_urls: Url
             )
     try:
         url = _once_answering(f"http://127.0.0.1:{port}", "/readyz")
-        httpx.get(f"{url}/v1/cases?client_ref={CANARY}")
-        httpx.get(f"{url}/v1/{CANARY}")
+        get(f"{url}/v1/cases?client_ref={CANARY}")
+        get(f"{url}/v1/{CANARY}")
     finally:
         for process in running:
             process.terminate()

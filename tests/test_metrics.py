@@ -27,11 +27,11 @@ from api.vocabulary import Severity
 from api.worker import seal
 from tests import test_cli
 from tests.conftest import NOON
+from tests.patience import PATIENCE, get
 from tests.test_cli import ROOT, serving
 from tests.world import Urls, World, ok, open_world
 
 TOKEN = secrets.token_urlsafe(32)
-PATIENCE = 60  # seconds
 Numbers = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -325,7 +325,7 @@ def test_one_scrape_shows_every_process(
         assert folder.stat().st_mode & 0o077 == 0
         _wait_until(lambda: _scrape(url)[1] == 2)
         for _ in range(40):
-            httpx.get(f"{url}/healthz")
+            get(f"{url}/healthz")
         # each process alone would have answered some of them
         assert {_scrape(url) for _ in range(6)} == {(40, 2, 1)}
     assert list(tmp_path.glob("bn-metrics-*")) == []
@@ -339,7 +339,7 @@ def _wait_until(comes_true: Callable[[], bool]) -> None:
 
 
 def _scrape(url: str) -> tuple[float, float, float]:
-    answer = httpx.get(f"{url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    answer = get(f"{url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200, answer.text
     numbers = read(answer.text)
     asked = {"method": "GET", "route": "/healthz", "status": "200"}

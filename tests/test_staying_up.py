@@ -24,6 +24,7 @@ from api.models import Supervision
 from api.routes.health import Readiness
 from api.settings import new_data_key
 from tests.conftest import NOON
+from tests.patience import PATIENCE
 from tests.postgres import Server
 from tests.test_cli import READY_WITHIN, ROOT, environment
 from tests.world import SETTINGS, Urls, World, ok, open_world
@@ -166,7 +167,7 @@ class Served:
             stdout=DEVNULL,
             stderr=DEVNULL,
         )
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=5)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
         deadline = time.monotonic() + READY_WITHIN
         while not self._is_ready():
             if time.monotonic() > deadline:

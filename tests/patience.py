@@ -1,0 +1,43 @@
+"""Waiting beside a busy machine: what is timed is a process's own, not its neighbours'."""
+
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+PATIENCE = 60
+"""Seconds that an answer of another process may take. Most come in milliseconds; how long they
+take beside other work is nothing that a test tells."""
+
+get = partial(httpx.get, timeout=PATIENCE)
+post = partial(httpx.post, timeout=PATIENCE)
+
+
+def kept_waiting(process: int | str = "self") -> float:
+    """Give the seconds for which a process's first thread could have run, but others did."""
+    told = Path(f"/proc/{process}/schedstat")
+    return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0
+
+
+@dataclass
+class Stopwatch:
+    """How long something takes a process, without the time for which it was kept waiting."""
+
+    process: int | str = "self"
+    _began: float = field(default_factory=time.monotonic, init=False)
+    _kept_waiting: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._kept_waiting = kept_waiting(self.process)
+
+    @property
+    def waited(self) -> float:
+        """The seconds that have passed on the wall."""
+        return time.monotonic() - self._began
+
+    @property
+    def took(self) -> float:
+        """The seconds that have passed, but for those when others ran."""
+        return self.waited - (kept_waiting(self.process) - self._kept_waiting)
