@@ -1,10 +1,11 @@
 """The worlds that tests live in: both databases, and always two clinics."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 
 from api.migrations import migrate
 from tests.matrix import TABLE, count_cells
@@ -107,7 +108,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         twin = item.nodeid.replace("postgresql", "sqlite")
         if item.path.stem in UNMEASURED or (twin != item.nodeid and twin in names):
-            item.add_marker(pytest.mark.no_cover)
+            item.add_marker(pytest.mark.unmeasured)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run what is not to be measured without a measure, its worlds included.
+
+    In a worker of pytest-xdist pytest-cov starts two measures, and its own `no_cover` halts one.
+    """
+    halted = []
+    while item.get_closest_marker("unmeasured") and (running := Coverage.current()):
+        running.stop()
+        halted.append(running)
+    try:
+        return (yield)
+    finally:
+        for measure in reversed(halted):
+            measure.start()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
