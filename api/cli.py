@@ -28,7 +28,6 @@ from api import migrations
 from api.commands import records
 from api.commands.backups import BackupError, back_up, sqlite_file
 from api.commands.backups import restore as put_back
-from api.commands.demo import run_demo
 from api.commands.founding import found_clinic
 from api.commands.retention import DueCase, cases_due
 from api.commands.retention import purge as purge_cases
@@ -49,9 +48,7 @@ from api.db import Database
 from api.domain.values import Email, Line, Password, TimeZone
 from api.gate import PATIENCE
 from api.logs import configure_logs
-from api.main import create_app
 from api.metrics import FOLDER
-from api.openapi.compatibility import breaking_changes
 from api.public_addresses import Destinations
 from api.rotation import rotate
 from api.seals import canonical
@@ -254,6 +251,10 @@ def openapi(
     ] = None,
 ) -> None:
     """Print the OpenAPI document, or what in it breaks an earlier one."""
+    # the whole API is loaded where it is asked for: all other commands start in half the time
+    from api.main import create_app  # noqa: PLC0415
+    from api.openapi.compatibility import breaking_changes  # noqa: PLC0415
+
     document = create_app(Settings(secret_key=random_secret())).openapi()
     if against is None:
         json.dump(document, sys.stdout, indent=2, sort_keys=True)
@@ -274,6 +275,8 @@ def demo(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
     """Try the whole product on a throw-away database with fictional cases."""
+    from api.commands.demo import run_demo  # noqa: PLC0415 - as above
+
     run_demo(port)
 
 

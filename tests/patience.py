@@ -1,5 +1,6 @@
 """Waiting beside a busy machine: what is timed is a process's own, not its neighbours'."""
 
+import os
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +20,13 @@ def kept_waiting(process: int | str = "self") -> float:
     """Give the seconds for which a process's first thread could have run, but others did."""
     told = Path(f"/proc/{process}/schedstat")
     return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0
+
+
+def worked(process: int) -> float:
+    """Give the seconds of processor that a process has used so far, with all its threads."""
+    # the name in parentheses may hold blanks; utime and stime are fields 14 and 15
+    told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass

@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from api.settings import Settings, new_data_key, random_secret
-from tests.patience import get, post
+from tests.patience import PATIENCE, get, post
 from tests.world import Urls
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +43,7 @@ def _run(arguments: Sequence[str], env: dict[str, str]) -> subprocess.CompletedP
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=2 * PATIENCE,
         stdin=subprocess.DEVNULL,
     )
 
