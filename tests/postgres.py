@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
+from uuid import uuid4
 
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -93,6 +94,16 @@ def server_of_our_own(*, durable: bool = False) -> Iterator[Server]:
                 yield server
                 return
     raise RuntimeError("; ".join(["No PostgreSQL starts here", *(reasons or ["none was found"])]))
+
+
+async def create_database(owner_url: str) -> str:
+    """Make an empty database beside the owner's own; give the owner's URL of it."""
+    name = f"apart_{uuid4().hex}"
+    engine = create_async_engine(owner_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    await engine.dispose()
+    return make_url(owner_url).set(database=name).render_as_string(hide_password=False)
 
 
 def runtime_url(owner_url: str) -> str:

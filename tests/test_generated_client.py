@@ -77,7 +77,7 @@ class Workshop:
         return said
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @pytest.mark.timeout(400)
 def test_a_clinic_gets_through_its_day_with_a_generated_client(tmp_path: Path) -> None:
     workshop = Workshop(tmp_path)

@@ -150,7 +150,7 @@ def test_an_error_is_placed_in_our_own_code() -> None:
     assert str(where(here.value)).startswith("api/tokens.py:")
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_server_and_worker_write_lines_of_one_form(tmp_path: Path, new_urls: Urls) -> None:
     settings = {
         "database_url": new_urls.runtime,

@@ -307,7 +307,7 @@ _BODY = "SELECT prosrc FROM pg_proc WHERE proname = 'standing_counts'"
 # ------------------------------------------------------------------------------ several processes
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_one_scrape_shows_every_process(
     tmp_path: Path, new_urls: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from alembic import command
@@ -17,7 +16,7 @@ from api.db import Database
 from api.models import EarlierResolution, Flag
 from api.worker import seal_once
 from tests.conftest import NOON
-from tests.postgres import make_runtime_role
+from tests.postgres import create_database, make_runtime_role
 from tests.receivers import try_in_vain
 from tests.test_handover import link
 from tests.test_import import case_line, read_in
@@ -31,12 +30,7 @@ async def empty_url(urls: Urls, tmp_path: Path) -> str:
     """An empty database of its own."""
     if urls.owner.startswith("sqlite"):
         return f"sqlite+aiosqlite:///{tmp_path / 'migrated.db'}"
-    name = f"migrated_{uuid4().hex}"
-    engine = create_async_engine(urls.owner, isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    await engine.dispose()
-    return urls.owner.replace("/postgres?", f"/{name}?")
+    return await create_database(urls.owner)
 
 
 async def both_urls(url: str) -> Urls:

@@ -380,6 +380,7 @@ async def test_no_answer_tells_of_what_is_hidden(world: World, say: Callable[[st
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 async def test_no_answer_tells_of_what_is_hidden_for_long(
     world: World, say: Callable[[str], None]
 ) -> None:

@@ -576,7 +576,7 @@ async def poll_beside(throng: Throng) -> list[Poller]:
     return pollers
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @pytest.mark.timeout(300)
 async def test_whoever_polls_beside_many_who_write_misses_nothing(
     busy: World, beside: Database
@@ -588,7 +588,7 @@ async def test_whoever_polls_beside_many_who_write_misses_nothing(
     assert found["/v1/flags"][0] >= 60 + 100 + 4 * 6
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @pytest.mark.timeout(300)
 async def test_lists_that_end_where_the_clock_stands_would_miss_some(
     busy: World, beside: Database, monkeypatch: pytest.MonkeyPatch

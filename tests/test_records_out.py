@@ -402,7 +402,7 @@ def test_told_to_stop_the_command_ends_with_a_whole_batch(
     assert (failed.exit_code, SECRET in failed.output) == (2, False)
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_a_killed_import_goes_on_where_it_was(
     new_urls: Urls, settings: dict[str, str], tmp_path: Path
 ) -> None:

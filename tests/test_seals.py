@@ -48,6 +48,7 @@ from api.seals import (
 )
 from api.settings import new_data_key
 from tests.conftest import NOON
+from tests.postgres import create_database, runtime_url
 from tests.world import DATA_KEY, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok
 
 ENTRIES, HEADS, LEAVES = (
@@ -69,10 +70,15 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def both_urls(request: pytest.FixtureRequest) -> Urls:
-    """Either database."""
-    found: Urls = request.getfixturevalue(f"{request.param}_urls")
-    return found
+def both_urls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Urls:
+    """Either database, for these tests alone: who seals every clinic finds few."""
+    if request.param == "sqlite":
+        url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('seals') / 'notes.db'}"
+        migrate(url)
+        return Urls(url, url)
+    url = asyncio.run(create_database(request.getfixturevalue("postgresql_urls").owner))
+    migrate(url)
+    return Urls(runtime_url(url), url)
 
 
 @dataclass
