@@ -41,6 +41,7 @@ from api.models import (
     LegalHold,
     Note,
     Promise,
+    RecordVersion,
     Supervision,
     User,
     sealed_columns,
@@ -79,6 +80,8 @@ class Rows:
     words: dict[str, tuple[Any, UUID]] = field(default_factory=dict)
     noticed: dict[UUID, set[Any]] = field(default_factory=dict)
     """By person, the ids of records that notices to them name, and the instants."""
+    stood: dict[UUID, set[datetime]] = field(default_factory=dict)
+    """By record, the instants at which its earlier versions were written."""
 
     @classmethod
     async def read(
@@ -92,11 +95,12 @@ class Rows:
                 for table in TABLES
             }
             noticed = await _noticed(tx, clinic_id)
+            stood = await _stood(tx, clinic_id)
         for table, rows in found.items():
             for row in rows:
                 for word in _words_of(table, row):
                     words.setdefault(word, (table, row.id))
-        return cls(world.clock.now, found, words, noticed)
+        return cls(world.clock.now, found, words, noticed, stood)
 
     def __getitem__(self, table: Any) -> list[Any]:
         """Give the rows of a table."""
@@ -119,6 +123,16 @@ async def _noticed(tx: Transaction, clinic_id: UUID) -> dict[UUID, set[Any]]:
     for notice, user_id in await tx.exec(told.where(AccessNotice.clinic_id == clinic_id)):
         noticed[user_id] |= {str(notice.record_id), notice.at}
     return noticed
+
+
+async def _stood(tx: Transaction, clinic_id: UUID) -> dict[UUID, set[datetime]]:
+    columns = col(RecordVersion.record_id), col(RecordVersion.written_at)
+    stood: dict[UUID, set[datetime]] = defaultdict(set)
+    for record_id, at in await tx.exec(
+        select(*columns).where(RecordVersion.clinic_id == clinic_id)
+    ):
+        stood[record_id].add(at)
+    return stood
 
 
 def _words_of(table: Any, row: Any) -> Iterator[str]:
@@ -202,7 +216,8 @@ class Eyes:
         known: set[datetime] = set()
         for table in TABLES:
             for row in self.rows[table]:
-                instants = set(_instants(row))
+                # what stood in a record is told to whoever sees it as it is now
+                instants = {*_instants(row), *self.rows.stood.get(row.id, ())}
                 (known if row.id in self.seen[table] else hidden).update(instants)
         # that a copy was given out is told with what happened on the case
         known |= {row.created_at for row in self.rows[Disclosure] if self._sees_case(row.case_id)}
