@@ -177,7 +177,7 @@ def receive_the_event(mailbox: Mailbox, secret: str, case: Json) -> None:
 
 
 def unsubscribe(admin: Caller, webhook: Json) -> None:
-    """Be told no more; like every change of a record it names the version that was read."""
+    """Be told no more; like every PATCH and DELETE it names the version that was read."""
     path = f"/v1/webhooks/{webhook['id']}"
     version = admin.ask("GET", path).headers["ETag"]
     admin.ask("DELETE", path, 204, headers={"If-Match": version})
@@ -201,7 +201,7 @@ def change_what_somebody_else_changed(software: Caller, case: Json) -> None:
     say(f"412: {problem['detail']}")
     read = software.ask("GET", path).headers["ETag"]
     software.ask("PATCH", path, json=mine, headers={"If-Match": read})
-    # without saying which version is meant, nothing is changed at all
+    # without saying which version is meant, no PATCH or DELETE changes anything
     software.ask("PATCH", path, 428, json=mine)
 
 

@@ -374,6 +374,15 @@ def test_whoever_keeps_a_note_is_told_that_they_see_no_more_of_its_case() -> Non
     assert why_not(Action.note_cosign, replace(keeping, opened=True)) != refusal
 
 
+def test_a_refusal_names_all_for_whom_it_would_be_none() -> None:
+    for action in Action:
+        refusal = why_not(action, Standing(consulting=True))
+        if refusal is not None:
+            own, linked = (why_not(action, Standing(**{who: True})) for who in ("own", "linked"))
+            assert ("own clinician" in refusal) is (own is None), action
+            assert ("supervisor" in refusal) is (linked is None or own is not None), action
+
+
 def test_what_may_be_read_is_decided_by_one_pure_rule() -> None:
     author, reader = (Actor(uuid4(), Role.supervisor, uuid4()) for _ in range(2))
     names = ("own", "linked", "covering", "opened", "consulting", "service")

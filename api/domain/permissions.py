@@ -542,6 +542,8 @@ def why_not(action: Action, standing: Standing) -> str | None:
         return "A case opened in an emergency is open for reading."
     if action not in OWN_CASE:
         return "This is for a supervisor who answers for the case's clinician."
+    if action in LINKED_CASE:
+        return "This is for the case's own clinician, and a supervisor who answers for them."
     return "This is for the case's own clinician."
 
 
