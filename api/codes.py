@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import re
 import secrets
 from typing import NamedTuple
@@ -11,33 +12,50 @@ from api.base64url import decode, encode
 
 _ID = 16
 _RANDOM = 32
+_MARK = 16
+"""Bytes of a refresh token, the last ones, by which we know that we made it."""
 _CODE = 10
 """Bytes of a one-time code: 80 bits, 16 letters and digits."""
 
 
 class RefreshToken(NamedTuple):
-    """A refresh token: which session it carries on, and how it is written."""
+    """A refresh token: which session it carries on, how it is written, and whether it is ours.
+
+    Both ids stand in every access token, so that anybody who saw one could make something that
+    looks like a refresh token. One that is not `ours` was never given to anybody.
+    """
 
     clinic_id: UUID
     session_id: UUID
     text: str
+    ours: bool
 
 
-def new_refresh_token(clinic_id: UUID, session_id: UUID) -> RefreshToken:
-    """Make the next refresh token of a session, with 256 random bits."""
-    raw = clinic_id.bytes + session_id.bytes + secrets.token_bytes(_RANDOM)
-    return RefreshToken(clinic_id, session_id, encode(raw))
+class RefreshTokens:
+    """Makes refresh tokens, and knows them again: each bears a mark that needs our secret."""
 
+    def __init__(self, secret: str) -> None:
+        self._key = hashlib.sha256(b"refresh:" + secret.encode()).digest()
 
-def read_refresh_token(text: str) -> RefreshToken | None:
-    """Read whose session a refresh token names; None for anything that is none."""
-    try:
-        raw = decode(text)
-    except ValueError:
-        return None
-    if len(raw) != 2 * _ID + _RANDOM:
-        return None
-    return RefreshToken(UUID(bytes=raw[:_ID]), UUID(bytes=raw[_ID : 2 * _ID]), text)
+    def new(self, clinic_id: UUID, session_id: UUID) -> RefreshToken:
+        """Make the next refresh token of a session: 128 random bits, and as many of the mark."""
+        raw = clinic_id.bytes + session_id.bytes + secrets.token_bytes(_RANDOM - _MARK)
+        return RefreshToken(clinic_id, session_id, encode(raw + self._mark(raw)), ours=True)
+
+    def read(self, text: str) -> RefreshToken | None:
+        """Read whose session a refresh token names; None for anything that is none."""
+        try:
+            raw = decode(text)
+        except ValueError:
+            return None
+        if len(raw) != 2 * _ID + _RANDOM:
+            return None
+        ids = UUID(bytes=raw[:_ID]), UUID(bytes=raw[_ID : 2 * _ID])
+        ours = hmac.compare_digest(raw[-_MARK:], self._mark(raw[:-_MARK]))
+        return RefreshToken(*ids, text, ours=ours)
+
+    def _mark(self, raw: bytes) -> bytes:
+        return hmac.new(self._key, raw, hashlib.sha256).digest()[:_MARK]
 
 
 def new_code() -> str:

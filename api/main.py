@@ -12,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import migrations
 from api.access import journal_refusal
+from api.codes import RefreshTokens
 from api.db import Clock, Database, utc_now
 from api.envelope import Envelope
 from api.errors import add_error_handlers
@@ -170,6 +171,7 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     app.state.tokens = AccessTokens(
         secret, timedelta(minutes=settings.access_token_minutes), settings.signing_keys
     )
+    app.state.refresh_tokens = RefreshTokens(secret)
     app.state.session_times = SessionTimes(
         timedelta(hours=settings.session_hours), timedelta(minutes=settings.idle_minutes)
     )

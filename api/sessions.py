@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, bindparam, exists, text
 from sqlmodel import col, select, update
 
-from api.codes import RefreshToken, hash_of, new_refresh_token
+from api.codes import RefreshToken, RefreshTokens, hash_of
 from api.db import AcrossClinics, Transaction
 from api.instants import never_back
 from api.journal import Happening, record
@@ -90,7 +90,13 @@ def _began_a_session(tx: Transaction, where: Any) -> ColumnElement[bool]:
 
 
 async def begin_session(
-    tx: Transaction, user: User, network: str, device: str, times: SessionTimes
+    tx: Transaction,
+    user: User,
+    network: str,
+    device: str,
+    *,
+    times: SessionTimes,
+    tokens: RefreshTokens,
 ) -> tuple[SignIn, RefreshToken]:
     """Begin a session of a user who has just proved who they are; `device`: a hash."""
     session = SignIn(
@@ -105,7 +111,7 @@ async def begin_session(
         network=network,
         device_hash=device,
     )
-    token = new_refresh_token(user.clinic_id, session.id)
+    token = tokens.new(user.clinic_id, session.id)
     session.refresh_hash = hash_of(token.text)
     tx.add(session)
     _record(tx, Happening.signed_in, user.id, session.id)
@@ -160,12 +166,13 @@ class Refused(Enum):
 
 
 async def refresh_session(
-    tx: Transaction, token: RefreshToken, times: SessionTimes
+    tx: Transaction, token: RefreshToken, *, times: SessionTimes, tokens: RefreshTokens
 ) -> tuple[SignIn, RefreshToken] | Refused:
     """Exchange a refresh token for the next one.
 
     Of many requests with one token, one wins. Whoever comes with a token that was replaced a while
-    ago holds a stolen one, or the thief does: then the session ends for both.
+    ago holds a stolen one, or the thief does: then the session ends for both. One that was never
+    given to anybody ends nothing.
     """
     await tx.enter(token.clinic_id)
     # one look-up, and no more work for a token that names nothing
@@ -174,7 +181,7 @@ async def refresh_session(
     if zone is None:
         return Refused.unknown
     tx.know_zone(ZoneInfo(zone))
-    successor = new_refresh_token(token.clinic_id, token.session_id)
+    successor = tokens.new(token.clinic_id, token.session_id)
     if await _replace(tx, token, successor, times):
         session = await _load(tx, token.session_id)
         _record(tx, Happening.session_refreshed, session.user_id, session.id)
@@ -254,6 +261,8 @@ async def _end_if_reused(tx: Transaction, token: RefreshToken) -> Refused:
         return Refused.unknown
     if _is_repeated(tx, session, token):
         return Refused.repeated
+    if not token.ours:
+        return Refused.unknown
     session.change({"revoked_at": tx.now}, tx.now)
     _record(tx, Happening.session_token_reused, session.user_id, session.id)
     return Refused.unknown

@@ -450,6 +450,22 @@ async def test_who_read_my_case_stays_answerable(world: World) -> None:
     assert again == before
 
 
+async def test_a_case_whose_incident_was_reviewed_is_not_voided_once_that_is_hidden(
+    world: World,
+) -> None:
+    case = await world.clinician.case()
+    told = await world.clinician.incident(case, "hurtful_words")
+    review = {"determination": "boundary_violation", "review_note": "It hurt."}
+    path = f"/v1/cases/{case['id']}"
+    reviewed = await world.supervisor.post(f"/v1/incidents/{told['id']}/review", review)
+    assert reviewed.is_success, reviewed.text
+    assert (await world.clinician.delete(path)).status_code == 403
+    await hide(world, told)
+    # she recorded it, so she sees it and its review still
+    assert (await world.clinician.delete(f"/v1/incidents/{told['id']}")).status_code == 403
+    assert (await world.clinician.delete(path)).status_code == 403
+
+
 async def test_what_she_recorded_herself_stays_hers(world: World) -> None:
     case = await world.clinician.case()
     own = await world.clinician.incident(case, "hurtful_words", repeated=True)

@@ -13,7 +13,7 @@ from httpx import Response
 from sqlmodel import select
 
 import api.sessions
-from api.codes import RefreshToken, new_refresh_token, read_refresh_token
+from api.codes import RefreshToken, RefreshTokens
 from api.db import Transaction
 from api.models import JournalEntry, SignIn
 from api.tokens import AccessTokens, Claims
@@ -115,21 +115,26 @@ async def test_every_other_text_gets_the_same_refusal(world: World) -> None:
 
 def test_a_refresh_token_has_one_spelling() -> None:
     clinic, session = uuid4(), uuid4()
-    token = new_refresh_token(clinic, session)
-    assert read_refresh_token(token.text) == token == RefreshToken(clinic, session, token.text)
+    tokens = RefreshTokens("a secret")
+    token = tokens.new(clinic, session)
+    assert tokens.read(token.text) == token == RefreshToken(clinic, session, token.text, ours=True)
     assert len(base64.urlsafe_b64decode(token.text + "==")) == 64
-    other = new_refresh_token(uuid4(), uuid4()).text
+    other = tokens.new(uuid4(), uuid4()).text
     for mutant in mutants_of(token.text, other):
-        read = read_refresh_token(mutant)
-        assert read is None or read != token
+        read = tokens.read(mutant)
+        assert read is None or read.text == other or not read.ours
+    assert RefreshTokens("another").read(token.text) == token._replace(ours=False)
 
 
-async def test_the_right_session_with_the_wrong_random_part_ends_it(world: World) -> None:
+async def test_a_token_that_was_never_given_to_anybody_ends_no_session(world: World) -> None:
+    """The ids in it stand in every access token, also in one that has expired."""
     mine = await begin(tolerant(world))
     raw = base64.urlsafe_b64decode(mine["refresh_token"] + "==")
-    forged = base64.urlsafe_b64encode(raw[:32] + bytes(32)).rstrip(b"=").decode()
-    refused(await refresh(world, forged), 401)
-    refused(await refresh(world, mine["refresh_token"]), 401)
+    for part in (bytes(32), raw[32:48] + bytes(16), bytes(16) + raw[48:]):
+        forged = base64.urlsafe_b64encode(raw[:32] + part).rstrip(b"=").decode()
+        refused(await refresh(world, forged), 401)
+    assert "session.token_reused" not in await happenings(world, world.clinician)
+    ok(await refresh(world, mine["refresh_token"]))
 
 
 async def test_a_session_ends_after_half_an_hour_in_which_nobody_refreshes_it(world: World) -> None:

@@ -20,7 +20,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from uuid_utils.compat import uuid7
 
 import api.throttle
-from api.codes import hash_of, new_refresh_token
+from api.codes import RefreshTokens, hash_of
 from api.errors import TooMany, Unauthorized
 from api.models import SignIn
 from api.settings import Settings
@@ -500,7 +500,7 @@ async def test_senseless_tokens_are_refused_and_hold_up_nobody_who_has_a_right_o
     pair = ok(await sign_in_from(world, HOME, me.email, PASSWORD))
     statuses = [(await refresh_at(world, HOME, "x" * 86)).status_code for _ in range(1_001)]
     assert statuses == [401] * 1_000 + [429]
-    unknown = new_refresh_token(me.clinic_id, uuid7()).text
+    unknown = RefreshTokens("another").new(me.clinic_id, uuid7()).text
     answer = await refresh_at(world, HOME, unknown)
     refused(answer, 429)
     assert 0 < int(answer.headers["retry-after"]) <= 3_600
@@ -523,7 +523,10 @@ async def test_a_senseless_token_costs_one_look_up_and_writes_nothing(
     me = tolerant(world).clinician
     # the last instant of a clinic is asked for once
     ok(await me.get("/v1/me"))
-    for token, most in (("x" * 86, 0), (new_refresh_token(me.clinic_id, uuid7()).text, 1)):
+    for token, most in (
+        ("x" * 86, 0),
+        (RefreshTokens("another").new(me.clinic_id, uuid7()).text, 1),
+    ):
         asked.statements = 0
         refused(await refresh(world, token), 401)
         # and, on SQLite, the statement that begins

@@ -14,11 +14,11 @@ from sqlmodel import col, select, update
 from api.access import may
 from api.codes import (
     RefreshToken,
+    RefreshTokens,
     hash_of,
     hash_of_code,
     new_secret,
     read_client_id,
-    read_refresh_token,
 )
 from api.db import Database, Transaction, Tx
 from api.domain.permissions import Action, Actor
@@ -232,7 +232,12 @@ async def _let_in(
             record_ids=[user.id],
         )
     session, token = await begin_session(
-        tx, user, network, hash_of(device), request.app.state.session_times
+        tx,
+        user,
+        network,
+        hash_of(device),
+        times=request.app.state.session_times,
+        tokens=request.app.state.refresh_tokens,
     )
     return _answer(request, session, token, tx.now, device)
 
@@ -273,13 +278,15 @@ async def _by_refresh_token(form: TokenForm, request: Request) -> AccessToken:
     database: Database = request.app.state.database
     throttle: Throttle = request.app.state.throttle
     network = throttle.network_of(request)
-    token = read_refresh_token(_secret(form.refresh_token))
+    tokens: RefreshTokens = request.app.state.refresh_tokens
+    token = tokens.read(_secret(form.refresh_token))
     if token is not None:
         async with (
             throttle.look_up(network),
             database.transaction(request.state.request_id) as tx,
         ):
-            outcome = await refresh_session(tx, token, request.app.state.session_times)
+            times = request.app.state.session_times
+            outcome = await refresh_session(tx, token, times=times, tokens=tokens)
         # refused after the commit: a token that was used twice has ended its session
         if not isinstance(outcome, Refused):
             return _answer(request, *outcome, tx.now)

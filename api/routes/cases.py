@@ -363,7 +363,11 @@ async def _was_reviewed(tx: Transaction, case: Case) -> bool:
         .where(
             Incident.clinic_id == tx.clinic.id,
             Incident.case_id == case.id,
-            col(Incident.restricted).is_(False),
+            or_(
+                col(Incident.restricted).is_(False),
+                # what they recorded themselves they see, whoever hides it
+                col(Incident.recorded_by_id) == case.clinician_id,
+            ),
             col(Incident.reviewed_at).is_not(None),
         )
         .limit(1)
