@@ -251,7 +251,7 @@ def openapi(
     ] = None,
 ) -> None:
     """Print the OpenAPI document, or what in it breaks an earlier one."""
-    # the whole API is loaded where it is asked for: all other commands start in half the time
+    # the whole API is loaded where it is asked for: no other command waits for it
     from api.main import create_app  # noqa: PLC0415
     from api.openapi.compatibility import breaking_changes  # noqa: PLC0415
 

@@ -14,8 +14,9 @@ from sqlmodel import col
 
 from api.db import Transaction
 from api.domain.permissions import Action, Actor, Standing, may_ever
+from api.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.models import IS_RESTRICTED, Case, Flag, Incident, JournalEntry
-from api.sight import ABOUT_ROWS, on_its_case, supervised, tells_of_hidden, visible_entries
+from api.sight import on_its_case, supervised, visible_entries
 
 Ids = frozenset[UUID]
 

@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col, select
 from uuid_utils.compat import uuid7
 
 from api.db import Transaction
 from api.errors import Invalid, NotFound
+from api.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.instants import never_back
 from api.models import (
+    IS_RESTRICTED,
     Clinic,
     DeliveryStatus,
     Flag,
@@ -38,10 +39,6 @@ _TOGETHER = 250
 
 _EVENTS = SQLModel.metadata.tables[WebhookEvent.__tablename__]
 _DELIVERIES = SQLModel.metadata.tables[WebhookDelivery.__tablename__]
-
-_Move = aliased(JournalEntry)
-
-_MAY_BE_HIDDEN: dict[str, type[Incident] | type[Flag]] = {"incident": Incident, "flag": Flag}
 
 
 def owe(
@@ -117,58 +114,34 @@ async def stop_deliveries(tx: Transaction, webhook_id: UUID) -> None:
 async def hidden_since(tx: Transaction, events: Collection[WebhookEvent]) -> set[UUID]:
     """Give the ids of those events that tell of nothing but what somebody has hidden since.
 
-    The record they tell of is hidden, or it is a flag that was moved by what was written of
-    incidents that are hidden.
+    What they tell of is hidden, or it is a flag that was moved by what was written of something
+    hidden.
     """
-    movers = await _movers(tx, events)
-    told: dict[str | None, set[UUID | None]] = {"incident": set().union(*movers.values())}
-    for event in events:
-        told.setdefault(event.record_type, set()).add(event.record_id)
+    cases = {event.case_id for event in events if event.record_type in ABOUT_ROWS}
     hidden: set[UUID] = set()
-    for record_type, model in _MAY_BE_HIDDEN.items():
-        if ids := told.get(record_type):
-            asked = select(col(model.id)).where(
-                model.clinic_id == tx.clinic.id,
-                col(model.id).in_(ids),
-                col(model.restricted).is_(True),
-            )
-            hidden |= set(await tx.exec(asked))
+    for model in (Incident, Flag) if cases else ():
+        on_them = (model.clinic_id == tx.clinic.id, col(model.case_id).in_(cases))
+        hidden |= set(await tx.exec(select(col(model.id)).where(*on_them, IS_RESTRICTED[model])))
+    if not hidden:
+        return hidden
+    entry = JournalEntry
+    asked = sa.select(*map(col, (entry.happening, entry.at, entry.record_ids))).where(
+        col(entry.clinic_id) == tx.clinic.id,
+        col(entry.case_id).in_(cases),
+        col(entry.at).in_({event.at for event in events}),
+        col(entry.record_type).in_(ABOUT_ROWS),
+        tells_of_hidden(hidden),
+    )
+    told = {
+        (happening, at, UUID(record_id))
+        for happening, at, record_ids in await tx.exec(asked)
+        for record_id in record_ids
+    }
     return {
         event.id
         for event in events
-        if event.record_id in hidden or movers.get(event.id, set()) & hidden
+        if event.record_id in hidden or (event.event, event.at, event.record_id) in told
     }
-
-
-async def _movers(tx: Transaction, events: Iterable[WebhookEvent]) -> dict[UUID, set[UUID]]:
-    """Give, for events that tell of flags that were moved, the incidents written with them."""
-    moved = [
-        event
-        for event in events
-        if event.record_type == "flag" and event.event != Event.flag_opened and event.case_id
-    ]
-    if not moved:
-        return {}
-    asked = sa.select(
-        *map(col, (_Move.happening, _Move.at, _Move.record_ids, JournalEntry.record_ids))
-    ).where(
-        col(_Move.clinic_id) == tx.clinic.id,
-        col(_Move.case_id).in_({event.case_id for event in moved}),
-        col(_Move.at).in_({event.at for event in moved}),
-        col(_Move.record_type) == "flag",
-        col(JournalEntry.clinic_id) == _Move.clinic_id,
-        col(JournalEntry.case_id) == _Move.case_id,
-        col(JournalEntry.request_id) == _Move.request_id,
-        col(JournalEntry.record_type) == "incident",
-        col(JournalEntry.is_read).is_(False),
-    )
-    written: dict[tuple[str, datetime, UUID | None], set[UUID]] = {}
-    for happening, at, flag_ids, incident_ids in await tx.exec(asked):
-        for flag_id in flag_ids:
-            name = (happening, at, UUID(flag_id))
-            written.setdefault(name, set()).update(map(UUID, incident_ids))
-    names = {event.id: (event.event, event.at, event.record_id) for event in moved}
-    return {event_id: written.get(name, set()) for event_id, name in names.items()}
 
 
 # ------------------------------------------------------------------------------------ owed again

@@ -39,7 +39,7 @@ FLOORS = (
     {"rule_runs"},
     {"models", "errors", "tokens", "codes", "totp"},
     {"fhir.care", "fhir.requests", "fhir.notices", "fhir.accounts", "fhir.dates"},
-    {"walls", "throttle", "keyring", "prepared"},
+    {"walls", "throttle", "keyring", "prepared", "hidden_entries"},
     {"sealing"},
     {"record_versions"},
     {"db"},

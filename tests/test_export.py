@@ -432,19 +432,26 @@ async def test_equal_requests_in_the_old_way_within_fifteen_minutes_are_one_disc
     assert len(await given(world, case)) == 6
 
 
-async def test_a_copy_in_the_old_way_is_another_once_something_in_it_was_written(
+async def test_a_copy_that_is_kept_stands_for_none_that_is_given_in_the_old_way(
     world: World,
 ) -> None:
     case = await world.clinician.case()
     told = await world.clinician.incident(case, "hurtful_words", narrative="first words")
     path = f"/v1/cases/{case['id']}"
     made(await world.clinician.post(f"{path}/disclosures", {}))
-    ok(await world.clinician.get(f"{path}/export"))
-    assert len(await given(world, case)) == 1
     ok(await world.clinician.patch(f"/v1/incidents/{told['id']}", {"narrative": "other words"}))
-    for _ in range(2):
-        assert "other words" in (await world.clinician.get(f"{path}/export")).text
-        assert len(await given(world, case)) == 2
+    assert "other words" in (await world.clinician.get(f"{path}/export")).text
+    assert [each["is_kept"] for each in await given(world, case)] == [False, True]
+
+
+async def test_how_often_a_copy_was_given_tells_nothing_of_what_was_hidden(world: World) -> None:
+    case = await world.clinician.case()
+    hidden = await world.supervisor.incident(case, "hurtful_words", restricted=True)
+    for words in ("some", "more"):
+        change = {"narrative": words}
+        ok(await world.supervisor.patch(f"/v1/incidents/{hidden['id']}", change))
+        ok(await world.clinician.get(f"/v1/cases/{case['id']}/export"))
+    assert len(await given(world, case)) == 1
 
 
 async def test_a_copy_is_given_once_and_kept_as_it_was_given(world: World) -> None:

@@ -7,7 +7,6 @@ import itertools
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,15 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from api import access
-from api.domain.permissions import (
-    KEPT_NOTE,
-    Action,
-    Actor,
-    Standing,
-    may_keep_note,
-    may_read_note,
-    why_not,
-)
+from api.domain.permissions import Actor, Standing, may_keep_note, may_read_note
 from api.models import Case, JournalEntry
 from api.routes import cases, notes
 from api.vocabulary import NoteClass, NoteStatus, Role, Scope
@@ -364,23 +355,6 @@ async def test_a_conflict_of_interest_is_not_told_by_a_missing_note(world: World
     await world.supervisor.incident(case, "hurtful_words", about_user_id=str(author.id))
     await hand_over(world, case, world.colleague)
     assert ok(await author.get(path_of(note))) == note
-
-
-def test_whoever_keeps_a_note_is_told_that_they_see_no_more_of_its_case() -> None:
-    keeping = Standing(keeping=True)
-    assert {why_not(action, keeping) for action in KEPT_NOTE} == {None}
-    refusal = why_not(Action.note_cosign, keeping)
-    assert refusal == "You no longer see this case: only the notes that you wrote stay yours."
-    assert why_not(Action.note_cosign, replace(keeping, opened=True)) != refusal
-
-
-def test_a_refusal_names_all_for_whom_it_would_be_none() -> None:
-    for action in Action:
-        refusal = why_not(action, Standing(consulting=True))
-        if refusal is not None:
-            own, linked = (why_not(action, Standing(**{who: True})) for who in ("own", "linked"))
-            assert ("own clinician" in refusal) is (own is None), action
-            assert ("supervisor" in refusal) is (linked is None or own is not None), action
 
 
 def test_what_may_be_read_is_decided_by_one_pure_rule() -> None:

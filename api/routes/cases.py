@@ -26,6 +26,7 @@ from api.handover import (
     let_go_of_flags,
     refuse_who_keeps_away,
 )
+from api.hidden_entries import ABOUT_ROWS
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
@@ -35,7 +36,7 @@ from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
 from api.names import ActorKind, Known, actor_named, known_by
 from api.notices import News, tell_of_transfer
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import ABOUT_ROWS, supervised_clinicians, visible_cases
+from api.sight import on_its_case, supervised_clinicians, visible_cases, visible_incidents
 from api.standing import OpenCase
 from api.versions import VersionRead, told, versions_of
 from api.views import (
@@ -245,7 +246,7 @@ async def void_case(
     Flags that nobody has resolved stay in the queue until a person resolves them.
     """
     case = found.row
-    reviewed = await _was_reviewed(tx, case)
+    reviewed = await _was_reviewed(tx, me, case)
     if refusal := why_not_rewrite(me, found.standing, case.recorded_by_id, reviewed=reviewed):
         raise Forbidden(refusal)
     check_version(case.version, if_match)
@@ -356,18 +357,15 @@ async def _refuse_who_cannot_treat(tx: Transaction, user_id: UUID) -> None:
         raise Invalid("/clinician_id", "This is not a clinician of this clinic.")
 
 
-async def _was_reviewed(tx: Transaction, case: Case) -> bool:
-    """Tell whether an incident that the case's clinician may know of was reviewed."""
+async def _was_reviewed(tx: Transaction, me: Actor, case: Case) -> bool:
+    """Tell whether an incident of a case was reviewed that somebody may know of."""
     reviewed = await tx.exec(
         select(col(Incident.id))
+        .join(Case, on_its_case(Incident))
         .where(
             Incident.clinic_id == tx.clinic.id,
             Incident.case_id == case.id,
-            or_(
-                col(Incident.restricted).is_(False),
-                # what they recorded themselves they see, whoever hides it
-                col(Incident.recorded_by_id) == case.clinician_id,
-            ),
+            visible_incidents(tx, me),
             col(Incident.reviewed_at).is_not(None),
         )
         .limit(1)

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import Field
-from sqlmodel import col, exists, select
+from sqlmodel import col, select
 
 from api.access import case_for, copy_for
 from api.copies import CaseCopy, Form, Purpose, Recipient, copy_of
@@ -19,7 +19,7 @@ from api.export_page import POLICY, page_of
 from api.identity import Me, require_recent_sign_in
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
-from api.models import Case, DisclosedDocument, Disclosure, Incident, JournalEntry
+from api.models import Case, DisclosedDocument, Disclosure, Incident
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.repeats import remember
 from api.sight import on_its_case, visible_incidents
@@ -30,8 +30,6 @@ router = APIRouter(prefix="/v1/cases/{case_id}", tags=["copies"], route_class=St
 
 ONE_GIVING = timedelta(minutes=15)
 """How long the same person may ask for the same copy in the old way, and give it only once."""
-_SHOWN = ("case", "incident", "promise", "consultation", "note")
-"""The types of what a copy shows."""
 DEPRECATED_SINCE = datetime(2026, 11, 28, tzinfo=UTC)
 """Since when a copy should be given by POST (RFC 9745)."""
 PREVIEW = "preview"
@@ -97,10 +95,10 @@ async def export_case(
     """Look at the copy of a case that its client would be given, with `preview=true`.
 
     Without it the copy is given, and that is kept for ever: the old way, deprecated, for which
-    `POST /v1/cases/{case_id}/disclosures` is the new one. Asked for the same again within fifteen
-    minutes, with nothing written since, it is given once. For the case's clinician and a linked
-    supervisor; it needs a recent sign-in. Nothing that is restricted is in it, nor flags, reviews,
-    psychotherapy notes or drafts.
+    `POST /v1/cases/{case_id}/disclosures` is the new one. Asked for the same again this way
+    within fifteen minutes, it is given once. For the case's clinician and a linked supervisor; it
+    needs a recent sign-in. Nothing that is restricted is in it, nor flags, reviews, psychotherapy
+    notes or drafts.
     """
     require_recent_sign_in(me, tx.now)
     # who asks only what an answer would look like is given none
@@ -240,19 +238,11 @@ async def _as_seen(tx: Transaction, me: Actor, copy: CaseCopy) -> CaseCopy:
 
 
 async def _given_just_now(tx: Transaction, me: Actor, case_id: UUID, asked: ExportQuery) -> bool:
-    """Tell whether somebody gave the very same a moment ago; the case is locked meanwhile.
+    """Tell whether somebody gave the very same in the old way a moment ago.
 
-    Where something that a copy shows was written since, it would not be the same.
+    One that was given with its document tells of that document only. What was written since is not
+    asked: it may be hidden from who reads how often a copy was given. The case is locked meanwhile.
     """
-    written_since = exists().where(
-        col(JournalEntry.clinic_id) == Disclosure.clinic_id,
-        col(JournalEntry.case_id) == Disclosure.case_id,
-        # ids are in the order in which they were made, also within one instant
-        col(JournalEntry.id) > Disclosure.id,
-        col(JournalEntry.is_read).is_(False),
-        col(JournalEntry.record_type).in_(_SHOWN),
-        col(JournalEntry.happening).not_in([Happening.case_exported, Happening.refused]),
-    )
     statement = select(col(Disclosure.id)).where(
         Disclosure.clinic_id == tx.clinic.id,
         Disclosure.case_id == case_id,
@@ -261,7 +251,7 @@ async def _given_just_now(tx: Transaction, me: Actor, case_id: UUID, asked: Expo
         Disclosure.purpose == asked.purpose,
         Disclosure.form == asked.form,
         col(Disclosure.created_at) > tx.now - ONE_GIVING,
-        ~written_since,
+        col(Disclosure.is_kept).is_(False),
     )
     return (await tx.exec(statement.limit(1))).first() is not None
 

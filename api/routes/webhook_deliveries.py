@@ -175,13 +175,13 @@ async def resend_delivery(
     """Send an event again, delivered or not, as if for the first time. For admins.
 
     It has the same `webhook-id`, so that a receiver knows it. 409 where the webhook is switched
-    off, and where the record it tells of was restricted since.
+    off, and where what it tells of was restricted since.
     """
     webhook = await load_webhook(tx, webhook_id, lock=True)
     delivery, event = await _load(tx, webhook, delivery_id, lock=True)
     _refuse_switched_off(webhook)
     if await hidden_since(tx, [event]):
-        raise Conflict("The record it tells of is restricted now; of such no event is sent.")
+        raise Conflict("What it tells of is restricted now; of such no event is sent.")
     again = {"status": DeliveryStatus.pending, "attempts": 0, "next_attempt_at": tx.now}
     delivery.change(again, tx.now)
     _record(tx, Happening.webhook_resent, me, webhook)
