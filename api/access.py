@@ -5,7 +5,7 @@ from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
 from sqlalchemy import bindparam
 from sqlmodel import col, select
 
@@ -27,9 +27,7 @@ from api.errors import (
     Forbidden,
     MethodNotAllowed,
     NotFound,
-    PreconditionRequired,
     Refusal,
-    Stale,
     TooMany,
     Unauthorized,
     Unavailable,
@@ -49,11 +47,6 @@ from api.standing import (
     standing_of,
 )
 from api.vocabulary import Role
-
-IfMatch = Annotated[
-    str | None,
-    Header(alias="If-Match", description='The ETag of the version you read, as in `"3"`.'),
-]
 
 Child = TypeVar("Child", Incident, Promise, Consultation, Flag, Note)
 
@@ -270,19 +263,6 @@ class note_for(record_for[Note]):  # noqa: N801 - as above
         # of this note alone: whatever else asks how they stand to the case, they may not see it
         seen = found.standing if may_see_case(found.standing) else Standing()
         return OpenRecord(found.row, found.case, replace(seen, keeping=True))
-
-
-def check_version(version: int, if_match: str | None) -> None:
-    """Compare `If-Match` with a locked row's version. Raises 428 without, 412 when stale."""
-    if if_match is None:
-        raise PreconditionRequired
-    if if_match.strip() != etag(version):
-        raise Stale
-
-
-def etag(version: int) -> str:
-    """Write a version as a strong entity tag."""
-    return f'"{version}"'
 
 
 def refuse_role(me: Actor, action: Action) -> None:

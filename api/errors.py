@@ -175,6 +175,22 @@ class Stale(Refusal):
         super().__init__("This record was changed since you read it. Read it again first.")
 
 
+class NoSuchVersion(Refusal):
+    """`If-Match` names a version that the record never had: nobody can have read it here."""
+
+    status, code, title = 412, "no-such-version", "No such version"
+    remedy = (
+        "Read the record, and send its `ETag` in `If-Match` as it came. A tag of another record, "
+        "or of another server, is none of this one."
+    )
+    example = ()
+
+    def __init__(self) -> None:
+        super().__init__(
+            "If-Match names a version that this record never had. Read it, and send its own ETag."
+        )
+
+
 class UnsupportedMediaType(Refusal):
     """The body is not of a kind this operation reads."""
 
@@ -220,14 +236,16 @@ class Invalid(Refusal):
 
 
 class PreconditionRequired(Refusal):
-    """A change without saying which version is changed."""
+    """A change without saying which version is changed: one, exactly, in `If-Match`."""
 
     status, code, title = 428, "precondition-required", "Precondition required"
-    remedy = "Read the record, and send its `ETag` as `If-Match` with the change."
-    example = ()
-
-    def __init__(self) -> None:
-        super().__init__("Send If-Match with the ETag of the version you read.")
+    remedy = (
+        "Read the record, and send its `ETag` as `If-Match` with the change: one strong tag, in "
+        "its quotes. `*` and lists (RFC 9110, 13.1.1) are not taken: they would change a version "
+        "that nobody read. A weak tag never matches in `If-Match`; a proxy that compresses answers "
+        "makes one of ours by writing W/ before it."
+    )
+    example: ClassVar[tuple[Any, ...]] = ("Send If-Match with the ETag of the version you read.",)
 
 
 class TooMany(Refusal):

@@ -9,42 +9,16 @@ from uuid_utils.compat import uuid7
 
 from api.db import Transaction
 from api.domain.bodies import CaseCreate, ConsultationCreate, IncidentCreate, PromiseCreate
-from api.domain.details import (
-    AbsenceDetails,
-    Details,
-    RecordRequestDetails,
-    days_that_happened,
-)
+from api.domain.details import Details, RecordRequestDetails
+from api.domain.sense import CaseDays, IncidentDays, PromiseDays, days_of
 from api.models import Case, Consultation, Incident, Promise
-from api.sense import in_order, not_ahead
+from api.sense import make_sense
 from api.vocabulary import ConsultationStatus
-
-
-def make_sense_of_case(tx: Transaction, started_on: date | None, ended_on: date | None) -> None:
-    """Raise 422 for days of a case that cannot be."""
-    not_ahead(tx, "/started_on", started_on)
-    not_ahead(tx, "/ended_on", ended_on)
-    in_order("/ended_on", started_on, ended_on)
-
-
-def make_sense_of_incident(tx: Transaction, occurred_on: date, details: Details) -> None:
-    """Raise 422 for days of an incident that cannot be; an absence may lie ahead."""
-    if not isinstance(details, AbsenceDetails):
-        not_ahead(tx, "/occurred_on", occurred_on)
-    for name, day in days_that_happened(details):
-        not_ahead(tx, f"/details/{name}", day)
-    in_order("/details/responded_on", occurred_on, getattr(details, "responded_on", None))
-
-
-def make_sense_of_promise(tx: Transaction, made_on: date, discussed_on: date | None) -> None:
-    """Raise 422 for days of a promise that cannot be."""
-    not_ahead(tx, "/made_on", made_on)
-    not_ahead(tx, "/discussed_on", discussed_on)
 
 
 def new_case(tx: Transaction, body: CaseCreate, clinician_id: UUID, by: UUID) -> Case:
     """Make a case. Raises 422 where its days make no sense."""
-    make_sense_of_case(tx, body.started_on, body.ended_on)
+    make_sense(tx, days_of(CaseDays, body))
     return Case(
         **body.model_dump(exclude={"clinician_id"}),
         **_recorded(tx, by),
@@ -62,7 +36,7 @@ def new_incident(
     restricted: bool,
 ) -> Incident:
     """Make an incident. Raises 422 where its days make no sense."""
-    make_sense_of_incident(tx, body.occurred_on, body.details)
+    make_sense(tx, days_of(IncidentDays, body))
     return Incident(
         **body.model_dump(exclude={"details", "about_user_id", "restricted"}),
         **details_as_stored(body.details, body.occurred_on),
@@ -76,7 +50,7 @@ def new_incident(
 
 def new_promise(tx: Transaction, body: PromiseCreate, case_id: UUID, by: UUID) -> Promise:
     """Make a promise. Raises 422 where its days make no sense."""
-    make_sense_of_promise(tx, body.made_on, body.discussed_on)
+    make_sense(tx, days_of(PromiseDays, body))
     return Promise(**body.model_dump(), **_recorded(tx, by), case_id=case_id)
 
 

@@ -1,18 +1,15 @@
-"""Dates that make sense together."""
-
-from datetime import date
+"""Refuses days that make no sense."""
 
 from api.db import Transaction
+from api.domain.sense import Days, what_makes_no_sense
 from api.errors import Invalid
 
 
-def not_ahead(tx: Transaction, pointer: str, day: date | None) -> None:
-    """Refuse a day that lies after today in the clinic, for something that has happened."""
-    if day is not None and day > tx.today:
-        raise Invalid(pointer, "What has happened cannot be dated after today.")
+def make_sense(tx: Transaction, told: Days, standing: Days | None = None) -> None:
+    """Raise 422 for the first day that cannot be.
 
-
-def in_order(pointer: str, earlier: date | None, later: date | None) -> None:
-    """Refuse an end, or an answer, that comes before its beginning."""
-    if earlier is not None and later is not None and later < earlier:
-        raise Invalid(pointer, "This lies before what it follows.")
+    `standing` is what a record says already: that is kept, whatever it is, and what is written
+    beside it is taken.
+    """
+    for pointer, why in what_makes_no_sense(told, standing, tx.today):
+        raise Invalid(pointer, why)

@@ -777,7 +777,10 @@ async def test_software_brings_in_what_its_scopes_say_for_as_long_as_they_say_it
 
     monkeypatch.setattr(imports, "_rights", everything)
     told = line(
-        "incident", "old", "c0", incident("gift", world, direction="to_client", item="gift")
+        "incident",
+        "old",
+        "c0",
+        incident("gift", world, on=-400, direction="to_client", item="gift"),
     )
     diary = await diary_of(world, of)
     done = made(await send(diary, ndjson([{**told, "history": {"review": REVIEW}}])))

@@ -197,7 +197,7 @@ async def test_history_comes_in_as_it_stood_and_asks_nothing_that_was_settled(
 ) -> None:
     by, above = world.clinician, world.supervisor
     reviewed = {**REVIEW, "determination": "real_danger", "reviewed_by": above.email}
-    measure = incident("coercive_measure", world, measures=["police_called"])
+    measure = incident("coercive_measure", world, on=-400, measures=["police_called"])
     lines = [
         case_line("c", by),
         line("incident", "i", "c", measure, history={"review": reviewed}),

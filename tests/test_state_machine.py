@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import note as told
 from hypothesis import strategies as st
 
-from api.access import check_version
 from api.db import Database
 from api.domain.permissions import Actor
+from api.entity_tags import check_version
 from api.instants import Instants
 from api.journal import record_shown
 from api.models import Note

@@ -32,6 +32,7 @@ from api.domain.lines import (
     Voided,
 )
 from api.domain.permissions import TREATING, Actor
+from api.domain.sense import IncidentDays, ReviewDays, days_of, what_makes_no_sense
 from api.domain.tenures import Tenure, whom_it_is_about, whom_it_may_be_about
 from api.errors import CaseFull, Invalid
 from api.making import new_case, new_consultation, new_incident, new_promise
@@ -413,6 +414,9 @@ class Taking:
         by = self._person("history/review/reviewed_by", review.reviewed_by, None)
         if review.reviewed_by is not None and by is None:
             raise NotTaken("/history/review/reviewed_by", "This is not a person of this clinic.")
+        days = ReviewDays(days_of(IncidentDays, line.data), review.reviewed_on)
+        for pointer, why in what_makes_no_sense(days, None, self._tx.today):
+            raise NotTaken(pointer, why)
         incident.status = IncidentStatus.reviewed if review.stands else IncidentStatus.reported
         incident.determination = review.determination
         incident.review_note = review.review_note
@@ -458,9 +462,11 @@ class Taking:
                 continue
             if at > self._tx.now:
                 raise NotTaken(f"/history/{name}", "What has happened cannot be dated after now.")
-            if before is not None and at < before:
-                raise NotTaken(f"/history/{name}", "This lies before what it follows.")
-            before = at
+            if before is not None and at < before[1]:
+                raise NotTaken(
+                    f"/history/{name}", f"This lies before `{before[0]}`, which it follows."
+                )
+            before = name, at
 
     # ------------------------------------------------------------------------------- looking up
 

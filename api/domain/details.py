@@ -1,7 +1,6 @@
 """What an incident may say: one class for each kind, together one discriminated union."""
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -55,6 +54,8 @@ class _Details(Input):
     """The one field of this kind that holds a clinician's words, kept encrypted, if any."""
     past_days: ClassVar[tuple[str, ...]] = ()
     """The fields that say when something happened."""
+    following_days: ClassVar[tuple[str, ...]] = ()
+    """The fields that say when it was answered, or is due or over: not before it began."""
 
 
 class ExpressionDetails(_Details):
@@ -69,6 +70,7 @@ class DisclosureDetails(_Details):
     """The client told something; how it was met."""
 
     past_days = ("responded_on",)
+    following_days = ("responded_on",)
 
     kind: Literal["disclosure"]
     of: DisclosureOf
@@ -110,6 +112,8 @@ class ContactDetails(_Details):
 
 class ExceptionDetails(_Details):
     """Special terms for this client. `ends_on` is the first day they no longer hold."""
+
+    following_days = ("ends_on",)
 
     kind: Literal["exception"]
     exception: ExceptionTerm
@@ -190,6 +194,8 @@ class EndingDetails(_Details):
 class AbsenceDetails(_Details):
     """The therapist was or will be away. `days` is the length in days."""
 
+    following_days = ("return_due_on",)
+
     kind: Literal["absence"]
     absence: AbsenceReason
     days: Annotated[int, whole(1, 36_500)]
@@ -203,6 +209,7 @@ class RiskDetails(_Details):
     """A sign of risk to the client or to others, and the answer to it."""
 
     past_days = ("responded_on",)
+    following_days = ("responded_on",)
 
     kind: Literal["risk"]
     indicator: RiskIndicator
@@ -233,6 +240,7 @@ class RecordRequestDetails(_Details):
     """The client asked for, or about, the record. `requested_on` defaults to `occurred_on`."""
 
     past_days = ("requested_on", "answered_on")
+    following_days = ("answered_on",)
 
     kind: Literal["record_request"]
     request: RecordRequest
@@ -363,9 +371,3 @@ IncidentKind = Literal[
 
 ABOUT_NOBODY = frozenset({"expression", "risk", "outcome", "record_request"})
 """Kinds that speak of the client, never of anyone's conduct."""
-
-
-def days_that_happened(details: Details) -> list[tuple[str, date]]:
-    """Give the days in these details that must not lie ahead, with their field names."""
-    named = ((name, getattr(details, name)) for name in details.past_days)
-    return [(name, day) for name, day in named if day is not None]

@@ -7,6 +7,7 @@ from api.domain.permissions import Standing, may_anybody, roles_that_may, why_no
 from api.errors import (
     Forbidden,
     Invalid,
+    NoSuchVersion,
     NotAcceptable,
     NotFound,
     PreconditionRequired,
@@ -89,7 +90,8 @@ def _refused_by_shape(operation: Operation) -> Iterator[Refusal]:
         yield UnsupportedEncoding()
     if operation.takes("If-Match"):
         yield Stale()
-        yield PreconditionRequired()
+        yield NoSuchVersion()
+        yield PreconditionRequired(*PreconditionRequired.example)
     if operation.takes(KEY):
         yield being_carried_out()
     if operation.speaks_fhir:

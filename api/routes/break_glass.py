@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col, select
 
-from api.access import etag, may
+from api.access import may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever, may_see_case
 from api.domain.values import Input, Text
+from api.entity_tags import etag
 from api.errors import Conflict, NotFound
 from api.identity import require_recent_sign_in
 from api.intake import StrictRoute

@@ -11,12 +11,14 @@ from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from api.access import IfMatch, case_for, check_version, etag, may_on_cases
+from api.access import case_for, may_on_cases
 from api.conduct import remember_tenure
 from api.db import Transaction, Tx
 from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
 from api.domain.permissions import TREATING, Action, Actor, Standing, purpose_of, why_not_rewrite
+from api.domain.sense import CaseDays, days_of
 from api.domain.values import Day, Input, Instant, Line, Output, Text, YesNo, absent
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Conflict, Forbidden, Invalid
 from api.flagging import catch_up_due, is_due, reconcile_flags
 from api.handover import (
@@ -31,11 +33,12 @@ from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
 from api.journal_reading import Ids, hidden_on, told_of_records, without
-from api.making import make_sense_of_case, new_case
+from api.making import new_case
 from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
 from api.names import ActorKind, Known, actor_named, known_by
 from api.notices import News, tell_of_transfer
 from api.pages import Marks, Page, PageQuery, newest_first
+from api.sense import make_sense
 from api.sight import on_its_case, supervised_clinicians, visible_cases, visible_incidents
 from api.standing import OpenCase
 from api.versions import VersionRead, told, versions_of
@@ -223,9 +226,7 @@ async def change_case(
     case = found.row
     check_version(case.version, if_match)
     changes = body.model_dump(include=body.model_fields_set)
-    make_sense_of_case(
-        tx, changes.get("started_on", case.started_on), changes.get("ended_on", case.ended_on)
-    )
+    make_sense(tx, days_of(CaseDays, case, changes), days_of(CaseDays, case))
     if changes:
         case.change(changes, tx.now)
         await _flush_unique(tx)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from api.access import IfMatch, check_version, etag, may
+from api.access import may
 from api.db import Transaction, Tx
 from api.domain.modes import monitored_rules
 from api.domain.permissions import Action, Actor
@@ -14,6 +14,7 @@ from api.domain.prompts import PROMPTS
 from api.domain.rulebook import RULEBOOK_VERSION, RULES
 from api.domain.thresholds import Thresholds
 from api.domain.values import Input, Line, Output, TimeZone, YesNo, absent, whole
+from api.entity_tags import IfMatch, check_version, etag
 from api.flagging import ask_every_rule_again
 from api.identity import require_recent_sign_in
 from api.intake import StrictRoute

@@ -11,15 +11,7 @@ from sqlalchemy import ColumnElement, or_
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import col, select, update
 
-from api.access import (
-    IfMatch,
-    OpenRecord,
-    case_for,
-    check_version,
-    consultation_for,
-    etag,
-    may_on_cases,
-)
+from api.access import OpenRecord, case_for, consultation_for, may_on_cases
 from api.brief import ConsultationBrief, brief_of, briefs_of
 from api.case_files import add_record
 from api.db import Transaction, Tx
@@ -40,6 +32,7 @@ from api.domain.permissions import (
     why_not_respond,
 )
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Conflict, Forbidden, Invalid, NotFound
 from api.flagging import reconcile_flags
 from api.identity import Me

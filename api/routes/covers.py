@@ -9,11 +9,12 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col, select
 
-from api.access import IfMatch, check_version, etag, may
+from api.access import may
 from api.db import Transaction, Tx
 from api.domain.facts import midnight
 from api.domain.permissions import TREATING, Action, Actor, may_ever
 from api.domain.values import Day, Input, Text
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Forbidden, Invalid, NotFound
 from api.handover import end_cover_now, record_cover, refuse_who_keeps_away
 from api.intake import StrictRoute

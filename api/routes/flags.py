@@ -10,13 +10,14 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, and_
 from sqlmodel import col, select
 
-from api.access import OpenRecord, case_for, etag, flag_for, may_on_cases
+from api.access import OpenRecord, case_for, flag_for, may_on_cases
 from api.db import Transaction, Tx
 from api.domain.facts import midnight
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.permissions import Action, Actor, purpose_of, why_not_resolve
 from api.domain.rulebook import RULEBOOK_VERSION
 from api.domain.values import Day, Input, Instant, Line, Text, YesNo
+from api.entity_tags import etag
 from api.errors import Conflict, Forbidden, Invalid
 from api.flagging import MANUAL, catch_up_due, reconcile_flags, record_flag
 from api.identity import Me

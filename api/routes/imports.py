@@ -12,13 +12,14 @@ from sqlmodel import col, select
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api.access import etag, may, may_alone, refuse_role
+from api.access import may, may_alone, refuse_role
 from api.bulk.importing import Done, Order, TooManyLinesError, take_in
 from api.bulk.reading import Read, UnreadableFileError, read_csv, read_ndjson
 from api.bulk.taking import Rights
 from api.db import Database, Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input, Instant, Output
+from api.entity_tags import etag
 from api.errors import Invalid, NotFound, UnsupportedMediaType
 from api.identity import software_now
 from api.intake import LinesRoute, media_of

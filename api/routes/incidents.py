@@ -10,15 +10,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
-from api.access import (
-    IfMatch,
-    OpenRecord,
-    case_for,
-    check_version,
-    etag,
-    incident_for,
-    may_on_cases,
-)
+from api.access import OpenRecord, case_for, incident_for, may_on_cases
 from api.case_files import add_record
 from api.conduct import former_clinicians
 from api.db import Transaction, Tx
@@ -33,17 +25,20 @@ from api.domain.permissions import (
     why_not_rewrite,
     why_not_say_whose,
 )
+from api.domain.sense import IncidentDays, days_of
 from api.domain.tenures import whom_it_is_about, whom_it_may_be_about
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Forbidden, Invalid
 from api.flagging import reconcile_flags
 from api.handover import let_go_of_flags
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
-from api.making import details_as_stored, make_sense_of_incident, new_incident
+from api.making import details_as_stored, new_incident
 from api.models import Case, Incident, User
 from api.pages import Marks, Page, PageQuery, newest_first
+from api.sense import make_sense
 from api.sight import on_its_case, visible_cases, visible_incidents
 from api.standing import OpenCase
 from api.versions import VersionRead, told, versions_of
@@ -187,7 +182,6 @@ async def report_incident(
 
     A case takes 5,000 records, and 1,000 restricted incidents beside them: 409 beyond.
     """
-    make_sense_of_incident(tx, body.occurred_on, body.details)
     maybe = await _maybe_about(tx, found.row, body)
     about = whom_it_is_about(maybe)
     restricted = _restricted(me, found, body.restricted, maybe)
@@ -259,7 +253,8 @@ async def change_incident(
     details = body.details if "details" in body.model_fields_set else _details(incident)
     if details.kind != incident.kind:
         raise Invalid("/details/kind", "An incident keeps its kind; void it and report another.")
-    make_sense_of_incident(tx, occurred_on, details)
+    standing = IncidentDays(incident.occurred_on, incident.date_precision, _details(incident))
+    make_sense(tx, days_of(IncidentDays, standing, {**changes, "details": details}), standing)
     named = body.model_fields_set
     if "details" in named:
         changes |= details_as_stored(details, occurred_on)

@@ -7,10 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from sqlmodel import col, select
 
-from api.access import etag, may
+from api.access import may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Text
+from api.entity_tags import etag
 from api.errors import Conflict, NotFound
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown

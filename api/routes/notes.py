@@ -15,19 +15,12 @@ from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 
 from api import base64url
-from api.access import (
-    IfMatch,
-    OpenRecord,
-    case_for,
-    check_version,
-    etag,
-    may_on_cases,
-    note_for,
-)
+from api.access import OpenRecord, case_for, may_on_cases, note_for
 from api.db import Transaction, Tx
 from api.domain.facts import midnight
 from api.domain.permissions import Action, Actor, why_not_cosign, why_not_rewrite_note
 from api.domain.values import Day, Input, Instant, LongText, Output, absent
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Conflict, Forbidden
 from api.identity import Me
 from api.intake import StrictRoute

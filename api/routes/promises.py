@@ -10,20 +10,23 @@ from pydantic import Field
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
-from api.access import IfMatch, OpenRecord, case_for, check_version, etag, may_on_cases, promise_for
+from api.access import OpenRecord, case_for, may_on_cases, promise_for
 from api.case_files import add_record
 from api.db import Transaction, Tx
 from api.domain.bodies import PromiseCreate
 from api.domain.permissions import Action, Actor, purpose_of, why_not_rewrite
+from api.domain.sense import PromiseDays, days_of
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Forbidden
 from api.flagging import reconcile_flags
 from api.identity import Me
 from api.intake import StrictRoute
 from api.journal import Happening, record, record_shown
-from api.making import make_sense_of_promise, new_promise
+from api.making import new_promise
 from api.models import Case, Promise
 from api.pages import Marks, Page, PageQuery, newest_first
+from api.sense import make_sense
 from api.sight import on_its_case, visible_cases
 from api.standing import OpenCase
 from api.versions import VersionRead, told, versions_of
@@ -221,11 +224,7 @@ async def change_promise(
         _may_rewrite(me, found)
     check_version(promise.version, if_match)
     changes = body.model_dump(include=body.model_fields_set)
-    make_sense_of_promise(
-        tx,
-        changes.get("made_on", promise.made_on),
-        changes.get("discussed_on", promise.discussed_on),
-    )
+    make_sense(tx, days_of(PromiseDays, promise, changes), days_of(PromiseDays, promise))
     if changes:
         promise.change(changes, tx.now)
         _record(tx, Happening.promise_changed, me, promise, changed=changes)

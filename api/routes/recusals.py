@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from sqlmodel import col, select
 
-from api.access import IfMatch, check_version, etag, may
+from api.access import may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Conflict, Forbidden, Invalid, NotFound
 from api.flagging import catch_up, reconcile_flags
 from api.handover import let_go_of_flags

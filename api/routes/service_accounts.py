@@ -10,11 +10,12 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from sqlmodel import col, select
 
-from api.access import IfMatch, check_version, etag, may
+from api.access import may
 from api.codes import client_id_of, hash_of, new_secret
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, reads_every_word
 from api.domain.values import Input, Line, YesNo, absent, whole
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Conflict, NotFound
 from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute

@@ -7,9 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from sqlmodel import col, select
 
-from api.access import IfMatch, check_version, etag, may
+from api.access import may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Conflict, Forbidden, NotFound
 from api.intake import StrictRoute
 from api.journal import Happening, record

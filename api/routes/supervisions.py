@@ -10,10 +10,12 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 
-from api.access import IfMatch, check_version, etag, may
+from api.access import may
 from api.db import Transaction, Tx
 from api.domain.permissions import TREATING, Action, Actor, may_ever
+from api.domain.sense import LinkDays, days_of
 from api.domain.values import Day, Input, Instant
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Conflict, Invalid, NotFound
 from api.handover import let_go_of_work
 from api.intake import StrictRoute
@@ -21,7 +23,7 @@ from api.journal import Happening, record
 from api.models import Supervision, User
 from api.notices import News, tell_of_link, tell_of_new_end
 from api.pages import Marks, Page, PageQuery, newest_first
-from api.sense import in_order
+from api.sense import make_sense
 from api.views import SupervisionRead
 from api.vocabulary import Role
 
@@ -82,7 +84,7 @@ async def link(
     response: Response,
 ) -> SupervisionRead:
     """Let a supervisor answer for a clinician's work. For admins."""
-    in_order("/ends_on", body.starts_on, body.ends_on)
+    make_sense(tx, days_of(LinkDays, body))
     if body.supervisor_id == body.clinician_id:
         raise Invalid("/clinician_id", "Nobody supervises themselves.")
     fitting = await _fitting(tx, body.supervisor_id, body.clinician_id)
@@ -134,7 +136,7 @@ async def change_link(
     """
     row = await _load(tx, me, supervision_id, lock=True)
     check_version(row.version, if_match)
-    in_order("/ends_on", row.starts_on, body.ends_on)
+    make_sense(tx, LinkDays(row.starts_on, body.ends_on))
     await _refuse_a_longer_one(tx, row, body.ends_on)
     former = row.ends_on
     row.change({"ends_on": body.ends_on}, tx.now)

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field, SecretStr
 from sqlmodel import col, select, update
 
-from api.access import IfMatch, check_version, etag, may
+from api.access import may
 from api.codes import hash_of_code, new_code
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Output
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Conflict, Forbidden, Invalid
 from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute

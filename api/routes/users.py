@@ -9,10 +9,11 @@ from pydantic import Field, SecretStr
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from api.access import IfMatch, check_version, etag, may
+from api.access import may
 from api.db import Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Email, Input, Instant, Line, Password, YesNo, absent
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Conflict, Forbidden, NotFound, Stale, Unauthorized
 from api.handover import let_go_of_work
 from api.identity import require_recent_sign_in

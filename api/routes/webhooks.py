@@ -13,11 +13,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from sqlmodel import col, select
 
-from api.access import IfMatch, check_version, etag, may
+from api.access import may
 from api.db import Transaction, Tx
 from api.deliveries import live_secrets
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Line, YesNo, absent, whole
+from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Conflict, Invalid, NotFound
 from api.identity import require_recent_sign_in
 from api.intake import OneTimeRoute

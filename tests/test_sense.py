@@ -1,0 +1,273 @@
+"""Days that precede what they follow are refused, whichever door they come through."""
+
+import json
+from typing import Any, NamedTuple, get_args
+from uuid import UUID
+
+import pytest
+from sqlalchemy import update
+from sqlmodel import col
+
+from api.domain.bodies import CaseCreate, IncidentCreate, PromiseCreate
+from api.domain.details import DETAILS, Details
+from api.domain.sense import CaseDays, IncidentDays, PromiseDays, days_of, what_makes_no_sense
+from api.models import Case, Incident, Promise
+from api.vocabulary import Scope
+from tests.test_import import as_operator, ndjson
+from tests.world import Person, World, incident, ok, promise, software
+
+Record = dict[str, Any]
+
+
+class Pair(NamedTuple):
+    """Two fields of one record, of which the second follows from the first."""
+
+    earlier: str
+    later: str
+    kind: str | None = None
+    """Of an incident: its kind, where the later field stands in `details`."""
+    needs: Record | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind or ''} {self.earlier} {self.later}".strip()
+
+    @property
+    def pointer(self) -> str:
+        return f"/details/{self.later}" if self.kind else f"/{self.later}"
+
+
+PAIRS = (
+    Pair("started_on", "ended_on"),
+    Pair("made_on", "due_on"),
+    Pair("made_on", "discussed_on"),
+    Pair("occurred_on", "responded_on", "disclosure", {"of": "love"}),
+    Pair("occurred_on", "responded_on", "risk", {"indicator": "self_harm"}),
+    Pair("occurred_on", "ends_on", "exception", {"exception": "reduced_fee"}),
+    Pair("occurred_on", "return_due_on", "absence", {"absence": "vacation", "days": 3}),
+    Pair("occurred_on", "answered_on", "record_request", {"request": "access"}),
+    Pair("requested_on", "answered_on", "record_request", {"request": "access"}),
+)
+"""Every pair of fields that a person or software writes, of which one follows from the other."""
+
+NOT_A_PAIR = {
+    # since when they are so is what other days follow
+    "started_on",
+    "made_on",
+    "occurred_on",
+    # the request may have come before what is told here, and is what its answer follows
+    "requested_on",
+}
+
+
+def test_every_day_of_a_record_is_in_the_table_of_pairs() -> None:
+    kinds = [each for union in get_args(Details) for each in get_args(union)]
+    schemas = (CaseCreate, IncidentCreate, PromiseCreate, *kinds)
+    days = {name for each in schemas for name in each.model_fields if name.endswith("_on")}
+    assert len(kinds) > 20
+    assert days - NOT_A_PAIR == {pair.later for pair in PAIRS}
+
+
+def days_for(world: World, pair: Pair, *, right: bool) -> Record:
+    """Give both days, in this order or in the other."""
+    first, second = world.day(-20), world.day(-10)
+    return (
+        {pair.earlier: first, pair.later: second}
+        if right
+        else {
+            pair.earlier: second,
+            pair.later: first,
+        }
+    )
+
+
+def body_of(world: World, pair: Pair, days: Record) -> Record:
+    if pair.kind is None:
+        if pair.earlier == "started_on":
+            return {"client_ref": f"ref {days}", **days}
+        return promise(world, **days)
+    common = {"occurred_on": days["occurred_on"]} if "occurred_on" in days else {}
+    inner = {name: day for name, day in days.items() if name != "occurred_on"}
+    return {**incident(pair.kind, world, **(pair.needs or {}), **inner), **common}
+
+
+async def write(by: Person, case: Record, pair: Pair, body: Record) -> Any:
+    if pair.earlier == "started_on":
+        return await by.post("/v1/cases", body)
+    where = "incidents" if pair.kind else "promises"
+    return await by.post(f"/v1/cases/{case['id']}/{where}", body)
+
+
+def at(pair: Pair, record: Record) -> str:
+    if pair.earlier == "started_on":
+        return f"/v1/cases/{record['id']}"
+    return f"/v1/{'incidents' if pair.kind else 'promises'}/{record['id']}"
+
+
+def refused_at(answer: Any) -> list[tuple[str, str]]:
+    return [(each["pointer"], each["message"]) for each in ok(answer, 422)["errors"]]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=str)
+async def test_what_follows_is_not_before_and_may_be_on_the_same_day(
+    world: World, pair: Pair
+) -> None:
+    by = world.clinician
+    case = await by.case()
+    wrong = [(pair.pointer, f"This day lies before `{pair.earlier}`, which it follows.")]
+    upside_down = body_of(world, pair, days_for(world, pair, right=False))
+    assert refused_at(await write(by, case, pair, upside_down)) == wrong
+    same = dict.fromkeys((pair.earlier, pair.later), world.day(-20))
+    ok(await write(by, case, pair, body_of(world, pair, same)), 201)
+    right = ok(
+        await write(by, case, pair, body_of(world, pair, days_for(world, pair, right=True))), 201
+    )
+    # and by a change of either
+    path = at(pair, right)
+    if pair.kind:
+        details = {**right["details"], pair.later: world.day(-30)}
+        assert refused_at(await by.patch(path, {"details": details})) == wrong
+    else:
+        assert refused_at(await by.patch(path, {pair.later: world.day(-30)})) == wrong
+    if pair.earlier != "requested_on" and pair.kind != "record_request":
+        assert refused_at(await by.patch(path, {pair.earlier: world.day(-1)})) == wrong
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=str)
+async def test_an_import_is_held_to_the_same(world: World, pair: Pair) -> None:
+    by = await software(world, *(set(Scope) - {Scope.narrative_read}))
+    person = {"type": "case", "key": "c", "clinician": world.clinician.email}
+    lines: list[Record] = [{**person, "data": {"client_ref": "of all"}}]
+    for right in (False, True):
+        data = body_of(world, pair, days_for(world, pair, right=right))
+        if pair.earlier == "started_on":
+            lines.append({**person, "key": f"{right}", "data": data})
+        else:
+            kind = "incident" if pair.kind else "promise"
+            lines.append({"type": kind, "key": f"{right}", "case": "c", "data": data})
+    body = "\n".join(map(json.dumps, lines)).encode()
+    headers = {"Content-Type": "application/x-ndjson"}
+    done = ok(await by.send("POST", "/v1/imports", content=body, headers=headers), 201)
+    assert (done["created"], done["refused"]) == (2, 1)
+    (wrong,) = done["refusals"]
+    assert wrong["line"] == 2
+    assert wrong["pointer"] == f"/data{pair.pointer}"
+
+
+async def test_a_review_that_is_brought_in_is_not_before_what_it_is_of(world: World) -> None:
+    told = incident("crossing", world, area="role", date_precision="month")
+    told["occurred_on"] = "2025-05-31"
+    days = {"2025-04-30": False, "2025-05-01": True, "2025-06-02": True, "2999-01-01": False}
+    lines: list[Record] = [
+        {
+            "type": "case",
+            "key": "c",
+            "clinician": world.clinician.email,
+            "data": {"client_ref": "reviewed"},
+        }
+    ]
+    for day in days:
+        review = {"determination": "normal_process", "reviewed_on": day}
+        history = {"review": review}
+        lines.append(
+            {"type": "incident", "key": day, "case": "c", "data": told, "history": history}
+        )
+    # an absence may be spoken of before it begins
+    away = incident("absence", world, on=20, absence="vacation", days=3)
+    soon = {"review": {"determination": "normal_process", "reviewed_on": world.day(-1)}}
+    lines.append({"type": "incident", "key": "away", "case": "c", "data": away, "history": soon})
+    done = await as_operator(world, world.clinician, ndjson(lines))
+    refused = [number for number, right in enumerate(days.values(), start=2) if not right]
+    assert [number for number, _ in done.refusals] == refused
+    assert {wrong.pointer for _, wrong in done.refusals} == {"/history/review/reviewed_on"}
+
+
+async def test_a_day_does_not_stand_beside_a_no(world: World) -> None:
+    by = world.clinician
+    case = await by.case()
+    wrong = [
+        (
+            "/discussed_on",
+            "A day is given here, while `discussed_with_client` says no. Put one of them right.",
+        )
+    ]
+    path = f"/v1/cases/{case['id']}/promises"
+    told = promise(world, discussed_with_client=False, discussed_on=world.day(-2))
+    assert refused_at(await by.post(path, told)) == wrong
+    for said in (True, None):
+        spoken = promise(world, discussed_with_client=said, discussed_on=world.day(-2))
+        kept = ok(await by.post(path, spoken), 201)
+        no = {"discussed_with_client": False}
+        assert refused_at(await by.patch(f"/v1/promises/{kept['id']}", no)) == wrong
+        ok(await by.patch(f"/v1/promises/{kept['id']}", {**no, "discussed_on": None}))
+
+
+async def test_where_only_the_month_is_known_the_answer_may_have_come_within_it(
+    world: World,
+) -> None:
+    by = world.clinician
+    case = await by.case()
+    path = f"/v1/cases/{case['id']}/incidents"
+    for kind, later, needs in (
+        ("disclosure", "responded_on", {"of": "love"}),
+        ("record_request", "answered_on", {"request": "access"}),
+    ):
+        told = incident(kind, world, date_precision="month", **needs, **{later: "2026-01-09"})
+        told["occurred_on"] = "2026-01-31"
+        shown = ok(await by.post(path, told), 201)
+        # sent back as it was read, it is taken again
+        ok(await by.patch(f"/v1/incidents/{shown['id']}", {"details": shown["details"]}))
+        told["details"][later] = "2025-12-31"
+        assert refused_at(await by.post(path, told))[0][0] == f"/details/{later}"
+
+
+async def test_what_stands_already_is_shown_and_may_be_changed_elsewhere(world: World) -> None:
+    by = world.clinician
+    case = await by.case(started_on=world.day(-30))
+    given = await by.promise(case, due_on=world.day(3))
+    seen = await by.incident(case, "risk", indicator="self_harm", responded_on=world.day(-1))
+    async with world.owner.transaction() as tx:
+        await tx.enter(by.clinic_id)
+        day = tx.now.date()
+        for statement in (
+            update(Case).where(col(Case.id) == UUID(case["id"])).values(ended_on=day.replace(2020)),
+            update(Promise)
+            .where(col(Promise.id) == UUID(given["id"]))
+            .values(due_on=day.replace(2020)),
+            update(Incident)
+            .where(col(Incident.id) == UUID(seen["id"]))
+            .values(details={**seen["details"], "responded_on": "2020-01-01"}),
+        ):
+            await tx.exec(statement)
+    assert ok(await by.get(f"/v1/promises/{given['id']}"))["due_on"].startswith("2020")
+    ok(await by.patch(f"/v1/cases/{case['id']}", {"phase": "unknown"}))
+    ok(await by.patch(f"/v1/promises/{given['id']}", {"state": "kept"}))
+    shown = ok(await by.patch(f"/v1/incidents/{seen['id']}", {"narrative": "as it was"}))
+    assert shown["details"]["responded_on"] == "2020-01-01"
+    ok(await by.patch(f"/v1/incidents/{seen['id']}", {"details": shown["details"]}))
+    # but no other day that cannot be is written
+    assert refused_at(await by.patch(f"/v1/promises/{given['id']}", {"due_on": "2021-01-01"}))
+
+
+def test_each_claim_is_held_to_today_and_to_the_other_day() -> None:
+    body = PromiseCreate.model_validate(
+        {
+            "wording": "x",
+            "made_by": "therapist",
+            "source": "explicit",
+            "kind": "other",
+            "scope": "within_frame",
+            "significance": "minor",
+            "made_on": "2026-03-10",
+            "due_on": "2026-03-09",
+            "discussed_on": "2026-03-12",
+            "reported_by": "client",
+        }
+    )
+    days = days_of(PromiseDays, body)
+    wrong = {where for where, _ in what_makes_no_sense(days, None, body.made_on)}
+    assert wrong == {"/due_on", "/discussed_on"}
+    assert not list(what_makes_no_sense(days, days, body.made_on))
+    assert not list(what_makes_no_sense(CaseDays(None, None), None, body.made_on))
+    details = DETAILS.validate_python({"kind": "absence", "absence": "illness", "days": 2})
+    absence = IncidentDays(body.made_on.replace(2030), "day", details)  # type: ignore[arg-type]
+    assert not list(what_makes_no_sense(absence, None, body.made_on))
