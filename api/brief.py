@@ -3,15 +3,16 @@
 Nothing is taken away from a fuller view: a field that is not named here is never there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, literal
 from sqlmodel import col, select
 
 from api.db import Transaction
+from api.domain.facts import last_day
 from api.domain.values import Output
 from api.models import Case, Consultation, Incident, Promise
 from api.vocabulary import (
@@ -19,17 +20,23 @@ from api.vocabulary import (
     ConsultationOutcome,
     ConsultationStatus,
     ConsultationUrgency,
+    DatePrecision,
     Phase,
     Setting,
 )
 
 
 class BriefRecord(Output):
-    """A record that the request is about: what kind, and how many whole months before it."""
+    """A record that the request is about: what kind, and how many whole months before it.
+
+    Where only the month or year of a record is known, as `date_precision` says, they are counted
+    from its end: so many at least.
+    """
 
     type: Literal["incident", "promise"]
     kind: str
     months_before: int
+    date_precision: DatePrecision
 
 
 class ConsultationBrief(Output):
@@ -56,6 +63,25 @@ class ConsultationBrief(Output):
     advice: str | None
 
 
+class _Linked(NamedTuple):
+    """What is known of a record that a request is about."""
+
+    type: Literal["incident", "promise"]
+    kind: str
+    day: date
+    precision: DatePrecision
+
+    def before(self, asked_on: date) -> BriefRecord:
+        """Tell how long before the request it was, as far as that is known."""
+        ended = last_day(self.day, self.precision)
+        return BriefRecord(
+            type=self.type,
+            kind=self.kind,
+            months_before=max(0, whole_months(ended, asked_on)),
+            date_precision=self.precision,
+        )
+
+
 async def brief_of(tx: Transaction, consultation: Consultation, case: Case) -> ConsultationBrief:
     """Build the brief of one request."""
     (brief,) = await briefs_of(tx, [(consultation, case)])
@@ -72,14 +98,11 @@ async def briefs_of(
 
 
 def _brief(
-    tx: Transaction, consultation: Consultation, case: Case, known: dict[str, Any]
+    tx: Transaction, consultation: Consultation, case: Case, known: Mapping[str, _Linked]
 ) -> ConsultationBrief:
     asked_on = _day(tx, consultation.requested_at or consultation.created_at)
     linked = (*consultation.incident_ids, *consultation.promise_ids)
-    records = [
-        BriefRecord(type=type_, kind=kind, months_before=max(0, whole_months(day, asked_on)))
-        for type_, kind, day in (known[row_id] for row_id in linked if row_id in known)
-    ]
+    records = [known[row_id].before(asked_on) for row_id in linked if row_id in known]
     return ConsultationBrief(
         id=consultation.id,
         version=consultation.version,
@@ -115,27 +138,34 @@ def _day(tx: Transaction, instant: datetime) -> date:
     return instant.astimezone(tx.clinic.zone).date()
 
 
-_INCIDENTS = select(col(Incident.id), col(Incident.kind), col(Incident.occurred_on)).where(
+_INCIDENTS = select(
+    col(Incident.id), col(Incident.kind), col(Incident.occurred_on), col(Incident.date_precision)
+).where(
     col(Incident.id).in_(bindparam("ids", expanding=True)),
     col(Incident.voided_at).is_(None),
     # a consultant is told of no more than the case's clinician, who asks
     col(Incident.restricted).is_(False),
 )
-_PROMISES = select(col(Promise.id), col(Promise.kind), col(Promise.made_on)).where(
-    col(Promise.id).in_(bindparam("ids", expanding=True)), col(Promise.voided_at).is_(None)
-)
+_PROMISES = select(
+    col(Promise.id),
+    col(Promise.kind),
+    col(Promise.made_on),
+    # as incidents have it
+    literal(DatePrecision.day, Incident.__table__.c.date_precision.type),  # type: ignore[attr-defined]
+).where(col(Promise.id).in_(bindparam("ids", expanding=True)), col(Promise.voided_at).is_(None))
 
 
-async def _linked(tx: Transaction, asked: Iterable[Consultation]) -> dict[str, Any]:
-    """Give type, kind and day of the records that requests are about, by id."""
-    known: dict[str, Any] = {}
+async def _linked(tx: Transaction, asked: Iterable[Consultation]) -> dict[str, _Linked]:
+    """Give what is known of the records that requests are about, by id."""
+    known: dict[str, _Linked] = {}
     consultations = list(asked)
-    for type_, statement, name in (
+    asking: tuple[tuple[Literal["incident", "promise"], Any, str], ...] = (
         ("incident", _INCIDENTS, "incident_ids"),
         ("promise", _PROMISES, "promise_ids"),
-    ):
+    )
+    for type_, statement, name in asking:
         ids = [UUID(row_id) for each in consultations for row_id in getattr(each, name)]
         if ids:
-            for row_id, kind, day in await tx.exec(statement, {"ids": ids}):
-                known[str(row_id)] = (type_, str(kind), day)
+            for row_id, kind, day, precision in await tx.exec(statement, {"ids": ids}):
+                known[str(row_id)] = _Linked(type_, str(kind), day, precision)
     return known

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from api.brief import whole_months
-from tests.world import Person, World, made, ok, software
+from tests.world import Person, World, incident, made, ok, software
 
 FIELDS = {
     "id",
@@ -83,6 +83,11 @@ def consultant(world: World) -> Person:
     return world.here["consultant"]
 
 
+def record(type_: str, kind: str, months: int) -> dict[str, Any]:
+    """Write a record as a brief shows it whose day is known."""
+    return {"type": type_, "kind": kind, "months_before": months, "date_precision": "day"}
+
+
 # ------------------------------------------------------------------------------- what it says
 
 
@@ -111,9 +116,14 @@ async def test_it_has_the_allowed_fields_and_no_other(world: World, consultant: 
         "setting": "clinic",
         "therapy_months": 25,
         "records": [
-            {"type": "incident", "kind": "hurtful_words", "months_before": 0},
-            {"type": "incident", "kind": "gift", "months_before": 1},
-            {"type": "promise", "kind": "other", "months_before": 9},
+            {
+                "type": "incident",
+                "kind": "hurtful_words",
+                "months_before": 0,
+                "date_precision": "day",
+            },
+            {"type": "incident", "kind": "gift", "months_before": 1, "date_precision": "day"},
+            {"type": "promise", "kind": "other", "months_before": 9, "date_precision": "day"},
         ],
         "outcome": None,
         "advice": None,
@@ -200,8 +210,36 @@ async def test_voided_and_undated_things_are_left_out(world: World, consultant: 
     assert (await world.clinician.delete(f"/v1/incidents/{gone['id']}")).status_code == 204
     assert (await world.clinician.delete(f"/v1/promises/{pledge['id']}")).status_code == 204
     shown = ok(await consultant.get(path))
-    assert shown["records"] == [{"type": "incident", "kind": "consent", "months_before": 0}]
+    assert shown["records"] == [
+        {"type": "incident", "kind": "consent", "months_before": 0, "date_precision": "day"}
+    ]
     assert shown["therapy_months"] is None
+
+
+@pytest.mark.parametrize(
+    ("precision", "day", "months"),
+    [
+        ("year", "2024-01-01", 14),
+        ("year", "2024-12-31", 14),
+        ("month", "2025-11-01", 3),
+        ("month", "2025-11-30", 3),
+        ("month", "2026-01-05", 1),
+        # it may have been yesterday
+        ("year", "2026-01-01", 0),
+        ("month", "2026-03-01", 0),
+        ("day", "2024-01-01", 26),
+    ],
+)
+async def test_where_only_the_month_or_year_is_known_it_is_counted_from_its_end(
+    world: World, consultant: Person, precision: str, day: str, months: int
+) -> None:
+    case = await world.clinician.case()
+    told = incident("consent", world, date_precision=precision)
+    told["occurred_on"] = day
+    seen = made(await world.clinician.post(f"/v1/cases/{case['id']}/incidents", told))
+    path = await request(world, case, incident_ids=[seen["id"]])
+    (shown,) = ok(await consultant.get(path))["records"]
+    assert (shown["months_before"], shown["date_precision"]) == (months, precision)
 
 
 async def test_months_are_counted_to_the_request_and_to_the_end(
