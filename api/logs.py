@@ -12,6 +12,8 @@ from typing import Literal
 
 import structlog
 
+from api.time_zones import RELEASE
+
 LogFormat = Literal["json", "text"]
 
 ALLOWED = frozenset(
@@ -30,6 +32,7 @@ ALLOWED = frozenset(
         "cases",
         "work",
         "logger",
+        "time_zones",
     }
 )
 """Every field a line may have; `docs/monitoring.md` says what each means."""
@@ -62,6 +65,11 @@ def configure_logs(form: LogFormat | None = None) -> None:
     logging.captureWarnings(capture=True)
     sys.excepthook = _ended
     threading.excepthook = lambda how: _ended(how.exc_type, how.exc_value, how.exc_traceback)
+
+
+def say_started() -> None:
+    """Write down that a process begins its work, and by which data it tells the days of places."""
+    log.info("started", time_zones=RELEASE)
 
 
 def where(error: BaseException | None) -> str | None:

@@ -17,7 +17,7 @@ from sqlmodel import col
 from api.db import AcrossClinics, Database
 from api.deliveries import Deliveries
 from api.flagging import catch_up_batch
-from api.logs import where
+from api.logs import say_started, where
 from api.models import Case
 from api.public_addresses import Destinations
 from api.seals import LARGEST, clinics_to_seal, seal_clinic
@@ -45,6 +45,7 @@ async def work_until(
     It is told, not cancelled: a transaction that is broken off may leave its connection open, and
     a process that waits for it never ends.
     """
+    say_started()
     await asyncio.gather(
         _catch_up_until(told_to_stop, database),
         seal_until(told_to_stop, database),

@@ -14,7 +14,14 @@ from api.settings import Settings, random_secret
 API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
-    {"vocabulary", "base64url", "csv_lists", "openapi.compatibility", "openapi.plain_schemas"},
+    {
+        "vocabulary",
+        "base64url",
+        "csv_lists",
+        "openapi.compatibility",
+        "openapi.plain_schemas",
+        "time_zones",
+    },
     {"crypto", "signing", "public_addresses", "instants"},
     {"settings", "logs", "gate", "metrics", "telemetry"},
     {"domain.values", "fhir.elements"},
@@ -31,7 +38,7 @@ FLOORS = (
     {"domain.lines"},
     {"domain.columns"},
     {"domain.facts"},
-    {"domain.tenures"},
+    {"domain.tenures", "domain.sense"},
     {"domain.findings"},
     {"domain.rulebook"},
     {"domain.prompts"},
@@ -39,7 +46,7 @@ FLOORS = (
     {"rule_runs"},
     {"models", "errors", "tokens", "codes", "totp"},
     {"fhir.care", "fhir.requests", "fhir.notices", "fhir.accounts", "fhir.dates"},
-    {"walls", "throttle", "keyring", "prepared", "hidden_entries"},
+    {"walls", "throttle", "keyring", "prepared", "hidden_entries", "entity_tags"},
     {"sealing"},
     {"record_versions"},
     {"db"},

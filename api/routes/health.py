@@ -4,6 +4,7 @@ from time import monotonic
 from typing import Literal
 
 from fastapi import APIRouter, Request
+from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.crypto import KeyEncryptionKeys
@@ -14,6 +15,7 @@ from api.gate import Gate
 from api.intake import StrictRoute
 from api.migrations import REVISION
 from api.rotation import names_in_use
+from api.time_zones import RELEASE
 
 KEYS_LOOKED_AT_EVERY = 10
 """Seconds for which the data keys that were in use are taken to be those that are."""
@@ -25,6 +27,21 @@ class Health(Output):
     """All is well."""
 
     status: Literal["ok"]
+
+
+class Detail(Output):
+    """What may differ between servers, and should not."""
+
+    time_zones: str = Field(
+        description="The release of the IANA time zone database that days are told by.",
+        examples=["2026f"],
+    )
+
+
+class Ready(Health):
+    """All is well, and so is the database."""
+
+    detail: Detail
 
 
 class Readiness:
@@ -56,7 +73,7 @@ async def is_alive() -> Health:
 
 
 @router.get("/readyz")
-async def is_ready(request: Request) -> Health:
+async def is_ready(request: Request) -> Ready:
     """Tell that the database answers with the tables and keys that are expected; else 503.
 
     A process that was told to leave is not ready either.
@@ -73,4 +90,4 @@ async def is_ready(request: Request) -> Health:
         raise Unavailable from error
     if not is_met:
         raise Unavailable
-    return Health(status="ok")
+    return Ready(status="ok", detail=Detail(time_zones=RELEASE))
