@@ -14,6 +14,8 @@ COPY --from=build /venv /venv
 COPY alembic.ini .
 COPY alembic alembic
 COPY api api
+# what GET /openapi.json answers
+COPY docs/openapi.json docs/openapi.json
 # Owns nothing here: the process can change neither its code nor its libraries.
 USER 10001:10001
 EXPOSE 8000

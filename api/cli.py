@@ -257,7 +257,7 @@ def openapi(
 
     document = create_app(Settings(secret_key=random_secret())).openapi()
     if against is None:
-        json.dump(document, sys.stdout, indent=2, sort_keys=True)
+        json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return
     try:

@@ -18,7 +18,7 @@ from api.envelope import Envelope
 from api.errors import add_error_handlers
 from api.gate import Gate
 from api.logs import configure_logs, say_started
-from api.openapi.documents import DESCRIPTION, REFUSALS, document
+from api.openapi.documents import DESCRIPTION, REFUSALS, document, kept
 from api.openapi.events_told import told
 from api.pages import Bookmarks
 from api.public_addresses import Destinations
@@ -123,6 +123,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         gc.collect()
         gc.freeze()
         gate.close_at_sigterm()
+        kept()
         say_started()
         yield
         await app.state.database.dispose()

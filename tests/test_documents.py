@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from time import process_time
 from typing import Any, get_args
 
 import pytest
@@ -28,7 +29,7 @@ from tests.conftest import NOON
 from tests.matrix import PUBLIC, TABLE
 from tests.test_bad_input import described, document
 from tests.test_service_accounts import OPENS
-from tests.world import Urls, made, ok, open_world
+from tests.world import Urls, World, made, ok, open_world
 
 DOCS = Path(__file__).parent.parent / "docs"
 RENEW = "python -m api openapi > docs/openapi.json"
@@ -50,10 +51,21 @@ def resolved(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_document_in_the_checkout_is_current() -> None:
-    printed = json.dumps(document(), indent=2, sort_keys=True) + "\n"
+    printed = json.dumps(document(), indent=2) + "\n"
     # a megabyte that differs is not shown
     is_current = (DOCS / "openapi.json").read_text() == printed
     assert is_current, f"renew it: {RENEW}"
+
+
+async def test_the_document_is_served_as_it_is_kept_and_built_by_no_server(world: World) -> None:
+    begun = process_time()
+    served = await world.http.get("/openapi.json")
+    assert process_time() - begun < 1
+    assert ok(served) == json.loads((DOCS / "openapi.json").read_text())
+    assert served.headers["content-type"] == "application/json"
+    assert world.app.openapi_schema is None
+    paths = [getattr(route, "path", "") for route in world.app.routes]
+    assert paths.count("/openapi.json") == 1
 
 
 def test_every_operation_is_named_as_its_function_and_no_two_alike() -> None:

@@ -1,13 +1,15 @@
 """The OpenAPI document: what the framework writes, finished with what it does not know."""
 
 import inspect
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 from api.csv_lists import CSV, write_csv
 from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
@@ -134,9 +136,31 @@ _SOMETIMES = frozenset({"Deprecation"})
 """What a door sets on some of its answers only."""
 
 
+_KEPT = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
+
+
 def document(app: FastAPI) -> None:
-    """Let an application give the finished document. It is built once, when first asked for."""
+    """Let an application build the finished document, and answer with the one that is kept.
+
+    To build it takes seconds, for which a process would answer nobody else; so it is built where
+    the program is changed, and what is served is a file.
+    """
     app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
+    for route in list(app.router.routes):
+        if getattr(route, "path", None) == app.openapi_url:
+            app.router.routes.remove(route)
+    app.add_route(str(app.openapi_url), _answer, ["GET"], include_in_schema=False)
+
+
+@cache
+def kept() -> bytes:
+    """Read the document that is kept, without its line breaks. Raises OSError where it is not."""
+    written = json.loads(_KEPT.read_text())
+    return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def _answer(_request: Request) -> Response:
+    return Response(kept(), media_type="application/json")
 
 
 def _openapi(app: FastAPI, framework: Any) -> dict[str, Any]:

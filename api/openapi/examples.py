@@ -143,6 +143,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "is_active": (True,),
     "is_current": (True,),
     "enrolled": (True,),
+    "time_zones": ("2026f",),
     "time_zone": ("Europe/Stockholm",),
     "retention_years": (10,),
     "clinic": ("Lakeside Clinic",),

@@ -33,8 +33,7 @@ class Detail(Output):
     """What may differ between servers, and should not."""
 
     time_zones: str = Field(
-        description="The release of the IANA time zone database that days are told by.",
-        examples=["2026f"],
+        description="The release of the IANA time zone database that days are told by."
     )
 
 
