@@ -14,6 +14,7 @@ from sqlmodel import SQLModel, col, select
 from api.crypto import Place, SealableText, Sealed, WrongKeyError, lookup_hash
 from api.keyring import ClinicKeys, Keyring
 from api.models import Case, ClinicKey, sealed_columns
+from api.one_text import one_text
 
 SAFE = "seals and opens"
 """Where a session's `info` holds its safe."""
@@ -86,13 +87,15 @@ class Safe:
     def seal(self, row: Any) -> None:
         """Bind the texts of a row that is about to be written to their places."""
         for name, text, place in list(_unbound(row)):
-            setattr(row, name, SealableText.at(place, self._sealing_key(row), text))
-            if found_by := row.__table__.c[name].type.found_by:
-                setattr(row, found_by, self.lookup(row.clinic_id, text))
+            found_by = row.__table__.c[name].type.found_by
+            spelled = one_text(text) if found_by else text
+            setattr(row, name, SealableText.at(place, self._sealing_key(row), spelled))
+            if found_by:
+                setattr(row, found_by, self.lookup(row.clinic_id, spelled))
 
     def lookup(self, clinic_id: UUID, text: str) -> str:
         """Hash a text as the column that finds it does."""
-        return lookup_hash(self._keys_of(clinic_id).lookup, text)
+        return lookup_hash(self._keys_of(clinic_id).lookup, one_text(text))
 
     async def unlock(self, ask: Ask, clinic_id: UUID, *, anew: bool = False) -> ClinicKeys:
         """Give the keys of a clinic; `anew` where what is remembered may be out of date."""

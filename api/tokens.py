@@ -17,6 +17,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from api.base64url import decode, encode
+from api.one_text import one_password, password_spellings
 from api.signing import SigningKeys
 
 ISSUER = "boundary-notes"
@@ -210,6 +211,11 @@ def _hash_of_nobody() -> str:
     return _HASHER.hash(uuid4().hex)
 
 
+def _fits(password: str, password_hash: str) -> bool:
+    """Compare a password; what was hashed before may be in another form than it is now."""
+    return any(_HASHER.verify(each, password_hash) for each in password_spellings(password))
+
+
 class Passwords:
     """Hashes and checks passwords off the event loop, a few at a time."""
 
@@ -219,12 +225,13 @@ class Passwords:
         self._nobody = _hash_of_nobody()
 
     async def hash(self, password: str) -> str:
-        """Give the Argon2id hash to store."""
-        return await anyio.to_thread.run_sync(_HASHER.hash, password, limiter=self._limit)
+        """Give the Argon2id hash to store, the same in whichever Unicode form it was typed."""
+        spelled = one_password(password)
+        return await anyio.to_thread.run_sync(_HASHER.hash, spelled, limiter=self._limit)
 
     async def check(self, password: str, password_hash: str | None) -> bool:
         """Compare a password; without a hash, do the same work and say no."""
         known = await anyio.to_thread.run_sync(
-            _HASHER.verify, password, password_hash or self._nobody, limiter=self._limit
+            _fits, password, password_hash or self._nobody, limiter=self._limit
         )
         return known and password_hash is not None

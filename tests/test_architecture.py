@@ -21,6 +21,7 @@ FLOORS = (
         "openapi.compatibility",
         "openapi.plain_schemas",
         "time_zones",
+        "one_text",
     },
     {"crypto", "signing", "public_addresses", "instants"},
     {"settings", "logs", "gate", "metrics", "telemetry"},

@@ -17,6 +17,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from api.settings import Settings, new_data_key, random_secret
+from api.time_zones import RELEASE
 from tests.patience import PATIENCE, get, post
 from tests.world import Urls
 
@@ -183,7 +184,9 @@ def test_the_worker_works_and_stops_when_told(settings: dict[str, str]) -> None:
         command, cwd=ROOT, env=environment(settings), stdout=subprocess.PIPE, text=True
     ) as worker:
         assert worker.stdout is not None
-        assert json.loads(worker.stdout.readline())["event"] == "worked"
+        said = [json.loads(worker.stdout.readline()) for _ in range(2)]
+        assert [line["event"] for line in said] == ["started", "worked"]
+        assert said[0]["time_zones"] == RELEASE
         worker.terminate()
         worker.communicate(timeout=READY_WITHIN)
         assert worker.returncode == 0

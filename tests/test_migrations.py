@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from alembic import command
@@ -377,6 +378,75 @@ async def test_flags_of_before_follow_what_is_hidden_now(empty_url: str) -> None
         world.clock.forward(minutes=1)
         for each in (case, purged):
             assert await again.flag_list(each, live=False) == []
+
+
+@_unreflected
+async def test_texts_that_stand_in_another_form_are_found_in_either(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """References and addresses of before one text was one; of two that clash the first is kept."""
+    database = Migrated(empty_url)
+    await database.to("head")
+    word = "Gr\u00fc\u00dfe 7"
+    apart = normalize("NFD", word)
+    async with open_world(await both_urls(empty_url), NOON) as world:
+        me = world.clinician
+        plain = await me.case(client_ref="plain")
+        with monkeypatch.context() as then:
+            then.setattr("api.sealing.one_text", str)
+            case = await me.case(client_ref=apart, started_on="2025-01-01")
+            here, there = await me.case(client_ref=word), await me.case(client_ref=apart)
+            elsewhere = world.there["clinician"]
+            far = await elsewhere.case(client_ref=apart)
+    await database.to("0009")
+    engine = create_async_engine(empty_url)
+    address = normalize("NFD", f"\u00e9ve-{me.id.hex}@reports.example")
+    async with engine.begin() as connection:
+        spelled = str(me.id) if engine.dialect.name == "postgresql" else me.id.hex
+        await connection.execute(
+            text("UPDATE users SET email = :email WHERE id = :id"),
+            {"email": address, "id": spelled},
+        )
+        await connection.execute(text("UPDATE clinics SET time_zone = 'localtime'"))
+    await engine.dispose()
+    await database.to("head")
+    async with open_world(await both_urls(empty_url), NOON) as world:
+        again = Person(world, me.clinic_id, me.id, me.role, me.email)
+        for asked in (word, apart):
+            found = ok(await again.get("/v1/cases", client_ref=asked))["items"]
+            assert {each["id"] for each in found} == {case["id"], here["id"]}
+        assert ok(await again.get(f"/v1/cases/{case['id']}"))["client_ref"] == word
+        assert ok(await again.get(f"/v1/cases/{there['id']}"))["client_ref"] == apart
+        shown = ok(await again.get(f"/v1/cases/{plain['id']}"))
+        assert shown == {name: plain[name] for name in shown}
+        shown = ok(await again.get("/v1/me"))
+        assert shown["email"] == normalize("NFC", address)
+        assert ok(await again.get("/v1/clinic"))["time_zone"] == "UTC"
+        yonder = Person(world, elsewhere.clinic_id, elsewhere.id, elsewhere.role, elsewhere.email)
+        (found,) = ok(await yonder.get("/v1/cases", client_ref=word))["items"]
+        assert (found["id"], found["client_ref"]) == (far["id"], word)
+    await database.check()
+
+
+async def test_two_who_would_have_one_address_stop_the_migration(empty_url: str) -> None:
+    """Which of them it is, nobody but the clinic can say."""
+    database = Migrated(empty_url)
+    await database.to("head")
+    async with open_world(await both_urls(empty_url), NOON) as world:
+        two = world.clinician.id, world.colleague.id
+    await database.to("0009")
+    engine = create_async_engine(empty_url)
+    async with engine.begin() as connection:
+        one = "\u00e9ve@reports.example"
+        for person, email in zip(two, (one, normalize("NFD", one)), strict=True):
+            spelled = str(person) if engine.dialect.name == "postgresql" else person.hex
+            changed = text("UPDATE users SET email = :email WHERE id = :id")
+            await connection.execute(changed, {"email": email, "id": spelled})
+    await engine.dispose()
+    with pytest.raises(SystemExit, match="another Unicode form") as stopped:
+        await database.to("head")
+    assert str(two[1]) in str(stopped.value)
+    assert "reports.example" not in str(stopped.value)
 
 
 @_unreflected

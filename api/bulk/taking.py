@@ -37,6 +37,7 @@ from api.domain.tenures import Tenure, whom_it_is_about, whom_it_may_be_about
 from api.errors import CaseFull, Invalid
 from api.making import new_case, new_consultation, new_incident, new_promise
 from api.models import Case, Consultation, ImportedRecord, Incident, Promise, User
+from api.one_text import one_address, one_text, spellings
 from api.sight import sees_case
 from api.standing import locked
 from api.vocabulary import AdviceResponse, ConsultationStatus, IncidentStatus, Role
@@ -121,11 +122,16 @@ class NotTaken(Exception):
 
 
 class Item(NamedTuple):
-    """A line with its hashes."""
+    """A line with its hashes; `before`: those its content may have in other Unicode forms."""
 
     line: AnyLine
     name: Name
     body_hash: str
+    before: frozenset[str]
+
+    def is_as(self, known: Known) -> bool:
+        """Tell whether a line said the same that was taken before."""
+        return known.body_hash == self.body_hash or known.body_hash in self.before
 
 
 class _Person(NamedTuple):
@@ -192,6 +198,8 @@ class Taking:
     def __init__(self, tx: Transaction, by: UUID, rights: Rights, memory: Memory) -> None:
         self._tx, self._by, self._rights, self._memory = tx, by, rights, memory
         self._known: dict[Name, Known] = {}
+        self._once: dict[Name, Name] = {}
+        """How names were hashed before one text was one: in other Unicode forms."""
         self._hidden: dict[Name, Known] = {}
         """What others brought in under these names, and is hidden from who sends the lines."""
         self._cases: dict[UUID, Case] = {}
@@ -229,7 +237,7 @@ class Taking:
         """Make the row of a line; None: it was taken before. Raises NotTaken."""
         line = item.line
         if (known := self._known.get(item.name)) is not None:
-            if known.body_hash != item.body_hash:
+            if not item.is_as(known):
                 raise NotTaken("/key", "This key came before, with other content.")
             return None
         if _as_id(line.key) in self._there:
@@ -240,7 +248,7 @@ class Taking:
             wrong = (error.errors or [])[0]
             raise NotTaken(f"/data{wrong.pointer}", wrong.message) from error
         here = self._hidden.get(item.name)
-        is_here = here is not None and here.body_hash == item.body_hash
+        is_here = here is not None and item.is_as(here)
         if here is not None and is_here:
             row.id = here.record_id
         self._known[item.name] = Known(row.id, case.id, item.body_hash)
@@ -282,7 +290,7 @@ class Taking:
             raise NotTaken("/clinician", "This is not a clinician of this clinic.")
         case = new_case(tx, data, clinician.id, self._by)
         self._void(case, line.history.voided if line.history else None)
-        reference = (self._hash(data.client_ref), data.started_on)
+        reference = (self._hash(one_text(data.client_ref)), data.started_on)
         if case.voided_at is None:
             if reference in self._references or reference in self._memory.references:
                 raise NotTaken(
@@ -471,11 +479,15 @@ class Taking:
     # ------------------------------------------------------------------------------- looking up
 
     def _item(self, line: AnyLine) -> Item:
-        said = json.dumps(line.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
-        return Item(line, self._name(line.type, line.key), self._hash(f"said {said}"))
+        said = line.model_dump(mode="json", exclude_defaults=True)
+        written = json.dumps(said, sort_keys=True, ensure_ascii=False)
+        now, *before = (self._hash(f"said {_escaped(each)}") for each in spellings(written))
+        return Item(line, self._name(line.type, line.key), now, frozenset(before))
 
     def _name(self, kind: str, key: str) -> Name:
-        return Name(kind, self._hash(f"called {kind} {key}"))
+        now, *before = (Name(kind, self._hash(f"called {kind} {each}")) for each in spellings(key))
+        self._once |= dict.fromkeys(before, now)
+        return now
 
     def _names_in(self, item: Item) -> Iterator[Name]:
         yield item.name
@@ -488,10 +500,15 @@ class Taking:
 
     async def _find_known(self, names: set[Name]) -> None:
         for kind, source_hash, *known, by, restricted in await self._ask(
-            _KNOWN, {name.source_hash for name in names}
+            _KNOWN, {name.source_hash for name in (*names, *self._once)}
         ):
             hidden = self._is_hidden(kind, by, restricted=bool(restricted))
-            (self._hidden if hidden else self._known)[Name(kind, source_hash)] = Known(*known)
+            found = Name(kind, source_hash)
+            known_by = self._hidden if hidden else self._known
+            if found in self._once:
+                known_by.setdefault(self._once[found], Known(*known))
+            else:
+                known_by[found] = Known(*known)
         await self._find_known_by_sender()
         before = self._memory.known
         for name in names:
@@ -502,6 +519,9 @@ class Taking:
     async def _find_known_by_sender(self) -> None:
         """Look up what who sends the lines has brought in under names that others had taken."""
         own = {self._by_sender(name): name for name in self._hidden}
+        for before, name in self._once.items():
+            if name in self._hidden:
+                own[self._by_sender(before)] = name
         for kind, source_hash, *known, _, _ in await self._ask(
             _KNOWN, {name.source_hash for name in own}
         ):
@@ -524,7 +544,7 @@ class Taking:
         references: set[str] = set()
         for item in new:
             if isinstance(item.line, CaseLine):
-                references.add(self._hash(item.line.data.client_ref))
+                references.add(self._hash(one_text(item.line.data.client_ref)))
                 continue
             known = self._known.get(self._name("case", item.line.case))
             ids.add(known.record_id if known else _as_id(item.line.case))
@@ -569,7 +589,7 @@ class Taking:
     def _person(self, named: str, email: str | None, person_id: UUID | None) -> _Person | None:
         if email is not None and person_id is not None:
             raise NotTaken(f"/{named}", "Say it once: by address, or by id.")
-        return self._people.get(email or person_id or "")
+        return self._people.get(person_id or one_address(email or ""))
 
 
 _S = ConsultationStatus
@@ -595,6 +615,11 @@ _TOLD_OF: dict[ConsultationStatus, tuple[frozenset[str], frozenset[str]]] = {
 def is_hidden(row: Incident | Promise) -> bool:
     """Tell whether software's requests may not speak of a record."""
     return row.voided_at is not None or (isinstance(row, Incident) and row.restricted)
+
+
+def _escaped(written: str) -> str:
+    """Write JSON in ASCII alone, as the hashes of lines have always had it."""
+    return written if written.isascii() else json.dumps(json.loads(written), sort_keys=True)
 
 
 def _as_id(key: str) -> UUID | None:

@@ -28,6 +28,7 @@ from api.crypto import WrongKeyError
 from api.db import ClinicContext, Database, Transaction
 from api.domain.columns import all_columns, columns_of, flatten
 from api.models import Clinic, ServiceAccount, User
+from api.one_text import one_address
 from api.settings import Settings
 
 _CHUNK = 256 * 1024
@@ -201,7 +202,7 @@ async def _who(
 
 
 async def _account(tx: Transaction, account: str) -> UUID:
-    by_email = select(User.id).where(User.email == account.strip().lower(), User.is_active)
+    by_email = select(User.id).where(User.email == one_address(account), User.is_active)
     found: UUID | None = (await tx.exec(by_email)).first()
     if found is None and (account_id := _as_id(account)) is not None:
         asked = select(ServiceAccount.id).where(

@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from api.one_text import one_address, one_password
 from api.time_zones import NAMES
 
 EARLIEST_DAY = date(1900, 1, 1)
@@ -86,6 +87,10 @@ def _address(value: str) -> str:
     return value
 
 
+def _as_it_is_hashed(password: object) -> object:
+    return one_password(password) if isinstance(password, str) else password
+
+
 def _known_zone(name: str) -> str:
     if name not in NAMES:
         raise ValueError("This is not a time zone of the IANA database.")
@@ -129,7 +134,8 @@ Line = Annotated[
 
 Email = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, to_lower=True, min_length=3, max_length=254),
+    AfterValidator(one_address),
+    StringConstraints(min_length=3, max_length=254),
     AfterValidator(_address),
 ]
 """An e-mail address, in small letters: what a user signs in with."""
@@ -137,7 +143,9 @@ Email = Annotated[
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_zone)]
 """The name of a time zone in the IANA database, such as `Europe/Berlin`."""
 
-Password = Annotated[SecretStr, Field(min_length=15, max_length=128)]
+Password = Annotated[
+    SecretStr, Field(min_length=15, max_length=128), BeforeValidator(_as_it_is_hashed)
+]
 """15 to 128 characters; no rules of composition (NIST SP 800-63B-4)."""
 
 

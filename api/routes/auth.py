@@ -27,6 +27,7 @@ from api.errors import Invalid, Unauthorized
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import CodePurpose, OneTimeCode, SignIn, User
+from api.one_text import one_address
 from api.openapi.plain_schemas import without_null
 from api.sessions import (
     NOBODY,
@@ -153,7 +154,7 @@ async def _by_password(form: TokenForm, request: Request) -> AccessToken:
     database: Database = request.app.state.database
     passwords: Passwords = request.app.state.passwords
     throttle: Throttle = request.app.state.throttle
-    address, network = (form.username or "").strip().lower(), throttle.network_of(request)
+    address, network = one_address(form.username or ""), throttle.network_of(request)
     otp, device = _secret(form.otp), _secret(form.device_token) or new_secret()
     async with throttle.look_up(network), database.transaction() as tx:
         account = await account_at(tx, address, form.clinic, network, hash_of(device))

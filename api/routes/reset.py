@@ -20,6 +20,7 @@ from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import CodePurpose, NoticeKind, OneTimeCode, User
 from api.notices import News, tell
+from api.one_text import one_address
 from api.sessions import NOBODY, account_at, end_sessions
 from api.throttle import Throttle
 from api.tokens import Passwords
@@ -79,7 +80,7 @@ async def reset_password(body: PasswordReset, request: Request) -> None:
     database: Database = request.app.state.database
     passwords: Passwords = request.app.state.passwords
     throttle: Throttle = request.app.state.throttle
-    address, network = body.username.strip().lower(), throttle.network_of(request)
+    address, network = one_address(body.username), throttle.network_of(request)
     code = hash_of_code(body.code.get_secret_value())
     # a code is random enough to prove itself: nobody guesses one, and no count stands before it
     async with throttle.look_up(network), database.transaction() as tx:
