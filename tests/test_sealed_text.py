@@ -186,10 +186,12 @@ async def fill(world: World) -> None:
     await me.promise(case, wording=word())
     await _consult(world, me, path, word)
     by_hand = {"severity": "low", "title": "Look", "because": "It was told."}
-    flag = made(await supervisor.post(f"{path}/flags", by_hand))
-    note = {"determination": "normal_process", "resolution_note": word()}
-    ok(await supervisor.post(f"/v1/flags/{flag['id']}/resolve", note))
-    ok(await supervisor.post(f"/v1/flags/{flag['id']}/reopen", {"reason": word()}))
+    for is_reopened in (True, False):
+        flag = made(await supervisor.post(f"{path}/flags", by_hand))
+        note = {"determination": "normal_process", "resolution_note": word()}
+        ok(await supervisor.post(f"/v1/flags/{flag['id']}/resolve", note))
+        if is_reopened:
+            ok(await supervisor.post(f"/v1/flags/{flag['id']}/reopen", {"reason": word()}))
     ok(await me.patch(path, {"client_ref": word()}))
     ok(await supervisor.patch(f"/v1/incidents/{told['id']}", {"narrative": word()}))
     made(await me.post(f"{path}/disclosures"))
