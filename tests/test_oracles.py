@@ -378,11 +378,12 @@ async def test_every_kind_of_refusal_to_somebody_signed_in_is_an_entry(world: Wo
     key = {"Idempotency-Key": "once"}
     made(await by.post(f"{here}/promises", promise(world), headers=key))
     other = promise(world, made_on=world.day(-6))
-    stale = await by.patch(here, {"is_minor": True}, version=7)
+    unheard_of = await by.patch(here, {"is_minor": True}, version=7)
+    ok(await by.patch(f"/v1/promises/{kept['id']}", {"kind": "other"}, version=1))
     bare = await by.send("PATCH", here, json={"is_minor": True})
     expected = [
         (await by.post("/v1/cases", same), 409, "conflict", "case:open", []),
-        (stale, 412, "stale", "case:change", [case_id]),
+        (unheard_of, 412, "no-such-version", "case:change", [case_id]),
         (bare, 428, "precondition-required", "case:change", [case_id]),
         (await by.post(f"{here}/promises", {}), 422, "invalid", "promise:record", [case_id]),
         (
@@ -428,7 +429,7 @@ async def test_every_kind_of_refusal_to_somebody_signed_in_is_an_entry(world: Wo
             [],
         ),
         (
-            await by.patch(f"/v1/promises/{kept['id']}", {"kind": "other"}, version=3),
+            await by.patch(f"/v1/promises/{kept['id']}", {"kind": "other"}, version=1),
             412,
             "stale",
             "promise:change",
