@@ -15,7 +15,7 @@ API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
     {"vocabulary", "base64url", "csv_lists", "openapi.compatibility", "openapi.plain_schemas"},
-    {"crypto", "signing", "public_addresses", "instants"},
+    {"crypto", "signing", "public_addresses", "instants", "codes"},
     {"settings", "logs", "gate", "metrics", "telemetry"},
     {"domain.values", "fhir.elements"},
     {"fhir.outcome", "fhir.codes"},
@@ -37,7 +37,7 @@ FLOORS = (
     {"domain.prompts"},
     {"domain.rules"},
     {"rule_runs"},
-    {"models", "errors", "tokens", "codes", "totp"},
+    {"models", "errors", "tokens", "totp"},
     {"fhir.care", "fhir.requests", "fhir.notices", "fhir.accounts", "fhir.dates"},
     {"walls", "throttle", "keyring", "prepared", "hidden_entries"},
     {"sealing"},
