@@ -15,6 +15,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from api.csv_lists import JSON, prefers
 from api.domain.rules import MOST_RECORDS, MOST_RESTRICTED
 from api.domain.values import Output
 from api.fhir.elements import FHIR_JSON
@@ -484,11 +485,22 @@ def _refuse(request: Request, refusal: Refusal) -> Response:
     if is_asked_as_fhir(request.scope["path"]):
         status, said = as_outcome(refusal)
         return JSONResponse(said, status, refusal.headers, media_type=FHIR_JSON)
-    write = body_of
     if is_asked_as_oauth(request.scope["path"]):
-        refusal, write = as_token_refusal(refusal), token_body_of
-    body = write(refusal, _request_id(request))
+        return _refuse_token(request, as_token_refusal(refusal))
+    body = body_of(refusal, _request_id(request))
     return JSONResponse(body, refusal.status, refusal.headers, media_type=PROBLEM)
+
+
+def _refuse_token(request: Request, refusal: Refusal) -> Response:
+    """Answer a refusal of a token: as plain JSON to who asks for nothing else.
+
+    OAuth knows `application/json` only (RFC 6749, 5.2), and some of its libraries read no other.
+    """
+    accept = ",".join(request.headers.getlist("accept"))
+    media = JSON if prefers(JSON, accept, to=PROBLEM) else PROBLEM
+    headers = {**refusal.headers, "Vary": "Accept"}
+    body = token_body_of(refusal, _request_id(request))
+    return JSONResponse(body, refusal.status, headers, media_type=media)
 
 
 def is_asked_as_oauth(path: str) -> bool:

@@ -14,6 +14,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import BaseModel, ValidationError
 from sqlmodel import select
 
+from api.errors import Refusal, token_body_of
 from api.models import JournalEntry, User
 from api.routes.users import MePatch, UserCreate
 from api.tokens import Passwords
@@ -311,6 +312,34 @@ async def test_every_refusal_is_told_in_the_words_of_oauth_too(
     # and nowhere else
     told = refused(await world.http.get("/v1/me"), 401)
     assert not {"error", "error_description"} & told.keys()
+
+
+async def test_a_refusal_of_a_token_is_plain_json_for_who_reads_nothing_else(world: World) -> None:
+    problem, plain = "application/problem+json", "application/json"
+    for accept, media in (
+        (None, problem),
+        ("*/*", problem),
+        ("application/json", plain),
+        ("application/json, text/plain, */*", problem),
+        ("application/json;q=0.5, application/problem+json", problem),
+        ("text/html", problem),
+    ):
+        headers = {} if accept is None else {"Accept": accept}
+        form = {"grant_type": "refresh_token", "refresh_token": "x"}
+        answer = await world.http.post("/v1/auth/token", data=form, headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (400, media), accept
+        assert answer.headers["vary"] == "Accept"
+        assert answer.json()["error"] == "invalid_grant"
+    # of anything else it is asked as ever
+    answer = await world.http.get("/v1/me", headers={"Accept": "application/json"})
+    assert answer.headers["content-type"] == problem
+
+
+def test_a_description_holds_no_more_than_oauth_lets_it() -> None:
+    odd = Refusal('Say "please" \\ or \u201cthank you\u201d\n.')
+    told = token_body_of(odd, "an id")
+    assert told["detail"] == odd.detail
+    assert told["error_description"] == "Say 'please' ' or 'thank you''."
 
 
 async def assert_told_by_what_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -355,10 +355,12 @@ class Finishing:
         }
         schema = {"$ref": "#/components/schemas/TokenProblem"}
         kinds = dict.fromkeys(type(refusal) for refusal in refusals)
+        # plain JSON for who asks for nothing else
+        content = {media: {"schema": schema, "examples": examples} for media in (PROBLEM, _JSON)}
         return {
             "description": " ".join(map(_explained, kinds)),
-            "headers": _headers_of(refusals),
-            "content": {PROBLEM: {"schema": schema, "examples": examples}},
+            "headers": {**_headers_of(refusals), **_headers(["Vary"])},
+            "content": content,
         }
 
     def _outcome(self, refusals: list[Refusal]) -> dict[str, Any]:

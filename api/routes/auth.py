@@ -155,7 +155,8 @@ async def sign_in(form: Annotated[TokenForm, Form()], request: Request) -> Acces
     `client_secret` in the form: each form-urlencoded, then both in base64 (RFC 6749, 2.3.1). 400
     where the secret is sent in both ways, or the two ids differ.
 
-    A refusal has `error` and `error_description` (RFC 6749, 5.2) beside what every problem has.
+    A refusal has `error` and `error_description` (RFC 6749, 5.2) beside what every problem has; to
+    whoever accepts `application/json` alone it is sent as that.
     """
     if form.grant_type not in _GRANTS:
         raise UnsupportedGrantType
@@ -364,7 +365,7 @@ def _with_what_the_header_says(form: TokenForm, request: Request) -> TokenForm:
             "/client_secret", "Send the secret in the header or in the form, once."
         )
     if form.client_id not in {None, client_id}:
-        raise InvalidTokenRequest("/client_id", "The header names another client. Send one.")
+        raise InvalidTokenRequest("/client_id", "The header names another, or none. Send one.")
     return form.model_copy(update={"client_id": client_id, "client_secret": SecretStr(secret)})
 
 
