@@ -14,7 +14,7 @@ from pydantic import BaseModel
 CSV = "text/csv"
 MEDIA_TYPE = f"{CSV}; charset=utf-8; header=present"
 
-_JSON = "application/json"
+JSON = "application/json"
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _WEIGHT = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)", re.ASCII)
 
@@ -44,10 +44,10 @@ def prefers_csv(accept: str) -> bool:
     return prefers(CSV, accept)
 
 
-def prefers(media: str, accept: str) -> bool:
-    """Tell whether an `Accept` header wants some media type more than JSON."""
+def prefers(media: str, accept: str, *, to: str = JSON) -> bool:
+    """Tell whether an `Accept` header wants some media type more than another."""
     ranges = [_media_range(part) for part in accept.split(",")]
-    return _wanted(media, ranges) > _wanted(_JSON, ranges)
+    return _wanted(media, ranges) > _wanted(to, ranges)
 
 
 def _media_range(part: str) -> tuple[str, float]:

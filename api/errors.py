@@ -1,7 +1,8 @@
 """The refusals, and the one place where they become problem documents (RFC 9457)."""
 
+import re
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from api.csv_lists import JSON, prefers
 from api.domain.rules import MOST_RECORDS, MOST_RESTRICTED
 from api.domain.values import Output
 from api.fhir.elements import FHIR_JSON
@@ -22,6 +24,19 @@ from api.logs import where
 
 PROBLEM = "application/problem+json"
 TYPE = "urn:boundary-notes:"
+TOKEN_PATH = "/v1/auth/token"  # noqa: S105 - a path
+"""Where tokens are asked for: what is refused there is also told as OAuth does."""
+
+OAuthError = Literal[
+    "invalid_client",
+    "invalid_grant",
+    "invalid_request",
+    "invalid_scope",
+    "server_error",
+    "temporarily_unavailable",
+    "unsupported_grant_type",
+]
+"""OAuth's words for a refusal: those of RFC 6749, 5.2, and of 4.1.2.1 for what is the server's."""
 
 log = structlog.get_logger("api")
 
@@ -49,6 +64,13 @@ class Problem(Output):
     errors: list[FieldError] | None = None
 
 
+class TokenProblem(Problem):
+    """A refusal of a token: a problem that says in OAuth's words too what it is (RFC 6749, 5.2)."""
+
+    error: OAuthError
+    error_description: str
+
+
 class Refusal(Exception):
     """A request that is not carried out; `detail` says why, in a sentence a clinician can read."""
 
@@ -59,6 +81,10 @@ class Refusal(Exception):
     remedy = "Look at `detail` and at the status."
     example: ClassVar[tuple[Any, ...]] = ("This request was refused.",)
     """What an example is made with."""
+    error: OAuthError = "invalid_request"
+    """What OAuth calls it where a token was asked for."""
+    is_of_tokens = False
+    """Whether it is said only where a token was asked for."""
 
     def __init__(self, detail: str, *, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -81,9 +107,45 @@ class Unauthorized(Refusal):
         self,
         detail: str = "This token is not known or no longer valid.",
         *,
-        challenge: str = "Bearer",
+        challenge: str | None = "Bearer",
     ) -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+        headers = None if challenge is None else {"WWW-Authenticate": challenge}
+        super().__init__(detail, headers=headers)
+
+
+class InvalidGrant(Unauthorized):
+    """What was shown for a token lets nobody in, whatever the reason: one body for all.
+
+    An address with a password and a second factor, or a refresh token. OAuth has 400 for it, and
+    401 only for software that does not show who it is.
+    """
+
+    status, code, title = 400, "invalid-grant", "Not signed in"
+    error, is_of_tokens = "invalid_grant", True
+    remedy = (
+        "Let the person sign in anew with address, password and second factor. `clinic` is needed "
+        "where the address is known in several. A refresh token is used once: keep the last one."
+    )
+    example: ClassVar[tuple[Any, ...]] = (
+        "This refresh token is not known or no longer valid. Sign in again.",
+    )
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, challenge=None)
+
+
+class InvalidClient(Unauthorized):
+    """Software did not show who it is, whatever the reason: one body for all."""
+
+    code, title = "invalid-client", "Software not signed in"
+    error, is_of_tokens = "invalid_client", True
+    remedy = (
+        "Send `client_id` and `client_secret` of a service account, in the form or by HTTP Basic. "
+        "A secret ends after 90 days at the latest: the clinic's admin makes another."
+    )
+    example: ClassVar[tuple[Any, ...]] = (
+        "This client id and secret do not match, or are no longer valid.",
+    )
 
 
 class Forbidden(Refusal):
@@ -235,6 +297,49 @@ class Invalid(Refusal):
         self.errors = [FieldError(pointer=pointer, message=message)]
 
 
+class InvalidTokenRequest(Invalid):
+    """The form that asks for a token lacks a field, or has one that makes no sense or stands twice.
+
+    Fields that are not known are left alone, and one without a value counts as left out.
+    """
+
+    status, code, title = 400, "invalid-request", "Invalid request"
+    is_of_tokens = True
+    remedy = (
+        "`errors` names each field and says what is wrong with it; what was sent is never "
+        "repeated. Put it right, and send it again."
+    )
+    example = ("/username", "This is needed to sign in this way.")
+
+
+class UnsupportedGrantType(Refusal):
+    """A token is asked for in a way that is not known here."""
+
+    code, title = "unsupported-grant-type", "Unsupported grant type"
+    error, is_of_tokens = "unsupported_grant_type", True
+    remedy = "Send `password`, `refresh_token` or `client_credentials` as `grant_type`."
+    example = ()
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This grant_type is not known. Send password, refresh_token or client_credentials."
+        )
+
+
+class InvalidScope(Refusal):
+    """A token is asked for with a scope that it cannot have."""
+
+    code, title = "invalid-scope", "Invalid scope"
+    error, is_of_tokens = "invalid_scope", True
+    remedy = (
+        "Software asks for scopes that its service account has, or sends no `scope`, which asks "
+        "for all of them. A person's token has no scopes: send none."
+    )
+    example: ClassVar[tuple[Any, ...]] = (
+        "This software was not given every scope it asks for. Ask for fewer, or send no scope.",
+    )
+
+
 class PreconditionRequired(Refusal):
     """A change without saying which version is changed: one, exactly, in `If-Match`."""
 
@@ -252,6 +357,7 @@ class TooMany(Refusal):
     """Too many attempts to sign in failed, or software asked too much in a minute."""
 
     status, code, title = 429, "too-many-requests", "Too many requests"
+    error = "temporarily_unavailable"
     remedy = "Wait as many seconds as `Retry-After` says. Software paces itself below the limit."
     example = (42,)
 
@@ -270,6 +376,7 @@ class Unavailable(Refusal):
     """
 
     status, code, title = 503, "unavailable", "Unavailable"
+    error = "temporarily_unavailable"
     remedy = (
         "Send it again after the seconds in `Retry-After`. A POST with an `Idempotency-Key` is "
         "carried out once, however often it is sent."
@@ -320,6 +427,7 @@ class Failed(Refusal):
     """A mistake of this program. Its log tells which, under the `request_id`."""
 
     status, code, title = 500, "internal", "Something went wrong"
+    error = "server_error"
     remedy = "Report the `request_id` to whoever runs this server."
     example = ()
 
@@ -395,8 +503,54 @@ def _refuse(request: Request, refusal: Refusal) -> Response:
     if is_asked_as_fhir(request.scope["path"]):
         status, said = as_outcome(refusal)
         return JSONResponse(said, status, refusal.headers, media_type=FHIR_JSON)
+    if is_asked_as_oauth(request.scope["path"]):
+        return _refuse_token(request, as_token_refusal(refusal))
     body = body_of(refusal, _request_id(request))
     return JSONResponse(body, refusal.status, refusal.headers, media_type=PROBLEM)
+
+
+def _refuse_token(request: Request, refusal: Refusal) -> Response:
+    """Answer a refusal of a token: as plain JSON to who asks for nothing else.
+
+    OAuth knows `application/json` only (RFC 6749, 5.2), and some of its libraries read no other.
+    """
+    accept = ",".join(request.headers.getlist("accept"))
+    media = JSON if prefers(JSON, accept, to=PROBLEM) else PROBLEM
+    headers = {**refusal.headers, "Vary": "Accept"}
+    body = token_body_of(refusal, _request_id(request))
+    return JSONResponse(body, refusal.status, headers, media_type=media)
+
+
+def is_asked_as_oauth(path: str) -> bool:
+    """Tell whether a request expects a refusal in OAuth's words."""
+    return path == TOKEN_PATH
+
+
+def as_token_refusal(refusal: Refusal) -> Refusal:
+    """Give a refusal as it is told to whoever asked for a token: a form that is wrong is a 400."""
+    if refusal.status != Invalid.status:
+        return refusal
+    of_form = InvalidTokenRequest("", "")
+    of_form.errors = refusal.errors
+    return of_form
+
+
+_NOT_OAUTHS = re.compile(r"[^ !#-\[\]-~]")
+"""What may not stand in a description of an error (RFC 6749, 5.2)."""
+
+
+def token_body_of(refusal: Refusal, request_id: str) -> dict[str, Any]:
+    """Write a refusal of a token: the problem document, and beside it what OAuth calls it.
+
+    OAuth's libraries show nothing but the description, so it names the fields that are wrong.
+    """
+    fields = (f"{error.pointer}: {error.message}" for error in refusal.errors or ())
+    told = _NOT_OAUTHS.sub("'", " ".join((refusal.detail, *fields)))
+    return {
+        **body_of(refusal, request_id),
+        "error": refusal.error,
+        "error_description": told,
+    }
 
 
 def as_outcome(refusal: Refusal) -> tuple[int, dict[str, Any]]:

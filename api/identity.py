@@ -51,7 +51,12 @@ _WHO_IS_SIGNED_IN = Prepared(
 
 
 _WHICH_SOFTWARE = Prepared(
-    sa.select(col(ServiceAccount.scopes), col(Clinic.time_zone), col(Clinic.watched_events))
+    sa.select(
+        col(ServiceAccount.scopes),
+        col(SignIn.scopes),
+        col(Clinic.time_zone),
+        col(Clinic.watched_events),
+    )
     .select_from(SignIn)
     .join(ServiceAccount, col(ServiceAccount.id) == SignIn.account_id)
     .join(Clinic, col(Clinic.id) == ServiceAccount.clinic_id)
@@ -123,8 +128,8 @@ async def _whose(request: Request, tx: Transaction, token: str | None) -> _Known
         actor = Actor(claims.user_id, role, claims.session_id, authenticated_at)
         known = _Known(actor, must_enrol)
     elif (software := (await tx.exec(_WHICH_SOFTWARE, asked)).first()) is not None:
-        scopes, time_zone, watched = software
-        known = _Known(_software(claims, scopes))
+        given, asked, time_zone, watched = software
+        known = _Known(_software(claims, _scopes_of(given, asked)))
     else:
         return None
     tx.know_zone(ZoneInfo(time_zone), watched)
@@ -149,7 +154,7 @@ def _read(tokens: AccessTokens, token: str, now: datetime) -> tuple[Claims, date
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 _WHAT_IT_MAY_NOW = (
-    sa.select(col(ServiceAccount.scopes))
+    sa.select(col(ServiceAccount.scopes), col(SignIn.scopes))
     .join(SignIn, col(SignIn.account_id) == ServiceAccount.id)
     .where(
         col(SignIn.id) == bindparam("session"),
@@ -169,15 +174,18 @@ async def software_now(tx: Transaction, me: Actor) -> Actor:
     found = (await tx.exec(_WHAT_IT_MAY_NOW, asked)).first()
     if found is None:
         raise Unauthorized
-    return replace(me, scopes=_known(found.scopes))
+    return replace(me, scopes=_scopes_of(*found))
 
 
-def _software(claims: Claims, scopes: Collection[str]) -> Actor:
-    return Actor(claims.user_id, Role.service, claims.session_id, scopes=_known(scopes))
+def _software(claims: Claims, scopes: frozenset[Scope]) -> Actor:
+    return Actor(claims.user_id, Role.service, claims.session_id, scopes=scopes)
 
 
-def _known(scopes: Collection[str]) -> frozenset[Scope]:
-    return frozenset(scope for scope in Scope if str(scope) in scopes)
+def _scopes_of(given: Collection[str], asked: Collection[str] | None) -> frozenset[Scope]:
+    """Give what software may: what its account has by now, as far as its token was asked for."""
+    return frozenset(
+        scope for scope in Scope if scope in given and (asked is None or scope in asked)
+    )
 
 
 Me = Annotated[Actor, Depends(signed_in)]

@@ -25,7 +25,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "other"
 """A method that is none of HTTP's, and every path that is none of ours."""
 
-ANONYMOUSLY_REFUSED = frozenset({401, 403, 429})
+ANONYMOUSLY_REFUSED = frozenset({400, 401, 403, 429})
+"""A password or a refresh token that lets nobody in is a 400, as OAuth has it."""
 
 # when a series began is one more series each, and asked for by nobody
 disable_created_metrics()  # type: ignore[no-untyped-call]

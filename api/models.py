@@ -209,6 +209,7 @@ class SignIn(Record, table=True):
     that at `idle_at` where nobody refreshes it. `refresh_hash` is of the one refresh token that
     may be used, `former_refresh_hash` of the one it replaced; `network` is where the session
     began, as a keyed hash; `device_hash` is of the token by which its device is known again.
+    `scopes` are those that software asked for; None, where it asked for all that it has.
     """
 
     __tablename__ = "sessions"
@@ -229,6 +230,7 @@ class SignIn(Record, table=True):
     refreshed_at: datetime | None = None
     network: str | None = Field(default=None, max_length=64)
     device_hash: str | None = Field(default=None, max_length=64)
+    scopes: list[str] | None = Field(default=None, sa_type=JSON_OR_NULL)
     revoked_at: datetime | None = None
 
 

@@ -1,5 +1,6 @@
 """A session's life: whose it may be, how it begins, is carried on, and ends."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -16,6 +17,7 @@ from api.instants import never_back
 from api.journal import Happening, record
 from api.models import Clinic, ServiceAccount, ServiceSecret, SignIn, User
 from api.throttle import Known
+from api.vocabulary import Scope
 
 FAMILIAR = timedelta(days=90)
 """How long a network or a device stays familiar after its user began a session there."""
@@ -46,6 +48,14 @@ class Account:
     user: User
     zone: ZoneInfo
     known: Known
+
+
+class Refused(Enum):
+    """Why a session is not begun, or not carried on."""
+
+    repeated = "a client asked twice at once: it has the next token already"
+    unknown = "the session has ended, or what is shown is not, or no longer, its own"
+    scope = "it asks for a scope that it was not given"
 
 
 NOBODY = UUID(int=0)
@@ -119,9 +129,19 @@ async def begin_session(
 
 
 async def begin_software_session(
-    tx: Transaction, clinic_id: UUID, account_id: UUID, *, secret: str, lasts: timedelta
-) -> SignIn | None:
-    """Begin a session of clinic software that shows a valid secret; None where it is refused."""
+    tx: Transaction,
+    clinic_id: UUID,
+    account_id: UUID,
+    *,
+    secret: str,
+    lasts: timedelta,
+    asked: Set[str],
+) -> tuple[SignIn, list[str]] | Refused:
+    """Begin a session of clinic software that shows a valid secret; give what it is for, too.
+
+    `asked`: the scopes it asks for, which must be among those of its account; all, if there are
+    none.
+    """
     await tx.enter(clinic_id)
     found = (
         await tx.exec(
@@ -139,8 +159,12 @@ async def begin_software_session(
         )
     ).first()
     if found is None:
-        return None
+        return Refused.unknown
     account, used, zone = found
+    given = [str(scope) for scope in Scope if scope in account.scopes]
+    if not asked <= set(given):
+        return Refused.scope
+    granted = [scope for scope in given if not asked or scope in asked]
     tx.know_zone(ZoneInfo(zone))
     account.last_used_at = used.last_used_at = tx.now
     session = SignIn(
@@ -152,17 +176,11 @@ async def begin_software_session(
         authenticated_at=tx.now,
         expires_at=tx.now + lasts,
         idle_at=tx.now + lasts,
+        scopes=granted if asked else None,
     )
     tx.add(session)
     _record(tx, Happening.signed_in, account.id, session.id)
-    return session
-
-
-class Refused(Enum):
-    """Why a session is not carried on."""
-
-    repeated = "a client asked twice at once: it has the next token already"
-    unknown = "the session has ended, or the token is not, or no longer, its own"
+    return session, granted
 
 
 async def refresh_session(

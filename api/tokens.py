@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from time import monotonic
@@ -17,18 +17,23 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from api.base64url import decode, encode
+from api.codes import client_id_of
 from api.one_text import one_password, password_spellings
 from api.signing import SigningKeys
 
 ISSUER = "boundary-notes"
 AUDIENCE = "boundary-notes-api"
+PEOPLE = "boundary-notes"
+"""The client that people sign in by, whatever program they use: none of these is registered."""
 TYPE = "at+jwt"
 LONGEST = 4096
 _ES256_SIGNATURE = 64
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """How many points the curve P-256 has: with s, also this less s would sign the same."""
 
-_CLAIMS = {"iss", "aud", "sub", "sid", "cid", "jti", "iat", "nbf", "exp"}
+_CLAIMS = {"iss", "aud", "sub", "sid", "cid", "client_id", "jti", "iat", "nbf", "exp"}
+# what was issued before tokens named their client holds for its ten minutes all the same
+_EARLIER_CLAIMS = _CLAIMS - {"client_id"}
 # Times are checked below, against the clock the request was given: to require one here would have
 # python-jose check it against its own. That exactly our claims are there is checked below as well.
 _OPTIONS = {
@@ -61,6 +66,12 @@ class Claims:
     clinic_id: UUID
     user_id: UUID
     session_id: UUID
+    is_software: bool = field(default=False, kw_only=True)
+
+    @property
+    def client_id(self) -> str:
+        """Name the client that was signed in by (RFC 9068, 2.2)."""
+        return client_id_of(self.clinic_id, self.user_id) if self.is_software else PEOPLE
 
 
 class AccessTokens:
@@ -96,6 +107,7 @@ class AccessTokens:
             "sub": str(claims.user_id),
             "sid": str(claims.session_id),
             "cid": str(claims.clinic_id),
+            "client_id": claims.client_id,
             "jti": uuid4().hex,
             "iat": issued,
             "nbf": issued,
@@ -151,7 +163,9 @@ class AccessTokens:
 
     def _check_claims(self, payload: dict[str, Any], first_seen: float, now: datetime) -> Claims:
         times = [payload[name] for name in ("iat", "nbf", "exp")]
-        if set(payload) != _CLAIMS or any(type(value) is not int for value in times):
+        if set(payload) not in (_CLAIMS, _EARLIER_CLAIMS) or any(
+            type(value) is not int for value in times
+        ):
             raise InvalidToken
         issued, not_before, expires = times
         present = now.timestamp()
@@ -168,9 +182,19 @@ class AccessTokens:
         ids = [UUID(payload[name]) for name in ("cid", "sub", "sid")]
         if [str(each) for each in ids] != [payload[name] for name in ("cid", "sub", "sid")]:
             raise InvalidToken
+        claims = _with_its_client(Claims(*ids), payload)
         if issued > present:
-            raise AheadOfTheClock(Claims(*ids), datetime.fromtimestamp(issued, UTC))
-        return Claims(*ids)
+            raise AheadOfTheClock(claims, datetime.fromtimestamp(issued, UTC))
+        return claims
+
+
+def _with_its_client(claims: Claims, payload: dict[str, Any]) -> Claims:
+    """Tell by a token's client whether it is software's; an earlier one does not say."""
+    software = replace(claims, is_software=True)
+    named = payload.get("client_id", claims.client_id)
+    if named not in (claims.client_id, software.client_id):
+        raise InvalidToken
+    return claims if named == claims.client_id else software
 
 
 def _three_parts(token: str) -> list[str]:

@@ -2,11 +2,12 @@
 
 import gzip
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlencode
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from httpx import ASGITransport, Response
 from pyotp import TOTP
 from sqlmodel import SQLModel
 
+from api.errors import TOKEN_PATH, OAuthError
 from api.main import create_app
 from api.settings import Settings
 from api.vocabulary import Scope
@@ -68,7 +70,14 @@ def refused(response: Response, *statuses: int, why: object = "") -> dict[str, A
     assert document["title"], said
     assert document["detail"].endswith("."), said
     assert document["request_id"] == response.headers["x-request-id"], said
-    assert document.keys() <= {"type", "title", "status", "detail", "request_id", "errors"}, said
+    known = {"type", "title", "status", "detail", "request_id", "errors"}
+    if response.request.url.path == TOKEN_PATH:
+        known |= {"error", "error_description"}
+        assert document["error"] in get_args(OAuthError), said
+        # what may stand in it, by RFC 6749, 5.2
+        assert re.fullmatch(r"[ !#-\[\]-~]+", document["error_description"]), said
+        assert response.status_code != 422, said
+    assert document.keys() <= known, said
     assert CANARY not in (response.text + str(response.headers.raw)).lower(), said
     return document
 
@@ -1093,7 +1102,8 @@ async def test_an_unknown_or_repeated_query_parameter_is_refused_everywhere(
             if query.startswith(f"x={CANARY}") and method != "GET":
                 continue
             answer = await by.send(method, f"{path}?{query}")
-            refused(answer, 415, 422, why=(method, path, query))
+            wrong = 400 if path == TOKEN_PATH else 422
+            refused(answer, 415, wrong, why=(method, path, query))
 
 
 async def test_a_bad_limit_is_refused_on_every_list(home: World, calls: dict[Key, Call]) -> None:

@@ -10,7 +10,11 @@ from httpx import Response
 from limits import RateLimitItemPerHour, RateLimitItemPerMinute
 from sqlmodel import select
 
+from api.domain.permissions import Actor
+from api.identity import software_now
 from api.models import JournalEntry
+from api.vocabulary import Role, Scope
+from tests.test_bad_input import CANARY, refused
 from tests.world import PASSWORD, World, made, ok
 
 
@@ -47,7 +51,7 @@ async def cases_with(world: World, token: str) -> Response:
 async def token_of(world: World, software: dict[str, Any]) -> str:
     """Sign software in; give its token."""
     answer = ok(await sign_in(world, software["client_id"], software["client_secret"]))
-    assert answer["refresh_token"] is None
+    assert "refresh_token" not in answer
     assert 0 < answer["expires_in"] <= 600
     token: str = answer["access_token"]
     return token
@@ -117,12 +121,12 @@ async def test_software_may_sign_in_with_a_header_and_other_grants_do_not_look_a
         (f"Basic {base64.b64encode(b'no colon').decode()}", form, 401),
         (f"Basic {base64.b64encode(bytes([255, 58, 255])).decode()}", form, 401),
         (f"Basic {base64.b64encode(b'%00:%00%ff').decode()}", form, 401),
-        (f"Bearer {plain}", form, 422),
+        (f"Bearer {plain}", form, 401),
         # the others go by their form
         ("Basic not base64", person, 200),
         (f"Basic {plain}", {**person, "client_id": "somebody", "client_secret": "else"}, 200),
-        (f"Basic {plain}", {"grant_type": "refresh_token"}, 422),
-        (f"Basic {plain}", {"grant_type": "password"}, 422),
+        (f"Basic {plain}", {"grant_type": "refresh_token"}, 400),
+        (f"Basic {plain}", {"grant_type": "password"}, 400),
     ):
         headers = {"Authorization": said}
         answered = await world.http.post("/v1/auth/token", data=sent, headers=headers)
@@ -130,17 +134,126 @@ async def test_software_may_sign_in_with_a_header_and_other_grants_do_not_look_a
     refused = {"grant_type": "refresh_token", "refresh_token": "x"}
     headers = {"Authorization": f"Basic {plain}"}
     answered = await world.http.post("/v1/auth/token", data=refused, headers=headers)
-    assert (answered.status_code, answered.headers["www-authenticate"]) == (401, "Bearer")
+    assert answered.status_code == 400
+    assert "www-authenticate" not in answered.headers
 
 
-async def test_id_and_secret_are_sent_in_one_way_only(world: World) -> None:
+async def test_a_secret_is_sent_in_one_way_and_the_id_may_be_repeated(world: World) -> None:
+    software, other = await account(world), await account(world)
+    named = software["client_id"], software["client_secret"]
+    ok(await sign_in_by_header(world, *named, {"client_id": software["client_id"]}))
+    for also, pointer in (
+        ({"client_secret": software["client_secret"]}, "/client_secret"),
+        ({"client_id": other["client_id"]}, "/client_id"),
+        ({name: software[name] for name in ("client_id", "client_secret")}, "/client_secret"),
+    ):
+        told = refused(await sign_in_by_header(world, *named, also), 400)
+        assert told["error"] == "invalid_request"
+        assert [error["pointer"] for error in told["errors"]] == [pointer]
+
+
+async def test_software_that_does_not_show_who_it_is_is_told_how(world: World) -> None:
     software = await account(world)
-    for name in ("client_id", "client_secret"):
-        answer = await sign_in_by_header(
-            world, software["client_id"], software["client_secret"], {name: software[name]}
+    for also in ({}, {"client_id": software["client_id"]}, {"client_id": "", "client_secret": ""}):
+        form = {"grant_type": "client_credentials", **also}
+        told = refused(await world.http.post("/v1/auth/token", data=form), 401)
+        assert told["error"] == "invalid_client"
+        assert "send client_id and client_secret" in told["detail"]
+
+
+# ---------------------------------------------------------------------------- scopes
+
+
+async def narrowed(world: World, software: dict[str, Any], scope: str) -> Response:
+    """Ask for a token for some of the scopes."""
+    named = {name: software[name] for name in ("client_id", "client_secret")}
+    form = {"grant_type": "client_credentials", **named, "scope": scope}
+    return await world.http.post("/v1/auth/token", data=form)
+
+
+async def statuses_with(world: World, token: str) -> list[int]:
+    """Read cases, flags and consultations; give what came of each."""
+    headers = {"Authorization": f"Bearer {token}"}
+    paths = ("/v1/cases", "/v1/flags", "/v1/consultations")
+    return [(await world.http.get(path, headers=headers)).status_code for path in paths]
+
+
+ALL_READS = ["cases:read", "consultations:read", "flags:read"]
+
+
+async def test_a_token_is_for_all_scopes_or_for_those_that_are_asked_for(world: World) -> None:
+    software = await account(world, scopes=ALL_READS)
+    for asked, told, statuses in (
+        ("", " ".join(ALL_READS), [200, 200, 200]),
+        ("flags:read", "flags:read", [403, 200, 403]),
+        ("flags:read  cases:read flags:read", "cases:read flags:read", [200, 200, 403]),
+        (" ".join(ALL_READS), " ".join(ALL_READS), [200, 200, 200]),
+    ):
+        answer = ok(await narrowed(world, software, asked))
+        assert answer["scope"] == told
+        assert await statuses_with(world, answer["access_token"]) == statuses, asked
+
+
+async def test_a_scope_that_was_not_given_gets_no_token(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    software = await account(world, scopes=["cases:read"])
+    monkeypatch.setattr("api.throttle.SENSELESS", RateLimitItemPerHour(1, namespace="one"))
+    for asked in (
+        "cases:write",
+        "cases:read flags:read",
+        "openid",
+        CANARY,
+        "cases:read,flags:read",
+    ):
+        told = refused(await narrowed(world, software, asked), 400, why=asked)
+        assert (told["type"], told["error"]) == (
+            "urn:boundary-notes:invalid-scope",
+            "invalid_scope",
         )
-        (error,) = ok(answer, 422)["errors"]
-        assert error["pointer"] == "/header/Authorization"
+    # whoever does not have the secret learns nothing of the scopes
+    for asked in ("cases:write", "cases:read"):
+        wrong = {**software, "client_secret": "wrong"}
+        assert (await narrowed(world, wrong, asked)).status_code in {401, 429}
+    shown = ok(await world.admin.get(f"/v1/service-accounts/{software['id']}"))
+    assert shown["last_used_at"] is None
+
+
+async def test_a_scope_that_is_taken_or_given_later_acts_on_narrowed_tokens_too(
+    world: World,
+) -> None:
+    software = await account(world, scopes=ALL_READS)
+    some = ok(await narrowed(world, software, "cases:read flags:read"))["access_token"]
+    whole = ok(await narrowed(world, software, ""))["access_token"]
+    path = f"/v1/service-accounts/{software['id']}"
+    ok(await world.admin.patch(path, {"scopes": ["cases:read", "consultations:read"]}))
+    assert await statuses_with(world, some) == [200, 403, 403]
+    assert await statuses_with(world, whole) == [200, 403, 200]
+    ok(await world.admin.patch(path, {"scopes": ["flags:read"]}))
+    assert await statuses_with(world, some) == [403, 200, 403]
+    ok(await world.admin.patch(path, {"scopes": ["consultations:read"]}))
+    assert await statuses_with(world, some) == [403, 403, 403]
+
+
+async def test_words_stay_sealed_for_a_token_that_did_not_ask_for_them(world: World) -> None:
+    case = await world.clinician.case(client_ref="B-18")
+    software = await account(world, scopes=["cases:read", "narrative:read"])
+    for asked, sees in (("cases:read", None), ("cases:read narrative:read", "B-18")):
+        token = ok(await narrowed(world, software, asked))["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        shown = ok(await world.http.get(f"/v1/cases/{case['id']}", headers=headers))
+        assert shown["client_ref"] == sees
+
+
+async def test_a_long_request_that_began_with_a_narrowed_token_stays_narrow(world: World) -> None:
+    """An import asks anew for each batch what its software may."""
+    software = await account(world, scopes=["cases:read", "cases:write"])
+    some = ok(await narrowed(world, software, "cases:read"))["access_token"]
+    async with world.database.transaction() as tx:
+        claims = world.app.state.tokens.read(some, tx.now)
+        await tx.enter(claims.clinic_id)
+        me = Actor(claims.user_id, Role.service, claims.session_id, scopes=frozenset(Scope))
+        assert (await software_now(tx, me)).scopes == {Scope.cases_read}
 
 
 async def test_failures_are_counted_together_whichever_way_they_came(

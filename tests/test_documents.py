@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 import api
 from api.domain.details import IncidentKind
-from api.errors import PROBLEM, every_refusal
+from api.errors import PROBLEM, Invalid, every_refusal
 from api.main import VERSION, create_app
 from api.openapi import documents, examples
 from api.openapi.documents import PERSON, SOFTWARE, TAGS
@@ -373,7 +373,8 @@ async def test_every_code_has_a_page_that_anybody_can_read(sqlite_urls: Urls) ->
             assert_a_page(page, each["title"])
             assert each["code"] in page.text
             # as it is said: only where fields are refused are there any
-            assert ("errors" in each["example"]) == (each["status"] == 422)
+            assert ("errors" in each["example"]) == issubclass(kind, Invalid)
+            assert ("error" in each["example"]) == kind.is_of_tokens
             assert None not in each["example"].values()
         assert_a_page(await world.http.get("/problems", headers=PAGE), "Problems")
         assert ok(await world.http.get("/problems/nothing"), 404)["type"].endswith("not-found")

@@ -139,15 +139,15 @@ async def test_refusals_of_strangers_are_counted_and_others_are_not(scraper: Scr
         "/v1/auth/token",
         data={"grant_type": "password", "username": "n@clinic.example", "password": "x" * 20},
     )
-    assert refused.status_code == 401
+    assert refused.status_code == 400
     assert (await world.admin.get("/v1/cases")).status_code == 403
     after = await scraper.numbers()
     counted = {
         status: of(after, "bn_anonymous_refusals_total", status=status)
         - of(before, "bn_anonymous_refusals_total", status=status)
-        for status in ("401", "403")
+        for status in ("400", "401", "403")
     }
-    assert counted == {"401": 3, "403": 0}
+    assert counted == {"400": 1, "401": 2, "403": 0}
 
 
 def unknown_labels(world: World, numbers: Numbers) -> set[tuple[str, str]]:

@@ -380,6 +380,29 @@ async def test_flags_of_before_follow_what_is_hidden_now(empty_url: str) -> None
             assert await again.flag_list(each, live=False) == []
 
 
+async def test_a_narrowed_session_ends_on_the_way_back_and_no_other(empty_url: str) -> None:
+    """The program of before reads the account's scopes only: the session would be wider."""
+    database = Migrated(empty_url)
+    await database.to("head")
+    headers = []
+    async with open_world(await both_urls(empty_url), NOON) as world:
+        scopes = ["cases:read", "flags:read"]
+        body = {"name": "Diary", "scopes": scopes}
+        account = made(await world.admin.post("/v1/service-accounts", body))
+        named = {name: account[name] for name in ("client_id", "client_secret")}
+        form = {"grant_type": "client_credentials", **named}
+        for asked in ("", "cases:read"):
+            answer = await world.http.post("/v1/auth/token", data={**form, "scope": asked})
+            headers.append({"Authorization": f"Bearer {ok(answer)['access_token']}"})
+    await database.to("0009")
+    await database.to("head")
+    async with open_world(await both_urls(empty_url), NOON) as world:
+        statuses = [
+            (await world.http.get("/v1/flags", headers=each)).status_code for each in headers
+        ]
+    assert statuses == [200, 401]
+
+
 @_unreflected
 async def test_texts_that_stand_in_another_form_are_found_in_either(
     empty_url: str, monkeypatch: pytest.MonkeyPatch

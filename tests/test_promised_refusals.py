@@ -133,6 +133,8 @@ async def without_a_token(stage: Stage, _: pytest.MonkeyPatch) -> None:
     for key in stage.that_answer(401):
         if key != RESET:
             await stage.send(key, anonymous=True)
+    unknown = {"grant_type": "client_credentials", "client_id": "x", "client_secret": "x"}
+    await stage.send(SIGN_IN, data=unknown)
     await stage.send(RESET, json={**WRONG, "code": "not a code at all"})
 
 

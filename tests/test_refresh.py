@@ -64,7 +64,7 @@ async def test_the_second_of_two_requests_at_once_is_refused_and_nothing_ends(wo
     first = await begin(tolerant(world))
     second = ok(await refresh(world, first["refresh_token"]))
     world.clock.forward(seconds=9)
-    refused(await refresh(world, first["refresh_token"]), 401)
+    refused(await refresh(world, first["refresh_token"]), 400)
     ok(await me_with(world, second["access_token"]))
     ok(await refresh(world, second["refresh_token"]))
 
@@ -74,9 +74,9 @@ async def test_a_token_used_again_later_ends_the_session(world: World) -> None:
     first, bystander = await begin(world), await begin(world)
     second = ok(await refresh(world, first["refresh_token"]))
     world.clock.forward(seconds=11)
-    refused(await refresh(world, first["refresh_token"]), 401)
+    refused(await refresh(world, first["refresh_token"]), 400)
     refused(await me_with(world, second["access_token"]), 401)
-    refused(await refresh(world, second["refresh_token"]), 401)
+    refused(await refresh(world, second["refresh_token"]), 400)
     assert (await happenings(world, me)).count("session.token_reused") == 1
     ok(await refresh(world, bystander["refresh_token"]))
 
@@ -85,8 +85,8 @@ async def test_a_token_two_generations_old_ends_the_session_even_at_once(world: 
     first = await begin(tolerant(world))
     second = ok(await refresh(world, first["refresh_token"]))
     third = ok(await refresh(world, second["refresh_token"]))
-    refused(await refresh(world, first["refresh_token"]), 401)
-    refused(await refresh(world, third["refresh_token"]), 401)
+    refused(await refresh(world, first["refresh_token"]), 400)
+    refused(await refresh(world, third["refresh_token"]), 400)
 
 
 def mutants_of(token: str, other: str) -> Iterator[str]:
@@ -106,8 +106,8 @@ async def test_every_other_text_gets_the_same_refusal(world: World) -> None:
     bodies = set()
     for mutant in mutants_of(mine["refresh_token"], theirs["refresh_token"]):
         answer = await refresh(world, mutant)
-        refused(answer, 401, 422, why=mutant)
-        if answer.status_code == 401:
+        refused(answer, 400, why=mutant)
+        if answer.json()["error"] == "invalid_grant":
             bodies.add(same_body(answer))
     assert len(bodies) == 1
     ok(await refresh(world, theirs["refresh_token"]))
@@ -132,7 +132,7 @@ async def test_a_token_that_was_never_given_to_anybody_ends_no_session(world: Wo
     raw = base64.urlsafe_b64decode(mine["refresh_token"] + "==")
     for part in (bytes(32), raw[32:48] + bytes(16), bytes(16) + raw[48:]):
         forged = base64.urlsafe_b64encode(raw[:32] + part).rstrip(b"=").decode()
-        refused(await refresh(world, forged), 401)
+        refused(await refresh(world, forged), 400)
     assert "session.token_reused" not in await happenings(world, world.clinician)
     ok(await refresh(world, mine["refresh_token"]))
 
@@ -142,7 +142,7 @@ async def test_a_session_ends_after_half_an_hour_in_which_nobody_refreshes_it(wo
     world.clock.forward(minutes=29, seconds=59)
     pair = ok(await refresh(world, pair["refresh_token"]))
     world.clock.forward(minutes=30)
-    refused(await refresh(world, pair["refresh_token"]), 401)
+    refused(await refresh(world, pair["refresh_token"]), 400)
 
 
 async def test_a_session_ends_after_twelve_hours_however_often_it_is_refreshed(
@@ -162,7 +162,7 @@ async def test_a_session_ends_after_twelve_hours_however_often_it_is_refreshed(
     assert pair["expires_in"] == 1
     world.clock.forward(seconds=1)
     refused(await me_with(world, pair["access_token"]), 401)
-    refused(await refresh(world, pair["refresh_token"]), 401)
+    refused(await refresh(world, pair["refresh_token"]), 400)
 
 
 async def test_who_is_shut_out_or_signed_out_does_not_refresh(world: World) -> None:
@@ -170,11 +170,11 @@ async def test_who_is_shut_out_or_signed_out_does_not_refresh(world: World) -> N
     out, pair = await begin(world), await begin(world)
     headers = {"Authorization": f"Bearer {out['access_token']}"}
     assert (await world.http.post("/v1/auth/revoke", headers=headers)).status_code == 204
-    refused(await refresh(world, out["refresh_token"]), 401)
+    refused(await refresh(world, out["refresh_token"]), 400)
     ok(await world.admin.patch(f"/v1/users/{me.id}", {"is_active": False}))
-    refused(await refresh(world, pair["refresh_token"]), 401)
+    refused(await refresh(world, pair["refresh_token"]), 400)
     ok(await world.admin.patch(f"/v1/users/{me.id}", {"is_active": True}))
-    refused(await refresh(world, pair["refresh_token"]), 401)
+    refused(await refresh(world, pair["refresh_token"]), 400)
 
 
 async def test_each_grant_says_which_field_it_needs(world: World) -> None:
@@ -185,7 +185,7 @@ async def test_each_grant_says_which_field_it_needs(world: World) -> None:
         ({"grant_type": "password", "username": "x", "refresh_token": "z"}, "/password"),
     ):
         answer = await world.http.post("/v1/auth/token", data=form)
-        refused(answer, 422)
+        refused(answer, 400)
         assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     grants = world.app.openapi()["components"]["schemas"]["TokenForm"]["oneOf"]
     assert ["grant_type", "refresh_token"] in [grant["required"] for grant in grants]
@@ -213,12 +213,12 @@ async def test_of_fifty_refreshes_at_once_one_wins_and_its_successor_lives(
         answers = await race(world, (await begin(world))["refresh_token"])
         won = [answer.json() for answer in answers if answer.status_code == 200]
         assert len(won) == 1
-        assert {answer.status_code for answer in answers} == {200, 401}
+        assert {answer.status_code for answer in answers} == {200, 400}
         ok(await me_with(world, won[0]["access_token"]))
         last = ok(await refresh(world, won[0]["refresh_token"]))
         world.clock.forward(seconds=11)
-        refused(await refresh(world, won[0]["refresh_token"]), 401)
-        refused(await refresh(world, last["refresh_token"]), 401)
+        refused(await refresh(world, won[0]["refresh_token"]), 400)
+        refused(await refresh(world, last["refresh_token"]), 400)
 
 
 async def test_without_compare_and_set_many_would_win(
@@ -269,8 +269,8 @@ async def test_a_clock_set_back_brings_no_token_back(world: World) -> None:
     used = ok(await refresh(world, late["refresh_token"]))
     world.clock.forward(seconds=30, hours=-1)
     refused(await me_with(world, ended["access_token"]), 401)
-    refused(await refresh(world, ended["refresh_token"]), 401)
-    refused(await refresh(world, late["refresh_token"]), 401)
+    refused(await refresh(world, ended["refresh_token"]), 400)
+    refused(await refresh(world, late["refresh_token"]), 400)
     ok(await me_with(world, used["access_token"]))
 
 

@@ -82,7 +82,7 @@ async def test_ending_a_session_ends_it_and_no_other(world: World) -> None:
     refused(await me.delete(path, version=7), 412)
     assert (await me.delete(path)).status_code == 204
     refused(await me_with(world, lost["access_token"]), 401)
-    refused(await refresh(world, lost["refresh_token"]), 401)
+    refused(await refresh(world, lost["refresh_token"]), 400)
     ok(await me_with(world, kept["access_token"]))
     refused(await me.delete(path), 409)
     refused(await me.delete(path, version=1), 412)

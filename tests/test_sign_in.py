@@ -9,10 +9,12 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 from httpx import Response
+from limits import RateLimitItemPerHour
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import BaseModel, ValidationError
 from sqlmodel import select
 
+from api.errors import Refusal, token_body_of
 from api.models import JournalEntry, User
 from api.routes.users import MePatch, UserCreate
 from api.tokens import Passwords
@@ -112,7 +114,7 @@ async def test_case_and_spaces_around_an_address_do_not_matter(world: World) -> 
     for spelling in (email.upper(), f"  {email} ", email.title(), f"\t{email}\n"):
         ok(await sign_in(world, spelling))
     for password in (PASSWORD.upper(), f" {PASSWORD}", f"{PASSWORD} ", PASSWORD[:-1], ""):
-        refused(await sign_in(world, email, password), 401, 422)
+        refused(await sign_in(world, email, password), 400)
 
 
 async def test_every_failure_to_sign_in_gives_the_same_answer_for_the_same_work(
@@ -126,7 +128,7 @@ async def test_every_failure_to_sign_in_gives_the_same_answer_for_the_same_work(
     await add_user(world, world.here["consultant"], inactive, is_active=False)
     # the last instant of a clinic, and of none, is asked for once in a process
     for each in (email, f"{CANARY}@clinic.example"):
-        refused(await sign_in(world, each, CANARY), 401)
+        refused(await sign_in(world, each, CANARY), 400)
     checks.since()
     answers: dict[str, set[str]] = {}
     statements: dict[int, set[str]] = {}
@@ -147,8 +149,9 @@ async def test_every_failure_to_sign_in_gives_the_same_answer_for_the_same_work(
     ):
         asked.statements = 0
         answer = await sign_in(world, username, password, **more)
-        refused(answer, 401, why=why)
-        assert answer.headers["www-authenticate"] == "Bearer", why
+        refused(answer, 400, why=why)
+        assert answer.json()["error"] == "invalid_grant", why
+        assert "www-authenticate" not in answer.headers, why
         assert checks.since() == 1, why
         answers.setdefault(same_body(answer), set()).add(why)
         statements.setdefault(asked.statements, set()).add(why)
@@ -179,8 +182,8 @@ def hostile_forms(email: str) -> Iterator[tuple[str, bytes, str]]:
     yield "nothing", b"", form
     yield "NUL in the address", good.replace(b"&password", b"%00&password"), form
     yield "NUL before the address", good.replace(b"username=", b"username=%00"), form
-    yield "NUL in a name", good + b"&%00=1", form
-    yield "an unknown field", good + b"&" + CANARY.encode() + b"=1", form
+    yield "NUL in an unknown field", good + b"&x=%00", form
+    yield "an unknown field, twice", good + b"&x=1&x=2", form
     yield "an unknown grant", good.replace(b"=password", b"=" + CANARY.encode(), 1), form
     yield "a clinic that is no id", good + b"&clinic=" + CANARY.encode(), form
     yield "a NUL as clinic", good + b"&clinic=%00", form
@@ -215,7 +218,7 @@ async def test_a_form_that_is_none_is_refused_and_not_repeated(world: World) -> 
         answer = await world.http.post(
             "/v1/auth/token", content=content, headers={"Content-Type": media}
         )
-        refused(answer, 400, 401, 413, 415, 422, why=what)
+        refused(answer, 400, 413, 415, why=what)
 
 
 async def test_a_field_of_the_form_is_given_once(world: World) -> None:
@@ -224,7 +227,134 @@ async def test_a_field_of_the_form_is_given_once(world: World) -> None:
     form = {"grant_type": "password", "username": world.clinician.email, "password": PASSWORD}
     for name, value in form.items():
         answer = await world.http.post("/v1/auth/token", data={**form, name: [value, value]})
-        refused(answer, 400, 422, why=name)
+        refused(answer, 400, why=name)
+
+
+async def test_what_is_not_known_or_has_no_value_is_as_if_it_were_left_out(world: World) -> None:
+    # RFC 6749, 3.2
+    form = {"grant_type": "password", "username": world.clinician.email, "password": PASSWORD}
+    names = ("scope", "clinic", "otp", "device_token", "refresh_token", "client_id")
+    for also in (
+        {"audience": CANARY, "resource": "https://elsewhere.example", "client_assertion": "x"},
+        dict.fromkeys((*names, "client_secret", "state"), ""),
+        {"scope": "  "},
+    ):
+        answer = ok(await world.http.post("/v1/auth/token", data={**form, **also}))
+        assert CANARY not in str(answer)
+    for name in form:
+        refusal = await world.http.post("/v1/auth/token", data={**form, name: ""})
+        assert refused(refusal, 400)["errors"][0]["pointer"] == f"/{name}"
+
+
+async def test_nothing_is_null_in_an_answer_that_gives_a_token(world: World) -> None:
+    first = ok(await sign_in(world, world.clinician.email))
+    everywhere = {"access_token", "token_type", "expires_in"}
+    assert first.keys() == {*everywhere, "refresh_token", "device_token"}
+    form = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    again = ok(await world.http.post("/v1/auth/token", data=form))
+    assert again.keys() == {*everywhere, "refresh_token"}
+    assert None not in {**first, **again}.values()
+
+
+async def test_a_persons_token_is_not_narrowed_and_nobody_is_told_that_it_was(
+    world: World, checks: Checks
+) -> None:
+    email = tolerant(world).clinician.email
+    pair = ok(await sign_in(world, email))
+    checks.since()
+    for scope in ("openid", "cases:read", "openid profile offline_access", CANARY):
+        by_token = {"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
+        for answer in (
+            await sign_in(world, email, scope=scope),
+            await sign_in(world, email, "wrong", scope=scope),
+            await world.http.post("/v1/auth/token", data={**by_token, "scope": scope}),
+        ):
+            told = refused(answer, 400)
+            assert (told["error"], told["status"]) == ("invalid_scope", 400)
+            assert told["detail"].endswith("Send no scope.")
+    assert checks.since() == 0
+    # none of it used the token up
+    ok(await world.http.post("/v1/auth/token", data={**by_token, "scope": ""}))
+
+
+async def test_every_refusal_is_told_in_the_words_of_oauth_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tolerant(world)
+    person = {"grant_type": "password", "username": world.clinician.email}
+    path, form = "/v1/auth/token", "application/x-www-form-urlencoded"
+    odd = {"Content-Type": "application/json"}
+    for sent, status, error in (
+        ({"data": {**person, "password": "wrong"}}, 400, "invalid_grant"),
+        ({"data": {"grant_type": "refresh_token", "refresh_token": "x"}}, 400, "invalid_grant"),
+        ({"data": {"grant_type": "authorization_code"}}, 400, "unsupported_grant_type"),
+        ({"data": {"grant_type": CANARY}}, 400, "unsupported_grant_type"),
+        ({"data": person}, 400, "invalid_request"),
+        ({"data": {"x": "y"}}, 400, "invalid_request"),
+        ({"data": {**person, "password": "wrong"}, "params": {"x": "y"}}, 400, "invalid_request"),
+        ({"data": {**person, "clinic": "x"}}, 400, "invalid_request"),
+        ({"data": {**person, "password": ["x", "y"]}}, 400, "invalid_request"),
+        ({"headers": {"Idempotency-Key": "x"}, "data": person}, 400, "invalid_request"),
+        ({"data": {"grant_type": "client_credentials"}}, 401, "invalid_client"),
+        ({"content": b"x" * 300_000, "headers": {"Content-Type": form}}, 413, "invalid_request"),
+        ({"content": b"{}", "headers": odd}, 415, "invalid_request"),
+    ):
+        told = refused(await world.http.post(path, **sent), status, why=sent)
+        assert told["error"] == error, (sent, told)
+        assert told["error_description"].startswith(told["detail"]), told
+        for each in told.get("errors", ()):
+            assert each["message"] in told["error_description"]
+    monkeypatch.setattr("api.throttle.SENSELESS", RateLimitItemPerHour(0, namespace="none"))
+    token = {"grant_type": "refresh_token", "refresh_token": "x"}
+    told = refused(await world.http.post(path, data=token), 429)
+    assert told["error"] == "temporarily_unavailable"
+    await assert_told_by_what_fails(world, monkeypatch)
+    # and nowhere else
+    told = refused(await world.http.get("/v1/me"), 401)
+    assert not {"error", "error_description"} & told.keys()
+
+
+async def test_a_refusal_of_a_token_is_plain_json_for_who_reads_nothing_else(world: World) -> None:
+    problem, plain = "application/problem+json", "application/json"
+    for accept, media in (
+        (None, problem),
+        ("*/*", problem),
+        ("application/json", plain),
+        ("application/json, text/plain, */*", problem),
+        ("application/json;q=0.5, application/problem+json", problem),
+        ("text/html", problem),
+    ):
+        headers = {} if accept is None else {"Accept": accept}
+        form = {"grant_type": "refresh_token", "refresh_token": "x"}
+        answer = await world.http.post("/v1/auth/token", data=form, headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (400, media), accept
+        assert answer.headers["vary"] == "Accept"
+        assert answer.json()["error"] == "invalid_grant"
+    # of anything else it is asked as ever
+    answer = await world.http.get("/v1/me", headers={"Accept": "application/json"})
+    assert answer.headers["content-type"] == problem
+
+
+def test_a_description_holds_no_more_than_oauth_lets_it() -> None:
+    odd = Refusal('Say "please" \\ or \u201cthank you\u201d\n.')
+    told = token_body_of(odd, "an id")
+    assert told["detail"] == odd.detail
+    assert told["error_description"] == "Say 'please' ' or 'thank you''."
+
+
+async def assert_told_by_what_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    form = {"grant_type": "password", "username": world.clinician.email, "password": PASSWORD}
+    for failure, status, error in (
+        (OSError("lost"), 503, "temporarily_unavailable"),
+        (KeyError("ours"), 500, "server_error"),
+    ):
+
+        async def fail(*_: Any, failure: Exception = failure, **__: Any) -> bool:
+            raise failure
+
+        monkeypatch.setattr(Passwords, "check", fail)
+        answer = await world.http.post("/v1/auth/token", data=form)
+        assert (answer.status_code, answer.json()["error"]) == (status, error)
 
 
 async def change(by: Person, token: str, current: str, new: str) -> Response:
@@ -248,7 +378,7 @@ async def test_a_new_password_ends_the_other_sessions_and_the_old_password(world
         refused(await me_with(world, ended), 401)
     ok(await me_with(world, mine))
     ok(await me_with(world, bystander))
-    refused(await sign_in(world, me.email, PASSWORD), 401)
+    refused(await sign_in(world, me.email, PASSWORD), 400)
     ok(await sign_in(world, me.email, NEW))
 
 
@@ -334,7 +464,7 @@ async def test_what_an_admin_changes_acts_on_the_very_next_request(world: World)
     refused(await world.http.get("/v1/users", headers=sent), 403)
     ok(await admin.patch(path, {"is_active": False}))
     refused(await me_with(world, token), 401)
-    refused(await sign_in(world, me.email), 401)
+    refused(await sign_in(world, me.email), 400)
     # a session that ended stays ended
     ok(await admin.patch(path, {"is_active": True}))
     refused(await me_with(world, token), 401)
@@ -382,7 +512,7 @@ async def test_a_password_changed_while_the_old_one_is_checked_wins(
     if answer.status_code == 200:
         refused(await me_with(world, answer.json()["access_token"]), 401)
     else:
-        refused(answer, 401)
+        refused(answer, 400)
 
 
 async def test_a_user_shut_out_while_signing_in_stays_out(
@@ -408,8 +538,8 @@ async def test_no_password_and_no_token_is_ever_logged_or_journalled(
     me, admin = tolerant(world).clinician, world.admin
     token = await session_of(world, me)
     wrong = f"{CANARY} wrong password"
-    refused(await sign_in(world, me.email, wrong), 401)
-    refused(await sign_in(world, f"{CANARY}@clinic.example"), 401)
+    refused(await sign_in(world, me.email, wrong), 400)
+    refused(await sign_in(world, f"{CANARY}@clinic.example"), 400)
     refused(await change(me, token, wrong, NEW), 403)
     ok(await change(me, token, PASSWORD, NEW))
     email = f"{uuid4().hex}@clinic.example"

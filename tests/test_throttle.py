@@ -201,7 +201,7 @@ async def test_of_a_thousand_requests_few_reach_a_real_password(
 ) -> None:
     for address, email in mixes(world):
         answer = await sign_in_from(world, address, email, WRONG)
-        assert answer.status_code in {401, 429}
+        assert answer.status_code in {400, 429}
     assert 50 <= cheap.done <= MOST
 
 
@@ -214,7 +214,7 @@ async def test_a_locked_account_gets_the_same_answer_for_the_same_work(
     for _ in range(12):
         checks.since()
         answer = await sign_in_from(world, HOME, me.email, WRONG)
-        refused(answer, 401)
+        refused(answer, 400)
         assert checks.since() == 1
         bodies.add(same_body(answer))
     answers = [
@@ -223,7 +223,7 @@ async def test_a_locked_account_gets_the_same_answer_for_the_same_work(
     ]
     assert checks.since() == 2
     bodies |= {same_body(refused_answer) for refused_answer in answers}
-    assert {answer.status_code for answer in answers} == {401}
+    assert {answer.status_code for answer in answers} == {400}
     assert len(bodies) == 1
 
 
@@ -246,7 +246,7 @@ async def test_where_a_network_is_used_up_a_stranger_there_is_refused_before_any
     tolerant(world)
     for number in range(50):
         answer = await sign_in_from(world, HOME, f"{number}-{uuid7().hex}@clinic.example", WRONG)
-        refused(answer, 401)
+        refused(answer, 400)
     checks.since()
     answer = await sign_in_from(world, HOME, world.clinician.email, PASSWORD)
     assert refused(answer, 429)["type"].endswith("too-many-requests")
@@ -329,7 +329,7 @@ async def test_how_many_guesses_are_left_tells_nothing_of_an_account_either(
         answer = await sign_in_from(world, HOME, email if number < 15 else other, WRONG)
         statuses.append(answer.status_code)
     # ten of the fifteen count: the others met an account that was locked
-    assert statuses == [401] * 55 + [429] * 15
+    assert statuses == [400] * 55 + [429] * 15
 
 
 # ------------------------------------------------------------------- devices known again
@@ -367,7 +367,7 @@ async def test_a_device_has_few_guesses_and_nobody_elses(world: World, cheap: Ch
     mine, theirs = await device_of(world, HOME, me), await device_of(world, HOME, world.colleague)
     cheap.since()
     statuses = [(await sign_in_with(world, HOME, me, WRONG, mine)).status_code for _ in range(12)]
-    assert statuses == [401] * 10 + [429] * 2
+    assert statuses == [400] * 10 + [429] * 2
     assert cheap.since() == 10
     # it locked itself, not its person
     assert await is_let_in(world, HOME, me)
@@ -384,9 +384,9 @@ async def test_a_device_token_opens_nothing_lasts_ninety_days_and_is_kept_as_a_h
 ) -> None:
     me = tolerant(world).clinician
     device = await device_of(world, HOME, me)
-    refused(await sign_in_with(world, HOME, me, WRONG, device), 401)
+    refused(await sign_in_with(world, HOME, me, WRONG, device), 400)
     refused(await me_with(world, device), 401)
-    refused(await refresh(world, device), 401)
+    refused(await refresh(world, device), 400)
     assert ok(await sign_in_with(world, HOME, me, PASSWORD, "of somebody else"))["device_token"]
     async with world.database.transaction() as tx:
         await tx.enter(me.clinic_id)
@@ -425,7 +425,7 @@ async def test_strangers_lock_nobody_out_of_a_network_they_sign_in_from(world: W
     assert not await is_let_in(world, "192.0.2.50", me)
     assert await is_let_in(world, HOME, me)
     # a slip of one's own is not added to theirs
-    refused(await sign_in_from(world, HOME, me.email, WRONG), 401)
+    refused(await sign_in_from(world, HOME, me.email, WRONG), 400)
     assert await is_let_in(world, HOME, me)
     # and somebody else of the same network is not let past by it
     await besiege(world, world.colleague)
@@ -463,7 +463,7 @@ async def test_signing_in_forgives_no_guesses_at_others(world: World) -> None:
         statuses.append(answer.status_code)
         if number % 10 == 0:
             await is_let_in(world, HOME, me)
-    assert statuses == [401] * 50 + [429] * 10
+    assert statuses == [400] * 50 + [429] * 10
 
 
 async def test_a_hundred_people_behind_one_address_sign_in_at_nine(
@@ -499,7 +499,7 @@ async def test_senseless_tokens_are_refused_and_hold_up_nobody_who_has_a_right_o
     me = tolerant(world).clinician
     pair = ok(await sign_in_from(world, HOME, me.email, PASSWORD))
     statuses = [(await refresh_at(world, HOME, "x" * 86)).status_code for _ in range(1_001)]
-    assert statuses == [401] * 1_000 + [429]
+    assert statuses == [400] * 1_000 + [429]
     unknown = RefreshTokens("another").new(me.clinic_id, uuid7()).text
     answer = await refresh_at(world, HOME, unknown)
     refused(answer, 429)
@@ -528,7 +528,7 @@ async def test_a_senseless_token_costs_one_look_up_and_writes_nothing(
         (RefreshTokens("another").new(me.clinic_id, uuid7()).text, 1),
     ):
         asked.statements = 0
-        refused(await refresh(world, token), 401)
+        refused(await refresh(world, token), 400)
         # and, on SQLite, the statement that begins
         assert asked.statements <= most + 1
 
@@ -579,4 +579,4 @@ async def test_the_address_is_the_connections_whatever_a_header_says(world: Worl
         data = {**form, "username": f"{number}-{uuid7().hex}@x.example"}
         answer = await world.http.post("/v1/auth/token", data=data, headers=headers)
         statuses.append(answer.status_code)
-    assert statuses == [401] * 50 + [429]
+    assert statuses == [400] * 50 + [429]

@@ -132,10 +132,10 @@ async def test_a_right_password_without_the_code_looks_like_a_wrong_password(
         (PASSWORD, shown(world, secret, 3)),
     ):
         answer = await sign_in(world, me.email, password, **({} if otp is None else {"otp": otp}))
-        refused(answer, 401, why=(password, otp))
+        refused(answer, 400, why=(password, otp))
         assert checks.since() == 1
         bodies.add(same_body(answer))
-    refused(await sign_in(world, f"nobody-{me.email}"), 401)
+    refused(await sign_in(world, f"nobody-{me.email}"), 400)
     assert len(bodies) == 1
     ok(await sign_in(world, me.email, otp=code))
 
@@ -144,11 +144,11 @@ async def test_a_code_is_accepted_once_and_none_before_it_any_more(world: World)
     me = tolerant(world).clinician
     secret, _ = await enrol(world, me)
     ok(await sign_in(world, me.email, otp=shown(world, secret)))
-    refused(await sign_in(world, me.email, otp=shown(world, secret)), 401)
-    refused(await sign_in(world, me.email, otp=shown(world, secret, -1)), 401)
+    refused(await sign_in(world, me.email, otp=shown(world, secret)), 400)
+    refused(await sign_in(world, me.email, otp=shown(world, secret, -1)), 400)
     ok(await sign_in(world, me.email, otp=shown(world, secret, 1)))
     world.clock.forward(seconds=30)
-    refused(await sign_in(world, me.email, otp=shown(world, secret)), 401)
+    refused(await sign_in(world, me.email, otp=shown(world, secret)), 400)
 
 
 async def test_the_code_that_confirmed_signs_nobody_in(world: World) -> None:
@@ -156,7 +156,7 @@ async def test_the_code_that_confirmed_signs_nobody_in(world: World) -> None:
     secret = ok(await me.post("/v1/me/totp"))["secret"]
     code = shown(world, secret)
     ok(await me.post("/v1/me/totp/confirm", {"code": code}))
-    refused(await sign_in(world, me.email, otp=code), 401)
+    refused(await sign_in(world, me.email, otp=code), 400)
 
 
 async def together(world: World, person: Person, otp: str) -> list[int]:
@@ -174,8 +174,8 @@ async def together(world: World, person: Person, otp: str) -> list[int]:
 async def test_of_many_at_once_with_one_code_one_gets_in(world: World) -> None:
     me = tolerant(world).clinician
     secret, codes = await enrol(world, me)
-    assert await together(world, me, shown(world, secret)) == [200] + [401] * 7
-    assert await together(world, me, codes[0]) == [200] + [401] * 7
+    assert await together(world, me, shown(world, secret)) == [200] + [400] * 7
+    assert await together(world, me, codes[0]) == [200] + [400] * 7
 
 
 async def test_a_recovery_code_stands_in_once(world: World) -> None:
@@ -183,9 +183,9 @@ async def test_a_recovery_code_stands_in_once(world: World) -> None:
     _, codes = await enrol(world, me)
     _, others = await enrol(world, world.colleague)
     ok(await sign_in(world, me.email, otp=codes[0].lower().replace("-", " ")))
-    refused(await sign_in(world, me.email, otp=codes[0]), 401)
-    refused(await sign_in(world, me.email, otp=others[0]), 401)
-    refused(await sign_in(world, me.email, "a wrong password again", otp=codes[1]), 401)
+    refused(await sign_in(world, me.email, otp=codes[0]), 400)
+    refused(await sign_in(world, me.email, otp=others[0]), 400)
+    refused(await sign_in(world, me.email, "a wrong password again", otp=codes[1]), 400)
     assert ok(await me.get("/v1/me/totp"))["recovery_codes_left"] == 9
     ok(await sign_in(world, me.email, otp=codes[1]))
 
@@ -202,7 +202,7 @@ async def test_a_removed_factor_is_not_asked_for_and_its_codes_are_dead(world: W
     assert all(row.used_at is not None for row in rows)
     refused(await me.delete("/v1/me/totp"), 409)
     await enrol(world, me)
-    refused(await sign_in(world, me.email, otp=codes[0]), 401)
+    refused(await sign_in(world, me.email, otp=codes[0]), 400)
     assert ok(await me.get("/v1/me/totp"))["recovery_codes_left"] == 10
 
 

@@ -13,7 +13,17 @@ from fastapi import FastAPI, Request, Response
 
 from api.csv_lists import CSV, write_csv
 from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
-from api.errors import PROBLEM, Problem, Refusal, SignInAgain, as_outcome, body_of, every_refusal
+from api.errors import (
+    PROBLEM,
+    TOKEN_PATH,
+    Problem,
+    Refusal,
+    SignInAgain,
+    as_outcome,
+    body_of,
+    every_refusal,
+    token_body_of,
+)
 from api.fhir.elements import FHIR_JSON
 from api.fhir.shown import fhir_examples
 from api.openapi.examples import VALUES, Examples, first_sentence
@@ -70,7 +80,6 @@ TAGS = {
 words."""
 
 PERSON, SOFTWARE = "person", "software"
-_SIGN_IN = "/v1/auth/token"
 _FRAMEWORKS_SCHEME = "OAuth2PasswordBearer"
 _FRAMEWORKS_422 = {"HTTPValidationError", "ValidationError"}
 _JSON = "application/json"
@@ -263,7 +272,7 @@ class Finishing:
             "type": "oauth2",
             "description": "Somebody who signs in with address and password, and may do what their "
             "role and their part in a case allow.",
-            "flows": {"password": {"tokenUrl": _SIGN_IN, "refreshUrl": _SIGN_IN, "scopes": {}}},
+            "flows": {"password": {"tokenUrl": TOKEN_PATH, "refreshUrl": TOKEN_PATH, "scopes": {}}},
         }
         schemes[SOFTWARE] = {
             "type": "oauth2",
@@ -271,7 +280,7 @@ class Finishing:
             "service account, and may do what the account's scopes name.",
             "flows": {
                 "clientCredentials": {
-                    "tokenUrl": _SIGN_IN,
+                    "tokenUrl": TOKEN_PATH,
                     "scopes": {str(scope): scope.definition for scope in Scope},
                 }
             },
@@ -333,7 +342,11 @@ class Finishing:
             # what a door declares because it cannot be read in its code
             if str(kind.status) in answers and kind.status not in by_status:
                 by_status[kind.status] = [kind(*kind.example)]
-        write = self._outcome if operation.speaks_fhir else self._refusal
+        write = self._refusal
+        if operation.speaks_fhir:
+            write = self._outcome
+        elif operation.speaks_oauth:
+            write = self._token_refusal
         for status, refusals in sorted(by_status.items()):
             answers[str(status)] = write(refusals)
 
@@ -356,6 +369,23 @@ class Finishing:
         name = "Or".join(kind.__name__ for kind in kinds)
         self._components.setdefault("responses", {})[name] = response
         return {"$ref": f"#/components/responses/{name}"}
+
+    def _token_refusal(self, refusals: list[Refusal]) -> dict[str, Any]:
+        """Write a refusal as it is told to whoever asked for a token."""
+        told = zip(_told(refusals), refusals, strict=True)
+        examples = {
+            name: {**each, "value": token_body_of(refusal, _NO_ID)}
+            for (name, each), refusal in told
+        }
+        schema = {"$ref": "#/components/schemas/TokenProblem"}
+        kinds = dict.fromkeys(type(refusal) for refusal in refusals)
+        # plain JSON for who asks for nothing else
+        content = {media: {"schema": schema, "examples": examples} for media in (PROBLEM, _JSON)}
+        return {
+            "description": " ".join(map(_explained, kinds)),
+            "headers": {**_headers_of(refusals), **_headers(["Vary"])},
+            "content": content,
+        }
 
     def _outcome(self, refusals: list[Refusal]) -> dict[str, Any]:
         """Write a refusal as it is told to an EHR."""

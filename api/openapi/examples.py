@@ -161,6 +161,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "refresh_token": (_REFRESH,),
     "device_token": ("aW52ZW50ZWQtYW5kLWtub3duLWJ5LW5vYm9keS1lbHNlPw",),
     "expires_in": (600,),
+    "AccessToken.scope": ("cases:read flags:read",),
     "secret_days": (90,),
     "SecretCreate.days": (90,),
     # journal, seals, keys
@@ -267,6 +268,12 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "Problem.title": ("Conflict",),
     "Problem.status": (409,),
     "Problem.errors": (None,),
+    "TokenProblem.type": ("urn:boundary-notes:invalid-grant",),
+    "TokenProblem.title": ("Not signed in",),
+    "TokenProblem.status": (400,),
+    "TokenProblem.errors": (None,),
+    "error": ("invalid_grant",),
+    "error_description": ("This refresh token is not known or no longer valid. Sign in again.",),
     "read_problem.code": ("conflict",),
     # a file of records that was read in
     "form": ("ndjson",),

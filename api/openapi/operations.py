@@ -20,6 +20,7 @@ from api.domain.permissions import (
     roles_that_may,
     scopes_that_let,
 )
+from api.errors import is_asked_as_oauth
 from api.fhir.outcome import is_asked_as_fhir
 from api.openapi.foreseen import Foreseen, foresee
 from api.vocabulary import Role
@@ -73,6 +74,11 @@ class Operation:
     def speaks_fhir(self) -> bool:
         """Tell whether it answers, and refuses, as FHIR does."""
         return is_asked_as_fhir(self.path)
+
+    @property
+    def speaks_oauth(self) -> bool:
+        """Tell whether it refuses in OAuth's words."""
+        return is_asked_as_oauth(self.path)
 
     @property
     def names_records(self) -> bool:

@@ -19,6 +19,7 @@ from api.errors import (
     Unavailable,
     UnsupportedEncoding,
     UnsupportedMediaType,
+    as_token_refusal,
 )
 from api.identity import OPEN_BEFORE_ENROLMENT
 from api.intake import KEY, StrictRoute
@@ -36,6 +37,11 @@ def refusals_of(operation: Operation) -> Iterator[Refusal]:
 
     What its shape tells (guard, ids, body, headers), and what its code says.
     """
+    told = _all_refusals_of(operation)
+    yield from map(as_token_refusal, told) if operation.speaks_oauth else told
+
+
+def _all_refusals_of(operation: Operation) -> Iterator[Refusal]:
     if operation.guard is not None:
         yield from _refused_at_the_door(operation)
     yield from _refused_by_shape(operation)

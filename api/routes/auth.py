@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlmodel import col, select, update
 
 from api.access import may
@@ -22,8 +22,15 @@ from api.codes import (
 )
 from api.db import Database, Transaction, Tx
 from api.domain.permissions import Action, Actor
-from api.domain.values import Input, Output
-from api.errors import Invalid, Unauthorized
+from api.domain.values import Output
+from api.errors import (
+    InvalidClient,
+    InvalidGrant,
+    InvalidScope,
+    InvalidTokenRequest,
+    TokenProblem,
+    UnsupportedGrantType,
+)
 from api.intake import OneTimeRoute
 from api.journal import Happening, record
 from api.models import CodePurpose, OneTimeCode, SignIn, User
@@ -52,6 +59,12 @@ _NO_MATCH = (
 _NOT_REFRESHED = "This refresh token is not known or no longer valid. Sign in again."
 
 _NOT_SOFTWARE = "This client id and secret do not match, or are no longer valid."
+_NOT_SHOWN = (
+    "Software shows who it is: send client_id and client_secret, in the form or by HTTP Basic."
+)
+
+_NOT_GIVEN = "This software was not given every scope it asks for. Ask for fewer, or send no scope."
+_NO_SCOPES = "A person's token has no scopes, and is not narrowed by any. Send no scope."
 
 _NEEDED = {
     "password": ("username", "password"),
@@ -65,6 +78,7 @@ def _describe_each_grant(schema: dict[str, Any]) -> None:
     """Describe the form of each grant in full: generators of clients make a class of each."""
     # no form can say null
     fields = {name: without_null(field) for name, field in schema["properties"].items()}
+    fields["grant_type"] = {**fields["grant_type"], "enum": list(_NEEDED)}
     schema["properties"] = fields
     schema["oneOf"] = [
         {
@@ -72,25 +86,35 @@ def _describe_each_grant(schema: dict[str, Any]) -> None:
             "type": "object",
             "properties": {**fields, "grant_type": {"const": grant, "type": "string"}},
             "required": ["grant_type", *needed],
-            "additionalProperties": False,
         }
         for grant, needed in _NEEDED.items()
     ]
 
 
-class TokenForm(Input):
+def _without_null(schema: dict[str, Any]) -> None:
+    """Describe an answer whose members are left out where they are not: none is ever null."""
+    fields = schema["properties"].items()
+    schema["properties"] = {name: without_null(field) for name, field in fields}
+
+
+class TokenForm(BaseModel):
     """How to sign in, or to stay signed in; each grant needs fields of its own.
+
+    A field without a value counts as left out, and one that is not known here is left alone
+    (RFC 6749, 3.2).
 
     `password`: `username` and `password`; `clinic`, where one address is known in several clinics;
     `otp`, a code of the authenticator or a recovery code, once a second factor is enrolled;
     `device_token` of an earlier answer, so that guesses of others do not keep this device out.
     `refresh_token`: the `refresh_token` of the last answer, which can be used once.
-    `client_credentials`: `client_id` and `client_secret` of a service account, here or in a header.
+    `client_credentials`: `client_id` and `client_secret` of a service account, here or in a header;
+    `scope`, those of its scopes that it asks for, with blanks between: all, where it is left out.
     """
 
-    model_config = ConfigDict(json_schema_extra=_describe_each_grant)
+    # programs of many makers ask for tokens, and send what others may want to know
+    model_config = ConfigDict(extra="ignore", json_schema_extra=_describe_each_grant)
 
-    grant_type: Literal["password", "refresh_token", "client_credentials"]
+    grant_type: str
     username: Annotated[str | None, Field(max_length=254)] = None
     password: Annotated[SecretStr | None, Field(max_length=1024)] = None
     clinic: UUID | None = None
@@ -99,7 +123,6 @@ class TokenForm(Input):
     refresh_token: Annotated[SecretStr | None, Field(max_length=254)] = None
     client_id: Annotated[str | None, Field(max_length=254)] = None
     client_secret: Annotated[SecretStr | None, Field(max_length=254)] = None
-    # sent by OAuth 2 clients out of habit; a service account has the scopes it was given
     scope: Annotated[str, Field(max_length=1024)] = ""
 
 
@@ -108,30 +131,60 @@ class AccessToken(Output):
 
     Software gets no refresh token: its secret gets the next one. `device_token` comes where
     somebody signs in with a password: kept for 90 days and sent with the next password, it tells
-    that this device is theirs. It opens nothing.
+    that this device is theirs. It opens nothing. `scope` comes for software: what this token is
+    for, with blanks between.
     """
+
+    model_config = ConfigDict(
+        json_schema_serialization_defaults_required=False, json_schema_extra=_without_null
+    )
 
     access_token: str
     token_type: Literal["bearer"]
     expires_in: int
-    refresh_token: str | None
-    device_token: str | None
+    # left out where there is none: libraries refuse a null (RFC 6749, 5.1, knows texts only)
+    refresh_token: str | None = None
+    device_token: str | None = None
+    scope: str | None = None
 
 
-@router.post("/token")
+@router.post("/token", response_model_exclude_none=True, responses={"4XX": {"model": TokenProblem}})
 async def sign_in(form: Annotated[TokenForm, Form()], request: Request) -> AccessToken:
     """Sign in, or stay signed in. Every failure of a grant gives the same answer.
 
     Software may send its id and secret as `Authorization: Basic …` instead of `client_id` and
-    `client_secret` in the form: each form-urlencoded, then both in base64 (RFC 6749, 2.3.1). 422
-    where they are sent in both ways.
+    `client_secret` in the form: each form-urlencoded, then both in base64 (RFC 6749, 2.3.1). 400
+    where the secret is sent in both ways, or the two ids differ.
+
+    A refusal has `error` and `error_description` (RFC 6749, 5.2) beside what every problem has; to
+    whoever accepts `application/json` alone it is sent as that.
     """
+    if form.grant_type not in _GRANTS:
+        raise UnsupportedGrantType
     if form.grant_type == "client_credentials":
         form = _with_what_the_header_says(form, request)
-    for name in _NEEDED[form.grant_type]:
-        if getattr(form, name) is None:
-            raise Invalid(f"/{name}", "This is needed to sign in this way.")
+    else:
+        _refuse_scopes(form)
+    _refuse_without(_NEEDED[form.grant_type], form)
     return await _GRANTS[form.grant_type](form, request)
+
+
+def _refuse_scopes(form: TokenForm) -> None:
+    """Refuse a person's token that is asked for with a scope: it may do whatever they may.
+
+    Left alone, it would let somebody believe that their token may do less.
+    """
+    if form.scope.split():
+        raise InvalidScope(_NO_SCOPES)
+
+
+def _refuse_without(needed: tuple[str, ...], form: TokenForm) -> None:
+    missing = [name for name in needed if getattr(form, name) is None]
+    if missing and form.grant_type == "client_credentials":
+        # software that shows nothing, or not all, is not known (RFC 6749, 5.2)
+        raise InvalidClient(_NOT_SHOWN)
+    for name in missing:
+        raise InvalidTokenRequest(f"/{name}", "This is needed to sign in this way.")
 
 
 @router.post("/revoke", status_code=204)
@@ -169,7 +222,7 @@ async def _by_password(form: TokenForm, request: Request) -> AccessToken:
         # looked at in any case: a right password alone takes no longer than a wrong one
         proof = None if weighed is None else _second_factor(weighed.user, otp, recovery, tx.now)
         if weighed is None or proof is None or not matches:
-            raise Unauthorized(_NO_MATCH)
+            raise InvalidGrant(_NO_MATCH)
         device = device if weighed.known.proof is not None else new_secret()
         async with database.transaction(request.state.request_id) as tx:
             return await _let_in(tx, request, weighed, proof, network, device)
@@ -223,7 +276,7 @@ async def _let_in(
     user = account.user
     await tx.enter(user.clinic_id, account.zone)
     if not await _still_holds(tx, user, proof):
-        raise Unauthorized(_NO_MATCH)
+        raise InvalidGrant(_NO_MATCH)
     if proof.recovery_id is not None:
         record(
             tx,
@@ -292,9 +345,9 @@ async def _by_refresh_token(form: TokenForm, request: Request) -> AccessToken:
         if not isinstance(outcome, Refused):
             return _answer(request, *outcome, tx.now)
         if outcome is Refused.repeated:
-            raise Unauthorized(_NOT_REFRESHED)
+            raise InvalidGrant(_NOT_REFRESHED)
     await throttle.count_senseless(network)
-    raise Unauthorized(_NOT_REFRESHED)
+    raise InvalidGrant(_NOT_REFRESHED)
 
 
 # --------------------------------------------------------------------- by a software's secret
@@ -304,12 +357,16 @@ _BASIC = 'Basic realm="Boundary Notes", charset="UTF-8"'
 
 
 def _with_what_the_header_says(form: TokenForm, request: Request) -> TokenForm:
-    """Take id and secret from the header, where they are there: then not from the form as well."""
+    """Take id and secret from the header, where they are there; the form may repeat the id."""
     if not _speaks_basic(request):
         return form
-    if form.client_id is not None or form.client_secret is not None:
-        raise Invalid("/header/Authorization", "Send id and secret here or in the form, once.")
     client_id, secret = _read_basic(request)
+    if form.client_secret is not None:
+        raise InvalidTokenRequest(
+            "/client_secret", "Send the secret in the header or in the form, once."
+        )
+    if form.client_id not in {None, client_id}:
+        raise InvalidTokenRequest("/client_id", "The header names another, or none. Send one.")
     return form.model_copy(update={"client_id": client_id, "client_secret": SecretStr(secret)})
 
 
@@ -339,15 +396,23 @@ async def _by_client_credentials(form: TokenForm, request: Request) -> AccessTok
             throttle.look_up(network),
             database.transaction(request.state.request_id) as tx,
         ):
-            session = await begin_software_session(
-                tx, *named, secret=_secret(form.client_secret), lasts=tokens.lifetime
+            outcome = await begin_software_session(
+                tx,
+                *named,
+                secret=_secret(form.client_secret),
+                lasts=tokens.lifetime,
+                asked=frozenset(form.scope.split()),
             )
-        if session is not None:
-            return _answer(request, session, None, tx.now)
+        if not isinstance(outcome, Refused):
+            session, scopes = outcome
+            return _answer(request, session, None, tx.now, scope=" ".join(scopes))
+        if outcome is Refused.scope:
+            # its secret was right: nothing is counted
+            raise InvalidScope(_NOT_GIVEN)
     await throttle.count_senseless(network)
     # who tried it with a header is told so in one (RFC 6749, 5.2)
     challenge = _BASIC if _speaks_basic(request) else "Bearer"
-    raise Unauthorized(_NOT_SOFTWARE, challenge=challenge)
+    raise InvalidClient(_NOT_SOFTWARE, challenge=challenge)
 
 
 # --------------------------------------------------------------------------------- all
@@ -359,11 +424,13 @@ def _answer(
     token: RefreshToken | None,
     now: datetime,
     device: str | None = None,
+    scope: str | None = None,
 ) -> AccessToken:
     tokens: AccessTokens = request.app.state.tokens
     whose = session.user_id or session.account_id
     assert whose is not None  # noqa: S101 - a session is somebody's
-    claims = Claims(session.clinic_id, whose, session.id)
+    is_software = session.user_id is None
+    claims = Claims(session.clinic_id, whose, session.id, is_software=is_software)
     lasts = min(tokens.lifetime, session.expires_at - now)
     return AccessToken(
         access_token=tokens.issue(claims, now, session.expires_at),
@@ -371,6 +438,7 @@ def _answer(
         expires_in=int(lasts.total_seconds()),
         refresh_token=None if token is None else token.text,
         device_token=device,
+        scope=scope,
     )
 
 

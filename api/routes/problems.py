@@ -9,7 +9,16 @@ from fastapi.responses import HTMLResponse
 
 from api.csv_lists import prefers
 from api.domain.values import Output
-from api.errors import TYPE, NotFound, Problem, Refusal, body_of, every_refusal
+from api.errors import (
+    TYPE,
+    NotFound,
+    Problem,
+    Refusal,
+    TokenProblem,
+    body_of,
+    every_refusal,
+    token_body_of,
+)
 from api.export_page import POLICY, STYLE
 from api.intake import StrictRoute
 
@@ -31,7 +40,7 @@ class ProblemType(Output):
     status: int
     meaning: str
     remedy: str
-    example: Problem
+    example: Problem | TokenProblem
 
 
 class ProblemTypes(Output):
@@ -86,8 +95,15 @@ def _shown(kind: type[Refusal]) -> ProblemType:
         status=kind.status,
         meaning=" ".join((kind.__doc__ or "").split()),
         remedy=kind.remedy,
-        example=Problem.model_validate(body_of(kind(*kind.example), _NO_ID)),
+        example=_example_of(kind),
     )
+
+
+def _example_of(kind: type[Refusal]) -> Problem:
+    refusal = kind(*kind.example)
+    if kind.is_of_tokens:
+        return TokenProblem.model_validate(token_body_of(refusal, _NO_ID))
+    return Problem.model_validate(body_of(refusal, _NO_ID))
 
 
 def _wants_a_page(request: Request) -> bool:

@@ -148,7 +148,7 @@ def by_password(anonymous: Client, email: str, password: str) -> AuthenticatedCl
     first, token = signed_in(anonymous, grant)
     assert given(read_me.sync_detailed(client=first), MeRead).email == email
     # whoever stays longer than ten minutes signs in by what they were given for that
-    assert token.refresh_token is not None
+    assert isinstance(token.refresh_token, str)
     again = RefreshTokenGrant(grant_type="refresh_token", refresh_token=token.refresh_token)
     return signed_in(anonymous, again)[0]
 
@@ -184,7 +184,8 @@ def staff(url: str, email: str, password: str) -> Clinic:
         client_secret=account.client_secret,
     )
     software, token = signed_in(anonymous, grant)
-    assert token.refresh_token is None
+    assert not token.refresh_token
+    assert token.scope == "cases:read"
     return Clinic(
         anonymous,
         admin,
