@@ -1,6 +1,7 @@
 """What an EHR reads: valid FHIR R4, and to each the very rows that our own API shows them."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any, get_args
 from urllib.parse import parse_qsl, urlsplit
@@ -13,7 +14,8 @@ from sqlalchemy import ColumnElement, true
 
 from api.db import Transaction
 from api.fhir import care, finding, kinds, notices, requests
-from api.fhir.outcome import IssueType
+from api.fhir.definitions import DEFINING
+from api.fhir.outcome import SERVED, IssueType
 from api.vocabulary import (
     CaseStatus,
     ConsultationStatus,
@@ -136,6 +138,11 @@ def check(resource: dict[str, Any]) -> None:
         if of == kind and name in resource:
             assert resource[name] in codes.split(), (where, resource[name])
     assert_nothing_empty(resource)
+    times = re.findall(r'"(\d{4}-\d\d-\d\dT[^"]*)"', json.dumps(resource))
+    assert [each for each in times if not IN_MILLISECONDS(each)] == []
+
+
+IN_MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z").fullmatch
 
 
 def assert_nothing_empty(value: Any) -> None:
@@ -239,11 +246,11 @@ def test_every_word_of_ours_has_a_code_of_r4() -> None:
         (ConsultationStatus, requests.REQUEST_STATUS, "ServiceRequest.status"),
         (ConsultationUrgency, requests.PRIORITY, "ServiceRequest.priority"),
         (FlagStatus, notices.ISSUE_STATUS, "DetectedIssue.status"),
-        (FlagStatus, notices.FLAG_STATUS, "Flag.status"),
+        (FlagStatus, notices.ACTIVITY, "Flag.status"),
     ):
         assert set(codes) == set(words), where
         assert set(codes.values()) <= set(REQUIRED[where].split())
-    assert set(notices.SEVERITY) == set(Severity) - {Severity.info}
+    assert set(notices.ISSUE_SEVERITY) == set(Severity) - {Severity.info}
     assert set(get_args(IssueType)) <= R4_ISSUES
 
 
@@ -368,6 +375,8 @@ async def test_a_flag_is_of_one_type_and_who_recorded_what_is_told_of_three(
     case = await me.case()
     noted = await me.incident(case, "risk", **KINDS["risk"])
     pledge = await me.promise(case, keepable="no")
+    # a list tells of whole milliseconds alone
+    world.clock.forward(seconds=1)
     (warning,) = await search(me, "Flag")
     issue, *_ = await search(me, "DetectedIssue")
     refused(await me.get(f"/fhir/DetectedIssue/{warning['id']}"), 404)
@@ -683,16 +692,16 @@ async def test_what_is_not_served_is_refused_as_fhir_does(one_world: World) -> N
     here = f"/fhir/EpisodeOfCare/{case['id']}"
     for query in (
         "_sort=_lastUpdated", "_include=EpisodeOfCare:patient", "_total=accurate", "_summary=count",
-        "patient.identifier=x", "status:not=active", "status=ended", "status=", "_count=0",
-        "_count=x", "_id=x", "_lastUpdated=2026-13", "_lastUpdated=ap2026",
-        "_lastUpdated=1899", "_lastUpdated=2026-3-2", "mode=full", "_pretty=x", "subject=x",
+        "patient.identifier=x", "status:not=active", "status=", "_count=0",
+        "_count=x", "_id=x%20y", "_id=*", "_lastUpdated=2026-13", "_lastUpdated=ap2026",
+        "_lastUpdated=2026-3-2", "mode=full", "_pretty=x", "subject=x",
         "_lastUpdated=2026-03-02T25:00Z", "_cursor=x", f"{CANARY}=1", "status=active&status=x",
         "patient=a%00b", "patient=a&patient=b",
     ):  # fmt: skip
         said = refused(await me.send("GET", f"/fhir/EpisodeOfCare?{query}"), 400)
         assert CANARY not in said
-    refused(await me.get("/fhir/Provenance", target="Patient/1"), 400)
-    refused(await me.get("/fhir/Provenance", target=f"Patient/{uuid4()}"), 400)
+    for target in ("Task/", "Task/a b", "*", f"Task/{uuid4()}/x", "Task/a\\,b", "task/1"):
+        refused(await me.get("/fhir/Provenance", target=target), 400)
     for query in ("_lastUpdated=2026", "date=ge2026"):
         refused(await me.send("GET", f"/fhir/AuditEvent?{'&'.join([query] * 5)}"), 400)
     for nowhere in (
@@ -745,6 +754,7 @@ SAMPLES = {
     "code": "consent",
     "date": "le2026-12",
     "target": f"Task/{UUID(int=0)}",
+    "url": "urn:boundary-notes:extension:due",
 }
 
 
@@ -760,13 +770,19 @@ async def test_the_capability_statement_tells_what_is_served(one_world: World) -
     paths = world.app.openapi()["paths"]
     with_history = {path.split("/")[2] for path in paths if path.endswith("/_history")}
     served = {path.split("/")[2] for path in paths if path.startswith("/fhir/")} - {"metadata"}
-    assert told.keys() == served == {kind.name for kind in kinds.KINDS}
+    assert list(told) == [*(each.name for each in (*kinds.KINDS, *DEFINING))] == list(SERVED)
+    assert told.keys() == served
     me = world.clinician
     for kind, each in told.items():
         keeps = kind in with_history
+        versions = {"vread"} if each["versioning"] == "versioned" else set()
         history = {"history-instance"} if keeps else set()
         done = {one["code"] for one in each["interaction"]}
-        assert done == {"read", "vread", "search-type"} | history
+        assert done == {"read", "search-type"} | versions | history
+        assert (f"/fhir/{kind}/_search" in paths) is True
+        assert bool(versions) is any(
+            path.startswith(f"/fhir/{kind}/") and "version" in path for path in paths
+        )
         assert each["readHistory"] is keeps
         taken = {one["name"] for one in each["searchParam"]}
         # all of them together

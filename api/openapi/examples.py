@@ -20,6 +20,8 @@ _NOON = "2026-03-02T12:00:00Z"
 _LATER = "2026-03-09T09:30:00Z"
 
 VALUES: dict[str, tuple[Any, ...]] = {
+    "read_structure_definition.definition_id": ("extension-severity",),
+    "read_code_system.definition_id": ("vocabulary-severity",),
     # a case
     "client_ref": ("HL-0007",),
     "sessions_per_week": (1.5,),
