@@ -29,8 +29,8 @@ NOT_SERVED = (
 )
 """Said of a path that nothing answers at, and of a type that is not among these."""
 NOT_ANSWERED = (
-    "This path does not answer that method: those in `Allow` it does. Nothing is written as FHIR, "
-    f"records are read and searched. GET {BASE}/metadata says how; what is written goes to /v1."
+    "This path does not answer that method, only those in `Allow`. Nothing is written as FHIR: "
+    f"records are read and searched, and GET {BASE}/metadata says how; what is new goes to /v1."
 )
 
 IssueType = Literal[
