@@ -251,7 +251,7 @@ def _names_in_path(kind: Kind) -> list[str]:
 
 
 def _serve_search(kind: Kind) -> None:
-    guard = may_on_cases(kind.lists)
+    guard, nothing = may_on_cases(kind.lists), kind.query()
     said = (
         f"Search {kind.name}: {kind.rows} that our own API would list for you, what was recorded "
         "last first. 400 for parameters that are not known, 403 where your role never may."
@@ -268,11 +268,11 @@ def _serve_search(kind: Kind) -> None:
 
     async def search_by_form(
         asked: Annotated[kind.query, Query()],  # type: ignore[name-defined]
-        form: Annotated[kind.query, Form()],  # type: ignore[name-defined]
         me: Annotated[Actor, Depends(guard)],
         marks: Marks,
         tx: Tx,
         request: Request,
+        form: Annotated[kind.query, Form()] = nothing,  # type: ignore[name-defined]
     ) -> Response:
         await _refuse_blanks(request)
         return await _search(kind, _together(asked, form), me, marks, tx, request)
@@ -383,7 +383,7 @@ def _versioned(shown: Resource) -> dict[str, str]:
 
 def _serve_definitions(kind: Defining) -> None:
     """Let what our words mean be read by whoever is signed in; no record is shown there."""
-    guard = may(Action.vocabulary_read)
+    guard, nothing = may(Action.vocabulary_read), kind.query()
     said = f"Search {kind.name}: what our {kind.rows} mean, in the order of their ids."
 
     async def read(
@@ -408,10 +408,10 @@ def _serve_definitions(kind: Defining) -> None:
 
     async def search_by_form(
         asked: Annotated[kind.query, Query()],  # type: ignore[name-defined]
-        form: Annotated[kind.query, Form()],  # type: ignore[name-defined]
         me: Annotated[Actor, Depends(guard)],  # noqa: ARG001 - the guard
         marks: Marks,
         request: Request,
+        form: Annotated[kind.query, Form()] = nothing,  # type: ignore[name-defined]
     ) -> Response:
         await _refuse_blanks(request)
         return _defined(kind, _together(asked, form), marks, request)
