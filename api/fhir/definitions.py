@@ -14,7 +14,7 @@ from api.domain.details import Details
 from api.errors import Invalid
 from api.fhir.care import TOLD_OF_ALL, told_of
 from api.fhir.codes import BY_HAND, HAPPENING, KIND, OURS, PURPOSE, SYSTEMS, fields_of
-from api.fhir.elements import FHIR_VERSION, Element, Identified
+from api.fhir.elements import FHIR_VERSION, Element, Extension, Identified
 from api.fhir.extensions import EXTENSIONS, Kept
 from api.fhir.requests import TOLD
 from api.fhir.searching import SearchDefinitions, is_id, values_in
@@ -26,7 +26,6 @@ SINCE = "2026-11-29"
 """When what is told of this façade, and what is defined here, last changed."""
 
 _BASE = "http://hl7.org/fhir/StructureDefinition/"
-_STRING = "http://hl7.org/fhirpath/System.String"
 
 
 class Definition(Identified):
@@ -58,9 +57,20 @@ class ElementDefinitionBase(Element):
     max: str
 
 
+class ElementDefinitionConstraint(Element):
+    """A rule that an element keeps."""
+
+    key: str
+    severity: Literal["error"] = "error"
+    human: str
+    expression: str
+    source: str
+
+
 class ElementDefinitionType(Element):
     """A type that an element may be of."""
 
+    extension: list[Extension] | None = None
     code: str
     target_profile: list[str] | None = None
 
@@ -77,6 +87,7 @@ class ElementDefinition(Element):
     base: ElementDefinitionBase | None = None
     type: list[ElementDefinitionType] | None = None
     fixed_uri: str | None = None
+    constraint: list[ElementDefinitionConstraint] | None = None
     is_modifier: bool | None = None
 
 
@@ -189,11 +200,10 @@ def _extension(kept: Kept, version: str) -> StructureDefinition:
 
 def _elements(kept: Kept) -> Iterator[ElementDefinition]:
     """Give every element of an extension: FHIR's own, and what is narrowed here."""
-    text = [ElementDefinitionType(code=_STRING)]
     more = [ElementDefinitionType(code="Extension")]
     for path, base, told in (
-        ("Extension", ("Extension", 0, "*"), {"min": 0, "max": "*"}),
-        ("Extension.id", ("Element.id", 0, "1"), {"min": 0, "max": "1", "type": text}),
+        ("Extension", ("Extension", 0, "*"), {"min": 0, "max": "*", "constraint": _RULES}),
+        ("Extension.id", ("Element.id", 0, "1"), {"min": 0, "max": "1", "type": _text("string")}),
         (
             "Extension.extension",
             ("Element.extension", 0, "*"),
@@ -202,7 +212,7 @@ def _elements(kept: Kept) -> Iterator[ElementDefinition]:
         (
             "Extension.url",
             ("Extension.url", 1, "1"),
-            {"min": 1, "max": "1", "type": text, "fixed_uri": kept.url},
+            {"min": 1, "max": "1", "type": _text("uri"), "fixed_uri": kept.url},
         ),
         (
             "Extension.value[x]",
@@ -220,6 +230,28 @@ def _elements(kept: Kept) -> Iterator[ElementDefinition]:
             **told,
         )
 
+
+def _text(of: str) -> list[ElementDefinitionType]:
+    """Give the type of a text that is an attribute in XML, as FHIR's own definitions have it."""
+    named = Extension(url=f"{_BASE}structuredefinition-fhir-type", value_url=of)
+    return [ElementDefinitionType(extension=[named], code="http://hl7.org/fhirpath/System.String")]
+
+
+_RULES = [
+    ElementDefinitionConstraint(
+        key="ele-1",
+        human="All FHIR elements must have a @value or children",
+        expression="hasValue() or (children().count() > id.count())",
+        source=f"{_BASE}Element",
+    ),
+    ElementDefinitionConstraint(
+        key="ext-1",
+        human="Must have either extensions or value[x], not both",
+        expression="extension.exists() != value.exists()",
+        source=f"{_BASE}Extension",
+    ),
+]
+"""What FHIR asks of every extension, in its own words."""
 
 _SHORT = {
     "Extension.id": "Its id, for references within a resource.",

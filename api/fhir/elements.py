@@ -111,7 +111,7 @@ class Extension(Element):
     value_code: str | None = None
     value_date_time: Instant | None = None
     value_reference: Reference | None = None
-    value_uri: str | None = None
+    value_url: str | None = None
 
 
 class Meta(Element):
