@@ -19,7 +19,13 @@ from api.csv_lists import JSON, prefers
 from api.domain.rules import MOST_RECORDS, MOST_RESTRICTED
 from api.domain.values import Output
 from api.fhir.elements import FHIR_JSON
-from api.fhir.outcome import is_asked_as_fhir, outcome_of, status_as_fhir
+from api.fhir.outcome import (
+    NOT_ANSWERED,
+    NOT_SERVED,
+    is_asked_as_fhir,
+    outcome_of,
+    status_as_fhir,
+)
 from api.logs import where
 
 PROBLEM = "application/problem+json"
@@ -442,6 +448,8 @@ _BY_STATUS: dict[int, Callable[[], Refusal]] = {
     413: TooLarge,
 }
 """What is said where the framework refuses."""
+_AS_FHIR = {404: NOT_SERVED, 405: NOT_ANSWERED}
+"""What is said instead to an EHR, which may ask for all that FHIR knows."""
 
 
 def every_refusal() -> dict[str, type[Refusal]]:
@@ -558,7 +566,7 @@ def as_outcome(refusal: Refusal) -> tuple[int, dict[str, Any]]:
     errors = refusal.errors or []
     detail, fields = refusal.detail, [(error.pointer, error.message) for error in errors]
     status = status_as_fhir(refusal.status, [error.pointer for error in errors])
-    if status == NotFound.status:
+    if status == NotFound.status != refusal.status:
         # an id that cannot be one is answered as one that is of nothing
         detail, fields = NotFound().detail, []
     outcome = outcome_of(status, detail, fields)
@@ -576,6 +584,8 @@ async def refuse_http(request: Request, error: Exception) -> Response:
     refusal = Refusal("This request was refused.") if known is None else known()
     refusal.status = error.status_code
     refusal.headers = dict(error.headers or {})
+    if is_asked_as_fhir(request.scope["path"]):
+        refusal.detail = _AS_FHIR.get(error.status_code, refusal.detail)
     if error.status_code == 405:
         refusal.headers["Allow"] = ", ".join(_methods(request))
     return await _before_witness(request, refusal)

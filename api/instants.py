@@ -88,6 +88,15 @@ def oldest(open_since: Iterable[int], instant: datetime) -> datetime:
     return until
 
 
+def last_ended(instant: datetime) -> datetime:
+    """Give the last millisecond that was over by an instant, by where it began.
+
+    Whoever is told no more than milliseconds goes on after the one they saw last. So none is told
+    that may still get rows.
+    """
+    return _EPOCH + (_milliseconds(instant + TICK) - 1) * _MILLISECOND
+
+
 def _milliseconds(instant: datetime) -> int:
     return (instant - _EPOCH) // _MILLISECOND
 

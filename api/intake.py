@@ -58,6 +58,8 @@ class StrictRoute(APIRoute):
     """Why its POSTs take no key for themselves; None: they take one."""
     several: ClassVar[frozenset[str]] = frozenset()
     """The parameters that may be sent more than once."""
+    form_is_needed: ClassVar[bool] = True
+    """Whether what takes a form refuses to be sent without any body."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -86,7 +88,7 @@ class StrictRoute(APIRoute):
                 _refuse_other_media(request)
                 if may_be_absent:
                     _refuse_null(await strict.body())
-            if takes_form:
+            if takes_form and (self.form_is_needed or not await _says_nothing(strict)):
                 await _refuse_other_forms(strict, self.several)
             answer = await handle(strict)
             return _in_the_form_asked_for(request, answer, columns) if columns else answer
@@ -223,6 +225,12 @@ def media_of(request: Request) -> str:
     if not {each.strip().lower() for each in codings} <= {"", "identity"}:
         raise UnsupportedEncoding
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _says_nothing(request: Request) -> bool:
+    """Tell whether no body was sent, and none was announced."""
+    announced = {"content-type", "content-encoding"} & set(request.headers.keys())
+    return not announced and not await request.body()
 
 
 async def _refuse_other_forms(request: Request, several: frozenset[str]) -> None:

@@ -50,6 +50,8 @@ NOTES = {
     "psychotherapy_note": "psychotherapy",
 }
 TREATING = {"clinician", "supervisor"}
+DEFINED = {"definition_id": "extension-due", "happenings": "happening"}
+"""What words mean, which is nobody's record and the same everywhere."""
 
 
 class _CurtainError(Exception):
@@ -99,7 +101,7 @@ class Scene:
         records = self.records[role, relation]
         path = row.path
         for name in (part[1:-1] for part in row.path.split("/") if part.startswith("{")):
-            value = str(uuid4()) if unknown else records[row.on.get(name, name)]
+            value = str(uuid4()) if unknown else {**DEFINED, **records}[row.on.get(name, name)]
             path = path.replace(f"{{{name}}}", value)
         options: dict[str, Any] = {}
         if row.body is not None:

@@ -28,6 +28,7 @@ FLOORS = (
     {"domain.values", "fhir.elements"},
     {"fhir.outcome", "fhir.codes"},
     {
+        "fhir.extensions",
         "domain.details",
         "domain.thresholds",
         "domain.modes",
@@ -61,7 +62,7 @@ FLOORS = (
     {"bulk.importing", "bulk.exporting"},
     {"openapi.foreseen", "openapi.examples"},
     {"views", "brief", "notices", "copies", "versions", "fhir.searching"},
-    {"fhir.patients", "fhir.bundle", "fhir.guards"},
+    {"fhir.patients", "fhir.bundle", "fhir.guards", "fhir.definitions"},
     {"fhir.finding"},
     {"fhir.kinds"},
     {"fhir.capability"},

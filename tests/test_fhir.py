@@ -1,6 +1,8 @@
 """What an EHR reads: valid FHIR R4, and to each the very rows that our own API shows them."""
 
 import json
+import random
+import re
 from collections.abc import AsyncIterator
 from typing import Any, get_args
 from urllib.parse import parse_qsl, urlsplit
@@ -13,7 +15,8 @@ from sqlalchemy import ColumnElement, true
 
 from api.db import Transaction
 from api.fhir import care, finding, kinds, notices, requests
-from api.fhir.outcome import IssueType
+from api.fhir.definitions import DEFINING
+from api.fhir.outcome import NOT_ANSWERED, NOT_SERVED, SERVED, IssueType
 from api.vocabulary import (
     CaseStatus,
     ConsultationStatus,
@@ -136,6 +139,11 @@ def check(resource: dict[str, Any]) -> None:
         if of == kind and name in resource:
             assert resource[name] in codes.split(), (where, resource[name])
     assert_nothing_empty(resource)
+    times = re.findall(r'"(\d{4}-\d\d-\d\dT[^"]*)"', json.dumps(resource))
+    assert [each for each in times if not IN_MILLISECONDS(each)] == []
+
+
+IN_MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z").fullmatch
 
 
 def assert_nothing_empty(value: Any) -> None:
@@ -239,11 +247,11 @@ def test_every_word_of_ours_has_a_code_of_r4() -> None:
         (ConsultationStatus, requests.REQUEST_STATUS, "ServiceRequest.status"),
         (ConsultationUrgency, requests.PRIORITY, "ServiceRequest.priority"),
         (FlagStatus, notices.ISSUE_STATUS, "DetectedIssue.status"),
-        (FlagStatus, notices.FLAG_STATUS, "Flag.status"),
+        (FlagStatus, notices.ACTIVITY, "Flag.status"),
     ):
         assert set(codes) == set(words), where
         assert set(codes.values()) <= set(REQUIRED[where].split())
-    assert set(notices.SEVERITY) == set(Severity) - {Severity.info}
+    assert set(notices.ISSUE_SEVERITY) == set(Severity) - {Severity.info}
     assert set(get_args(IssueType)) <= R4_ISSUES
 
 
@@ -368,6 +376,8 @@ async def test_a_flag_is_of_one_type_and_who_recorded_what_is_told_of_three(
     case = await me.case()
     noted = await me.incident(case, "risk", **KINDS["risk"])
     pledge = await me.promise(case, keepable="no")
+    # a list tells of whole milliseconds alone
+    world.clock.forward(seconds=1)
     (warning,) = await search(me, "Flag")
     issue, *_ = await search(me, "DetectedIssue")
     refused(await me.get(f"/fhir/DetectedIssue/{warning['id']}"), 404)
@@ -683,16 +693,16 @@ async def test_what_is_not_served_is_refused_as_fhir_does(one_world: World) -> N
     here = f"/fhir/EpisodeOfCare/{case['id']}"
     for query in (
         "_sort=_lastUpdated", "_include=EpisodeOfCare:patient", "_total=accurate", "_summary=count",
-        "patient.identifier=x", "status:not=active", "status=ended", "status=", "_count=0",
-        "_count=x", "_id=x", "_lastUpdated=2026-13", "_lastUpdated=ap2026",
-        "_lastUpdated=1899", "_lastUpdated=2026-3-2", "mode=full", "_pretty=x", "subject=x",
+        "patient.identifier=x", "status:not=active", "status=", "_count=0",
+        "_count=x", "_id=x%20y", "_id=*", "_lastUpdated=2026-13", "_lastUpdated=ap2026",
+        "_lastUpdated=2026-3-2", "mode=full", "_pretty=x", "subject=x",
         "_lastUpdated=2026-03-02T25:00Z", "_cursor=x", f"{CANARY}=1", "status=active&status=x",
         "patient=a%00b", "patient=a&patient=b",
     ):  # fmt: skip
         said = refused(await me.send("GET", f"/fhir/EpisodeOfCare?{query}"), 400)
         assert CANARY not in said
-    refused(await me.get("/fhir/Provenance", target="Patient/1"), 400)
-    refused(await me.get("/fhir/Provenance", target=f"Patient/{uuid4()}"), 400)
+    for target in ("Task/", "Task/a b", "*", f"Task/{uuid4()}/x", "Task/a\\,b", "task/1"):
+        refused(await me.get("/fhir/Provenance", target=target), 400)
     for query in ("_lastUpdated=2026", "date=ge2026"):
         refused(await me.send("GET", f"/fhir/AuditEvent?{'&'.join([query] * 5)}"), 400)
     for nowhere in (
@@ -736,6 +746,270 @@ async def test_what_is_not_served_is_refused_as_fhir_does(one_world: World) -> N
     assert (await me.send("GET", f"{here}?_format=application/fhir+json")).status_code == 200
 
 
+BATCH = {"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET"}}]}
+
+
+async def test_what_is_not_served_says_what_is_and_where_to_read_on(one_world: World) -> None:
+    world = one_world
+    me = tolerant(world).clinician
+    noted = await me.incident(await me.case(), "consent")
+    for method, path in (
+        ("GET", "/fhir"),
+        ("GET", "/fhir/"),
+        ("POST", "/fhir"),
+        ("POST", "/fhir/"),
+        ("POST", "/fhir/_search"),
+        ("GET", "/fhir/_history"),
+        ("GET", "/fhir/Patient"),
+        ("POST", "/fhir/Patient"),
+        ("POST", "/fhir/Patient/_search"),
+        ("GET", "/fhir/Practitioner/1"),
+        ("PUT", "/fhir/Practitioner/1"),
+        ("GET", "/fhir/Condition?patient=1&_count=x"),
+        ("GET", f"/fhir/{CANARY}"),
+        ("GET", "/fhir/observation"),
+        ("GET", "/fhir/Observation/"),
+        ("GET", "/fhir/Observation/$lastn"),
+        ("POST", "/fhir/Observation/$validate"),
+        ("GET", f"/fhir/EpisodeOfCare/{uuid4()}/$everything"),
+        ("GET", "/fhir/Observation/_history"),
+        ("GET", "/fhir/Observation/a%20b"),
+        ("GET", f"/fhir/Observation/{'x' * 65}"),
+        ("GET", f"/fhir/DetectedIssue/{uuid4()}/_history"),
+        ("GET", "/fhir/CodeSystem/happening/_history/1"),
+        ("GET", f"/fhir/Observation/{noted['id']}/subject"),
+    ):
+        answer = await me.send(method, path, **({"json": BATCH} if method == "POST" else {}))
+        said = refused(answer, 404)
+        (issue,) = answer.json()["issue"]
+        assert issue["code"] == "not-supported", path
+        assert issue["details"]["text"] == NOT_SERVED, path
+        assert CANARY not in said
+    assert all(name in NOT_SERVED for name in (*SERVED, "/fhir/metadata"))
+    for method, path, answered in (
+        ("POST", "/fhir/Observation", "GET"),
+        ("PUT", "/fhir/Observation?status=final", "GET"),
+        ("DELETE", "/fhir/Task", "GET"),
+        ("PATCH", f"/fhir/Observation/{noted['id']}", "GET"),
+        ("POST", f"/fhir/Observation/{noted['id']}/_history", "GET"),
+        ("POST", "/fhir/metadata", "GET"),
+        ("POST", "/fhir/CodeSystem", "GET"),
+        # no id: it is searched there, by POST
+        ("GET", "/fhir/Observation/_search?status=final", "POST"),
+        ("GET", "/fhir/CodeSystem/_search", "POST"),
+        ("DELETE", "/fhir/AuditEvent/_search", "POST"),
+    ):
+        answer = await me.send(method, path, **({} if method == "GET" else {"json": BATCH}))
+        refused(answer, 405)
+        assert answer.headers["allow"] == answered, (method, path)
+        (issue,) = answer.json()["issue"]
+        assert (issue["code"], issue["details"]["text"]) == ("not-supported", NOT_ANSWERED)
+    # and an id that nothing has is no path that is not served
+    nothing = [await me.get(f"/fhir/Observation/{each}") for each in ("abc", str(uuid4()), "A.b-1")]
+    assert len({refused(each, 404) for each in nothing}) == 1
+    assert "not-found" in nothing[0].text
+
+
+async def test_a_code_that_no_row_has_is_of_no_row(one_world: World) -> None:
+    world = one_world
+    me, supervisor = world.clinician, world.supervisor
+    await rich(world, me, supervisor)
+    for where, of_r4 in REQUIRED.items():
+        kind, _, name = where.partition(".")
+        if name != "status" or kind not in TYPES:
+            continue
+        codes = [*of_r4.split(), "ended", CANARY, "a b", "*"]
+        found = {code: len(await search(supervisor, kind, status=code)) for code in codes}
+        every = await search(supervisor, kind)
+        voided = found["entered-in-error"]
+        assert sum(found.values()) - voided == len(every) > 0, kind
+        together = await search(supervisor, kind, status=",".join(codes))
+        assert len(together) == len(every) + voided
+        assert found[CANARY] == found["a b"] == found["*"] == found["ended"] == 0
+    asked = {"status": "registered,preliminary,final,amended"}
+    assert await search(me, "Observation", **asked) == await search(me, "Observation")
+
+
+async def test_dates_go_from_the_beginning_of_the_calendar_to_its_end(world: World) -> None:
+    chance = random.Random(18)
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        here = await world.clinic(zone)
+        me = here["clinician"]
+        case = await me.case()
+        for precision in ("day", "month", "year"):
+            await me.incident(case, "consent", occurred_on="2026-02-10", date_precision=precision)
+        world.clock.forward(seconds=1)
+        for kind, parameter, by in (
+            # the others leave entries about the case
+            ("AuditEvent", "_lastUpdated", here["privacy_officer"]),
+            ("AuditEvent", "date", here["privacy_officer"]),
+            ("Observation", "date", me),
+            ("Observation", "_lastUpdated", me),
+            ("Provenance", "_lastUpdated", me),
+        ):
+            about = {"patient": case["id"]} if kind == "AuditEvent" else {}
+
+            async def found(
+                date: str, *, of: str = kind, by: Person = by, asked: Any = (about, parameter)
+            ) -> set[str]:
+                answer = await by.get(f"/fhir/{of}", **asked[0], **{asked[1]: date})
+                return {entry["resource"]["id"] for entry in ok(answer).get("entry", ())}
+
+            all_there = {each["id"] for each in await search(by, kind, **about)}
+            assert all_there
+            for early in (
+                "0001", "0001-01", "0001-01-01", "0001-01-01T00:00Z", "0001-01-01T00:00:00+14:00",
+                "0001-01-01T00:00:00.000-14:00", "1799-12-31", "1800", "1800-01-01", "1899-12",
+            ):  # fmt: skip
+                for prefix in chance.sample(["ge", "gt", "sa", "ne"], 2):
+                    assert await found(prefix + early) == all_there, (prefix, early)
+                for prefix in chance.sample(["", "eq", "le", "lt", "eb"], 2):
+                    assert await found(prefix + early) == set(), (prefix, early)
+            for late in (
+                "9999", "9999-12", "9999-12-31", "9999-12-31T23:59:59.999+14:00",
+                "9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999-14:00", "2300-01-01",
+                "2299-12-31", "2200", "9999-12-31T23:59:60Z",
+            ):  # fmt: skip
+                for prefix in chance.sample(["le", "lt", "eb", "ne"], 2):
+                    assert await found(prefix + late) == all_there, (prefix, late)
+                for prefix in chance.sample(["", "eq", "ge", "gt", "sa"], 2):
+                    assert await found(prefix + late) == set(), (prefix, late)
+            span = {parameter: ["ge0001-01-01", "le9999-12-31"]}
+            assert {each["id"] for each in await search(by, kind, **about, **span)} == all_there
+
+
+async def test_what_is_no_date_is_refused(one_world: World) -> None:
+    me, officer = one_world.clinician, one_world.here["privacy_officer"]
+    for none in (
+        "0000", "0000-01-01", "10000", "99999-01-01", "201111111-03-04T10:45:33", "0-03-04T10:45",
+        "2011jasdlka-03-04", "2026-02-30", "2026-13", "2026-00", "2026-01-00", "2026-1", "26",
+        "2026-03-15T24:61", "2026-03-15T24:00", "2026-03-15T10", "2026-03-15T10:60", "2026-03-",
+        "2026-03-15T10:00:61", "2026-03-15T10:00:00.", "2026-03-15T10:00+15:00", "2026-03-15T",
+        "2026-03-15T10:00+14:30", "2026-03-15T10:00+10:60", "2026-03-15 10:00", "ap2026", "xx2026",
+        "ge", "9999-12-32", "0001-02-29", "2026-03-15T10:00:00z", "\u0662026", "now",
+    ):  # fmt: skip
+        for by, kind, parameter in (
+            (me, "Observation", "date"),
+            (me, "Task", "_lastUpdated"),
+            (officer, "AuditEvent", "date"),
+            (officer, "AuditEvent", "_lastUpdated"),
+        ):
+            said = refused(await by.get(f"/fhir/{kind}", **{parameter: none}), 400)
+            assert none not in said or len(none) < 5
+
+
+async def test_what_could_be_an_id_and_is_none_here_finds_nothing(one_world: World) -> None:
+    world = one_world
+    me, officer = world.clinician, world.here["privacy_officer"]
+    case = await me.case()
+    noted = await me.incident(case, "risk", **KINDS["risk"])
+    await me.promise(case, keepable="no")
+    made(await me.post(f"/v1/cases/{case['id']}/consultations", ASKED))
+    base = "http://notes.test/fhir"
+    unknown = ("abc", "A-1.b", "1", "x" * 64, str(uuid4()), uuid4().urn)
+    for kind in (*TYPES, "Provenance"):
+        by = officer if kind == "AuditEvent" else me
+        asked_for = case["id"] if kind == "AuditEvent" else None
+        (one, *_) = await search(by, kind, **({"patient": asked_for} if asked_for else {}))
+        for each in unknown:
+            assert await search(by, kind, _id=each) == []
+        for each in (one["id"], one["id"].upper(), f"abc,{one['id']}", f"urn:uuid:{one['id']}"):
+            assert [row["id"] for row in await search(by, kind, _id=each)] == [one["id"]]
+        for malformed in ("a b", "*", "a/b", "é", "x" * 65, f"{one['id']},", "urn:oid:1.2", "a_b"):
+            refused(await by.get(f"/fhir/{kind}", _id=malformed), 400)
+        for typed in ("EpisodeOfCare", "Observation", "AuditEvent", "CodeSystem"):
+            for prefix in ("", f"{base}/"):
+                asked = {"patient": f"{prefix}{typed}/{case['id']}"}
+                assert await search(by, kind, **asked) == [], asked
+        known = len(await search(by, kind, patient=case["id"]))
+        for each in (
+            case["id"].upper(),
+            f"Patient/{case['id'].upper()}",
+            f"{base}/Patient/{case['id']}",
+            f"urn:uuid:{case['id']}",
+        ):
+            # who only reads of a case by its journal leaves a trace there
+            found = [row for row in await search(by, kind, patient=each) if row]
+            assert len(found) == known > 0, (kind, each)
+        for each in ("Patient/abc", f"Patient/{uuid4()}", "abc", f"{base}/Patient/abc"):
+            if kind != "AuditEvent":
+                assert await search(by, kind, patient=each) == []
+        refused_as_case = {"patient:identifier": "urn:boundary-notes:case|abc"}
+        assert await search(by, kind, **refused_as_case) == []
+    for subject in ("Patient/abc", "Group/1", f"Device/{case['id']}", "Observation/abc"):
+        assert await search(me, "Observation", subject=subject) == []
+    for target in (
+        "Observation/abc", "abc", "Patient/1", f"Patient/{noted['id']}", f"Task/{noted['id']}",
+        f"Observation/{noted['id']}/_history/1", f"{base}/Observation/abc", uuid4().urn,
+        f"https://elsewhere.example/fhir/Observation/{noted['id']}",
+    ):  # fmt: skip
+        assert await search(me, "Provenance", target=target) == [], target
+    for target in (
+        noted["id"], f"Observation/{noted['id'].upper()}", f"{base}/Observation/{noted['id']}",
+        f"urn:uuid:{noted['id']}", f"Patient/1,Observation/{noted['id']}",
+    ):  # fmt: skip
+        assert [each["id"] for each in await search(me, "Provenance", target=target)] == [
+            noted["id"]
+        ], target
+
+
+async def test_every_type_is_searched_by_post_too(one_world: World) -> None:
+    world = one_world
+    me, officer = world.clinician, world.here["privacy_officer"]
+    case = await me.case(client_ref="HL-0007")
+    await me.incident(case, "risk", **KINDS["risk"])
+    await me.promise(case, keepable="no")
+    made(await me.post(f"/v1/cases/{case['id']}/consultations", ASKED))
+    await me.incident(await me.case(client_ref="HL-0008"), "consent")
+    world.clock.forward(seconds=1)
+    for kind in SERVED:
+        by = officer if kind == "AuditEvent" else me
+        asked = {"url": "urn:boundary-notes:extension:due"}
+        if kind not in {"StructureDefinition", "CodeSystem"}:
+            asked = {"patient": case["id"], "_lastUpdated": "le9999", "_count": "100"}
+        path = f"/fhir/{kind}/_search"
+        found = [each["id"] for each in await search(by, kind, **asked)]
+        assert found or kind == "CodeSystem"
+        (first, *_), last = asked.items(), dict(list(asked.items())[1:])
+        for query, form in ((asked, {}), ({}, asked), (dict([first]), last), (last, dict([first]))):
+            answer = await by.send("POST", path, params=query, data=form or None)
+            bundle = ok(answer)
+            check(bundle)
+            ids = [entry["resource"]["id"] for entry in bundle.get("entry", ())]
+            # what is read of the journal is in it, too
+            assert [each for each in ids if each in found] == found, (kind, query, form)
+        twice = await by.send("POST", path, params={"_count": "5"}, data={"_count": "5"})
+        refused(twice, 400)
+        refused(await by.send("POST", path, params={"_sort": "x"}), 400)
+        refused(await by.send("POST", path, params={"_id": "*"}), 400)
+        refused(await by.send("POST", path, json={}), 415)
+        refused(await world.http.post(path), 401)
+    # several ends of a span, one here and one there
+    since, until = {"_lastUpdated": "ge2026-03-02"}, {"_lastUpdated": "lt2026-03-02"}
+    answer = await me.send("POST", "/fhir/Task/_search", params=since, data=until)
+    assert "entry" not in ok(answer)
+    assert ok(await me.send("POST", "/fhir/Task/_search", params=since))["entry"]
+
+
+async def test_the_journal_is_journalled_however_it_is_searched(world: World) -> None:
+    officer = world.here["privacy_officer"]
+    await world.clinician.case()
+    for ask in (
+        officer.get("/fhir/AuditEvent"),
+        officer.send("POST", "/fhir/AuditEvent/_search", data={"_count": "50"}),
+        officer.send("POST", "/fhir/AuditEvent/_search?_count=50"),
+    ):
+        answer = await ask
+        shown = {entry["resource"]["id"] for entry in ok(answer)["entry"]}
+        (last, *_) = ok(await officer.get("/v1/journal", limit=1))["items"]
+        assert (last["happening"], last["request_id"]) == (
+            "journal.read",
+            answer.headers["x-request-id"],
+        )
+        assert set(last["record_ids"]) == shown
+    refused(await world.admin.send("POST", "/fhir/Task/_search"), 403)
+
+
 SAMPLES = {
     "_id": str(UUID(int=0)),
     "_lastUpdated": "ge2026-01-01",
@@ -745,6 +1019,7 @@ SAMPLES = {
     "code": "consent",
     "date": "le2026-12",
     "target": f"Task/{UUID(int=0)}",
+    "url": "urn:boundary-notes:extension:due",
 }
 
 
@@ -760,13 +1035,19 @@ async def test_the_capability_statement_tells_what_is_served(one_world: World) -
     paths = world.app.openapi()["paths"]
     with_history = {path.split("/")[2] for path in paths if path.endswith("/_history")}
     served = {path.split("/")[2] for path in paths if path.startswith("/fhir/")} - {"metadata"}
-    assert told.keys() == served == {kind.name for kind in kinds.KINDS}
+    assert list(told) == [*(each.name for each in (*kinds.KINDS, *DEFINING))] == list(SERVED)
+    assert told.keys() == served
     me = world.clinician
     for kind, each in told.items():
         keeps = kind in with_history
+        versions = {"vread"} if each["versioning"] == "versioned" else set()
         history = {"history-instance"} if keeps else set()
         done = {one["code"] for one in each["interaction"]}
-        assert done == {"read", "vread", "search-type"} | history
+        assert done == {"read", "search-type"} | versions | history
+        assert (f"/fhir/{kind}/_search" in paths) is True
+        assert bool(versions) is any(
+            path.startswith(f"/fhir/{kind}/") and "version" in path for path in paths
+        )
         assert each["readHistory"] is keeps
         taken = {one["name"] for one in each["searchParam"]}
         # all of them together

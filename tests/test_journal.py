@@ -32,6 +32,8 @@ NOT_CLINICAL = (
     "/v1/summary",
     "/v1/imports",
     "/fhir/AuditEvent",
+    "/fhir/StructureDefinition",
+    "/fhir/CodeSystem",
 )
 READS = [
     row

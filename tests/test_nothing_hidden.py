@@ -82,6 +82,8 @@ ELSEWHERE = (
     "/v1/rules",
     "/v1/clinic",
     "/fhir/metadata",
+    "/fhir/StructureDefinition",
+    "/fhir/CodeSystem",
 )
 """Doors that show no clinical record; those of webhooks and imports have tests of their own."""
 

@@ -18,9 +18,11 @@ from sqlmodel import col, select
 from api.bulk.importing import Order, take_in
 from api.bulk.reading import read_ndjson
 from api.db import Database, Transaction
-from api.instants import TICK, Instants, oldest, told
+from api.fhir.elements import in_milliseconds
+from api.instants import TICK, Instants, last_ended, oldest, told
 from api.models import Case, Incident, WebhookDelivery
 from api.outbox import stop_deliveries
+from api.routes import fhir
 from api.walls import INSTANT
 from api.worker import catch_up_once
 from tests.conftest import NOON
@@ -358,7 +360,7 @@ async def test_what_is_told_again_carries_its_own_instant(busy: World) -> None:
     assert after["updated_at"] == reported["updated_at"]
     assert {**before, "updated_at": after["updated_at"]} == after
     (resource,) = await fhir_rows(busy.clinician, "/fhir/Observation", before["updated_at"])
-    assert instant(resource["meta"]["lastUpdated"]) == instant(reported["updated_at"])
+    assert resource["meta"]["lastUpdated"] == in_milliseconds(instant(reported["updated_at"]))
 
 
 async def test_what_only_ever_comes_is_not_missed_either(busy: World) -> None:
@@ -371,6 +373,42 @@ async def test_what_only_ever_comes_is_not_missed_either(busy: World) -> None:
             told_of = await fhir_rows(by, path, None)
             assert max(instant(each["meta"]["lastUpdated"]) for each in told_of) < tx.instant
             assert max(instant(each["recorded"]) for each in told_of) > tx.instant
+
+
+@pytest.mark.parametrize("path", [*TYPES[1:], "/fhir/Provenance", "/fhir/AuditEvent"])
+@pytest.mark.parametrize("whole", [True, False])
+async def test_none_of_one_millisecond_is_missed(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str, *, whole: bool
+) -> None:
+    if not whole:
+        # the twin: told as of a millisecond that has not ended, what comes in it is never seen
+        monkeypatch.setattr(fhir, "last_ended", lambda until: until)
+    by = world.here["privacy_officer"] if "Audit" in path else world.clinician
+    poller = Poller(by, path)
+    world.clock.forward(milliseconds=123, microseconds=700)
+    for _ in range(2):
+        await world.clinician.incident(await world.clinician.case(), "consent")
+        await poller.poll()
+        assert any(row_id for row_id in poller.seen), "their own is shown at once"
+        world.clock.forward(microseconds=200)
+    mark = poller.mark or ""
+    world.clock.forward(seconds=1)
+    await poller.poll()
+    # that somebody reads the journal is in it too
+    rows = [row for row in await poller.rows(None) if row.get("action") != "R"]
+    missed = {poller.named(row) for row in rows} - poller.seen
+    assert (missed == set()) is whole, missed
+    if whole and "Audit" not in path:
+        assert instant(mark) < instant(poller.mark or "")
+        # and once it has ended, none comes again
+        assert await fhir_rows(by, path, poller.mark) == []
+
+
+def test_a_millisecond_has_ended_once_nothing_can_come_in_it() -> None:
+    assert last_ended(NOON) == NOON - MILLISECOND
+    assert last_ended(NOON + MILLISECOND - 2 * TICK) == NOON - MILLISECOND
+    assert last_ended(NOON + MILLISECOND - TICK) == NOON
+    assert last_ended(NOON + MILLISECOND) == NOON
 
 
 async def test_another_clinic_holds_nothing_back(busy: World) -> None:

@@ -183,6 +183,9 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     for method, template, _ in described():
         if "{" not in template or (method, template) in PUBLIC:
             continue
+        if "{definition_id}" in template:
+            # the same words are defined for every clinic
+            continue
         call = theirs.get((method, template))
         part = _part(world.there, call.by) if call else _reader_of(template)
         by = world.here[part]

@@ -6,12 +6,13 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from api import models
-from api.fhir.codes import OURS, coded, record_of, recorder
+from api.fhir.codes import HAPPENING, OURS, PURPOSE, coded, record_of, recorder
 from api.fhir.elements import (
     CodeableConcept,
     Coding,
     Element,
     Identifier,
+    Instant,
     Meta,
     Reference,
     Resource,
@@ -62,7 +63,7 @@ class Provenance(Resource):
 
     resource_type: Literal["Provenance"] = "Provenance"
     target: list[Reference]
-    recorded: datetime
+    recorded: Instant
     agent: list[ProvenanceAgent]
 
 
@@ -94,7 +95,7 @@ class AuditEvent(Resource):
     type: Coding
     subtype: list[Coding]
     action: Literal["C", "R", "U", "E"]
-    recorded: datetime
+    recorded: Instant
     outcome: Literal["0", "4"]
     outcome_desc: str | None = None
     purpose_of_event: list[CodeableConcept] | None = None
@@ -126,7 +127,7 @@ def show_entry(entry: models.JournalEntry, name: str | None, role: Role | None) 
         id=str(entry.id),
         meta=Meta(version_id="1", last_updated=entry.at),
         type=_REST,
-        subtype=[Coding(system=f"{OURS}happening", code=entry.happening)],
+        subtype=[Coding(system=HAPPENING, code=entry.happening)],
         action=action_of(entry.happening, is_read=entry.is_read),
         recorded=entry.at,
         outcome="4" if is_refusal else "0",
@@ -176,7 +177,7 @@ def _entities(entry: models.JournalEntry) -> Iterator[AuditEventEntity]:
 
 
 def _purpose(purpose: str) -> CodeableConcept:
-    return CodeableConcept(coding=[Coding(system=f"{OURS}purpose", code=purpose)])
+    return CodeableConcept(coding=[Coding(system=PURPOSE, code=purpose)])
 
 
 def _ourselves(part: str) -> Reference:

@@ -1,14 +1,14 @@
 """What a search finds, a page at a time."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Generic, Literal, TypeVar
 from urllib.parse import urlencode
 
-from api.fhir.elements import Element, Resource
+from api.fhir.elements import Element, Identified, Instant, Resource
 from api.fhir.searching import OfPages
 
-R = TypeVar("R", bound=Resource)
+R = TypeVar("R", bound=Identified)
+V = TypeVar("V", bound=Resource)
 
 
 class BundleLink(Element):
@@ -56,41 +56,41 @@ class HistoryResponse(Element):
 
     status: Literal["200", "201"]
     etag: str
-    last_modified: datetime
+    last_modified: Instant
 
 
-class HistoryEntry(Element, Generic[R]):
+class HistoryEntry(Element, Generic[V]):
     """One version of a resource, and how it came to be."""
 
     full_url: str
-    resource: R
+    resource: V
     request: HistoryRequest
     response: HistoryResponse
 
 
-class History(Element, Generic[R]):
+class History(Element, Generic[V]):
     """One page of a resource's versions, the present one first."""
 
     resource_type: Literal["Bundle"] = "Bundle"
     type: Literal["history"] = "history"
     link: list[BundleLink]
-    entry: list[HistoryEntry[R]] | None = None
+    entry: list[HistoryEntry[V]] | None = None
 
 
 def history_of(
-    base: str, kind: str, row_id: str, versions: Sequence[R], query: OfPages, following: str | None
-) -> History[R]:
+    base: str, kind: str, row_id: str, versions: Sequence[V], query: OfPages, following: str | None
+) -> History[V]:
     """Build a page of the versions of one resource."""
     at = f"{kind}/{row_id}"
-    return History[R](
+    return History[V](
         link=_links(base, f"{at}/_history", query, following),
         entry=[_entry(f"{base}/{at}", at, each) for each in versions] or None,
     )
 
 
-def _entry(full_url: str, at: str, version: R) -> HistoryEntry[R]:
+def _entry(full_url: str, at: str, version: V) -> HistoryEntry[V]:
     number, is_first = version.meta.version_id, version.meta.version_id == "1"
-    return HistoryEntry[R](
+    return HistoryEntry[V](
         full_url=full_url,
         resource=version,
         request=HistoryRequest(

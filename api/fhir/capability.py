@@ -2,12 +2,10 @@
 
 from typing import Literal
 
+from api.fhir.definitions import DEFINING, SINCE, Defining
 from api.fhir.elements import FHIR_JSON, FHIR_VERSION, CodeableConcept, Coding, Element
 from api.fhir.kinds import KINDS, Kind
-from api.fhir.searching import PARAMETERS
-
-SINCE = "2026-11-28"
-"""When what is told here last changed."""
+from api.fhir.searching import PARAMETERS, OfPages
 
 _OAUTH = Coding(
     system="http://terminology.hl7.org/CodeSystem/restful-security-service", code="OAuth"
@@ -15,8 +13,8 @@ _OAUTH = Coding(
 _SECURITY = "A bearer token from POST /v1/auth/token: a person's, or a service account's by scope."
 _STRICT = (
     "Read only. Unknown parameters, modifiers and sort orders are refused, whatever `Prefer` says. "
-    "What is found is ordered by when it was recorded, the latest first. Types that name a client "
-    "are searched by POST to [type]/_search too, so that no reference to one stands in an address."
+    "What is found is ordered by when it was recorded, the latest first. All types are searched by "
+    "POST to [type]/_search too, so that no reference to a client stands in an address."
 )
 
 
@@ -61,10 +59,10 @@ class CapabilityStatementResource(Element):
     type: str
     documentation: str
     interaction: list[CapabilityStatementInteraction]
-    versioning: Literal["versioned"] = "versioned"
+    versioning: Literal["versioned", "no-version"] = "versioned"
     read_history: bool = False
     update_create: bool = False
-    reference_policy: list[Literal["literal", "logical"]]
+    reference_policy: list[Literal["literal", "logical"]] | None = None
     search_param: list[CapabilityStatementSearchParam]
 
 
@@ -106,14 +104,35 @@ def capabilities(base: str, version: str) -> CapabilityStatement:
                 security=CapabilityStatementSecurity(
                     service=[CodeableConcept(coding=[_OAUTH])], description=_SECURITY
                 ),
-                resource=[_resource(kind) for kind in KINDS],
+                resource=[*map(_resource, KINDS), *map(_definitions, DEFINING)],
             )
         ],
     )
 
 
+def _definitions(kind: Defining) -> CapabilityStatementResource:
+    return CapabilityStatementResource(
+        type=kind.name,
+        documentation=f"What our {kind.rows} mean, by the addresses that records name them by.",
+        interaction=[
+            CapabilityStatementInteraction(code="read"),
+            CapabilityStatementInteraction(code="search-type"),
+        ],
+        versioning="no-version",
+        search_param=_parameters(kind.query),
+    )
+
+
+def _parameters(query: type[OfPages]) -> list[CapabilityStatementSearchParam]:
+    named = {field.alias or name: field for name, field in query.model_fields.items()}
+    return [
+        CapabilityStatementSearchParam(name=name, type=of, documentation=named[name].description)
+        for name, of in PARAMETERS.items()
+        if name in named
+    ]
+
+
 def _resource(kind: Kind) -> CapabilityStatementResource:
-    named = {field.alias or name: field for name, field in kind.query.model_fields.items()}
     return CapabilityStatementResource(
         type=kind.name,
         documentation=f"Our {kind.rows}." if kind.names_clients else f"Tells of {kind.rows}.",
@@ -125,11 +144,5 @@ def _resource(kind: Kind) -> CapabilityStatementResource:
         ],
         read_history=kind.kept is not None,
         reference_policy=["literal", "logical"],
-        search_param=[
-            CapabilityStatementSearchParam(
-                name=name, type=of, documentation=named[name].description
-            )
-            for name, of in PARAMETERS.items()
-            if name in named
-        ],
+        search_param=_parameters(kind.query),
     )

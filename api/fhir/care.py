@@ -1,18 +1,18 @@
 """Cases as EpisodeOfCare, incidents as Observation."""
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date
 from typing import Literal
 
 from api import models
 from api.domain.details import Details, put_together
 from api.fhir.codes import (
+    KIND,
     OURS,
     VOIDED,
     Client,
     coded,
     field_named,
-    of_episode,
     patient,
     period,
     practitioner,
@@ -23,12 +23,14 @@ from api.fhir.elements import (
     Coding,
     Element,
     Identifier,
+    Instant,
     Meta,
     PartialDate,
     Period,
     Reference,
     Resource,
 )
+from api.fhir.extensions import of_episode
 from api.vocabulary import CaseStatus, DatePrecision, IncidentStatus, Word
 
 EpisodeStatus = Literal["active", "onhold", "finished", "entered-in-error"]
@@ -45,12 +47,19 @@ OBSERVATION_STATUS: dict[IncidentStatus, ObservationStatus] = {
     IncidentStatus.reviewed: "final",
     IncidentStatus.voided: "entered-in-error",
 }
-KIND = f"{OURS}incident-kind"
 _THERAPY = Coding(
     system="http://terminology.hl7.org/CodeSystem/observation-category", code="therapy"
 )
-_ALWAYS = ("initiator", "reported_by", "classification", "client_impact", "repair")
-_WHERE_KNOWN = ("discussed_with_client", "determination")
+TOLD_OF_ALL = (
+    "initiator",
+    "reported_by",
+    "classification",
+    "client_impact",
+    "repair",
+    "discussed_with_client",
+    "determination",
+)
+"""The fields that are told of every incident, as far as they are known."""
 _LENGTH = {DatePrecision.day: 10, DatePrecision.month: 7, DatePrecision.year: 4}
 
 
@@ -89,7 +98,7 @@ class Observation(Resource):
     subject: Reference
     focus: list[Reference] | None = None
     effective_date_time: PartialDate
-    issued: datetime
+    issued: Instant
     note: list[Annotation] | None = None
     component: list[ObservationComponent]
 
@@ -115,7 +124,7 @@ def show_incident(incident: models.Incident, client: Client) -> Observation:
     return Observation(
         id=str(incident.id),
         meta=Meta(version_id=str(incident.version), last_updated=incident.updated_at),
-        extension=[of_episode(incident.case_id)],
+        extension=[of_episode(incident.case_id, "Observation")],
         status=VOIDED if client.entered_in_error else OBSERVATION_STATUS[incident.status],
         category=[CodeableConcept(coding=[_THERAPY])],
         code=CodeableConcept(coding=[Coding(system=KIND, code=incident.kind)]),
@@ -134,20 +143,18 @@ def partial_date(day: date, precision: DatePrecision) -> str:
 
 
 def _components(incident: models.Incident) -> Iterator[ObservationComponent]:
-    for name in (*_ALWAYS, *_WHERE_KNOWN):
+    for name in TOLD_OF_ALL:
         yield from _component(name, getattr(incident, name))
     details = put_together(incident.details, None)
-    for name in _told_as_components(details):
+    for name in told_of(type(details)):
         value = getattr(details, name)
         for each in value if isinstance(value, list) else [value]:
             yield from _component(name, each)
 
 
-def _told_as_components(details: Details) -> list[str]:
-    """Name the fields of an incident's details but its kind and its sealed text."""
-    return [
-        name for name in type(details).model_fields if name not in {"kind", details.sealed_field}
-    ]
+def told_of(details: type[Details]) -> list[str]:
+    """Name the fields that are told of a kind of incident: all but the kind and the sealed text."""
+    return [name for name in details.model_fields if name not in {"kind", details.sealed_field}]
 
 
 def _component(name: str, value: object) -> Iterator[ObservationComponent]:

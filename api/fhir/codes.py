@@ -6,7 +6,6 @@ from uuid import UUID
 from api.fhir.elements import (
     CodeableConcept,
     Coding,
-    Extension,
     Identifier,
     Period,
     Reference,
@@ -17,9 +16,13 @@ OURS = "urn:boundary-notes:"
 CLIENT_REF = f"{OURS}client-ref"
 CASE = f"{OURS}case"
 USER = f"{OURS}user"
-EPISODE = "http://hl7.org/fhir/StructureDefinition/workflow-episodeOfCare"
+KIND = f"{OURS}incident-kind"
+BY_HAND = f"{OURS}flag"
+HAPPENING = f"{OURS}happening"
+PURPOSE = f"{OURS}purpose"
 
-_SYSTEMS = {words: f"{OURS}vocabulary:{name}" for name, words in VOCABULARY.items()}
+SYSTEMS = {words: f"{OURS}vocabulary:{name}" for name, words in VOCABULARY.items()}
+"""The code system of each list of words."""
 
 _RULES: dict[str, Word] = {str(rule): rule for rule in (*RuleName, *PromptName)}
 
@@ -46,7 +49,7 @@ class Client(NamedTuple):
 
 def coding_of(word: Word) -> Coding:
     """Give a word as a code of its list, with its definition."""
-    return Coding(system=_SYSTEMS[type(word)], code=str(word), display=word.definition)
+    return Coding(system=SYSTEMS[type(word)], code=str(word), display=word.definition)
 
 
 def coded(word: Word) -> CodeableConcept:
@@ -56,13 +59,18 @@ def coded(word: Word) -> CodeableConcept:
 
 def field_named(name: str, of: str) -> CodeableConcept:
     """Name a field of our records, where FHIR asks for a concept."""
-    return CodeableConcept(coding=[Coding(system=f"{OURS}{of}-field", code=name)])
+    return CodeableConcept(coding=[Coding(system=fields_of(of), code=name)])
+
+
+def fields_of(of: str) -> str:
+    """Give the code system of the fields that incidents, or promises, have."""
+    return f"{OURS}{of}-field"
 
 
 def rule_coding(rule: str) -> Coding:
     """Give the code of what raised a flag: a rule, a prompt, or a person."""
     known = _RULES.get(rule)
-    return Coding(system=f"{OURS}flag", code=rule) if known is None else coding_of(known)
+    return Coding(system=BY_HAND, code=rule) if known is None else coding_of(known)
 
 
 def patient(client: Client) -> Reference:
@@ -91,16 +99,6 @@ def record_of(record_type: str, record_id: UUID | str) -> Reference:
         return Reference(reference=f"{served}/{record_id}", type=served)
     known = Identifier(system=f"{OURS}{record_type.replace('_', '-')}", value=str(record_id))
     return Reference(identifier=known)
-
-
-def of_episode(case_id: UUID) -> Extension:
-    """Say on which case a record is."""
-    return Extension(url=EPISODE, value_reference=record_of("case", case_id))
-
-
-def our_word(name: str, word: str) -> Extension:
-    """Keep our own word beside the coarser one that FHIR has."""
-    return Extension(url=f"{OURS}extension:{name}", value_code=word)
 
 
 def period(start: object, end: object) -> Period | None:

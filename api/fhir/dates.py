@@ -1,14 +1,13 @@
 """Dates as a search gives them: a day, a month, a year or a time, and how rows are held to them."""
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, not_, or_, true
 
 from api.domain.facts import midnight
-from api.domain.values import EARLIEST_DAY, LATEST_DAY
 from api.errors import Invalid
 from api.vocabulary import DatePrecision
 
@@ -31,14 +30,17 @@ class Span(NamedTuple):
 _PREFIXES = ("eq", "ne", "ge", "gt", "le", "lt", "sa", "eb")
 _DATE = re.compile(
     r"(?P<prefix>[a-z]{2})?(?P<year>\d{4})(-(?P<month>\d\d)(-(?P<day>\d\d)"
-    r"(T(?P<hour>\d\d):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<fraction>\d{1,6})\d{0,6})?)?"
-    r"(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?",
+    r"(T(?P<hour>\d\d):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<fraction>\d{1,6})\d*)?)?"
+    r"(?P<zone>Z|[+-](0\d|1[0-3]):[0-5]\d|[+-]14:00)?)?)?)?",
     re.ASCII,
 )
+_BEFORE_ALL, _AFTER_ALL = date(1800, 1, 1), date(2300, 1, 1)
+"""All that is recorded lies between these. FHIR's calendar goes from 0001 to 9999, where by some
+clock the first day and the last are in no year that we or a database could count."""
 
 
 def read_span(text: str, pointer: str, zone: ZoneInfo) -> Span:
-    """Read a date of a search, of the clinic's zone where it says none. Raises 400 for others.
+    """Read a date of a search, in the clinic's zone where it says none. Raises 400 for others.
 
     No clock here is finer than a microsecond; what comes after is left out.
     """
@@ -67,26 +69,38 @@ def read_days(text: str, pointer: str, zone: ZoneInfo) -> Span:
 
 def _span(found: re.Match[str], zone: ZoneInfo) -> Span:
     prefix = found["prefix"] or "eq"
-    year, month, day = (int(found[part] or 1) for part in ("year", "month", "day"))
-    first = date(year, month, day)
-    if not EARLIEST_DAY <= first <= LATEST_DAY:
-        raise ValueError(first)
+    said = _said(found)
+    if not _BEFORE_ALL <= said.date() < _AFTER_ALL:
+        # before all that is recorded, or after it: where exactly makes no difference
+        edge = _BEFORE_ALL if said.date() < _BEFORE_ALL else _AFTER_ALL
+        at = midnight(edge, zone)
+        return Span(prefix, at, at, (edge, edge))
     if found["hour"] is None:
+        first = said.date()
         after = _after(first, next(each for each, part in _PARTS.items() if found[part]))
         return Span(prefix, midnight(first, zone), midnight(after, zone), (first, after))
-    fraction = found["fraction"] or ""
-    start = datetime(
-        year,
-        month,
-        day,
-        int(found["hour"]),
-        int(found["minute"]),
-        int(found["second"] or 0),
-        int(fraction.ljust(6, "0")),
-        tzinfo=zone if found["zone"] is None else _offset(found["zone"]),
-    ).astimezone(UTC)
-    exact = timedelta(microseconds=10 ** (6 - len(fraction)))
-    return Span(prefix, start, start + (exact if found["second"] else timedelta(minutes=1)), None)
+    start = said.replace(tzinfo=_offset(found["zone"], zone)).astimezone(UTC)
+    return Span(prefix, start, start + _exact_to(found), None)
+
+
+def _said(found: re.Match[str]) -> datetime:
+    """Give where a date begins, by its own clock. Raises ValueError for what is no date."""
+    year, month, day = (int(found[part] or 1) for part in ("year", "month", "day"))
+    hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
+    # a leap second has no number on our clocks: it is taken with the one before it
+    second = min(second, 59) if second == _LEAP else second
+    fraction = int((found["fraction"] or "").ljust(6, "0"))
+    return datetime(year, month, day, hour, minute, second, fraction)  # noqa: DTZ001 - see above
+
+
+_LEAP = 60
+
+
+def _exact_to(found: re.Match[str]) -> timedelta:
+    """Give how long a time is, as it is written: a minute, a second, or a part of one."""
+    if not found["second"]:
+        return timedelta(minutes=1)
+    return timedelta(microseconds=10 ** (6 - len(found["fraction"] or "")))
 
 
 _PARTS = {
@@ -96,11 +110,14 @@ _PARTS = {
 }
 
 
-def _offset(zone: str) -> timezone:
-    if zone == "Z":
+def _offset(sent: str | None, zone: ZoneInfo) -> tzinfo:
+    """Give the zone of a time: that of the clinic where it says none."""
+    if sent is None:
+        return zone
+    if sent == "Z":
         return UTC
-    ahead = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:]))
-    return timezone(-ahead if zone[0] == "-" else ahead)
+    ahead = timedelta(hours=int(sent[1:3]), minutes=int(sent[4:]))
+    return timezone(-ahead if sent[0] == "-" else ahead)
 
 
 def _since(day: date, precision: DatePrecision) -> date:
@@ -145,7 +162,7 @@ def days_in_spans(day: Any, precision: Any, spans: list[Span]) -> ColumnElement[
 
 
 def _known_to(precision: DatePrecision, day: Any, span: Span) -> ColumnElement[bool]:
-    first, after = span.days or (EARLIEST_DAY, LATEST_DAY)
+    first, after = span.days or (_BEFORE_ALL, _AFTER_ALL)
     start = _not_before(first, precision)
     end = _since(after, precision)
     within = and_(day >= start, day < end)

@@ -1,9 +1,9 @@
 """The elements that FHIR R4 resources are made of: only those that are used here."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 FHIR_VERSION: Literal["4.0.1"] = "4.0.1"
@@ -13,6 +13,22 @@ PartialDate = Annotated[
     str, Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$", examples=["2026-03", "2026-03-02"])
 ]
 """A day, or as much of it as is known."""
+
+
+def in_milliseconds(instant: datetime) -> str:
+    """Write an instant as FHIR's clients read it: many keep three digits of a second, no more.
+
+    What is finer is cut off, never rounded up: nothing is said to be later than it was.
+    """
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Instant = Annotated[
+    datetime,
+    PlainSerializer(in_milliseconds, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A point in time, written to the millisecond."""
 
 
 def _camel(name: str) -> str:
@@ -77,8 +93,8 @@ class Reference(Element):
 class Period(Element):
     """From when until when, each a day or a time."""
 
-    start: datetime | PartialDate | None = None
-    end: datetime | PartialDate | None = None
+    start: Instant | PartialDate | None = None
+    end: Instant | PartialDate | None = None
 
 
 class Annotation(Element):
@@ -93,21 +109,26 @@ class Extension(Element):
     url: str
     value_boolean: bool | None = None
     value_code: str | None = None
-    value_date_time: datetime | None = None
+    value_date_time: Instant | None = None
     value_reference: Reference | None = None
-    value_uri: str | None = None
+    value_url: str | None = None
 
 
 class Meta(Element):
     """Which version of a record this is, and since when it is so."""
 
     version_id: str | None = None
-    last_updated: datetime
+    last_updated: Instant
 
 
-class Resource(Element):
-    """What every resource says of itself."""
+class Identified(Element):
+    """What is found here by an id."""
 
     id: str
+
+
+class Resource(Identified):
+    """What every record says of itself."""
+
     meta: Meta
     extension: list[Extension] | None = None

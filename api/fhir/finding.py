@@ -10,11 +10,10 @@ from sqlmodel import col, select
 
 from api.db import Transaction
 from api.domain.permissions import Actor
-from api.errors import Invalid
-from api.fhir.care import EPISODE_STATUS, KIND, OBSERVATION_STATUS
-from api.fhir.codes import VOIDED, rule_coding
+from api.fhir.care import EPISODE_STATUS, OBSERVATION_STATUS
+from api.fhir.codes import KIND, VOIDED, rule_coding
 from api.fhir.dates import days_in_spans, in_spans, read_days, read_span
-from api.fhir.notices import FLAG_STATUS, ISSUE_STATUS, OF_THE_CLIENT
+from api.fhir.notices import ACTIVITY, ISSUE_STATUS, OF_THE_CLIENT
 from api.fhir.patients import of_patients
 from api.fhir.requests import REQUEST_STATUS, TASK_STATUS
 from api.fhir.searching import (
@@ -27,7 +26,7 @@ from api.fhir.searching import (
     code_is,
     ids_in,
     one_of,
-    values_in,
+    references_in,
 )
 from api.flagging import MANUAL
 from api.journal_reading import entries_for
@@ -112,7 +111,7 @@ def issues(tx: Transaction, me: Actor, query: SearchIssues) -> Any:
 
 def flags(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
     """Select the flags about clients' safety that somebody may see."""
-    statuses = _meaning(Flag.status, FLAG_STATUS, _OF_THE_CLIENT)
+    statuses = _meaning(Flag.status, ACTIVITY, _OF_THE_CLIENT)
     return _flags(tx, me, query, FLAG, statuses, _OF_THE_CLIENT)
 
 
@@ -208,7 +207,7 @@ def _in_status(
 ) -> ColumnElement[bool]:
     if query.status is None:
         return otherwise
-    return one_of(query.status, "/query/status", system, statuses)
+    return one_of(query.status, system, statuses)
 
 
 def _case_of(model: Any) -> Any:
@@ -231,12 +230,9 @@ def _targets(query: SearchProvenance) -> dict[str, list[UUID]] | None:
     if query.target is None:
         return None
     wanted: dict[str, list[UUID]] = {"EpisodeOfCare": [], "Observation": [], "Task": []}
-    for each in values_in(query.target):
-        kind, _, row_id = each.rpartition("/")
-        (known,) = ids_in(row_id, "/query/target")
-        if kind not in wanted:
-            raise Invalid("/query/target", "This must be a record, as in Observation/<id>.")
-        wanted[kind].append(known)
+    for kind, row_id in references_in(query.target, "/query/target"):
+        for known in wanted if kind is None else wanted.keys() & {kind}:
+            wanted[known].append(row_id)
     return wanted
 
 

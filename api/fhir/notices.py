@@ -8,7 +8,6 @@ warning among the notices.
 """
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
@@ -18,8 +17,6 @@ from api.fhir.codes import (
     OURS,
     Client,
     coding_of,
-    of_episode,
-    our_word,
     patient,
     period,
     practitioner,
@@ -33,10 +30,20 @@ from api.fhir.elements import (
     Element,
     Extension,
     Identifier,
+    Instant,
     Meta,
     Period,
     Reference,
     Resource,
+)
+from api.fhir.extensions import (
+    AUDIENCE,
+    CONDITION_HOLDS,
+    DUE,
+    FLAG_DETAIL,
+    FLAG_STATUS,
+    SEVERITY,
+    of_episode,
 )
 from api.vocabulary import FlagStatus, RuleName, Severity
 
@@ -61,20 +68,19 @@ class Activity(StrEnum):
     inactive = "inactive"
 
 
-FLAG_STATUS: dict[FlagStatus, Activity] = {
+ACTIVITY: dict[FlagStatus, Activity] = {
     FlagStatus.open: Activity.active,
     FlagStatus.acknowledged: Activity.active,
     FlagStatus.resolved: Activity.inactive,
     FlagStatus.withdrawn: Activity.inactive,
 }
 # a prompt has no severity: even `low` would say too much of it
-SEVERITY: dict[Severity, IssueSeverity] = {
+ISSUE_SEVERITY: dict[Severity, IssueSeverity] = {
     Severity.low: "low",
     Severity.moderate: "moderate",
     Severity.high: "high",
     Severity.critical: "high",
 }
-_DETAIL = "http://hl7.org/fhir/StructureDefinition/flag-detail"
 _SAFETY = Coding(system="http://terminology.hl7.org/CodeSystem/flag-category", code="safety")
 
 Rules = Mapping[UUID, str]
@@ -91,7 +97,7 @@ class DetectedIssueMitigation(Element):
     """What a look at it has shown: our determination, and why where it may be read."""
 
     action: CodeableConcept
-    date: datetime | None = None
+    date: Instant | None = None
     author: Reference | None = None
 
 
@@ -103,7 +109,7 @@ class DetectedIssue(Resource):
     code: CodeableConcept
     severity: IssueSeverity | None = None
     patient: Reference
-    identified_date_time: datetime
+    identified_date_time: Instant
     author: Reference | None = None
     evidence: list[DetectedIssueEvidence] | None = None
     detail: str
@@ -133,7 +139,7 @@ def show_issue(
         extension=_extensions(flag),
         status=ISSUE_STATUS[flag.status],
         code=CodeableConcept(coding=[rule_coding(flag.rule)], text=flag.title),
-        severity=SEVERITY.get(flag.severity),
+        severity=ISSUE_SEVERITY.get(flag.severity),
         patient=patient(client),
         identified_date_time=flag.effective_at,
         author=_author(flag),
@@ -147,15 +153,13 @@ def show_flag(
     flag: models.Flag, client: Client, seen: Collection[models.Named], rules: Rules
 ) -> Flag:
     """Show a flag about the client's safety; what it says is the text of its code."""
-    details = [
-        Extension(url=_DETAIL, value_reference=each) for each in _evidence(flag, seen, rules)
-    ]
+    details = [FLAG_DETAIL.saying(each) for each in _evidence(flag, seen, rules)]
     since = period(flag.effective_at, flag.resolved_at if _is_over(flag) else None)
     return Flag(
         id=str(flag.id),
         meta=_meta(flag),
         extension=[*_extensions(flag), *details],
-        status=FLAG_STATUS[flag.status],
+        status=ACTIVITY[flag.status],
         category=[CodeableConcept(coding=[_SAFETY])],
         code=CodeableConcept(coding=[rule_coding(flag.rule)], text=flag.because),
         subject=patient(client),
@@ -175,15 +179,13 @@ def _meta(flag: models.Flag) -> Meta:
 
 def _extensions(flag: models.Flag) -> list[Extension]:
     said = [
-        of_episode(flag.case_id),
-        our_word("severity", flag.severity),
-        our_word("flag-status", flag.status),
-        our_word("audience", flag.audience),
-        Extension(url=f"{OURS}extension:condition-holds", value_boolean=flag.condition_holds),
+        of_episode(flag.case_id, type_of(flag.rule)),
+        SEVERITY.saying(flag.severity),
+        FLAG_STATUS.saying(flag.status),
+        AUDIENCE.saying(flag.audience),
+        CONDITION_HOLDS.saying(flag.condition_holds),
     ]
-    if flag.due_at is not None:
-        said.append(Extension(url=f"{OURS}extension:due", value_date_time=flag.due_at))
-    return said
+    return said if flag.due_at is None else [*said, DUE.saying(flag.due_at)]
 
 
 def _author(flag: models.Flag) -> Reference:
@@ -195,7 +197,7 @@ def _author(flag: models.Flag) -> Reference:
 
 
 def _is_over(flag: models.Flag) -> bool:
-    return FLAG_STATUS[flag.status] == "inactive"
+    return ACTIVITY[flag.status] == "inactive"
 
 
 def _mitigation(flag: models.Flag) -> list[DetectedIssueMitigation] | None:

@@ -8,6 +8,31 @@ from api.fhir.elements import CodeableConcept, Element
 BASE = "/fhir"
 """Where the resources are served; what is refused below it is told as FHIR does."""
 
+SERVED = (
+    "EpisodeOfCare",
+    "Observation",
+    "Task",
+    "ServiceRequest",
+    "DetectedIssue",
+    "Flag",
+    "Provenance",
+    "AuditEvent",
+    "StructureDefinition",
+    "CodeSystem",
+)
+"""Every type that is served, in the order of the document."""
+
+NOT_SERVED = (
+    f"This is not served here. Served are {', '.join(SERVED[:-1])} and {SERVED[-1]}: "
+    f"GET {BASE}/metadata, which needs no token, says how each is read and searched, and of which "
+    "older versions are kept."
+)
+"""Said of a path that nothing answers at, and of a type that is not among these."""
+NOT_ANSWERED = (
+    "This path does not answer that method, only those in `Allow`. Nothing is written as FHIR: "
+    f"records are read and searched, and GET {BASE}/metadata says how; what is new goes to /v1."
+)
+
 IssueType = Literal[
     "conflict",
     "exception",
@@ -70,6 +95,8 @@ def status_as_fhir(status: int, pointers: Sequence[str]) -> int:
 def outcome_of(status: int, detail: str, fields: Sequence[tuple[str, str]]) -> OperationOutcome:
     """Build the outcome of a refusal; `fields` are what could not be accepted, and why."""
     code = _ISSUES.get(status, "exception" if status >= 500 else "invalid")
+    if detail == NOT_SERVED:
+        code = "not-supported"
     severity: Literal["error", "fatal"] = "fatal" if status >= 500 else "error"
     said = CodeableConcept(text=detail)
     whys: list[str | None] = [f"{pointer} {message}".strip() for pointer, message in fields]

@@ -11,6 +11,7 @@ from api.db import Transaction
 from api.domain.permissions import Action, Actor, may_ever
 from api.errors import Forbidden
 from api.fhir.codes import CASE, CLIENT_REF, Client
+from api.fhir.outcome import SERVED
 from api.fhir.searching import SearchOfPatients, Token, ids_in, tokens_in, values_in
 from api.models import Case
 from api.sight import visible_cases
@@ -77,18 +78,31 @@ def _tokens(text: str | None) -> list[Token]:
 
 
 def _reference(text: str) -> tuple[str, str]:
+    if text.partition("/")[0] in SERVED:
+        # a record of another type is no client
+        return _OTHER, text
     value = text.removeprefix("Patient/")
-    try:
-        return CASE, str(UUID(value))
-    except ValueError:
-        return CLIENT_REF, value
+    case_id = _case_id(value)
+    return (CLIENT_REF, value) if case_id is None else (CASE, case_id)
 
 
 def _identifier(token: Token) -> tuple[str, str]:
     if token.system == CASE:
-        return _reference(token.code)
+        case_id = _case_id(token.code)
+        return (_OTHER, token.code) if case_id is None else (CASE, case_id)
     # of a system that is not ours nobody is known here
     return CLIENT_REF if token.system is None else token.system, token.code
+
+
+_OTHER = "other"
+"""Stands for what is said well, and is the identifier of nobody."""
+
+
+def _case_id(value: str) -> str | None:
+    try:
+        return str(UUID(value))
+    except ValueError:
+        return None
 
 
 async def _cases_of(tx: Transaction, me: Actor, references: Iterable[str]) -> set[str]:

@@ -1,7 +1,7 @@
 """Promises as Task, requests for consultation as ServiceRequest."""
 
 from collections.abc import Collection, Iterator
-from datetime import date, datetime
+from datetime import date
 from typing import Literal
 
 from api import models
@@ -10,8 +10,6 @@ from api.fhir.codes import (
     Client,
     coded,
     field_named,
-    of_episode,
-    our_word,
     patient,
     period,
     practitioner,
@@ -22,12 +20,14 @@ from api.fhir.elements import (
     Annotation,
     CodeableConcept,
     Element,
+    Instant,
     Meta,
     PartialDate,
     Period,
     Reference,
     Resource,
 )
+from api.fhir.extensions import CONSULTATION_STATUS, of_episode
 from api.vocabulary import ConsultationStatus, ConsultationUrgency, PromiseState, Word
 
 TaskStatus = Literal["accepted", "on-hold", "completed", "failed", "cancelled", "entered-in-error"]
@@ -59,7 +59,7 @@ PRIORITY: dict[ConsultationUrgency, Priority] = {
     ConsultationUrgency.urgent: "asap",
     ConsultationUrgency.emergency: "stat",
 }
-_TOLD = (
+TOLD = (
     "made_by",
     "source",
     "scope",
@@ -71,6 +71,7 @@ _TOLD = (
     "discussed_with_client",
     "discussed_on",
 )
+"""The fields that are told of a promise, as far as they are known."""
 
 
 class TaskRestriction(Element):
@@ -103,7 +104,7 @@ class Task(Resource):
     description: str | None = None
     for_: Reference
     authored_on: PartialDate
-    last_modified: datetime
+    last_modified: Instant
     restriction: TaskRestriction | None = None
     input: list[TaskInput]
 
@@ -122,7 +123,7 @@ class ServiceRequest(Resource):
     code: CodeableConcept
     subject: Reference
     occurrence_period: Period | None = None
-    authored_on: datetime | None = None
+    authored_on: Instant | None = None
     requester: Reference | None = None
     performer: list[Reference] | None = None
     supporting_info: list[Reference] | None = None
@@ -136,7 +137,7 @@ def show_promise(promise: models.Promise, client: Client) -> Task:
     return Task(
         id=str(promise.id),
         meta=Meta(version_id=str(promise.version), last_updated=promise.updated_at),
-        extension=[of_episode(promise.case_id)],
+        extension=[of_episode(promise.case_id, "Task")],
         status=VOIDED if is_voided else TASK_STATUS[promise.state],
         business_status=coded(promise.state),
         code=coded(promise.kind),
@@ -145,7 +146,7 @@ def show_promise(promise: models.Promise, client: Client) -> Task:
         authored_on=promise.made_on.isoformat(),
         last_modified=promise.updated_at,
         restriction=None if due is None else TaskRestriction(period=due),
-        input=[each for name in _TOLD for each in _input(name, getattr(promise, name))],
+        input=[each for name in TOLD for each in _input(name, getattr(promise, name))],
     )
 
 
@@ -159,8 +160,8 @@ def show_consultation(
         id=str(consultation.id),
         meta=Meta(version_id=str(consultation.version), last_updated=consultation.updated_at),
         extension=[
-            of_episode(consultation.case_id),
-            our_word("consultation-status", consultation.status),
+            of_episode(consultation.case_id, "ServiceRequest"),
+            CONSULTATION_STATUS.saying(consultation.status),
         ],
         status=VOIDED if client.entered_in_error else REQUEST_STATUS[consultation.status],
         priority=PRIORITY[consultation.urgency],

@@ -1,7 +1,7 @@
 """What can be searched for: the parameters, and the codes and ids that stand in them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
@@ -114,6 +114,15 @@ class SearchEntries(SearchOfPatients):
     date: Several = Field(default=[], description="When it happened. " + _DATES)
 
 
+class SearchDefinitions(OfPages):
+    """Which definitions."""
+
+    ids: Tokens = Field(default=None, alias="_id", description="Ids, with commas between them.")
+    url: Tokens = Field(
+        default=None, description="What it is called by in records, with commas between them."
+    )
+
+
 PARAMETERS = {
     "_id": "token",
     "_lastUpdated": "date",
@@ -123,6 +132,7 @@ PARAMETERS = {
     "code": "token",
     "date": "date",
     "target": "reference",
+    "url": "uri",
 }
 """Each search parameter, and what FHIR calls its type; the others are about the answer."""
 
@@ -144,10 +154,8 @@ def tokens_in(text: str) -> list[Token]:
     return [_token(each) for each in _parted(text, ",")]
 
 
-def one_of(
-    text: str, pointer: str, system: str, known: Mapping[str, ColumnElement[bool]]
-) -> ColumnElement[bool]:
-    """Say in SQL that a status is one of these. Raises 400 for a code that is not known.
+def one_of(text: str, system: str, known: Mapping[str, ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Say in SQL that a status is one of these. No row is of a code that is not known.
 
     A status has no system of its own in a resource, so that none is as good as the right one.
     """
@@ -159,8 +167,6 @@ def one_of(
             found += known.values()
         elif token.code in known:
             found.append(known[token.code])
-        else:
-            raise Invalid(pointer, "This is not one of the known codes.")
     return or_(false(), *found)
 
 
@@ -179,11 +185,48 @@ def code_is(
 
 
 def ids_in(text: str, pointer: str) -> list[UUID]:
-    """Give the ids of a parameter. Raises 400 for what is none."""
+    """Give the ids of a parameter that a record here may have. Raises 400 for what is no id."""
+    found = (_id_in(each, pointer) for each in values_in(text))
+    return [each for each in found if each is not None]
+
+
+def references_in(text: str, pointer: str) -> Iterator[tuple[str | None, UUID]]:
+    """Give the type, where it is said, and the id of each record that may be one of ours.
+
+    Records of other servers and single versions are well said, and none of ours. Raises 400 for
+    what is no reference.
+    """
+    for each in values_in(text):
+        found = _REFERENCE.fullmatch(each)
+        if found is None:
+            raise Invalid(pointer, "This must be a record, as in Observation/<id>.")
+        row_id = _id_in(found["id"], pointer)
+        if row_id is not None and not found["elsewhere"] and not found["version"]:
+            yield found["type"], row_id
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text may be the id of a resource, on whatever server."""
+    return _IS_ID(text) is not None
+
+
+_IS_ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII).fullmatch
+_REFERENCE = re.compile(
+    r"(?P<elsewhere>https?://[^\s*]+/)?((?P<type>[A-Z][A-Za-z]*)/)?"
+    r"(?P<id>(urn:uuid:)?[A-Za-z0-9.-]{1,64})(?P<version>/_history/[A-Za-z0-9.-]{1,64})?",
+    re.ASCII,
+)
+
+
+def _id_in(sent: str, pointer: str) -> UUID | None:
+    """Give an id as ours are; None for the id of nothing here. Raises 400 for what is none."""
+    value = sent.removeprefix("urn:uuid:")
+    if not is_id(value):
+        raise Invalid(pointer, "This must be an id, or several with commas between.")
     try:
-        return [UUID(each) for each in values_in(text)]
+        return UUID(value)
     except ValueError:
-        raise Invalid(pointer, "This must be an id, or several with commas between.") from None
+        return None
 
 
 def _token(sent: str) -> Token:

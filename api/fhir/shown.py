@@ -7,6 +7,7 @@ from api import models
 from api.fhir.bundle import bundle_of, history_of
 from api.fhir.capability import capabilities
 from api.fhir.codes import Client
+from api.fhir.definitions import DEFINING, defined
 from api.fhir.elements import Element, Resource
 from api.fhir.kinds import KINDS, Kind, Seen
 from api.fhir.searching import OfPages
@@ -37,6 +38,11 @@ def fhir_examples(of: Callable[[str], dict[str, Any]], version: str) -> dict[str
         if kind.kept is not None:
             pages = history_of(_BASE, kind.name, resource.id, [resource], OfPages(), None)
             shown[f"History{kind.name}"] = pages
+    for defining in DEFINING:
+        (one, *_) = defined(defining.name, version).values()
+        shown[defining.name] = one
+        page = bundle_of(_BASE, defining.name, [one], defining.query(), None)
+        shown[f"Bundle{defining.name}"] = page
     return {
         name: element.model_dump(mode="json", by_alias=True, exclude_none=True)
         for name, element in shown.items()

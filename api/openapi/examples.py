@@ -20,6 +20,8 @@ _NOON = "2026-03-02T12:00:00Z"
 _LATER = "2026-03-09T09:30:00Z"
 
 VALUES: dict[str, tuple[Any, ...]] = {
+    "read_structure_definition.definition_id": ("extension-severity",),
+    "read_code_system.definition_id": ("vocabulary-severity",),
     # a case
     "client_ref": ("HL-0007",),
     "sessions_per_week": (1.5,),
@@ -230,6 +232,9 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "patient": ("HL-0007",),
     "patient:identifier": ("HL-0007",),
     "SearchByStatus.status": ("active",),
+    "SearchProvenance.target": ("Observation/019cadf1-e3b0-7c44-8298-fc1c149afbf4",),
+    "SearchDefinitions._id": ("extension-severity",),
+    "SearchDefinitions.url": ("urn:boundary-notes:extension:severity",),
     "SearchIssues.status": ("preliminary",),
     "SearchObservations.status": ("final",),
     "SearchObservations.subject": ("HL-0007",),

@@ -1,33 +1,44 @@
 """The façade an EHR reads: our records as FHIR R4, by the rights of our own API.
 
-Eight types are read in the same few ways, so their operations are made from the table of types
-instead of being written out; each still has a name, a guard and a schema of its own.
+Eight types of records are read in the same few ways, so their operations are made from the table
+of types instead of being written out; each still has a name, a guard and a schema of its own.
 """
 
 import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.routing import Match
+from starlette.types import Scope
 
-from api.access import may_on_cases
+from api.access import may, may_on_cases
 from api.db import Transaction, Tx
-from api.domain.permissions import Actor
+from api.domain.permissions import Action, Actor
 from api.errors import Invalid, NotAcceptable, NotFound
 from api.fhir.bundle import Bundle, History, bundle_of, history_of
 from api.fhir.capability import CapabilityStatement, capabilities
+from api.fhir.definitions import DEFINING, Defining, asked_of, defined
 from api.fhir.elements import FHIR_JSON, Element, Resource
 from api.fhir.guards import opened
 from api.fhir.kinds import KINDS, Kind, seen_with, tell_of_versions
 from api.fhir.outcome import BASE, OperationOutcome
 from api.fhir.patients import NOBODY, client_of, clients_of, know_patients
-from api.fhir.searching import PRETTY, EverySearch, OfPages, SearchOfPatients
+from api.fhir.searching import (
+    PRETTY,
+    EverySearch,
+    OfPages,
+    SearchDefinitions,
+    SearchOfPatients,
+    is_id,
+)
 from api.flagging import catch_up_due
 from api.identity import Me
+from api.instants import last_ended
 from api.intake import LookingRoute
-from api.pages import Marks
+from api.pages import Bookmarks, Marks
 from api.sight import visible_cases
 from api.versions import Version, version_at, versions_of
 
@@ -36,9 +47,20 @@ _ANY = frozenset({"*/*", "application/*"})
 
 
 class FhirRoute(LookingRoute):
-    """A route that lets the ends of a span be sent as one parameter twice."""
+    """A route that lets the ends of a span be sent as one parameter twice.
+
+    A form may be left out of a search by POST: all that is searched for may stand in the address.
+    """
 
     several = frozenset({"_lastUpdated", "date"})
+    form_is_needed = False
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Answer at ids alone: operations, and searches by GET, have no place beside them."""
+        match, found = super().matches(scope)
+        if all(is_id(str(each)) for each in found.get("path_params", {}).values()):
+            return match, found
+        return Match.NONE, {}
 
 
 class FhirAnswer(JSONResponse):
@@ -78,6 +100,7 @@ Format = Annotated[
     Query(alias="_format", max_length=80, description="`json`, and nothing else."),
 ]
 Pretty = Annotated[bool | None, Query(alias="_pretty", description=PRETTY)]
+DefinitionId = Annotated[str, Path(max_length=64, description="The id of a definition.")]
 VersionId = Annotated[str, Path(max_length=64, description="The number of a version.")]
 Mode = Annotated[
     Literal["full", "normative", "terminology"] | None,
@@ -228,7 +251,7 @@ def _names_in_path(kind: Kind) -> list[str]:
 
 
 def _serve_search(kind: Kind) -> None:
-    guard = may_on_cases(kind.lists)
+    guard, nothing = may_on_cases(kind.lists), kind.query()
     said = (
         f"Search {kind.name}: {kind.rows} that our own API would list for you, what was recorded "
         "last first. 400 for parameters that are not known, 403 where your role never may."
@@ -243,39 +266,54 @@ def _serve_search(kind: Kind) -> None:
     ) -> Response:
         return await _search(kind, query, me, marks, tx, request)
 
-    of: Any = Bundle.__class_getitem__(kind.resource)
-    _serve(
-        f"/{kind.name}",
-        search,
-        name=f"search_{kind.noun}",
-        response_model=of,
-        description=said,
-    )
-    if not kind.names_clients:
-        return
-
     async def search_by_form(
-        query: Annotated[kind.query, Form()],  # type: ignore[name-defined]
+        asked: Annotated[kind.query, Query()],  # type: ignore[name-defined]
         me: Annotated[Actor, Depends(guard)],
         marks: Marks,
         tx: Tx,
         request: Request,
-        format_: Format = None,  # noqa: ARG001 - looked at before
+        form: Annotated[kind.query, Form()] = nothing,  # type: ignore[name-defined]
     ) -> Response:
-        # the framework takes what is blank in a form for what was not sent: it would find everyone
-        if not all(value for _, value in (await request.form()).multi_items()):
-            raise Invalid("/body", "What is searched for must not be blank.")
-        return await _search(kind, query, me, marks, tx, request)
+        await _refuse_blanks(request)
+        return await _search(kind, _together(asked, form), me, marks, tx, request)
 
+    of: Any = Bundle.__class_getitem__(kind.resource)
+    _serve_both(kind.name, kind.noun, search, search_by_form, said, of)
+
+
+def _serve_both(name: str, noun: str, search: Any, by_form: Any, said: str, of: Any) -> None:
+    """Let a type be searched by GET, and by POST as a form."""
+    _serve(f"/{name}", search, name=f"search_{noun}", response_model=of, description=said)
     _serve(
-        f"/{kind.name}/_search",
-        search_by_form,
+        f"/{name}/_search",
+        by_form,
         methods=["POST"],
-        name=f"search_{kind.noun}_by_form",
+        name=f"search_{noun}_by_form",
         response_model=of,
         description=said + " Sent as a form, so that no reference to a client stands in an "
-        "address. It changes nothing and takes no idempotency key.",
+        "address; what stands there is asked for as well. It changes nothing and takes no "
+        "idempotency key.",
     )
+
+
+async def _refuse_blanks(request: Request) -> None:
+    # the framework takes what is blank in a form for what was not sent: it would find everyone
+    if not all(value for _, value in (await request.form()).multi_items()):
+        raise Invalid("/body", "What is searched for must not be blank.")
+
+
+Asked = TypeVar("Asked", bound=OfPages)
+
+
+def _together(asked: Asked, form: Asked) -> Asked:
+    """Put together what stands in an address and in its form. Raises 400 for what is in both."""
+    both = asked.model_fields_set & form.model_fields_set
+    ends = {name for name in both if isinstance(getattr(form, name), list)}
+    if both - ends:
+        raise Invalid("/body", "What is searched for stands in the address or in the form.")
+    said = {name: getattr(form, name) for name in form.model_fields_set}
+    said |= {name: [*getattr(asked, name), *getattr(form, name)] for name in ends}
+    return asked.model_copy(update=said)
 
 
 async def _search(
@@ -303,10 +341,14 @@ async def _shown(kind: Kind, tx: Transaction, me: Actor, rows: list[Any]) -> lis
 
 
 def _dated(shown: Resource, until: datetime | None) -> Resource:
-    """Say of what only ever comes, as of other rows, that it is no later than the list is whole."""
-    if until is None or shown.meta.last_updated <= until:
+    """Say that a row changed no later than in the last millisecond up to which the list is whole.
+
+    What is told is cut to milliseconds, and `gt` goes on after the one that is sent: one of which
+    only a part was told would lose the rest.
+    """
+    if until is None or shown.meta.last_updated < (ended := last_ended(until)):
         return shown
-    return shown.model_copy(update={"meta": shown.meta.model_copy(update={"last_updated": until})})
+    return shown.model_copy(update={"meta": shown.meta.model_copy(update={"last_updated": ended})})
 
 
 def _without_patients(query: EverySearch) -> EverySearch:
@@ -339,9 +381,76 @@ def _versioned(shown: Resource) -> dict[str, str]:
     }
 
 
+def _serve_definitions(kind: Defining) -> None:
+    """Let what our words mean be read by whoever is signed in; no record is shown there."""
+    guard, nothing = may(Action.vocabulary_read), kind.query()
+    said = f"Search {kind.name}: what our {kind.rows} mean, in the order of their ids."
+
+    async def read(
+        definition_id: DefinitionId,
+        me: Annotated[Actor, Depends(guard)],  # noqa: ARG001 - the guard
+        request: Request,
+        format_: Format = None,  # noqa: ARG001 - looked at before
+        pretty: Pretty = None,
+    ) -> Response:
+        found = defined(kind.name, request.app.version).get(definition_id)
+        if found is None:
+            raise NotFound
+        return _answer(found, pretty=pretty)
+
+    async def search(
+        query: Annotated[kind.query, Query()],  # type: ignore[name-defined]
+        me: Annotated[Actor, Depends(guard)],  # noqa: ARG001 - the guard
+        marks: Marks,
+        request: Request,
+    ) -> Response:
+        return _defined(kind, query, marks, request)
+
+    async def search_by_form(
+        asked: Annotated[kind.query, Query()],  # type: ignore[name-defined]
+        me: Annotated[Actor, Depends(guard)],  # noqa: ARG001 - the guard
+        marks: Marks,
+        request: Request,
+        form: Annotated[kind.query, Form()] = nothing,  # type: ignore[name-defined]
+    ) -> Response:
+        await _refuse_blanks(request)
+        return _defined(kind, _together(asked, form), marks, request)
+
+    of: Any = Bundle.__class_getitem__(kind.resource)
+    _serve_both(kind.name, kind.noun, search, search_by_form, said, of)
+    _serve(
+        f"/{kind.name}/{{definition_id}}",
+        read,
+        name=f"read_{kind.noun}",
+        response_model=kind.resource,
+        description=f"Read one {kind.name}: what one of our {kind.rows} means. "
+        "404 for what is not defined here, 406 for other formats.",
+        responses={404: {}},
+    )
+
+
+def _defined(
+    kind: Defining, query: SearchDefinitions, marks: Bookmarks, request: Request
+) -> Response:
+    _refuse_other_formats(query.format, _FORMATS)
+    listing = f"fhir/{kind.name}"
+    last = marks.read(listing, query)
+    found = [
+        each
+        for each in asked_of(defined(kind.name, request.app.version), query)
+        if last is None or each.id > last[0]
+    ]
+    page, following = marks.cut(listing, query, found)
+    return _answer(
+        bundle_of(_base(request), kind.name, page, query, following), pretty=query.pretty
+    )
+
+
 for _kind in KINDS:
     _serve_search(_kind)
     _serve_read(_kind)
     _serve_version(_kind)
     if _kind.kept is not None:
         _serve_history(_kind, _kind.kept)
+for _defining in DEFINING:
+    _serve_definitions(_defining)
