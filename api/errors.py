@@ -423,6 +423,9 @@ def _methods(request: Request) -> list[str]:
     for route in fitting:
         if len(route.param_convertors) == fewest:
             answered |= route.methods or set()
+    if "GET" in answered:
+        # answered wherever a GET is, see `api.envelope`
+        answered.add("HEAD")
     return [each for each in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE") if each in answered]
 
 
