@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from httpx import Response
 from limits import RateLimitItemPerMinute
-from sqlmodel import select
+from sqlmodel import col, select
 
 from api.models import Disclosure, JournalEntry
 from api.vocabulary import Scope
@@ -33,7 +33,7 @@ async def told_of(world: World, answer: Response) -> list[tuple[Any, ...]]:
         JournalEntry.request_id == answer.headers["x-request-id"],
     )
     async with world.owner.transaction() as tx:
-        entries = (await tx.exec(of_it.order_by(JournalEntry.id))).all()
+        entries = (await tx.exec(of_it.order_by(col(JournalEntry.id)))).all()
     return [(each.happening, each.record_type, each.record_ids, each.is_read) for each in entries]
 
 
