@@ -19,18 +19,12 @@ from api.domain.values import Output
 from api.fhir.elements import FHIR_JSON
 from api.fhir.outcome import is_asked_as_fhir, outcome_of, status_as_fhir
 from api.logs import where
+from api.reasons import SENTENCES, FieldError, field_errors
 
 PROBLEM = "application/problem+json"
 TYPE = "urn:boundary-notes:"
 
 log = structlog.get_logger("api")
-
-
-class FieldError(Output):
-    """One field that could not be accepted; it never repeats what was sent."""
-
-    pointer: str
-    message: str
 
 
 class Problem(Output):
@@ -212,7 +206,7 @@ class Invalid(Refusal):
         "`errors` names each field and says what is wrong with it; what was sent is never "
         "repeated. A field that is not known points at its parent. Put it right, and send it again."
     )
-    example = ("/details/kind", "This is not one of the known words.")
+    example = ("/details/discussed", SENTENCES["bool_type"])
 
     def __init__(self, pointer: str, message: str) -> None:
         super().__init__("Some of what was sent cannot be accepted.")
@@ -432,7 +426,9 @@ def _methods(request: Request) -> list[str]:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
     refusal = Invalid("", "")
-    refusal.errors = [field_error(each) for each in error.errors()]
+    body = getattr(request.scope.get("route"), "body_field", None)
+    asked = None if body is None else body.field_info.annotation
+    refusal.errors = field_errors(error.errors(), asked)
     return await _before_witness(request, refusal)
 
 
@@ -459,69 +455,3 @@ async def failed(request: Request, error: Exception) -> Response:
         where=where(error),
     )
     return _refuse(request, Failed())
-
-
-_MESSAGES = {
-    "missing": "This field is needed.",
-    "extra_forbidden": "A field here is not known.",
-    "json_invalid": "This is not JSON.",
-    "enum": "This is not one of the known words.",
-    "literal_error": "This is not one of the known words.",
-    "union_tag_invalid": "This is not one of the known words.",
-    "union_tag_not_found": "This field is needed.",
-    "bool_type": "This must be true or false.",
-    "bool_parsing": "This must be true or false.",
-    "int_type": "This must be a whole number.",
-    "int_parsing": "This must be a whole number.",
-    "int_from_float": "This must be a whole number.",
-    "float_type": "This must be a number.",
-    "finite_number": "This must be a finite number.",
-    "string_type": "This must be a text.",
-    "string_too_short": "This must not be blank.",
-    "string_too_long": "This text is too long.",
-    "list_type": "This must be a list.",
-    "too_short": "This list needs at least one item.",
-    "too_long": "This list has too many items.",
-    "uuid_parsing": "This must be an id.",
-    "uuid_type": "This must be an id.",
-    "date_from_datetime_parsing": "This must be a date, YYYY-MM-DD.",
-    "date_parsing": "This must be a date, YYYY-MM-DD.",
-    "date_type": "This must be a date, YYYY-MM-DD.",
-    "greater_than_equal": "This number is too small.",
-    "less_than_equal": "This number is too large.",
-    "model_attributes_type": "This must be an object.",
-    "dict_type": "This must be an object.",
-}
-
-
-_TAGS = {"union_tag_not_found", "union_tag_invalid"}
-
-
-def field_error(error: dict[str, Any]) -> FieldError:
-    """Say what is wrong with a field, by one of pydantic's errors, and repeat nothing of it."""
-    kind = error["type"]
-    if kind == "value_error":
-        # our own validators' sentences, which never quote the value
-        message = str(error["ctx"]["error"])
-    else:
-        message = _MESSAGES.get(kind, "This cannot be accepted.")
-    where, *path = error["loc"]
-    if kind == "json_invalid":
-        return FieldError(pointer="", message=message)
-    if kind == "extra_forbidden":
-        path = path[:-1]
-    if kind in _TAGS:
-        path.append("kind")
-    if where == "body":
-        return FieldError(
-            pointer="".join(f"/{step}" for step in _without_tag(path)), message=message
-        )
-    # what follows a parameter's name are names of the program's own types
-    return FieldError(pointer="/".join(("", str(where), *map(str, path[:1]))), message=message)
-
-
-def _without_tag(path: list[Any]) -> list[Any]:
-    """Leave out the union's tag, which is a step of the schema only: `/details/gift/item`."""
-    if len(path) > 1 and path[0] == "details" and path[1:] != ["kind"]:
-        return [path[0], *path[2:]]
-    return path

@@ -18,7 +18,7 @@ FLOORS = (
     {"crypto", "signing", "public_addresses", "instants"},
     {"settings", "logs", "gate", "metrics", "telemetry"},
     {"domain.values", "fhir.elements"},
-    {"fhir.outcome", "fhir.codes"},
+    {"fhir.outcome", "fhir.codes", "reasons"},
     {
         "domain.details",
         "domain.thresholds",

@@ -311,8 +311,18 @@ async def test_a_file_sent_twice_changes_nothing_and_other_content_under_a_key_i
     other = made(await send(diary, ndjson(lines)))
     assert counts(other) == (0, 14, 2)
     assert other["refusals"] == [
-        {"line": 2, "pointer": "/key", "message": "This key came before, with other content."},
-        {"line": 3, "pointer": "/data/kind", "message": "This is not one of the known words."},
+        {
+            "line": 2,
+            "pointer": "/key",
+            "message": "This key came before, with other content: an import changes no record; "
+            "take another key.",
+        },
+        {
+            "line": 3,
+            "pointer": "/data/kind",
+            "message": "This is not one of the known words; `GET /v1/vocabulary` lists them as "
+            "`promise_kind`.",
+        },
     ]
     read = await diary.get(f"/v1/imports/{other['id']}")
     shown = ok(read)

@@ -36,6 +36,7 @@ from api.models import (
     JournalEntry,
     Promise,
 )
+from api.reasons import NOT_JSON
 from tests.conftest import NOON
 from tests.test_cli import environment
 from tests.test_import import (
@@ -337,7 +338,7 @@ def test_the_command_says_what_it_took_in_and_what_not(
     assert done.exit_code == 1
     assert "Created: 16. Unchanged: 0. Refused: 1." in done.stdout
     assert "hurtful_words" in done.stdout
-    assert told.read_text().splitlines() == ["line,pointer,message", "17,,This is not JSON."]
+    assert told.read_text().splitlines() == ["line,pointer,message", f'17,,"{NOT_JSON}"']
     assert SECRET not in done.output
     file.write_bytes(body)
     again = run(settings, *command)

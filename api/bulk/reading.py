@@ -9,12 +9,13 @@ from pydantic import ValidationError
 
 from api.domain.columns import all_columns, columns_of, nest
 from api.domain.lines import LINE, LINE_OF, AnyLine
-from api.errors import field_error
 from api.intake import strict_json
+from api.reasons import NOT_UTF8, field_error, message_of
 
 LONGEST_LINE = 512 * 1024
 """Bytes: more than any record needs that this program can write."""
 
+_TAGS = {"union_tag_invalid", "union_tag_not_found"}
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -40,9 +41,8 @@ class UnreadableFileError(Exception):
 Raw = tuple[int, bytes | None]
 """A line's number and its bytes; None where it is too long."""
 
-_NOT_JSON = Refused("", "This is not JSON.")
 _NOT_CSV = Refused("", "This is not a row of CSV (RFC 4180).")
-_NOT_TEXT = Refused("", "This is not text in UTF-8.")
+_NOT_TEXT = Refused("", NOT_UTF8)
 _UNKNOWN = Refused("", "A field here is not known.")
 _TOO_LONG = Refused("", f"A line has at most {LONGEST_LINE // 1024} KiB.")
 
@@ -92,8 +92,8 @@ def _whole(number: int, line: bytearray, *, is_too_long: bool) -> bytes | None:
 def _of_json(raw: bytes) -> AnyLine | Refused:
     try:
         value = strict_json(raw)
-    except json.JSONDecodeError:
-        return _NOT_JSON
+    except json.JSONDecodeError as error:
+        return Refused("", error.msg)
     return _understood(value)
 
 
@@ -107,11 +107,15 @@ def _understood(value: Any) -> AnyLine | Refused:
 def _first(error: ValidationError) -> Refused:
     """Say what is wrong first, by the name of a field of the schema and no other."""
     first: Any = error.errors(include_url=False, include_input=False)[0]
-    path = [step for step in first["loc"][:1] if step not in LINE_OF] + list(first["loc"][1:])
-    if first["type"] in {"union_tag_invalid", "union_tag_not_found"} and not path:
-        return Refused("/type", field_error({**first, "loc": ("body",)}).message)
+    kind, *path = first["loc"] or ("",)
+    asked: Any = LINE_OF.get(str(kind))
+    if asked is None:
+        # it says of no type what it is
+        return Refused("/type" if first["type"] in _TAGS else "", message_of(first))
     above = "/data" if path[:1] == ["data"] else ""
-    told = field_error({**first, "loc": ("body", *path[1 if above else 0 :])})
+    if above:
+        path, asked = path[1:], asked.model_fields["data"].annotation
+    told = field_error({**first, "loc": ("body", *path)}, asked)
     return Refused(f"{above}{told.pointer}", told.message)
 
 

@@ -36,6 +36,8 @@ from api.domain.tenures import Tenure, whom_it_is_about, whom_it_may_be_about
 from api.errors import CaseFull, Invalid
 from api.making import new_case, new_consultation, new_incident, new_promise
 from api.models import Case, Consultation, ImportedRecord, Incident, Promise, User
+from api.reasons import NEEDED
+from api.sense import AFTER_TODAY, OUT_OF_ORDER
 from api.sight import sees_case
 from api.standing import locked
 from api.vocabulary import AdviceResponse, ConsultationStatus, IncidentStatus, Role
@@ -48,6 +50,9 @@ _MODELS: dict[str, Any] = {
     "promise": Promise,
     "consultation": Consultation,
 }
+_OTHER_CONTENT = (
+    "This key came before, with other content: an import changes no record; take another key."
+)
 _MANY = 5_000
 """Values in one statement: fewer than any database takes."""
 
@@ -229,7 +234,10 @@ class Taking:
         line = item.line
         if (known := self._known.get(item.name)) is not None:
             if known.body_hash != item.body_hash:
-                raise NotTaken("/key", "This key came before, with other content.")
+                raise NotTaken(
+                    "/key",
+                    _OTHER_CONTENT,
+                )
             return None
         if _as_id(line.key) in self._there:
             raise NotTaken("/key", "This is the id of a record that is here already.")
@@ -275,7 +283,7 @@ class Taking:
     def _case(self, line: CaseLine) -> Case:
         tx, data = self._tx, line.data
         if line.clinician is None and data.clinician_id is None:
-            raise NotTaken("/clinician", "This field is needed.")
+            raise NotTaken("/clinician", NEEDED)
         clinician = self._person("clinician", line.clinician, data.clinician_id)
         if clinician is None or not (clinician.is_active and clinician.role in TREATING):
             raise NotTaken("/clinician", "This is not a clinician of this clinic.")
@@ -297,7 +305,10 @@ class Taking:
         case_id = known.record_id if known else _as_id(line.case)
         case = self._cases.get(case_id) if case_id else None
         if case is None:
-            raise NotTaken("/case", "No line of this case has come before.")
+            raise NotTaken(
+                "/case",
+                "No line of this case has come before; put it above those of its records.",
+            )
         if case.purged_at is not None:
             raise NotTaken("/case", "The text of this case was destroyed.")
         if case.voided_at is not None and not self._rights.history:
@@ -423,7 +434,7 @@ class Taking:
         if day is None:
             return self._tx.now
         if day > self._tx.today:
-            raise NotTaken(pointer, "What has happened cannot be dated after today.")
+            raise NotTaken(pointer, AFTER_TODAY)
         return midnight(day, self._tx.clinic.zone)
 
     def _move(self, consultation: Consultation, history: ConsultationHistory) -> None:
@@ -435,9 +446,12 @@ class Taking:
         told = {name for name in told if getattr(history, name) is not None}
         needed, possible = _TOLD_OF[status]
         for name in sorted(needed - told):
-            raise NotTaken(f"/history/{name}", "This field is needed.")
+            raise NotTaken(f"/history/{name}", NEEDED)
         for name in sorted(told - needed - possible):
-            raise NotTaken(f"/history/{name}", "This does not go with this status.")
+            raise NotTaken(
+                f"/history/{name}",
+                "This does not go with this status; leave it out, or say the status it goes with.",
+            )
         if history.response == AdviceResponse.not_followed and history.response_reason is None:
             raise NotTaken("/history/response_reason", "Say why the advice is not followed.")
         self._refuse_times(history)
@@ -459,7 +473,7 @@ class Taking:
             if at > self._tx.now:
                 raise NotTaken(f"/history/{name}", "What has happened cannot be dated after now.")
             if before is not None and at < before:
-                raise NotTaken(f"/history/{name}", "This lies before what it follows.")
+                raise NotTaken(f"/history/{name}", OUT_OF_ORDER)
             before = at
 
     # ------------------------------------------------------------------------------- looking up

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, false, or_
 from api.errors import Invalid
 from api.fhir.dates import read_span
 from api.pages import PageQuery
+from api.reasons import not_a_word
 
 Several = Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=4)]
 Tokens = Annotated[str | None, Field(min_length=1, max_length=500)]
@@ -160,7 +161,7 @@ def one_of(
         elif token.code in known:
             found.append(known[token.code])
         else:
-            raise Invalid(pointer, "This is not one of the known codes.")
+            raise Invalid(pointer, not_a_word(sorted(known)))
     return or_(false(), *found)
 
 
@@ -183,7 +184,9 @@ def ids_in(text: str, pointer: str) -> list[UUID]:
     try:
         return [UUID(each) for each in values_in(text)]
     except ValueError:
-        raise Invalid(pointer, "This must be an id, or several with commas between.") from None
+        raise Invalid(
+            pointer, "This must be an id, a UUID, or several with commas between."
+        ) from None
 
 
 def _token(sent: str) -> Token:

@@ -36,6 +36,7 @@ from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
 from api.names import ActorKind, Known, actor_named, known_by
 from api.notices import News, tell_of_transfer
 from api.pages import Marks, Page, PageQuery, newest_first
+from api.reasons import NEEDED
 from api.sight import on_its_case, supervised_clinicians, visible_cases, visible_incidents
 from api.standing import OpenCase
 from api.versions import VersionRead, told, versions_of
@@ -163,7 +164,7 @@ async def open_case(
 ) -> CaseWritten:
     """Open a case: your own, or as a supervisor one for a clinician you answer for."""
     if me.is_software and body.clinician_id is None:
-        raise Invalid("/clinician_id", "This field is needed.")
+        raise Invalid("/clinician_id", NEEDED)
     clinician_id = body.clinician_id or me.id
     await _may_open_for(tx, me, clinician_id)
     case = new_case(tx, body, clinician_id, me.id)
