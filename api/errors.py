@@ -50,7 +50,7 @@ class Refusal(Exception):
     status = 400
     code = "refused"
     title = "Refused"
-    remedy = "Look at `detail` and at the status."
+    remedy = "The status says of which kind it is; ask whoever runs this server, by `request_id`."
     example: ClassVar[tuple[Any, ...]] = ("This request was refused.",)
     """What an example is made with."""
 
@@ -124,6 +124,7 @@ class NotAcceptable(Refusal):
 
     status, code, title = 406, "not-acceptable", "Not acceptable"
     remedy = "Ask for a form that the operation answers in; `detail` names it."
+    example = ("This is served as application/fhir+json only; ask for that in Accept.",)
 
 
 class Conflict(Refusal):
@@ -204,12 +205,13 @@ class Invalid(Refusal):
     status, code, title = 422, "invalid", "Invalid request"
     remedy = (
         "`errors` names each field and says what is wrong with it; what was sent is never "
-        "repeated. A field that is not known points at its parent. Put it right, and send it again."
+        "repeated. A field that is not known points at its parent; the known "
+        "one it is like is named, or all. Put it right, and send it again."
     )
     example = ("/details/discussed", SENTENCES["bool_type"])
 
     def __init__(self, pointer: str, message: str) -> None:
-        super().__init__("Some of what was sent cannot be accepted.")
+        super().__init__("Some of what was sent cannot be accepted; `errors` says what, and why.")
         self.errors = [FieldError(pointer=pointer, message=message)]
 
 
@@ -261,11 +263,11 @@ class BadRequest(Refusal):
     """The request cannot be read at all."""
 
     status, code, title = 400, "bad-request", "Bad request"
-    remedy = "Check how the program writes its requests."
+    remedy = "Check how the program writes its requests: the body is cut off, or not what it says."
     example = ()
 
     def __init__(self) -> None:
-        super().__init__("This request cannot be read.")
+        super().__init__("This request cannot be read; check how it is written, and send it again.")
 
 
 class MethodNotAllowed(Refusal):
@@ -276,14 +278,14 @@ class MethodNotAllowed(Refusal):
     example = ()
 
     def __init__(self) -> None:
-        super().__init__("This path does not answer that method.")
+        super().__init__("This path does not answer that method; `Allow` lists those that it does.")
 
 
 class TooLarge(Refusal):
     """The body is larger than any body may be."""
 
     status, code, title = 413, "too-large", "Too large"
-    remedy = "Send less at once."
+    remedy = "Send less at once: fewer or shorter texts, or a file of records in parts."
     example = ()
 
     def __init__(self) -> None:
@@ -305,7 +307,7 @@ class Failed(Refusal):
 
 _BY_STATUS: dict[int, Callable[[], Refusal]] = {
     400: BadRequest,
-    404: lambda: NotFound("There is no such path here."),
+    404: lambda: NotFound("There is no such path here; /docs lists those there are."),
     405: MethodNotAllowed,
     413: TooLarge,
 }

@@ -24,6 +24,8 @@ _COMPARED = 20
 """Unknown names of one request that are compared: there may be thousands, and it takes time."""
 
 NEEDED = "This field is needed."
+UNFORESEEN = "This is not of the form that is asked for; /docs says what may stand here."
+"""What is said of an error without a sentence of its own. No schema here has any."""
 SEND_ONCE = "Send this once."
 NUL = "A NUL character stands in this text; send it without."
 NOT_UTF8 = "This is not text in UTF-8; save or write it as UTF-8, and send it again."
@@ -96,7 +98,7 @@ def message_of(error: Mapping[str, Any]) -> str:
         return SENTENCES[kind]
     if kind in BOUNDED:
         return BOUNDED[kind](context)
-    return "This is not of the form that is asked for; /docs says what may stand here."
+    return UNFORESEEN
 
 
 def unknown(sent: str, known: Iterable[str] | None, what: str = "field") -> str:
@@ -109,7 +111,7 @@ def unknown(sent: str, known: Iterable[str] | None, what: str = "field") -> str:
     if near is not None:
         return f"{begun}. Did you mean `{near}`?"
     if not names:
-        return f"{begun}: nothing is taken here."
+        return f"{begun}: this takes none."
     if len(names) > FEW and what == "field":
         return f"{begun}; /docs lists the {len(names)} that are."
     return f"{begun}. Known are: {', '.join(names)}."

@@ -18,6 +18,7 @@ from pyotp import TOTP
 from sqlmodel import SQLModel
 
 from api.main import create_app
+from api.reasons import UNFORESEEN
 from api.settings import Settings
 from api.vocabulary import Scope
 from api.worker import seal
@@ -70,6 +71,9 @@ def refused(response: Response, *statuses: int, why: object = "") -> dict[str, A
     assert document["request_id"] == response.headers["x-request-id"], said
     assert document.keys() <= {"type", "title", "status", "detail", "request_id", "errors"}, said
     assert CANARY not in (response.text + str(response.headers.raw)).lower(), said
+    for error in document.get("errors", ()):
+        assert error["message"].endswith((".", "?")), said
+        assert error["message"] != UNFORESEEN, said
     return document
 
 

@@ -94,7 +94,7 @@ def _refused_by_shape(operation: Operation) -> Iterator[Refusal]:
     if operation.takes(KEY):
         yield being_carried_out()
     if operation.speaks_fhir:
-        yield NotAcceptable("This is served as JSON only: application/fhir+json.")
+        yield NotAcceptable(*NotAcceptable.example)
         yield _unknown_parameter(operation)
     if isinstance(operation.route, StrictRoute):
         yield _invalid(operation)
