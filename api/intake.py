@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Coroutine, Sequence
+from email.message import Message
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
@@ -281,6 +282,13 @@ def media_of(request: Request) -> str:
     if not {each.strip().lower() for each in codings} <= {"", "identity"}:
         raise UnsupportedEncoding
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def charset_of(request: Request) -> str | None:
+    """Give the charset that a body is declared to be of."""
+    header = Message()
+    header["Content-Type"] = request.headers.get("content-type", "")
+    return header.get_content_charset()
 
 
 async def _refuse_other_forms(

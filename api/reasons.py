@@ -107,7 +107,7 @@ def unknown(sent: str, known: Iterable[str] | None, what: str = "field") -> str:
     if known is None:
         return f"{begun}; /docs lists those that are."
     names = sorted(known)
-    near = _nearest(sent, names)
+    near = nearest(sent, names)
     if near is not None:
         return f"{begun}. Did you mean `{near}`?"
     if not names:
@@ -128,7 +128,8 @@ def not_a_word(words: Sequence[str]) -> str:
     return f"{begun}; `GET /v1/vocabulary` lists them as `{listed}`."
 
 
-def _nearest(sent: str, known: Sequence[str]) -> str | None:
+def nearest(sent: str, known: Sequence[str]) -> str | None:
+    """Give the known name that a name is most like; None where it is like none."""
     if not 0 < len(sent) <= LONGEST_NAME:
         return None
     return next(iter(get_close_matches(sent.casefold(), known, 1, _ALIKE)), None)

@@ -14,7 +14,14 @@ from api.settings import Settings, random_secret
 API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
-    {"vocabulary", "base64url", "csv_lists", "openapi.compatibility", "openapi.plain_schemas"},
+    {
+        "vocabulary",
+        "base64url",
+        "csv_lists",
+        "openapi.compatibility",
+        "openapi.plain_schemas",
+        "bulk.charsets",
+    },
     {"crypto", "signing", "public_addresses", "instants"},
     {"settings", "logs", "gate", "metrics", "telemetry"},
     {"domain.values", "fhir.elements"},
