@@ -286,7 +286,9 @@ class Taking:
             raise NotTaken("/clinician", NEEDED)
         clinician = self._person("clinician", line.clinician, data.clinician_id)
         if clinician is None or not (clinician.is_active and clinician.role in TREATING):
-            raise NotTaken("/clinician", "This is not a clinician of this clinic.")
+            raise NotTaken(
+                "/clinician", "This is no active clinician or supervisor of this clinic; name one."
+            )
         case = new_case(tx, data, clinician.id, self._by)
         self._void(case, line.history.voided if line.history else None)
         reference = (self._hash(data.client_ref), data.started_on)
@@ -323,7 +325,9 @@ class Taking:
             )
         person = self._person("about", line.about, data.about_user_id)
         if person is None and (line.about or data.about_user_id):
-            raise NotTaken("/about", "This is not a person of this clinic.")
+            raise NotTaken(
+                "/about", "This is not a person of this clinic; name one, or leave it out."
+            )
         about = person.id if person else self._about_by_default(case, data)
         if history is not None and history.about_nobody:
             about = None
@@ -379,7 +383,9 @@ class Taking:
             told = None if self._rights.history else Actor(self._by, Role.service, self._by)
             if person.role == Role.consultant or await sees_case(self._tx, user, case, told=told):
                 return person.id
-        raise NotTaken("/consultant", "This is not somebody who can be consulted here.")
+        raise NotTaken(
+            "/consultant", "This is nobody who can be consulted here; name another, or nobody."
+        )
 
     def _links(self, case: Case, kind: str, keys: list[str], ids: list[UUID]) -> list[UUID]:
         """Give the ids of the records a request speaks of, each of them of this case."""
@@ -388,7 +394,9 @@ class Taking:
         for key in keys:
             known = self._known.get(self._name(kind, key))
             if known is None or known.case_id != case.id:
-                raise NotTaken(pointer, "These are not all records of this case.")
+                raise NotTaken(
+                    pointer, "These are not all records of this case; leave the others out."
+                )
             found.append(known.record_id)
         for row_id in found:
             linked = self._linked.get(row_id)
@@ -396,10 +404,14 @@ class Taking:
             # what a dry run made before is not in the database
             if linked is not None or row_id in ids:
                 if linked is None or linked.case_id != case.id:
-                    raise NotTaken(pointer, "These are not all records of this case.")
+                    raise NotTaken(
+                        pointer, "These are not all records of this case; leave the others out."
+                    )
                 hidden = linked.is_hidden
             if hidden and not self._rights.history:
-                raise NotTaken(pointer, "These are not all records of this case.")
+                raise NotTaken(
+                    pointer, "These are not all records of this case; leave the others out."
+                )
         return found
 
     # -------------------------------------------------------------------------------- history
@@ -423,7 +435,10 @@ class Taking:
             return
         by = self._person("history/review/reviewed_by", review.reviewed_by, None)
         if review.reviewed_by is not None and by is None:
-            raise NotTaken("/history/review/reviewed_by", "This is not a person of this clinic.")
+            raise NotTaken(
+                "/history/review/reviewed_by",
+                "This is not a person of this clinic; name one, or leave it out.",
+            )
         incident.status = IncidentStatus.reviewed if review.stands else IncidentStatus.reported
         incident.determination = review.determination
         incident.review_note = review.review_note

@@ -355,7 +355,9 @@ async def _refuse_who_cannot_treat(tx: Transaction, user_id: UUID) -> None:
         )
     )
     if found.first() is None:
-        raise Invalid("/clinician_id", "This is not a clinician of this clinic.")
+        raise Invalid(
+            "/clinician_id", "This is no active clinician or supervisor of this clinic; name one."
+        )
 
 
 async def _was_reviewed(tx: Transaction, me: Actor, case: Case) -> bool:
