@@ -72,6 +72,39 @@ async def test_every_get_is_answered_to_head_alike_and_journalled_alike(world: W
     assert {200, 400, 401, 422} <= seen
 
 
+async def test_no_body_of_an_answer_to_head_leaves_the_application(world: World) -> None:
+    """A client and a server may hide one: so this is asked beneath both."""
+    for path in ("/problems", "/docs", "/nowhere", "/redoc/redoc.standalone.js"):
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any, sent: list[Any] = sent) -> None:
+            sent.append(message)
+
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "HEAD",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [],
+            "http_version": "1.1",
+            "scheme": "http",
+            "server": ("notes.test", 80),
+            "client": ("127.0.0.1", 9),
+            "root_path": "",
+        }
+        await world.app(scope, receive, send)
+        start, *rest = sent
+        assert start["type"] == "http.response.start"
+        assert int(dict(start["headers"])[b"content-length"]) > 0
+        assert [message["body"] for message in rest] == [b""] * len(rest) != []
+        # a server frames the answer by its own scope
+        assert scope["method"] == "HEAD"
+
+
 async def test_head_answers_in_the_form_that_is_asked_for(world: World) -> None:
     await world.clinician.case()
     for path, accept, media in (

@@ -952,9 +952,10 @@ async def test_a_line_is_refused_with_what_would_be_taken(world: World) -> None:
 
 async def test_a_file_in_utf_16_that_is_cut_off_or_has_half_a_character(world: World) -> None:
     diary = await diary_of(world, world.clinician)
-    sheet = as_sheet(world.clinician, "u1", "u2", "u3")
-    half = sheet.replace("Bäumler u2", "B\ud800").encode("utf-16-le", "surrogatepass")
-    done = made(await send(diary, b"\xff\xfe" + half[:-5], CSV, type="case"))
+    mail = world.clinician.email
+    sheet = f"key,clinician,client_ref\nu1,{mail},whole\nu2,{mail},B\ud800\nu3,{mail},cut off"
+    half = sheet.encode("utf-16-le", "surrogatepass")[:-1]
+    done = made(await send(diary, b"\xff\xfe" + half, CSV, type="case"))
     assert [each["line"] for each in done["refusals"]] == [3, 4]
     assert done["created"] == 1
 
