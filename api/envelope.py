@@ -48,7 +48,7 @@ class Envelope:
                 if exchange.announces_too_much():
                     await exchange.refuse_as_too_large()
                 else:
-                    await self.app(scope, exchange.receive, exchange.send)
+                    await self.app(exchange.scope, exchange.receive, exchange.send)
             except Exception as error:  # let out, its text would be in the server's log
                 await exchange.fail(error)
             finally:
@@ -56,19 +56,29 @@ class Envelope:
 
 
 class _Exchange:
-    """One request and its answer."""
+    """One request and its answer.
+
+    Whoever asks with HEAD is answered as to a GET, by the same guards and with the same entries,
+    and is sent no more than its headers. `scope` is what the rooms inside are shown.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, gate: Gate) -> None:
         self.request_id = str(uuid7())
-        scope.setdefault("state", {})["request_id"] = self.request_id
-        self._scope, self._receive, self._send, self._gate = scope, receive, send, gate
+        state = scope.setdefault("state", {})
+        state["request_id"] = self.request_id
+        self._method: str = scope["method"]
+        self._is_head = self._method == "HEAD"
+        state["wants_headers_only"] = self._is_head
+        # the server's own scope stays as it is: it frames the answer to a HEAD by it
+        self.scope = {**scope, "method": "GET"} if self._is_head else scope
+        self._receive, self._send, self._gate = receive, send, gate
         self._began = perf_counter()
         self._received = 0
         self._largest = LARGEST_IMPORT if scope["path"] == _IMPORTS else LARGEST_BODY
         self._status: int | None = None
 
     def announces_too_much(self) -> bool:
-        length = Request(self._scope).headers.get("content-length", "0")
+        length = Request(self.scope).headers.get("content-length", "0")
         return length.isdecimal() and int(length) > self._largest
 
     async def receive(self) -> Message:
@@ -86,11 +96,13 @@ class _Exchange:
             if _POLICY_NAME not in dict(headers):
                 headers.append((_POLICY_NAME, self._policy()))
             message["headers"] = [*headers, *self._headers()]
+        elif self._is_head and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
         await self._send(message)
 
     async def refuse_as_too_large(self) -> None:
-        answer = await refuse_http(Request(self._scope), HTTPException(413))
-        await answer(self._scope, self._receive, self.send)
+        answer = await refuse_http(Request(self.scope), HTTPException(413))
+        await answer(self.scope, self._receive, self.send)
 
     async def fail(self, error: Exception) -> None:
         if self._status is not None:
@@ -101,15 +113,15 @@ class _Exchange:
                 where=where(error),
             )
             return
-        answer = await failed(Request(self._scope), error)
-        await answer(self._scope, self._receive, self.send)
+        answer = await failed(Request(self.scope), error)
+        await answer(self.scope, self._receive, self.send)
 
     def write_down(self) -> None:
-        method = metrics.word_for(self._scope["method"])
+        method = metrics.word_for(self._method)
         # the template, never the path: a path may hold an id, or anything
-        route = getattr(self._scope.get("route"), "path", None)
+        route = getattr(self.scope.get("route"), "path", None)
         status = self._status or 500
-        signed_in = "signed_in" in self._scope["state"]
+        signed_in = "signed_in" in self.scope["state"]
         seconds = perf_counter() - self._began
         metrics.count_request(method, route, status, seconds, signed_in=signed_in)
         log.info(
@@ -134,4 +146,4 @@ class _Exchange:
         ]
 
     def _policy(self) -> bytes:
-        return _POLICY_OF_PAGES if self._scope["path"].startswith(_PAGES) else _POLICY
+        return _POLICY_OF_PAGES if self.scope["path"].startswith(_PAGES) else _POLICY

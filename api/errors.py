@@ -27,6 +27,7 @@ from api.fhir.outcome import (
     status_as_fhir,
 )
 from api.logs import where
+from api.reasons import SENTENCES, FieldError, field_errors
 
 PROBLEM = "application/problem+json"
 TYPE = "urn:boundary-notes:"
@@ -45,13 +46,6 @@ OAuthError = Literal[
 """OAuth's words for a refusal: those of RFC 6749, 5.2, and of 4.1.2.1 for what is the server's."""
 
 log = structlog.get_logger("api")
-
-
-class FieldError(Output):
-    """One field that could not be accepted; it never repeats what was sent."""
-
-    pointer: str
-    message: str
 
 
 class Problem(Output):
@@ -84,7 +78,7 @@ class Refusal(Exception):
     status = 400
     code = "refused"
     title = "Refused"
-    remedy = "Look at `detail` and at the status."
+    remedy = "The status says of which kind it is; ask whoever runs this server, by `request_id`."
     example: ClassVar[tuple[Any, ...]] = ("This request was refused.",)
     """What an example is made with."""
     error: OAuthError = "invalid_request"
@@ -198,6 +192,7 @@ class NotAcceptable(Refusal):
 
     status, code, title = 406, "not-acceptable", "Not acceptable"
     remedy = "Ask for a form that the operation answers in; `detail` names it."
+    example = ("This is served as application/fhir+json only; ask for that in Accept.",)
 
 
 class Conflict(Refusal):
@@ -294,12 +289,13 @@ class Invalid(Refusal):
     status, code, title = 422, "invalid", "Invalid request"
     remedy = (
         "`errors` names each field and says what is wrong with it; what was sent is never "
-        "repeated. A field that is not known points at its parent. Put it right, and send it again."
+        "repeated. A field that is not known points at its parent; the known "
+        "one it is like is named, or all. Put it right, and send it again."
     )
-    example = ("/details/kind", "This is not one of the known words.")
+    example = ("/details/discussed", SENTENCES["bool_type"])
 
     def __init__(self, pointer: str, message: str) -> None:
-        super().__init__("Some of what was sent cannot be accepted.")
+        super().__init__("Some of what was sent cannot be accepted; `errors` says what, and why.")
         self.errors = [FieldError(pointer=pointer, message=message)]
 
 
@@ -398,11 +394,11 @@ class BadRequest(Refusal):
     """The request cannot be read at all."""
 
     status, code, title = 400, "bad-request", "Bad request"
-    remedy = "Check how the program writes its requests."
+    remedy = "Check how the program writes its requests: the body is cut off, or not what it says."
     example = ()
 
     def __init__(self) -> None:
-        super().__init__("This request cannot be read.")
+        super().__init__("This request cannot be read; check how it is written, and send it again.")
 
 
 class MethodNotAllowed(Refusal):
@@ -413,14 +409,14 @@ class MethodNotAllowed(Refusal):
     example = ()
 
     def __init__(self) -> None:
-        super().__init__("This path does not answer that method.")
+        super().__init__("This path does not answer that method; `Allow` lists those that it does.")
 
 
 class TooLarge(Refusal):
     """The body is larger than any body may be."""
 
     status, code, title = 413, "too-large", "Too large"
-    remedy = "Send less at once."
+    remedy = "Send less at once: fewer or shorter texts, or a file of records in parts."
     example = ()
 
     def __init__(self) -> None:
@@ -443,7 +439,7 @@ class Failed(Refusal):
 
 _BY_STATUS: dict[int, Callable[[], Refusal]] = {
     400: BadRequest,
-    404: lambda: NotFound("There is no such path here."),
+    404: lambda: NotFound("There is no such path here; /docs lists those there are."),
     405: MethodNotAllowed,
     413: TooLarge,
 }
@@ -605,13 +601,18 @@ def _methods(request: Request) -> list[str]:
     for route in fitting:
         if len(route.param_convertors) == fewest:
             answered |= route.methods or set()
+    if "GET" in answered:
+        # answered wherever a GET is, see `api.envelope`
+        answered.add("HEAD")
     return [each for each in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE") if each in answered]
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
     refusal = Invalid("", "")
-    refusal.errors = [field_error(each) for each in error.errors()]
+    body = getattr(request.scope.get("route"), "body_field", None)
+    asked = None if body is None else body.field_info.annotation
+    refusal.errors = field_errors(error.errors(), asked)
     return await _before_witness(request, refusal)
 
 
@@ -638,69 +639,3 @@ async def failed(request: Request, error: Exception) -> Response:
         where=where(error),
     )
     return _refuse(request, Failed())
-
-
-_MESSAGES = {
-    "missing": "This field is needed.",
-    "extra_forbidden": "A field here is not known.",
-    "json_invalid": "This is not JSON.",
-    "enum": "This is not one of the known words.",
-    "literal_error": "This is not one of the known words.",
-    "union_tag_invalid": "This is not one of the known words.",
-    "union_tag_not_found": "This field is needed.",
-    "bool_type": "This must be true or false.",
-    "bool_parsing": "This must be true or false.",
-    "int_type": "This must be a whole number.",
-    "int_parsing": "This must be a whole number.",
-    "int_from_float": "This must be a whole number.",
-    "float_type": "This must be a number.",
-    "finite_number": "This must be a finite number.",
-    "string_type": "This must be a text.",
-    "string_too_short": "This must not be blank.",
-    "string_too_long": "This text is too long.",
-    "list_type": "This must be a list.",
-    "too_short": "This list needs at least one item.",
-    "too_long": "This list has too many items.",
-    "uuid_parsing": "This must be an id.",
-    "uuid_type": "This must be an id.",
-    "date_from_datetime_parsing": "This must be a date, YYYY-MM-DD.",
-    "date_parsing": "This must be a date, YYYY-MM-DD.",
-    "date_type": "This must be a date, YYYY-MM-DD.",
-    "greater_than_equal": "This number is too small.",
-    "less_than_equal": "This number is too large.",
-    "model_attributes_type": "This must be an object.",
-    "dict_type": "This must be an object.",
-}
-
-
-_TAGS = {"union_tag_not_found", "union_tag_invalid"}
-
-
-def field_error(error: dict[str, Any]) -> FieldError:
-    """Say what is wrong with a field, by one of pydantic's errors, and repeat nothing of it."""
-    kind = error["type"]
-    if kind == "value_error":
-        # our own validators' sentences, which never quote the value
-        message = str(error["ctx"]["error"])
-    else:
-        message = _MESSAGES.get(kind, "This cannot be accepted.")
-    where, *path = error["loc"]
-    if kind == "json_invalid":
-        return FieldError(pointer="", message=message)
-    if kind == "extra_forbidden":
-        path = path[:-1]
-    if kind in _TAGS:
-        path.append("kind")
-    if where == "body":
-        return FieldError(
-            pointer="".join(f"/{step}" for step in _without_tag(path)), message=message
-        )
-    # what follows a parameter's name are names of the program's own types
-    return FieldError(pointer="/".join(("", str(where), *map(str, path[:1]))), message=message)
-
-
-def _without_tag(path: list[Any]) -> list[Any]:
-    """Leave out the union's tag, which is a step of the schema only: `/details/gift/item`."""
-    if len(path) > 1 and path[0] == "details" and path[1:] != ["kind"]:
-        return [path[0], *path[2:]]
-    return path

@@ -1,19 +1,35 @@
 """How a request is read: strict JSON, known parameters, media types, a key of its own."""
 
+import codecs
 import json
 import math
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from email.message import Message
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.datastructures import FormData, QueryParams
 
 from api.csv_lists import CSV, MEDIA_TYPE, Columns, columns_of, link_to_next, prefers_csv, write_csv
 from api.errors import Invalid, UnsupportedEncoding, UnsupportedMediaType
+from api.reasons import (
+    BYTE_ORDER_MARK,
+    DEEPEST,
+    HALF_A_CHARACTER,
+    NAMED_TWICE,
+    NOT_FINITE,
+    NOT_JSON,
+    NOT_UTF8,
+    NUL,
+    SEND_ONCE,
+    TOO_DEEP,
+    TOO_MANY_DIGITS,
+    names_of,
+    unknown,
+)
 
 KEY = "Idempotency-Key"
 """The header that lets a request be sent again without being carried out again."""
@@ -31,9 +47,13 @@ _KEY_PARAMETER = {
     "schema": _KEY_SCHEMA,
 }
 
-DEEPEST = 16
-"""Levels of nesting that a body may have."""
+_UNREADABLE = "\ufffd"
+"""What stands in a text for bytes that were not UTF-8; or for itself."""
 
+_FORM = "application/x-www-form-urlencoded"
+
+Pairs = Sequence[tuple[str, str]]
+"""Names and what was sent under them."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -74,6 +94,7 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
         known = _query_names(self.dependant)
         takes_form = _is_form(self.dependant)
+        in_form = _form_names(self.dependant) if takes_form else frozenset()
         field = self.body_field
         takes_json = field is not None and not takes_form
         may_be_absent = field is not None and not field.field_info.is_required()
@@ -89,7 +110,7 @@ class StrictRoute(APIRoute):
                 if may_be_absent:
                     _refuse_null(await strict.body())
             if takes_form and (self.form_is_needed or not await _says_nothing(strict)):
-                await _refuse_other_forms(strict, self.several)
+                await _refuse_other_forms(strict, in_form, self.several)
             answer = await handle(strict)
             return _in_the_form_asked_for(request, answer, columns) if columns else answer
 
@@ -139,31 +160,51 @@ def _in_the_form_asked_for(request: Request, answer: Response, columns: Columns)
 
 
 def strict_json(body: bytes) -> Any:
-    """Parse JSON that every reader and both databases take alike. Raises JSONDecodeError."""
+    """Parse JSON that every reader and both databases take alike.
+
+    Raises JSONDecodeError, with a sentence that says why, for anything else.
+    """
     try:
         # json.loads guesses the encoding of bytes; JSON is UTF-8 (RFC 8259)
         text = body.decode()
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise not_json() from error
+        raise not_json(_why_not(error, body)) from error
     _refuse_what_cannot_be_kept(value)
     return value
 
 
-def not_json() -> json.JSONDecodeError:
+def not_json(why: str) -> json.JSONDecodeError:
     """Refuse a body without repeating any of it: FastAPI makes a 422 of this, a 400 of others."""
-    return json.JSONDecodeError("", "", 0)
+    return json.JSONDecodeError(why, "", 0)
+
+
+class _Unlike(ValueError):
+    """What is written as JSON is, and is not taken; the message is one of ours."""
+
+
+def _why_not(error: Exception, body: bytes) -> str:
+    if isinstance(error, _Unlike):
+        return str(error)
+    if isinstance(error, RecursionError):
+        return TOO_DEEP
+    if isinstance(error, UnicodeDecodeError):
+        return NOT_UTF8
+    if body.startswith(codecs.BOM_UTF8):
+        return BYTE_ORDER_MARK
+    # Python reads no number of more than some thousand digits
+    return NOT_JSON if isinstance(error, json.JSONDecodeError) else TOO_MANY_DIGITS
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name stands twice in one object")
+        raise _Unlike(NAMED_TWICE)
     return members
 
 
 def _refuse_constant(_name: str) -> None:
-    raise ValueError("not a number of JSON")
+    raise _Unlike(NOT_FINITE)
 
 
 def _refuse_what_cannot_be_kept(value: Any) -> None:
@@ -182,14 +223,14 @@ def _refuse_what_cannot_be_kept(value: Any) -> None:
             elif isinstance(item, str):
                 _refuse_half_characters(item)
             elif isinstance(item, float) and not math.isfinite(item):
-                raise not_json()
+                raise not_json(NOT_FINITE)
         level = below
-    raise not_json()
+    raise not_json(TOO_DEEP)
 
 
 def _refuse_half_characters(text: str) -> None:
     if "\x00" in text or (not text.isprintable() and _has_surrogate(text)):
-        raise not_json()
+        raise not_json(HALF_A_CHARACTER)
 
 
 def _has_surrogate(text: str) -> bool:
@@ -206,17 +247,35 @@ def _refuse_unknown_parameters(
     if not request.scope["query_string"]:
         return
     query = request.query_params
-    if any(name not in known for name in query):
-        raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query", "?")}])
-    if _stands_twice(query, several):
-        raise RequestValidationError([{"type": "repeated", "loc": ("query",)}])
-    if any("\x00" in value for _, value in query.multi_items()):
-        raise RequestValidationError([{"type": "string_type", "loc": ("query",)}])
+    for name in query:
+        if name not in known:
+            raise Invalid("/query", unknown(name, known, "parameter"))
+    _refuse_what_is_sent(
+        query.multi_items(), request.scope["query_string"], known, several, "/query"
+    )
 
 
-def _stands_twice(given: QueryParams | FormData, several: frozenset[str]) -> bool:
-    once = [name for name, _ in given.multi_items() if name not in several]
-    return len(once) != len(set(once))
+def _refuse_what_is_sent(
+    sent: Pairs, written: bytes, known: frozenset[str], several: frozenset[str], where: str
+) -> None:
+    """Refuse what is sent twice, and texts that cannot be read: nothing would be found by them."""
+    seen: set[str] = set()
+    for name, value in sent:
+        # a name that is not known is not said again
+        pointer = f"{where}/{name}" if name in known else where
+        if name in seen and name not in several:
+            raise Invalid(pointer, SEND_ONCE)
+        seen.add(name)
+        if "\x00" in value:
+            raise Invalid(pointer, NUL)
+        if _UNREADABLE in value and _is_no_text(written, name):
+            raise Invalid(pointer, NOT_UTF8)
+
+
+def _is_no_text(written: bytes, name: str) -> bool:
+    """Tell whether what was sent under a name is not UTF-8, as the bytes themselves say."""
+    pairs = parse_qsl(written.decode("latin-1"), keep_blank_values=True, errors="surrogateescape")
+    return any(_has_surrogate(value) for each, value in pairs if each == name)
 
 
 def media_of(request: Request) -> str:
@@ -233,14 +292,23 @@ async def _says_nothing(request: Request) -> bool:
     return not announced and not await request.body()
 
 
-async def _refuse_other_forms(request: Request, several: frozenset[str]) -> None:
-    if media_of(request) != "application/x-www-form-urlencoded":
-        raise UnsupportedMediaType("Send a form: application/x-www-form-urlencoded.")
+def charset_of(request: Request) -> str | None:
+    """Give the charset that a body is declared to be of."""
+    header = Message()
+    header["Content-Type"] = request.headers.get("content-type", "")
+    return header.get_content_charset()
+
+
+async def _refuse_other_forms(
+    request: Request, known: frozenset[str], several: frozenset[str]
+) -> None:
+    if media_of(request) != _FORM:
+        raise UnsupportedMediaType(f"Send a form: {_FORM}.")
+    # read as a whole first: it is asked for again where something in it cannot be read
+    written = await request.body()
     form = await request.form()
-    if _stands_twice(form, several):
-        raise RequestValidationError([{"type": "repeated", "loc": ("body",)}])
-    if any("\x00" in str(value) for _, value in form.multi_items()):
-        raise RequestValidationError([{"type": "string_type", "loc": ("body",)}])
+    sent = [(name, str(value)) for name, value in form.multi_items()]
+    _refuse_what_is_sent(sent, written, known, several, "")
 
 
 def _refuse_other_media(request: Request) -> None:
@@ -255,17 +323,19 @@ def _refuse_null(body: bytes) -> None:
 
 
 def _query_names(dependant: Dependant) -> frozenset[str]:
-    names: set[str] = set()
-    for field in dependant.query_params:
-        schema = field.field_info.annotation
-        members = getattr(schema, "model_fields", None)
-        if members is None:
-            names.add(field.alias)
-        else:
-            names.update(info.alias or name for name, info in members.items())
-    for inner in dependant.dependencies:
-        names |= _query_names(inner)
-    return frozenset(names)
+    """Name the parameters that an operation takes in its address."""
+    names = {name for field in dependant.query_params for name in _sent_names(field)}
+    return frozenset(names).union(*(_query_names(inner) for inner in dependant.dependencies))
+
+
+def _form_names(dependant: Dependant) -> frozenset[str]:
+    names = {name for field in dependant.body_params for name in _sent_names(field)}
+    return frozenset(names).union(*(_form_names(inner) for inner in dependant.dependencies))
+
+
+def _sent_names(field: Any) -> list[str]:
+    """Name what is sent for a parameter: the fields of a schema each, else itself."""
+    return names_of(field.field_info.annotation) or [field.alias]
 
 
 def _is_form(dependant: Dependant) -> bool:

@@ -67,9 +67,11 @@ def months_asked(tx: Transaction, query: MonthsQuery) -> Months:
     last = query.to or tx.today
     first = query.from_ or _month_on(last, 1 - YEAR)
     if first > last:
-        raise Invalid("/query/from", "The span begins before it ends.")
+        raise Invalid("/query/from", "This lies after `to`, which is today where it is not sent.")
     if _count(first, last) > MOST_MONTHS:
-        raise Invalid("/query/from", "At most five years are counted at once.")
+        raise Invalid(
+            "/query/from", "At most five years are counted at once; ask for fewer months."
+        )
     return Months(first, last, tx.clinic.zone)
 
 

@@ -184,4 +184,7 @@ def _plain(part: Any) -> Any:
 
 
 def _not_a_cursor() -> Invalid:
-    return Invalid("/query/cursor", "This is not a cursor of this list.")
+    return Invalid(
+        "/query/cursor",
+        "This is not a cursor of this list: send `next` of the page before, with the same filters.",
+    )

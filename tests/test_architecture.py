@@ -22,11 +22,12 @@ FLOORS = (
         "openapi.plain_schemas",
         "time_zones",
         "one_text",
+        "bulk.charsets",
     },
     {"crypto", "signing", "public_addresses", "instants", "codes"},
     {"settings", "logs", "gate", "metrics", "telemetry"},
     {"domain.values", "fhir.elements"},
-    {"fhir.outcome", "fhir.codes"},
+    {"fhir.outcome", "fhir.codes", "reasons"},
     {
         "fhir.extensions",
         "domain.details",

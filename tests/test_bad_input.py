@@ -21,6 +21,7 @@ from sqlmodel import SQLModel
 from api.errors import TOKEN_PATH, OAuthError
 from api.fhir.outcome import SERVED
 from api.main import create_app
+from api.reasons import UNFORESEEN
 from api.settings import Settings
 from api.vocabulary import Scope
 from api.worker import seal
@@ -80,6 +81,9 @@ def refused(response: Response, *statuses: int, why: object = "") -> dict[str, A
         assert response.status_code != 422, said
     assert document.keys() <= known, said
     assert CANARY not in (response.text + str(response.headers.raw)).lower(), said
+    for error in document.get("errors", ()):
+        assert error["message"].endswith((".", "?")), said
+        assert error["message"] != UNFORESEEN, said
     return document
 
 

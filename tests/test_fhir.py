@@ -719,7 +719,7 @@ async def test_what_is_not_served_is_refused_as_fhir_does(one_world: World) -> N
     for method in ("PUT", "POST", "PATCH", "DELETE"):
         answer = await me.send(method, here, json={})
         refused(answer, 405)
-        assert answer.headers["allow"] == "GET"
+        assert answer.headers["allow"] == "GET, HEAD"
     refused(await world.http.get(here), 401)
     refused(await world.here["admin"].get(here), 403)
     form = {"data": {"_count": "1"}, "headers": {"Idempotency-Key": "again"}}

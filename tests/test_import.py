@@ -311,8 +311,18 @@ async def test_a_file_sent_twice_changes_nothing_and_other_content_under_a_key_i
     other = made(await send(diary, ndjson(lines)))
     assert counts(other) == (0, 14, 2)
     assert other["refusals"] == [
-        {"line": 2, "pointer": "/key", "message": "This key came before, with other content."},
-        {"line": 3, "pointer": "/data/kind", "message": "This is not one of the known words."},
+        {
+            "line": 2,
+            "pointer": "/key",
+            "message": "This key came before, with other content: an import changes no record; "
+            "take another key.",
+        },
+        {
+            "line": 3,
+            "pointer": "/data/kind",
+            "message": "This is not one of the known words; `GET /v1/vocabulary` lists them as "
+            "`promise_kind`.",
+        },
     ]
     read = await diary.get(f"/v1/imports/{other['id']}")
     shown = ok(read)
@@ -740,6 +750,214 @@ async def test_csv_rows_are_refused_by_the_line_they_begin_on(world: World) -> N
     for header in (b"key,key\n", b"key,zz\n", b'"key\n'):
         assert ok(await send(diary, header, CSV, type="case"), 422)["errors"][0]["pointer"] == ""
     assert (await send(diary, plain, CSV)).status_code == 422
+
+
+# ------------------------------------------------------------- files as spreadsheets write them
+
+
+def as_sheet(of: Person, *keys: str, mark: str = ",", end: str = "\r\n") -> str:
+    """Write cases as a spreadsheet does."""
+    rows = [["key", "clinician", "client_ref", "setting"]]
+    rows += [[key, of.email, f"Bäumler {key}", "clinic"] for key in keys]
+    return "".join(mark.join(row) + end for row in rows)
+
+
+async def references(world: World, of: Person) -> set[str]:
+    return {case.client_ref for case in await rows(world, Case, of)}
+
+
+async def test_rows_that_were_emptied_are_none(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    mail = world.clinician.email
+    for key, sheet in enumerate(
+        (
+            f"key,clinician,client_ref\r\nK,{mail},C\r\n,,\r\n,,\r\n",
+            f"key,clinician,client_ref\r\n,,\r\n\r\nK,{mail},C\r\n \t, ,\xa0\r\n,,,,,\r\n,\r\n",
+            f'\r\nkey,clinician,client_ref,,\r\n"","",\r\nK,{mail},C,,\r\n,,',
+            # blanks around cells and names, and cells beyond the last name
+            f" key , clinician\t,client_ref\r\nK ,  {mail} , C\t,,,\r\n",
+        )
+    ):
+        body = sheet.replace("K,", f"K{key},").replace("K ", f"K{key} ").replace("C", f"C{key}")
+        done = made(await send(diary, body.encode(), CSV, type="case"))
+        assert counts(done) == (1, 0, 0), (body, done["refusals"])
+        assert (done["lines"], len(await references(world, diary))) == (1, key + 1)
+    assert await references(world, diary) == {"C0", "C1", "C2", "C3"}
+    # what means nothing makes no other content of the same line
+    again = f"key,clinician,client_ref\nK3,{mail},C3\n".encode()
+    assert counts(made(await send(diary, again, CSV, type="case"))) == (0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("charset", "declared", "mark", "end"),
+    [
+        ("utf-8", "", ";", "\r\n"),
+        ("utf-8-sig", "", ";", "\r"),
+        ("utf-8", "; charset=UTF-8; header=present", "\t", "\n"),
+        ("utf-8", '; charset="utf-8"', ",", "\r"),
+        # as spreadsheets save "Unicode text"
+        ("utf-16", "", "\t", "\r\n"),
+        ("utf-16", "; charset=utf-16", ",", "\r\n"),
+        ("utf-16-be", "; charset=UTF-16BE", ",", "\n"),
+        ("utf-16-le", "; charset=utf-16le", ";", "\r"),
+        ("cp1252", "; charset=windows-1252", ";", "\r\n"),
+        ("latin-1", "; charset=ISO-8859-1", ",", "\n"),
+        # its own beginning goes before what is declared
+        ("utf-16", "; charset=iso-8859-1", ",", "\n"),
+        ("utf-8-sig", "; charset=windows-1252", ",", "\n"),
+    ],
+)
+async def test_a_spreadsheet_is_read_as_it_says_that_it_is_written(
+    world: World, charset: str, declared: str, mark: str, end: str
+) -> None:
+    diary = await diary_of(world, world.clinician)
+    keys = [f"{charset}{declared[:14]}{ord(mark)}{ord(end[0])}/{number}" for number in range(2)]
+    keys = [key.replace(";", "").replace(",", "") for key in keys]
+    body = as_sheet(world.clinician, *keys, mark=mark, end=end).encode(charset)
+
+    async def in_pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 3):
+            yield body[start : start + 3]
+
+    done = made(await send(diary, in_pieces(), CSV + declared, type="case"))
+    assert counts(done) == (2, 0, 0), done["refusals"]
+    assert {f"Bäumler {key}" for key in keys} <= await references(world, diary)
+    assert counts(made(await send(diary, body, CSV + declared, type="case"))) == (0, 2, 0)
+    # lines of JSON alike, and blank ones between
+    said = json.dumps(case_line(f"é{keys[0]}", world.clinician), ensure_ascii=False)
+    sent = f"{said}{end}{end}{said}{end}".encode(charset)
+    done = made(await send(diary, sent, NDJSON + declared))
+    # in one file the same key twice is the same line
+    assert counts(done) == (1, 1, 0), done["refusals"]
+
+
+async def test_a_first_line_may_say_the_mark_between_cells(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    sheet = as_sheet(world.clinician, "s1", mark=";")
+    for first in ("sep=;\r\n", '"sep=;"\r\n', "sep=;\n"):
+        done = made(await send(diary, (first + sheet).encode(), CSV, type="case"))
+        assert counts(done) in {(1, 0, 0), (0, 1, 0)}, done["refusals"]
+    barred = "sep=|\n" + as_sheet(world.clinician, "s2", mark="|") + "s3|x\n"
+    done = made(await send(diary, barred.encode(), CSV, type="case"))
+    assert counts(done) == (1, 0, 1)
+    assert done["refusals"][0]["line"] == 4
+    assert "which has 4" in done["refusals"][0]["message"]
+
+
+async def test_a_text_of_several_lines_stays_one_whatever_ends_a_line(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    head = ["type", "key", "clinician", "case", "client_ref", "narrative", "occurred_on"]
+    head += ["initiator", "reported_by", "details.kind"]
+    for number, (end, inner) in enumerate((("\r", "\n"), ("\n", "\r"), ("\r\n", "\n"))):
+        told = f'"one{inner}two; ""three"", four"'
+        of_case = ["case", f"m{number}", world.clinician.email, "", f"m{number}", *[""] * 5]
+        gap = ["2026-01-01", "client", "client", "competence_gap"]
+        body = end.join(
+            ",".join(row)
+            for row in (
+                head,
+                of_case,
+                ["incident", f"m{number}/i", "", f"m{number}", "", told, *gap],
+                ["incident", "", "", "", "", told, *gap],
+            )
+        )
+        done = made(await send(diary, body.encode(), CSV))
+        assert counts(done) == (2, 0, 1), done["refusals"]
+        # a line ends within a text only where that end is the file's own
+        assert done["refusals"][0]["line"] == (5 if end == "\r\n" else 4)
+    shown = ok(await world.clinician.get("/v1/incidents"))["items"]
+    assert {each["narrative"] for each in shown} >= {'one\ntwo; "three", four'}
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "status", "sentence"),
+    [
+        (b"key,clinician,client_reff\n", CSV, 422, "at place 3. Did you mean `client_ref`?"),
+        (b"key,clinician,zqsecretwords\n", CSV, 422, "called as fields are: type, key, clinician"),
+        (b"\nkey,clinician, key ,client_ref\n", CSV, 422, "Line 2, which names the columns, has"),
+        (b"key,clinician\n1,2\n", CSV, 422, "no column `client_ref`, which every row needs."),
+        (b"clinician,client_ref\n", CSV, 422, "no column `key`, which every row needs."),
+        (b'"key\n', CSV, 422, "not a row of CSV"),
+        ("key,client_ref,bäumler\n".encode("latin-1"), CSV, 422, "save the file as UTF-8."),
+        ("key,client_ref\n".encode("utf-16-le"), CSV, 422, "save the file as UTF-8."),
+        ("key,client_ref\n".encode("utf-16-le"), f"{CSV}; charset=utf-16", 422, "byte order mark"),
+        (b"key,client_ref\n", f"{CSV}; charset=zqsecretwords", 415, "CSV UTF-8"),
+        (b"key,client_ref\n", f"{CSV}; charset=utf-7", 415, "CSV UTF-8"),
+        (b"{}\n", f"{NDJSON}; charset=rot13", 415, "CSV UTF-8"),
+        (b"key,client_ref\n", f"{CSV}; charset=unicode_escape", 415, "CSV UTF-8"),
+        (b"x" * 600_000, CSV, 422, "is too long. A line has at most 512 KiB."),
+    ],
+)  # fmt: skip
+async def test_a_file_that_cannot_be_read_is_told_why_and_how_it_could(
+    world: World, body: bytes, media: str, status: int, sentence: str
+) -> None:
+    answer = await send(await diary_of(world, world.clinician), body, media, type="case")
+    assert answer.status_code == status, answer.text
+    told = answer.json()["errors"][0]["message"] if status == 422 else answer.json()["detail"]
+    assert sentence in told
+    assert SECRET not in answer.text
+
+
+async def test_without_a_type_the_file_is_told_where_to_say_it(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    answer = await send(diary, as_sheet(world.clinician, "1").encode(), CSV)
+    assert "`?type=case` of a request" in ok(answer, 422)["errors"][0]["message"]
+    answer = await send(diary, b"type,clinician\n", CSV)
+    assert "no column `key`" in ok(answer, 422)["errors"][0]["message"]
+
+
+async def test_a_line_is_refused_with_what_would_be_taken(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    mail = world.clinician.email
+    good = json.dumps(case_line("dup", world.clinician)).encode()
+    twice = good.replace(b'"key": "dup"', b'"key": "dup", "key": "' + SECRET.encode() + b'"')
+    unknown = good.replace(b'"key"', b'"clinicain": "x", "key"')
+    wide = good.decode().encode("utf-16-le")
+    done = made(await send(diary, b"\n".join([b"", twice, unknown, wide, b"\xe4"]), NDJSON))
+    told = {each["line"]: each["message"] for each in done["refusals"]}
+    assert told[2] == "A name stands twice in one object; say it once."
+    assert told[3] == "A field here is not known. Did you mean `clinician`?"
+    assert told[4].endswith("save the file as UTF-8.")
+    assert told[5] == "This is not text in UTF-8; save or write it as UTF-8, and send it again."
+    sheet = (
+        f"type,key,clinician,client_ref,wording,setting,\n"
+        f"case,k1,{mail},r1,{SECRET},clinic,\n"
+        f"case,k2,{mail},r2,,{SECRET},\n"
+        f"case,k3,{mail},r3,,clinic,{SECRET}\n"
+        f"{SECRET},k4,{mail},r4,,clinic,\n"
+        f"case,k5,{mail},r5\n"
+        f'case,k6,{mail},"r"6,,clinic,\n'
+    ).encode()
+    done = made(await send(diary, sheet + b"case,k7,x,\xe4,,,\n", CSV))
+    told = {each["line"]: each["message"] for each in done["refusals"]}
+    assert told[2] == "A case has no column `wording`; leave this cell empty."
+    assert told[3].startswith("This is not one of the known words: private_practice, clinic,")
+    assert told[4] == "A cell stands under no name; name its column, or empty it."
+    assert told[5].endswith("known words: case, incident, promise, consultation.")
+    assert "which has 7; quote those" in told[6]
+    assert "each quote twice" in told[7]
+    assert told[8].endswith("save the file as UTF-8.")
+    assert SECRET not in json.dumps(done)
+    of_other = f"type,key,clinician,client_ref\npromise,k8,{mail},r8\n".encode()
+    done = made(await send(diary, of_other, CSV, type="case"))
+    assert done["refusals"][0]["message"] == "Each row is to be a case, as was asked for."
+    # no letter of a text is another than was meant
+    latin = f"key,clinician,client_ref\nk9,{mail},10 \x80\n".encode("latin-1")
+    done = made(await send(diary, latin, f"{CSV}; charset=iso-8859-1", type="case"))
+    assert counts(done) == (0, 0, 1)
+    done = made(await send(diary, latin, f"{CSV}; charset=windows-1252", type="case"))
+    assert counts(done) == (1, 0, 0)
+    assert "10 €" in await references(world, diary)
+
+
+async def test_a_file_in_utf_16_that_is_cut_off_or_has_half_a_character(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    mail = world.clinician.email
+    sheet = f"key,clinician,client_ref\nu1,{mail},whole\nu2,{mail},B\ud800\nu3,{mail},cut off"
+    half = sheet.encode("utf-16-le", "surrogatepass")[:-1]
+    done = made(await send(diary, b"\xff\xfe" + half, CSV, type="case"))
+    assert [each["line"] for each in done["refusals"]] == [3, 4]
+    assert done["created"] == 1
 
 
 async def test_software_brings_in_what_its_scopes_say_for_as_long_as_they_say_it(

@@ -36,6 +36,7 @@ from api.models import (
     JournalEntry,
     Promise,
 )
+from api.reasons import NOT_JSON
 from tests.conftest import NOON
 from tests.test_cli import environment
 from tests.test_import import (
@@ -337,7 +338,7 @@ def test_the_command_says_what_it_took_in_and_what_not(
     assert done.exit_code == 1
     assert "Created: 16. Unchanged: 0. Refused: 1." in done.stdout
     assert "hurtful_words" in done.stdout
-    assert told.read_text().splitlines() == ["line,pointer,message", "17,,This is not JSON."]
+    assert told.read_text().splitlines() == ["line,pointer,message", f'17,,"{NOT_JSON}"']
     assert SECRET not in done.output
     file.write_bytes(body)
     again = run(settings, *command)
@@ -365,6 +366,27 @@ def test_the_command_says_what_it_took_in_and_what_not(
     assert "left out, because their texts were destroyed: 1." in left.output
     shown = run(settings, "export", "--clinic", clinic, "--format", "csv", "--type", "case")
     assert shown.stdout.startswith("type,key,clinician,client_ref,")
+
+
+def test_the_command_reads_what_a_spreadsheet_wrote(
+    new_urls: Urls, settings: dict[str, str], tmp_path: Path
+) -> None:
+    clinic, who, _ = asyncio.run(_a_clinic(new_urls))
+    file, to = tmp_path / "old.csv", ("--clinic", clinic, "--as", who.email, "--type", "case")
+    sheet = f"key;clinician;client_ref\r\nß1;{who.email};Bäumler\r\n;;\r\n"
+    file.write_bytes(sheet.encode("cp1252"))
+    unclear = run(settings, "import", file, *to)
+    assert unclear.exit_code == 1
+    assert "Refused: 1." in unclear.stdout
+    done = run(settings, "import", file, *to, "--charset", "windows-1252")
+    assert (done.exit_code, "Created: 1. Unchanged: 0. Refused: 0." in done.stdout) == (0, True)
+    file.write_text(sheet, encoding="utf-16")
+    again = run(settings, "import", file, *to)
+    assert (again.exit_code, "Unchanged: 1." in again.stdout) == (0, True)
+    for charset in ("base64", SECRET):
+        other = run(settings, "import", file, *to, "--charset", charset)
+        assert (other.exit_code, "CSV UTF-8" in " ".join(other.output.split())) == (2, True)
+        assert SECRET not in other.output
 
 
 def test_told_to_stop_the_command_ends_with_a_whole_batch(

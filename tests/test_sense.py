@@ -10,7 +10,14 @@ from sqlmodel import col
 
 from api.domain.bodies import CaseCreate, IncidentCreate, PromiseCreate
 from api.domain.details import DETAILS, Details
-from api.domain.sense import CaseDays, IncidentDays, PromiseDays, days_of, what_makes_no_sense
+from api.domain.sense import (
+    CaseDays,
+    IncidentDays,
+    PromiseDays,
+    days_of,
+    out_of_order,
+    what_makes_no_sense,
+)
 from api.models import Case, Incident, Promise
 from api.vocabulary import Scope
 from tests.test_import import as_operator, ndjson
@@ -113,7 +120,7 @@ async def test_what_follows_is_not_before_and_may_be_on_the_same_day(
 ) -> None:
     by = world.clinician
     case = await by.case()
-    wrong = [(pair.pointer, f"This day lies before `{pair.earlier}`, which it follows.")]
+    wrong = [(pair.pointer, out_of_order(pair.earlier))]
     upside_down = body_of(world, pair, days_for(world, pair, right=False))
     assert refused_at(await write(by, case, pair, upside_down)) == wrong
     same = dict.fromkeys((pair.earlier, pair.later), world.day(-20))

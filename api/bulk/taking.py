@@ -32,12 +32,20 @@ from api.domain.lines import (
     Voided,
 )
 from api.domain.permissions import TREATING, Actor
-from api.domain.sense import IncidentDays, ReviewDays, days_of, what_makes_no_sense
+from api.domain.sense import (
+    AFTER_TODAY,
+    IncidentDays,
+    ReviewDays,
+    days_of,
+    out_of_order,
+    what_makes_no_sense,
+)
 from api.domain.tenures import Tenure, whom_it_is_about, whom_it_may_be_about
 from api.errors import CaseFull, Invalid
 from api.making import new_case, new_consultation, new_incident, new_promise
 from api.models import Case, Consultation, ImportedRecord, Incident, Promise, User
 from api.one_text import one_address, one_text, spellings
+from api.reasons import NEEDED
 from api.sight import sees_case
 from api.standing import locked
 from api.vocabulary import AdviceResponse, ConsultationStatus, IncidentStatus, Role
@@ -50,6 +58,9 @@ _MODELS: dict[str, Any] = {
     "promise": Promise,
     "consultation": Consultation,
 }
+_OTHER_CONTENT = (
+    "This key came before, with other content: an import changes no record; take another key."
+)
 _MANY = 5_000
 """Values in one statement: fewer than any database takes."""
 
@@ -238,7 +249,7 @@ class Taking:
         line = item.line
         if (known := self._known.get(item.name)) is not None:
             if not item.is_as(known):
-                raise NotTaken("/key", "This key came before, with other content.")
+                raise NotTaken("/key", _OTHER_CONTENT)
             return None
         if _as_id(line.key) in self._there:
             raise NotTaken("/key", "This is the id of a record that is here already.")
@@ -284,10 +295,12 @@ class Taking:
     def _case(self, line: CaseLine) -> Case:
         tx, data = self._tx, line.data
         if line.clinician is None and data.clinician_id is None:
-            raise NotTaken("/clinician", "This field is needed.")
+            raise NotTaken("/clinician", NEEDED)
         clinician = self._person("clinician", line.clinician, data.clinician_id)
         if clinician is None or not (clinician.is_active and clinician.role in TREATING):
-            raise NotTaken("/clinician", "This is not a clinician of this clinic.")
+            raise NotTaken(
+                "/clinician", "This is no active clinician or supervisor of this clinic; name one."
+            )
         case = new_case(tx, data, clinician.id, self._by)
         self._void(case, line.history.voided if line.history else None)
         reference = (self._hash(one_text(data.client_ref)), data.started_on)
@@ -306,7 +319,10 @@ class Taking:
         case_id = known.record_id if known else _as_id(line.case)
         case = self._cases.get(case_id) if case_id else None
         if case is None:
-            raise NotTaken("/case", "No line of this case has come before.")
+            raise NotTaken(
+                "/case",
+                "No line of this case has come before; put it above those of its records.",
+            )
         if case.purged_at is not None:
             raise NotTaken("/case", "The text of this case was destroyed.")
         if case.voided_at is not None and not self._rights.history:
@@ -321,7 +337,9 @@ class Taking:
             )
         person = self._person("about", line.about, data.about_user_id)
         if person is None and (line.about or data.about_user_id):
-            raise NotTaken("/about", "This is not a person of this clinic.")
+            raise NotTaken(
+                "/about", "This is not a person of this clinic; name one, or leave it out."
+            )
         about = person.id if person else self._about_by_default(case, data)
         if history is not None and history.about_nobody:
             about = None
@@ -377,7 +395,9 @@ class Taking:
             told = None if self._rights.history else Actor(self._by, Role.service, self._by)
             if person.role == Role.consultant or await sees_case(self._tx, user, case, told=told):
                 return person.id
-        raise NotTaken("/consultant", "This is not somebody who can be consulted here.")
+        raise NotTaken(
+            "/consultant", "This is nobody who can be consulted here; name another, or nobody."
+        )
 
     def _links(self, case: Case, kind: str, keys: list[str], ids: list[UUID]) -> list[UUID]:
         """Give the ids of the records a request speaks of, each of them of this case."""
@@ -386,7 +406,9 @@ class Taking:
         for key in keys:
             known = self._known.get(self._name(kind, key))
             if known is None or known.case_id != case.id:
-                raise NotTaken(pointer, "These are not all records of this case.")
+                raise NotTaken(
+                    pointer, "These are not all records of this case; leave the others out."
+                )
             found.append(known.record_id)
         for row_id in found:
             linked = self._linked.get(row_id)
@@ -394,10 +416,14 @@ class Taking:
             # what a dry run made before is not in the database
             if linked is not None or row_id in ids:
                 if linked is None or linked.case_id != case.id:
-                    raise NotTaken(pointer, "These are not all records of this case.")
+                    raise NotTaken(
+                        pointer, "These are not all records of this case; leave the others out."
+                    )
                 hidden = linked.is_hidden
             if hidden and not self._rights.history:
-                raise NotTaken(pointer, "These are not all records of this case.")
+                raise NotTaken(
+                    pointer, "These are not all records of this case; leave the others out."
+                )
         return found
 
     # -------------------------------------------------------------------------------- history
@@ -421,7 +447,10 @@ class Taking:
             return
         by = self._person("history/review/reviewed_by", review.reviewed_by, None)
         if review.reviewed_by is not None and by is None:
-            raise NotTaken("/history/review/reviewed_by", "This is not a person of this clinic.")
+            raise NotTaken(
+                "/history/review/reviewed_by",
+                "This is not a person of this clinic; name one, or leave it out.",
+            )
         days = ReviewDays(days_of(IncidentDays, line.data), review.reviewed_on)
         for pointer, why in what_makes_no_sense(days, None, self._tx.today):
             raise NotTaken(pointer, why)
@@ -435,7 +464,7 @@ class Taking:
         if day is None:
             return self._tx.now
         if day > self._tx.today:
-            raise NotTaken(pointer, "What has happened cannot be dated after today.")
+            raise NotTaken(pointer, AFTER_TODAY)
         return midnight(day, self._tx.clinic.zone)
 
     def _move(self, consultation: Consultation, history: ConsultationHistory) -> None:
@@ -447,9 +476,12 @@ class Taking:
         told = {name for name in told if getattr(history, name) is not None}
         needed, possible = _TOLD_OF[status]
         for name in sorted(needed - told):
-            raise NotTaken(f"/history/{name}", "This field is needed.")
+            raise NotTaken(f"/history/{name}", NEEDED)
         for name in sorted(told - needed - possible):
-            raise NotTaken(f"/history/{name}", "This does not go with this status.")
+            raise NotTaken(
+                f"/history/{name}",
+                "This does not go with this status; leave it out, or say the status it goes with.",
+            )
         if history.response == AdviceResponse.not_followed and history.response_reason is None:
             raise NotTaken("/history/response_reason", "Say why the advice is not followed.")
         self._refuse_times(history)
@@ -471,9 +503,7 @@ class Taking:
             if at > self._tx.now:
                 raise NotTaken(f"/history/{name}", "What has happened cannot be dated after now.")
             if before is not None and at < before[1]:
-                raise NotTaken(
-                    f"/history/{name}", f"This lies before `{before[0]}`, which it follows."
-                )
+                raise NotTaken(f"/history/{name}", out_of_order(before[0]))
             before = name, at
 
     # ------------------------------------------------------------------------------- looking up

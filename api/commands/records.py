@@ -20,9 +20,11 @@ from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
+from api.bulk import charsets
+from api.bulk.charsets import UnreadableFileError
 from api.bulk.exporting import records_of
 from api.bulk.importing import Done, Order, TooManyLinesError, take_in
-from api.bulk.reading import Read, UnreadableFileError, read_csv, read_ndjson
+from api.bulk.reading import Read, read_csv, read_ndjson
 from api.commands.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
 from api.crypto import WrongKeyError
 from api.db import ClinicContext, Database, Transaction
@@ -74,6 +76,10 @@ def import_records(
         RecordType | None,
         typer.Option("--type", help="What every row is, where no column of a CSV file says it."),
     ] = None,
+    charset: Annotated[
+        str | None,
+        typer.Option(help="How its text is written, such as windows-1252; default: UTF-8."),
+    ] = None,
     refusals: Annotated[
         Path | None, typer.Option(help="Write every refusal there, as CSV.", dir_okay=False)
     ] = None,
@@ -85,13 +91,15 @@ def import_records(
     """
     settings = _ready()
     chosen = form or (Form.csv if file.suffix.lower() == ".csv" else Form.ndjson)
+    if charset is not None and not charsets.is_known(charset):
+        stop(f"That charset is not read here. {charsets.HOW}")
 
     async def run(database: Database, told_to_stop: asyncio.Event) -> Done:
         context, actor_id = await _who(database, clinic, as_)
         assert actor_id is not None  # noqa: S101 - it was asked for
         order = Order(context, actor_id, chosen.value, dry_run=dry_run)
         with _refusals(refusals) as note, _bar(file) as moved:
-            lines = _until(told_to_stop, _read(file, chosen, kind, moved))
+            lines = _until(told_to_stop, _read(file, chosen, kind, moved, charset))
             return await take_in(database, order, lines, tell=note)
 
     try:
@@ -228,10 +236,16 @@ def _as_id(text: str) -> UUID | None:
 
 
 def _read(
-    file: Path, form: Form, kind: RecordType | None, moved: Callable[[int], None]
+    file: Path,
+    form: Form,
+    kind: RecordType | None,
+    moved: Callable[[int], None],
+    charset: str | None,
 ) -> AsyncIterator[Read]:
     chunks = _chunks(file, moved)
-    return read_ndjson(chunks) if form is Form.ndjson else read_csv(chunks, kind and kind.value)
+    if form is Form.ndjson:
+        return read_ndjson(chunks, charset)
+    return read_csv(chunks, kind and kind.value, charset)
 
 
 async def _chunks(file: Path, moved: Callable[[int], None]) -> AsyncIterator[bytes]:

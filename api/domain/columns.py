@@ -43,6 +43,23 @@ def columns_of(kind: str) -> Mapping[str, Column]:
     return found
 
 
+@cache
+def needed_columns(kind: str) -> tuple[str, ...]:
+    """Name the columns without which no row can be a record, where all rows are of one type."""
+    line = LINE_OF[kind]
+    data: Any = line.model_fields["data"].annotation
+    needed = {
+        name
+        for model in (line, data)
+        for name, field in model.model_fields.items()
+        if field.is_required()
+    }
+    # of what is deeper each kind needs something else, but its kind
+    return tuple(
+        name for name in columns_of(kind) if name != "type" and name.removesuffix(".kind") in needed
+    )
+
+
 def all_columns() -> tuple[str, ...]:
     """Name the columns of lines of every type, `type` first."""
     return tuple(dict.fromkeys(name for kind in LINE_OF for name in columns_of(kind)))

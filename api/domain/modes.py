@@ -14,7 +14,7 @@ ALWAYS_ACTIVE = frozenset({RuleName.client_safety, RuleName.sexual_conduct})
 
 def _active(mode: RuleMode) -> RuleMode:
     if mode != RuleMode.active:
-        raise ValueError("This rule is about safety; it always raises its flags.")
+        raise ValueError("This rule is about safety, and always raises its flags; leave it active.")
     return mode
 
 

@@ -8,6 +8,13 @@ from api.domain.details import AbsenceDetails, Details, RecordRequestDetails
 from api.domain.facts import first_day
 from api.vocabulary import DatePrecision
 
+AFTER_TODAY = "What has happened cannot be dated after today, as the clinic's time zone has it."
+
+
+def out_of_order(other: str) -> str:
+    """Say that something lies before what it follows."""
+    return f"This lies before `{other}`, which it follows; put right whichever of the two is wrong."
+
 
 class Claim(NamedTuple):
     """What a record says of one day, where it is said, and what it is held to.
@@ -29,9 +36,9 @@ class Claim(NamedTuple):
         if self.day is None:
             return None
         if self.kind == "happened" and self.day > today:
-            return "What has happened cannot be dated after today."
+            return AFTER_TODAY
         if self.kind == "follows" and self.after is not None and self.day < self.after:
-            return f"This day lies before `{self.other}`, which it follows."
+            return out_of_order(self.other)
         if self.kind == "agrees" and self.said is False:
             return f"A day is given here, while `{self.other}` says no. Put one of them right."
         return None

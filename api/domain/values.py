@@ -23,7 +23,17 @@ EARLIEST_DAY = date(1900, 1, 1)
 LATEST_DAY = date(2199, 12, 31)
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_A_DAY = "A date is written YYYY-MM-DD, as in 2026-03-02, without a time of day."
+_A_TIME = "A time is written with its day and its offset, as in 2026-03-02T09:00:00Z."
+_LOST_A_PLUS = re.compile(r"\d{4}-\d\d-\d\d[Tt ][\d:.]{5,} \d\d:?\d\d$", re.ASCII)
+"""A time whose offset lost its plus: in an address, that stands for a blank."""
 _ADDRESS = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
+
+
+LOST_A_PLUS = (
+    "A blank stands where the + of the offset should: in an address write the + of an offset as "
+    "%2B, or use Z."
+)
 
 
 class Input(BaseModel):
@@ -48,9 +58,9 @@ def absent() -> Any:
 def _written_as_a_day(value: object) -> object:
     """Refuse numbers and date-times, which a lenient parser would read as days."""
     if isinstance(value, str) and not _DAY.fullmatch(value):
-        raise ValueError("A date is written YYYY-MM-DD.")
+        raise ValueError(_A_DAY)
     if not isinstance(value, str | date) or isinstance(value, datetime):
-        raise ValueError("A date is written YYYY-MM-DD.")
+        raise ValueError(_A_DAY)
     return value
 
 
@@ -62,28 +72,35 @@ def _within_living_memory(value: date) -> date:
 
 def _with_an_offset(value: datetime) -> datetime:
     if value.tzinfo is None:
-        raise ValueError("A time carries its offset, as in 2026-03-02T09:00:00Z.")
+        raise ValueError(_A_TIME)
     if not EARLIEST_DAY <= value.date() <= LATEST_DAY:
         raise ValueError(f"A time lies between {EARLIEST_DAY} and {LATEST_DAY}.")
     return value.astimezone(UTC)
 
 
+def has_lost_a_plus(text: str) -> bool:
+    """Tell whether a time would be one, with a plus where a blank stands."""
+    return _LOST_A_PLUS.search(text) is not None
+
+
 def _written_as_a_time(value: object) -> object:
     if not isinstance(value, str | datetime) or (isinstance(value, str) and not _TIME.match(value)):
-        raise ValueError("A time is written as in 2026-03-02T09:00:00Z.")
+        raise ValueError(_A_TIME)
+    if isinstance(value, str) and has_lost_a_plus(value):
+        raise ValueError(LOST_A_PLUS)
     return value
 
 
 def without_nul(value: str) -> str:
     """PostgreSQL cannot store NUL, and no clinician ever types one."""
     if "\x00" in value:
-        raise ValueError("A text may not contain a NUL character.")
+        raise ValueError("A text may not contain a NUL character; send it without.")
     return value
 
 
 def _address(value: str) -> str:
     if not _ADDRESS.fullmatch(value):
-        raise ValueError("This is not an e-mail address.")
+        raise ValueError("This is not an e-mail address, as in name@clinic.example.")
     return value
 
 
@@ -93,7 +110,7 @@ def _as_it_is_hashed(password: object) -> object:
 
 def _known_zone(name: str) -> str:
     if name not in NAMES:
-        raise ValueError("This is not a time zone of the IANA database.")
+        raise ValueError("This is not a time zone of the IANA database, such as Europe/Berlin.")
     return name
 
 

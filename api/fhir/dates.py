@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, not_, or_, true
 
 from api.domain.facts import midnight
+from api.domain.values import LOST_A_PLUS, has_lost_a_plus
 from api.errors import Invalid
 from api.vocabulary import DatePrecision
 
@@ -27,6 +28,10 @@ class Span(NamedTuple):
         return first.get(self.prefix, instant) > instant
 
 
+_NO_DATE = (
+    "This is not a date as a search takes it: write 2026, 2026-03, 2026-03-02 or "
+    "2026-03-02T09:00:00Z, where wanted with ge, lt or the like before it."
+)
 _PREFIXES = ("eq", "ne", "ge", "gt", "le", "lt", "sa", "eb")
 _DATE = re.compile(
     r"(?P<prefix>[a-z]{2})?(?P<year>\d{4})(-(?P<month>\d\d)(-(?P<day>\d\d)"
@@ -50,7 +55,7 @@ def read_span(text: str, pointer: str, zone: ZoneInfo) -> Span:
             raise ValueError(text)
         return _span(found, zone)
     except (ValueError, OverflowError):
-        raise Invalid(pointer, "This is not a date as a search takes it.") from None
+        raise Invalid(pointer, LOST_A_PLUS if has_lost_a_plus(text) else _NO_DATE) from None
 
 
 def read_days(text: str, pointer: str, zone: ZoneInfo) -> Span:

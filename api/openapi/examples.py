@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from api.reasons import SENTENCES
+
 Schema = dict[str, Any]
 
 _HASH = hashlib.sha256(b"an example").hexdigest()
@@ -263,8 +265,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "version": (3, "1.0"),
     "type": ("urn:boundary-notes:conflict", "promise"),
     "detail": ("This note is already signed; it is amended, and never changed.",),
-    "pointer": ("/details/kind",),
-    "message": ("This is not one of the known words.",),
+    "pointer": ("/details/discussed",),
+    "message": (SENTENCES["bool_type"],),
     "meaning": ("The record's present state does not allow it.",),
     "remedy": ("Read the record again, and decide anew.",),
     "ProblemType.title": ("Conflict",),

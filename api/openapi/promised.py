@@ -25,6 +25,7 @@ from api.identity import OPEN_BEFORE_ENROLMENT
 from api.intake import KEY, StrictRoute
 from api.openapi.foreseen import Refused, foresee
 from api.openapi.operations import PEOPLE, Operation, fields_of
+from api.reasons import BOUNDED, NEEDED, SENTENCES, unknown
 from api.repeats import being_carried_out
 from api.standing import refuse_purged
 
@@ -101,8 +102,8 @@ def _refused_by_shape(operation: Operation) -> Iterator[Refusal]:
     if operation.takes(KEY):
         yield being_carried_out()
     if operation.speaks_fhir:
-        yield NotAcceptable("This is served as JSON only: application/fhir+json.")
-        yield Invalid("/query", "A field here is not known.")
+        yield NotAcceptable(*NotAcceptable.example)
+        yield _unknown_parameter(operation)
     if isinstance(operation.route, StrictRoute):
         yield _invalid(operation)
 
@@ -111,14 +112,20 @@ def _invalid(operation: Operation) -> Invalid:
     """Say what is most likely wrong with a request of this shape."""
     field = operation.route.body_field
     for name in [] if field is None else fields_of(field, needed=True):
-        return Invalid(f"/{name}", "This field is needed.")
+        return Invalid(f"/{name}", NEEDED)
     for parameter in operation.written.get("parameters", ()):
         name, schema = parameter["name"], parameter["schema"]
         if schema.get("format") == "uuid":
-            return Invalid(f"/path/{name}", "This must be an id.")
+            return Invalid(f"/path/{name}", SENTENCES["uuid_parsing"])
         if name == "limit":
-            return Invalid("/query/limit", "This number is too large.")
-    return Invalid("/query", "A field here is not known.")
+            return Invalid("/query/limit", BOUNDED["less_than_equal"]({"le": schema["maximum"]}))
+    return _unknown_parameter(operation)
+
+
+def _unknown_parameter(operation: Operation) -> Invalid:
+    parameters = operation.written.get("parameters", ())
+    known = [each["name"] for each in parameters if each["in"] == "query"]
+    return Invalid("/query", unknown("", known, "parameter"))
 
 
 def _as_said(refused: Refused, operation: Operation) -> Iterator[Refusal]:

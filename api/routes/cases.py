@@ -38,6 +38,7 @@ from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
 from api.names import ActorKind, Known, actor_named, known_by
 from api.notices import News, tell_of_transfer
 from api.pages import Marks, Page, PageQuery, newest_first
+from api.reasons import NEEDED
 from api.sense import make_sense
 from api.sight import on_its_case, supervised_clinicians, visible_cases, visible_incidents
 from api.standing import OpenCase
@@ -166,7 +167,7 @@ async def open_case(
 ) -> CaseWritten:
     """Open a case: your own, or as a supervisor one for a clinician you answer for."""
     if me.is_software and body.clinician_id is None:
-        raise Invalid("/clinician_id", "This field is needed.")
+        raise Invalid("/clinician_id", NEEDED)
     clinician_id = body.clinician_id or me.id
     await _may_open_for(tx, me, clinician_id)
     case = new_case(tx, body, clinician_id, me.id)
@@ -355,7 +356,9 @@ async def _refuse_who_cannot_treat(tx: Transaction, user_id: UUID) -> None:
         )
     )
     if found.first() is None:
-        raise Invalid("/clinician_id", "This is not a clinician of this clinic.")
+        raise Invalid(
+            "/clinician_id", "This is no active clinician or supervisor of this clinic; name one."
+        )
 
 
 async def _was_reviewed(tx: Transaction, me: Actor, case: Case) -> bool:

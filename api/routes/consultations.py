@@ -572,7 +572,7 @@ async def _refuse_unknown_links(
         if model is Incident:
             statement = statement.where(visible_incidents(tx, me))
         if set((await tx.exec(statement)).all()) != ids:
-            raise Invalid(pointer, "These are not all records of this case.")
+            raise Invalid(pointer, "These are not all records of this case; leave the others out.")
 
 
 async def _refuse_who_cannot_answer(
@@ -594,7 +594,9 @@ async def _refuse_who_cannot_answer(
     if user is None or not (
         user.role == Role.consultant or await sees_case(tx, user, case, told=me)
     ):
-        raise Invalid("/consultant_id", "This is not somebody who can be consulted here.")
+        raise Invalid(
+            "/consultant_id", "This is nobody who can be consulted here; name another, or nobody."
+        )
 
 
 def _refuse_release_by_software(me: Actor, body: ConsultationCreate | ConsultationPatch) -> None:

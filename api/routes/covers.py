@@ -182,7 +182,7 @@ async def _refuse_who_cannot_stand_in(tx: Transaction, user_id: UUID, case: Case
         )
     )
     if user_id == case.clinician_id or known.first() is None:
-        raise Invalid("/user_id", "This is not a colleague who can stand in.")
+        raise Invalid("/user_id", "This is not a colleague who can stand in; name another.")
 
 
 def _shown(tx: Transaction, row: AccessGrant) -> CoverRead:

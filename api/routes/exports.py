@@ -101,8 +101,8 @@ async def export_case(
     notes or drafts.
     """
     require_recent_sign_in(me, tx.now)
-    # who asks only what an answer would look like is given none
-    if query.preview or request.method == "HEAD":
+    # who asks only what an answer would look like (HEAD) is given none
+    if query.preview or request.state.wants_headers_only:
         copy = await copy_of(tx, found.row)
         _record_read(tx, me, found.row.id, copy, PREVIEW)
         return _written(copy, query.form, found.row.id, response)

@@ -80,19 +80,19 @@ def _answer(
 async def in_json(request: Request) -> None:
     """Raise 406 where the answer is wanted in anything but JSON; `_format` before `Accept`."""
     if "_format" in request.query_params:
-        _refuse_other_formats(request.query_params["_format"], _FORMATS)
+        _refuse_other_formats(request.query_params["_format"], _FORMATS, "_format")
         return
     accepted = ",".join(request.headers.getlist("accept")) or "*/*"
-    _refuse_other_formats(accepted, _FORMATS | _ANY)
+    _refuse_other_formats(accepted, _FORMATS | _ANY, "Accept")
 
 
-def _refuse_other_formats(wanted: str | None, served: frozenset[str]) -> None:
+def _refuse_other_formats(wanted: str | None, served: frozenset[str], asked_in: str) -> None:
     if wanted is None:
         return
     # a plus sign in an address is read as a space
     named = {each.partition(";")[0].strip().lower() for each in wanted.split(",")}
     if served.isdisjoint({each.replace(" ", "+") for each in named}):
-        raise NotAcceptable("This is served as JSON only: application/fhir+json.")
+        raise NotAcceptable(f"This is served as {FHIR_JSON} only; ask for that in {asked_in}.")
 
 
 Format = Annotated[
@@ -215,7 +215,7 @@ def _serve_history(kind: Kind, model: type[Any]) -> None:
         tx: Tx,
         request: Request,
     ) -> Response:
-        _refuse_other_formats(query.format, _FORMATS)
+        _refuse_other_formats(query.format, _FORMATS, "_format")
         row, case, purpose = opened(found)
         clients = {} if case is None else {case.id: client_of(me, case)}
         versions = await versions_of(tx, me, marks, query, model, row)
@@ -299,7 +299,9 @@ def _serve_both(name: str, noun: str, search: Any, by_form: Any, said: str, of: 
 async def _refuse_blanks(request: Request) -> None:
     # the framework takes what is blank in a form for what was not sent: it would find everyone
     if not all(value for _, value in (await request.form()).multi_items()):
-        raise Invalid("/body", "What is searched for must not be blank.")
+        raise Invalid(
+            "/body", "What is searched for must not be blank; leave out what is not asked."
+        )
 
 
 Asked = TypeVar("Asked", bound=OfPages)
@@ -319,7 +321,8 @@ def _together(asked: Asked, form: Asked) -> Asked:
 async def _search(
     kind: Kind, query: Any, me: Actor, marks: Any, tx: Transaction, request: Request
 ) -> Response:
-    _refuse_other_formats(query.format, _FORMATS)
+    # that of an address was looked at before: this one stands in a form
+    _refuse_other_formats(query.format, _FORMATS, "_format")
     query = await know_patients(tx, me, _without_base(query, _base(request)))
     if kind.of_flags:
         await catch_up_due(tx, visible_cases(tx, me))
@@ -432,7 +435,7 @@ def _serve_definitions(kind: Defining) -> None:
 def _defined(
     kind: Defining, query: SearchDefinitions, marks: Bookmarks, request: Request
 ) -> Response:
-    _refuse_other_formats(query.format, _FORMATS)
+    _refuse_other_formats(query.format, _FORMATS, "_format")
     listing = f"fhir/{kind.name}"
     last = marks.read(listing, query)
     found = [

@@ -167,7 +167,7 @@ def _refuse_to_tell_more(query: QueueQuery) -> None:
     """Raise 422 for a filter by what is not told: whose case it is would show by trying."""
     for name in ("rule", "clinician_id", "acknowledged", "assigned_to_id"):
         if getattr(query, name) is not None:
-            raise Invalid(f"/query/{name}", "Unwatched cases are not chosen by this.")
+            raise Invalid(f"/query/{name}", "Unwatched cases are not chosen by this; leave it out.")
 
 
 def _in_queue(me: Actor) -> Iterator[Any]:

@@ -336,7 +336,9 @@ async def _refuse_who_cannot_look(tx: Transaction, me: Actor, user_id: UUID, cas
     found = await tx.exec(select(User).where(User.clinic_id == tx.clinic.id, User.id == user_id))
     user = found.first()
     if user is None or not await sees_case(tx, user, case, told=me):
-        raise Invalid("/assigned_to_id", "This is not a supervisor who sees the case.")
+        raise Invalid(
+            "/assigned_to_id", "This is not a supervisor who sees the case; name one who does."
+        )
 
 
 async def _has_newer(tx: Transaction, flag: Flag) -> bool:

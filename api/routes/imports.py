@@ -13,8 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api.access import may, may_alone, refuse_role
+from api.bulk import charsets
+from api.bulk.charsets import UnreadableFileError
 from api.bulk.importing import Done, Order, TooManyLinesError, take_in
-from api.bulk.reading import Read, UnreadableFileError, read_csv, read_ndjson
+from api.bulk.reading import Read, read_csv, read_ndjson
 from api.bulk.taking import Rights
 from api.db import Database, Transaction, Tx
 from api.domain.permissions import Action, Actor, may_ever
@@ -22,7 +24,7 @@ from api.domain.values import Input, Instant, Output
 from api.entity_tags import etag
 from api.errors import Invalid, NotFound, UnsupportedMediaType
 from api.identity import software_now
-from api.intake import LinesRoute, media_of
+from api.intake import LinesRoute, charset_of, media_of
 from api.models import Import, ImportRefusal, ImportStatus
 from api.pages import Marks, Page, PageQuery, newest_first
 from api.views import RecordRead
@@ -195,12 +197,14 @@ async def list_refusals(
 
 def _reader(request: Request, query: ImportQuery) -> tuple[AsyncIterator[Read], str]:
     """Give what reads the body, by what the request says that it is."""
-    media = media_of(request)
+    media, charset = media_of(request), charset_of(request)
+    if media not in _FILES:
+        raise UnsupportedMediaType("Send one record a line, as application/x-ndjson or text/csv.")
+    if charset is not None and not charsets.is_known(charset):
+        raise UnsupportedMediaType(f"The charset that is declared is not read here. {charsets.HOW}")
     if media == NDJSON:
-        return read_ndjson(request.stream()), "ndjson"
-    if media == CSV:
-        return read_csv(request.stream(), query.type), "csv"
-    raise UnsupportedMediaType("Send one record a line, as application/x-ndjson or text/csv.")
+        return read_ndjson(request.stream(), charset), "ndjson"
+    return read_csv(request.stream(), query.type, charset), "csv"
 
 
 async def _rights(tx: Transaction, me: Actor) -> Rights:

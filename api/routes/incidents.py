@@ -375,7 +375,9 @@ async def _refuse_unknown_person(tx: Transaction, user_id: UUID) -> None:
         select(col(User.id)).where(User.clinic_id == tx.clinic.id, User.id == user_id)
     )
     if known.first() is None:
-        raise Invalid("/about_user_id", "This is not a person of this clinic.")
+        raise Invalid(
+            "/about_user_id", "This is not a person of this clinic; name one, or leave it out."
+        )
 
 
 def _restricted(

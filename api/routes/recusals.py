@@ -169,7 +169,7 @@ async def _refuse_who_cannot_keep_away(tx: Transaction, case: Case, user_id: UUI
     if user_id == case.clinician_id:
         raise Conflict("A case's own clinician hands it over instead.")
     if (await tx.exec(select(col(User.id)).where(User.id == user_id))).first() is None:
-        raise Invalid("/user_id", "This is not a person of this clinic.")
+        raise Invalid("/user_id", "This is not a person of this clinic; name one who is.")
     held = await tx.exec(
         select(col(AccessGrant.id)).where(
             AccessGrant.case_id == case.id,

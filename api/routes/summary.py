@@ -167,7 +167,10 @@ def _scope(me: Actor, query: SummaryQuery) -> SummaryScope:
     if may_ever(me, Action.queue_unwatched):
         if query.clinician_id is not None:
             # whose case it is would show by trying
-            raise Invalid("/query/clinician_id", "The clinic's numbers are not split by person.")
+            raise Invalid(
+                "/query/clinician_id",
+                "The clinic's numbers are not split by person; leave this out.",
+            )
         return SummaryScope.clinic
     if me.is_software:
         return SummaryScope.clinic

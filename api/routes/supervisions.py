@@ -86,11 +86,13 @@ async def link(
     """Let a supervisor answer for a clinician's work. For admins."""
     make_sense(tx, days_of(LinkDays, body))
     if body.supervisor_id == body.clinician_id:
-        raise Invalid("/clinician_id", "Nobody supervises themselves.")
+        raise Invalid("/clinician_id", "Nobody supervises themselves; name two people.")
     fitting = await _fitting(tx, body.supervisor_id, body.clinician_id)
     for name in _BOTH:
         if getattr(body, name) not in fitting:
-            raise Invalid(f"/{name}", "This is not a person of this clinic in a fitting role.")
+            raise Invalid(
+                f"/{name}", "This is nobody of this clinic in a fitting role; name one who is."
+            )
     await _refuse_overlap(tx, body, body.ends_on)
     row = Supervision(
         **body.model_dump(),

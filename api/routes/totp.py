@@ -102,7 +102,9 @@ async def confirm_totp(
     async with throttle.guess_beside(str(me.session_id), str(me.id)):
         step = step_of(user.totp_secret, body.code.get_secret_value(), tx.now)
         if step is None:
-            raise Invalid("/code", "This is not the code that the authenticator shows now.")
+            raise Invalid(
+                "/code", "This is not the code that the authenticator shows now; send the next one."
+            )
     # the code just shown is used up: it signs nobody in
     user.change({"totp_confirmed_at": tx.now, "totp_last_step": step}, tx.now)
     codes = [new_code() for _ in range(RECOVERY_CODES)]

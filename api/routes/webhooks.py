@@ -55,7 +55,7 @@ _WORDS = [*(str(event) for event in Event if event in TELLABLE), *FAMILIES]
 
 def _known(word: str) -> str:
     if word not in _WORDS:
-        raise ValueError("This is not one of the known words.")
+        raise ValueError("This is no event; /docs lists them, and `flag.*` is all about flags.")
     return word
 
 
