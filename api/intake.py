@@ -296,7 +296,7 @@ def charset_of(request: Request) -> str | None:
     """Give the charset that a body is declared to be of."""
     header = Message()
     header["Content-Type"] = request.headers.get("content-type", "")
-    return header.get_content_charset()
+    return header.get_content_charset() or None
 
 
 async def _refuse_other_forms(

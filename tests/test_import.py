@@ -883,6 +883,7 @@ async def test_a_text_of_several_lines_stays_one_whatever_ends_a_line(world: Wor
         ("key,client_ref\n".encode("utf-16-le"), f"{CSV}; charset=utf-16", 422, "byte order mark"),
         (b"key,client_ref\n", f"{CSV}; charset=zqsecretwords", 415, "CSV UTF-8"),
         (b"key,client_ref\n", f"{CSV}; charset=utf-7", 415, "CSV UTF-8"),
+        (b"clinician\n", f"{CSV}; charset=", 422, "no column `key`"),
         (b"{}\n", f"{NDJSON}; charset=rot13", 415, "CSV UTF-8"),
         (b"key,client_ref\n", f"{CSV}; charset=unicode_escape", 415, "CSV UTF-8"),
         (b"x" * 600_000, CSV, 422, "is too long. A line has at most 512 KiB."),
@@ -896,6 +897,21 @@ async def test_a_file_that_cannot_be_read_is_told_why_and_how_it_could(
     told = answer.json()["errors"][0]["message"] if status == 422 else answer.json()["detail"]
     assert sentence in told
     assert SECRET not in answer.text
+
+
+async def test_others_have_their_turn_while_empty_rows_are_read() -> None:
+    async def empty() -> AsyncIterator[bytes]:
+        yield b"key,client_ref\n" + b",\n" * 5_000
+
+    async def read() -> list[Any]:
+        return [each async for each in read_csv(empty(), "case")]
+
+    reading_them, turns = asyncio.create_task(read()), 0
+    while not reading_them.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert await reading_them == []
+    assert turns >= 10
 
 
 async def test_without_a_type_the_file_is_told_where_to_say_it(world: World) -> None:

@@ -1,5 +1,6 @@
 """Reads a file of records line by line, however long it is; a bad line is told by its number."""
 
+import asyncio
 import csv
 import json
 import re
@@ -25,6 +26,8 @@ _SAYS_ITS_MARK = re.compile(rb'\s*"?sep=([,;\t|])"?\s*')
 _BLANKS = " \t\r\n\xa0"
 """What means nothing around a cell or a name; no field of the schema keeps it there either."""
 _SUCH_AS = 8
+_LINES_AT_A_TIME = 500
+"""Lines after which others who are served by this process have their turn."""
 
 
 class Refused(NamedTuple):
@@ -101,6 +104,9 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[Raw]:
             begun += part
             yield number, _whole(begun, is_too_long=is_too_long)
             number, begun, is_too_long = number + 1, bytearray(), False
+            if number % _LINES_AT_A_TIME == 0:
+                # lines without a word make no batch, and so no pause
+                await asyncio.sleep(0)
         begun += rest
         if len(begun) > LONGEST_LINE:
             # nothing of it is kept
