@@ -255,10 +255,9 @@ async def test_many_words_are_pointed_to_where_they_are_listed(world: World) -> 
 async def test_an_ehr_is_told_the_parameter_too(world: World) -> None:
     for query, pointer, sentence in (
         ("_Count=1", "/query", "Did you mean `_count`?"),
-        ("status=gossip", "/query/status", "known words: "),
         ("_lastUpdated=ge2026-03-01T00:00:00+01:00", "/query/_lastUpdated", "as %2B, or use Z."),
         ("_lastUpdated=yesterday", "/query/_lastUpdated", "write 2026, 2026-03, 2026-03-02"),
-        ("_id=7", "/query/_id", "This must be an id"),
+        ("_id=*", "/query/_id", "This must be an id"),
     ):
         told = said(await world.clinician.send("GET", f"/fhir/Task?{query}"))
         assert sentence in told[pointer], (query, told)
