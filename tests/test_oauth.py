@@ -4,6 +4,7 @@ What they cannot read they refuse, or take for something else: a null, a refusal
 theirs. So they are asked themselves.
 """
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,7 +29,7 @@ from requests_oauthlib import OAuth2Session
 
 from api.settings import new_data_key
 from tests.patience import get, post
-from tests.test_cli import run, serving
+from tests.test_cli import ROOT, run, serving
 
 ADMIN, PASSWORD = "admin@library.example", "a password only for these libraries"
 SCOPES = ["cases:read", "consultations:read", "flags:read"]
@@ -220,6 +221,24 @@ def test_what_is_not_done_here_oauthlib_tells_too(served: Served, programs: Prog
     # what is not known here is left alone
     told = {"audience": "notes", "resource": "https://notes.example"}
     assert served.name_of(session.fetch_token(served.token_url, **named, **told)) == ADMIN
+
+
+@pytest.mark.usefixtures("programs")
+def test_the_program_in_the_pages_does_what_it_says(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "integrating.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (example,) = (each for each in examples if "requests_oauthlib" in each)
+    told = []
+    for secret in (served.client_secret, "wrong"):
+        program = example.replace("https://notes.example", served.url)
+        program = program.replace('client_id="…"', f'client_id="{served.client_id}"')
+        program = program.replace('client_secret="…"', f'client_secret="{secret}"')
+        exec(compile(program, "integrating.md", "exec"), {})  # noqa: S102 - as it is printed
+        told.append(capsys.readouterr().out)
+    assert told[0] == "[]\n"
+    assert told[1].startswith("invalid_client This client id and secret do not match")
 
 
 # ------------------------------------------------------------------------------------ Authlib
