@@ -394,7 +394,7 @@ async def test_a_narrowed_session_ends_on_the_way_back_and_no_other(empty_url: s
         for asked in ("", "cases:read"):
             answer = await world.http.post("/v1/auth/token", data={**form, "scope": asked})
             headers.append({"Authorization": f"Bearer {ok(answer)['access_token']}"})
-    await database.to("0009")
+    await database.to("0010")
     await database.to("head")
     async with open_world(await both_urls(empty_url), NOON) as world:
         statuses = [
