@@ -20,6 +20,7 @@ from api.domain.permissions import (
     may_see_case,
     may_see_flag,
     may_see_restricted,
+    why_no_scope,
     why_not,
 )
 from api.errors import (
@@ -270,7 +271,7 @@ def refuse_role(me: Actor, action: Action) -> None:
     if may_ever(me, action):
         return
     if me.is_software:
-        raise Forbidden("This software was not given the scope for it.")
+        raise Forbidden(why_no_scope(action))
     raise Forbidden(f"The role {me.role.replace('_', ' ')} does not do this.")
 
 

@@ -1,6 +1,7 @@
 """Entity tags: which version of a record was read, and whether it is still the present one."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Header
@@ -9,7 +10,12 @@ from api.errors import NoSuchVersion, PreconditionRequired, Stale
 
 IfMatch = Annotated[
     str | None,
-    Header(alias="If-Match", description='The ETag of the version you read, as in `"3"`.'),
+    Header(
+        alias="If-Match",
+        description='The ETag of the version you read, as in `"3"`.',
+        # told in the document only: what is wrong with another is said in its own words
+        json_schema_extra={"pattern": '^"[!#-~]*"$'},
+    ),
 ]
 
 _TAG = r'(W/)?"([!#-~\x80-\xff]*)"'
@@ -22,6 +28,12 @@ _ANY = "`If-Match: *` names no version. Send the ETag of the version you read, i
 _LIST = "If-Match names several versions. Send the ETag of the one you read, alone."
 _WEAK = "A weak tag (W/) never matches in If-Match. Send the ETag without W/, in its quotes."
 _NO_TAG = 'If-Match is no entity tag. Send the ETag as it came, in its quotes, as in "3".'
+
+
+def refuse_several(lines: Sequence[str]) -> None:
+    """Raise 428 for `If-Match` in several header lines: they are one list (RFC 9110, 5.3)."""
+    if len(lines) > 1:
+        raise PreconditionRequired(_LIST)
 
 
 def etag(version: int) -> str:

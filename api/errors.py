@@ -105,7 +105,7 @@ class Unauthorized(Refusal):
 
     def __init__(
         self,
-        detail: str = "This token is not known or no longer valid.",
+        detail: str = "Send `Authorization: Bearer` with a valid token, from POST /v1/auth/token.",
         *,
         challenge: str | None = "Bearer",
     ) -> None:
@@ -365,7 +365,7 @@ class TooMany(Refusal):
 
     def __init__(self, seconds: int, detail: str | None = None) -> None:
         super().__init__(
-            detail or "Too many attempts came from here. Wait a while, and try again.",
+            detail or "Too much was asked or tried in a while. Wait as long as Retry-After says.",
             headers={"Retry-After": str(max(1, seconds))},
         )
 
@@ -409,7 +409,7 @@ class MethodNotAllowed(Refusal):
     example = ()
 
     def __init__(self) -> None:
-        super().__init__("This path does not answer that method; `Allow` lists those that it does.")
+        super().__init__("This path answers GET, HEAD only.")
 
 
 class TooLarge(Refusal):
@@ -584,6 +584,8 @@ async def refuse_http(request: Request, error: Exception) -> Response:
         refusal.detail = _AS_FHIR.get(error.status_code, refusal.detail)
     if error.status_code == 405:
         refusal.headers["Allow"] = ", ".join(_methods(request))
+        if not is_asked_as_fhir(request.scope["path"]):
+            refusal.detail = f"This path answers {refusal.headers['Allow']} only."
     return await _before_witness(request, refusal)
 
 

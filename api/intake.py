@@ -14,6 +14,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from api.csv_lists import CSV, MEDIA_TYPE, Columns, columns_of, link_to_next, prefers_csv, write_csv
+from api.entity_tags import refuse_several
 from api.errors import Invalid, UnsupportedEncoding, UnsupportedMediaType
 from api.reasons import (
     BYTE_ORDER_MARK,
@@ -104,6 +105,8 @@ class StrictRoute(APIRoute):
             _refuse_unknown_parameters(request, known, self.several)
             if request.method == "POST":
                 _refuse_other_keys(request, self.takes_no_key)
+            elif request.method != "GET":
+                refuse_several(request.headers.getlist("If-Match"))
             strict = _StrictRequest(request.scope, request.receive)
             if takes_json and not (may_be_absent and not await strict.body()):
                 _refuse_other_media(request)
@@ -249,10 +252,20 @@ def _refuse_unknown_parameters(
     query = request.query_params
     for name in query:
         if name not in known:
-            raise Invalid("/query", unknown(name, known, "parameter"))
+            raise _unknown_parameter(name, known)
     _refuse_what_is_sent(
         query.multi_items(), request.scope["query_string"], known, several, "/query"
     )
+
+
+def _unknown_parameter(name: str, known: frozenset[str]) -> Invalid:
+    bare, mark, _ = name.partition(":")
+    if mark and bare in known:
+        # FHIR's way to ask for something else: who leaves it out asks the opposite
+        taken = [each for each in known if each.startswith(f"{bare}:")]
+        but = "no modifier" if not taken else f"this alone with one: `{taken[0]}`"
+        return Invalid(f"/query/{bare}", f"This takes {but}; ask for it otherwise.")
+    return Invalid("/query", unknown(name, known, "parameter"))
 
 
 def _refuse_what_is_sent(

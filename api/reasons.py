@@ -26,6 +26,8 @@ _COMPARED = 20
 NEEDED = "This field is needed."
 UNFORESEEN = "This is not of the form that is asked for; /docs says what may stand here."
 """What is said of an error without a sentence of its own. No schema here has any."""
+LIKE = "Did you mean"
+"""How a known name is given that an unknown one is like."""
 SEND_ONCE = "Send this once."
 NUL = "A NUL character stands in this text; send it without."
 NOT_UTF8 = "This is not text in UTF-8; save or write it as UTF-8, and send it again."
@@ -62,9 +64,26 @@ class FieldError(Output):
 
 def field_errors(errors: Iterable[dict[str, Any]], asked: Any = None) -> list[FieldError]:
     """Say what is wrong with each field of a request; `asked` is what its body should have been."""
-    return [
-        field_error(each, asked if place < _COMPARED else None) for place, each in enumerate(errors)
-    ]
+    told = (
+        field_error(each, asked if place < _COMPARED else None)
+        for place, each in enumerate(_one_for_each_choice(errors))
+    )
+    return list({(each.pointer, each.message): each for each in told}.values())
+
+
+def _one_for_each_choice(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Put together what is said of a parameter by each list of words that it may be of."""
+    told: dict[Any, Mapping[str, Any]] = {}
+    for place, error in enumerate(errors):
+        where, *path = error["loc"]
+        is_choice = where == "query" and error["type"] in _OF_WORDS
+        key: Any = (where, *path[:1]) if is_choice else place
+        if key in told:
+            words = f"{told[key]['ctx']['expected']}, {error['ctx']['expected']}"
+            told[key] = {**told[key], "ctx": {"expected": words}}
+        else:
+            told[key] = error
+    return list(told.values())
 
 
 def field_error(error: Mapping[str, Any], asked: Any = None) -> FieldError:
@@ -76,6 +95,8 @@ def field_error(error: Mapping[str, Any], asked: Any = None) -> FieldError:
     if kind == "extra_forbidden":
         *path, name = path
         message = unknown(str(name), None if asked is None else _names_at(asked, path))
+    elif kind == "missing" and [where, *path] == ["body"]:
+        message = "Send a JSON object; nothing came."
     else:
         message = message_of(error)
     if kind in _TAGS:
@@ -109,7 +130,7 @@ def unknown(sent: str, known: Iterable[str] | None, what: str = "field") -> str:
     names = sorted(known)
     near = nearest(sent, names)
     if near is not None:
-        return f"{begun}. Did you mean `{near}`?"
+        return f"{begun}. {LIKE} `{near}`?"
     if not names:
         return f"{begun}: this takes none."
     if len(names) > FEW and what == "field":
@@ -138,6 +159,7 @@ def nearest(sent: str, known: Sequence[str]) -> str | None:
 _VOCABULARIES = {frozenset(map(str, words)): name for name, words in VOCABULARY.items()}
 _WORD = re.compile(r"'([^']*)'|(\d+)", re.ASCII)
 _TAGS = {"union_tag_not_found", "union_tag_invalid"}
+_OF_WORDS = {"enum", "literal_error"}
 
 
 def _words_in(expected: str) -> list[str]:
@@ -193,7 +215,7 @@ SENTENCES = {
     "int_parsing": _WHOLE,
     "int_from_float": _WHOLE,
     "int_parsing_size": "This number has too many digits; send a smaller one.",
-    "float_type": "This must be a number.",
+    "float_type": "This must be a number, with a point before decimals.",
     "finite_number": "This must be a finite number.",
     "string_type": "This must be a text.",
     "string_sub_type": "This must be a text.",

@@ -77,3 +77,16 @@ async def test_nothing_is_changed_and_only_an_old_version_was_changed_since(worl
     assert (status, code) == (412, "stale")
     assert "changed" in detail
     assert ok(await by.get(path))["status"] == "active"
+
+
+async def test_several_lines_of_a_header_are_a_list(world: World) -> None:
+    by = world.clinician
+    case = await by.case()
+    token = await world.token_of(by)
+    for lines in (['"1"', '"0"'], ['"0"', '"1"'], ['"1"', '"1"']):
+        headers = [("Authorization", f"Bearer {token}"), *(("If-Match", each) for each in lines)]
+        answer = await world.http.request(
+            "PATCH", f"/v1/cases/{case['id']}", json={"status": "paused"}, headers=headers
+        )
+        assert ok(answer, 428)["detail"] == NOT_ONE['"3", "2"']
+    assert ok(await by.get(f"/v1/cases/{case['id']}"))["version"] == 1

@@ -31,7 +31,7 @@ from api.vocabulary import (
 )
 from tests.conftest import NOON
 from tests.test_bad_input import tolerant
-from tests.world import Person, Urls, World, made, ok, open_world, software
+from tests.world import Person, Urls, World, incident, made, ok, open_world, software
 
 CANARY = "zqfhircanary"
 TYPES = {
@@ -1061,3 +1061,23 @@ async def test_the_capability_statement_tells_what_is_served(one_world: World) -
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+async def test_of_dates_with_commas_between_them_one_must_hold(one_world: World) -> None:
+    me = one_world.clinician
+    case = await me.case()
+    path = f"/v1/cases/{case['id']}/incidents"
+    ids = {}
+    for day in ("2025-05-02", "2025-07-02", "2025-10-02"):
+        told = {**incident("crossing", one_world, area="role"), "occurred_on": day}
+        ids[day] = made(await me.post(path, told))["id"]
+    for asked, found in (
+        ("2025-05,2025-10", {"2025-05-02", "2025-10-02"}),
+        ("lt2025-06,gt2025-09", {"2025-05-02", "2025-10-02"}),
+        ("2025-05-02", {"2025-05-02"}),
+        ("ge2025-06,2024", {"2025-07-02", "2025-10-02"}),
+    ):
+        resources = await search(me, "Observation", patient=case["id"], date=asked)
+        assert {each["id"] for each in resources} == {ids[day] for day in found}, asked
+    wrong = await me.get("/fhir/Observation", date="2025-05,nonsense")
+    assert wrong.status_code == 400

@@ -1081,3 +1081,31 @@ async def test_others_have_their_turn_while_a_long_file_is_read(
         await asyncio.sleep(0.001)
     assert (await reading_in).created == len(body.splitlines())
     assert turns >= len(body.splitlines()) / importing.BATCH_LINES
+
+
+async def test_a_quote_that_is_never_closed_says_which_rows_it_took_along(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    rows = [f"q{number},{world.clinician.email},ref q{number}" for number in range(9)]
+    rows[3] = f'q3,{world.clinician.email},"ref q3'
+    body = "\r\n".join(["Key,Clinician,CLIENT_REF", *rows, ""]).encode()
+    done = made(await send(diary, body, CSV, type="case"))
+    assert counts(done) == (3, 0, 1)
+    (refused,) = done["refusals"]
+    assert refused["line"] == 5
+    assert "lines 5 to 10 were read as one row, and none of them was taken" in refused["message"]
+
+
+async def test_an_empty_sheet_is_no_finished_import(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    for body in (b"", b"\r\n\r\n", b"sep=;\r\n"):
+        answer = await send(diary, body, CSV, type="case")
+        assert "its first line names the columns" in ok(answer, 422)["errors"][0]["message"]
+
+
+async def test_a_misspelt_field_is_told_before_the_one_that_is_missing(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    told = incident("crossing", world, area="role")
+    told["occured_on"] = told.pop("occurred_on")
+    lines = [case_line("c", world.clinician), line("incident", "i", "c", told)]
+    (refused,) = made(await send(diary, ndjson(lines)))["refusals"]
+    assert "Did you mean `occurred_on`?" in refused["message"]

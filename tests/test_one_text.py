@@ -14,6 +14,7 @@ from api import one_text
 from api.bulk import taking
 from api.models import Case, ImportedRecord, User
 from api.one_text import one_address, one_password, password_spellings, spellings
+from api.tokens import _fits
 from tests.test_bad_input import tolerant
 from tests.test_import import CSV, as_operator, counts, diary_of, ndjson, send
 from tests.test_reset import offer, reset
@@ -81,6 +82,14 @@ async def test_what_was_hashed_as_it_was_typed_still_opens(world: World, hashed:
         await tx.exec(update(User).where(col(User.id) == me.id).values(password_hash=as_before))
     for typed in FORMS:
         ok(await sign_in(world, me.email, in_form(typed, WORD)))
+
+
+def test_each_form_is_tried_against_a_hash_of_before() -> None:
+    cheap = Argon2Hasher(memory_cost=8, time_cost=1, parallelism=1)
+    for hashed in (*FORMS, "NFKC"):
+        for typed in FORMS:
+            assert _fits(in_form(typed, WORD), cheap.hash(in_form(hashed, WORD)))
+            assert not _fits(in_form(typed, WORD) + "x", cheap.hash(in_form(hashed, WORD)))
 
 
 async def test_a_password_is_as_long_as_it_is_hashed(world: World) -> None:

@@ -278,3 +278,72 @@ def test_each_claim_is_held_to_today_and_to_the_other_day() -> None:
     details = DETAILS.validate_python({"kind": "absence", "absence": "illness", "days": 2})
     absence = IncidentDays(body.made_on.replace(2030), "day", details)  # type: ignore[arg-type]
     assert not list(what_makes_no_sense(absence, None, body.made_on))
+
+
+async def test_a_month_that_has_begun_is_not_after_today(world: World) -> None:
+    by = world.clinician
+    path = f"/v1/cases/{(await by.case())['id']}/incidents"
+    told = incident("crossing", world, area="role")
+    for precision, day, status in (
+        ("month", "2026-03-31", 201),
+        ("year", "2026-12-31", 201),
+        ("day", "2026-03-31", 422),
+        ("month", "2026-04-01", 422),
+        ("year", "2027-01-01", 422),
+    ):
+        body = {**told, "occurred_on": day, "date_precision": precision}
+        answer = await by.post(path, body)
+        assert answer.status_code == status, (precision, day)
+
+
+async def test_a_day_that_nobody_said_goes_with_the_incidents(world: World) -> None:
+    """When a client asked is the incident's day by default: put right there, it is so here too."""
+    by = world.clinician
+    case = await by.case()
+    asked = await by.incident(case, "record_request", on=-40, request="access")
+    assert asked["details"]["requested_on"] == world.day(-40)
+    assert "record_request_overdue" in await by.flags(case)
+    path = f"/v1/incidents/{asked['id']}"
+    shown = ok(await by.patch(path, {"occurred_on": world.day(-4)}))
+    assert shown["details"]["requested_on"] == world.day(-4)
+    assert "record_request_overdue" not in await by.flags(case)
+    # another day that somebody said stays
+    said = {**shown["details"], "requested_on": world.day(-9)}
+    ok(await by.patch(path, {"details": said}))
+    shown = ok(await by.patch(path, {"occurred_on": world.day(-2)}))
+    assert shown["details"]["requested_on"] == world.day(-9)
+
+
+async def test_a_flag_names_no_day_that_nobody_gave(world: World) -> None:
+    by = world.clinician
+    case = await by.case()
+    told = incident("record_request", world, date_precision="month", request="access")
+    made_ = ok(
+        await by.post(f"/v1/cases/{case['id']}/incidents", {**told, "occurred_on": "2025-11-17"}),
+        201,
+    )
+    (flag,) = [each for each in await by.flag_list(case) if "request" in each["rule"]]
+    assert "asked in 2025-11 has no answer yet" in flag["because"]
+    observed = ok(await by.get(f"/fhir/Observation/{made_['id']}"))
+    days = [each["valueDateTime"] for each in observed["component"] if "valueDateTime" in each]
+    assert days == ["2025-11"] == [observed["effectiveDateTime"]]
+
+
+async def test_lists_take_what_is_known_to_the_month_for_some_day_of_it(world: World) -> None:
+    by = world.clinician
+    case = await by.case()
+    path = f"/v1/cases/{case['id']}/incidents"
+    ids = {}
+    for precision in ("day", "month", "year"):
+        told = incident("crossing", world, area="role", date_precision=precision)
+        ids[precision] = ok(await by.post(path, {**told, "occurred_on": "2025-05-17"}), 201)["id"]
+    for span, found in (
+        ({"from": "2025-05-17", "to": "2025-05-17"}, {"day", "month", "year"}),
+        ({"from": "2025-05-20", "to": "2025-05-31"}, {"month", "year"}),
+        ({"from": "2025-05-01", "to": "2025-05-10"}, {"month", "year"}),
+        ({"from": "2025-06-01", "to": "2025-06-30"}, {"year"}),
+        ({"to": "2024-12-31"}, set()),
+        ({"from": "2026-01-01"}, set()),
+    ):
+        listed = {each["id"] for each in ok(await by.get(path, **span))["items"]}
+        assert listed == {ids[each] for each in found}, span

@@ -13,7 +13,7 @@ from api.bulk.charsets import UnreadableFileError, in_utf_8
 from api.domain.columns import all_columns, columns_of, needed_columns, nest
 from api.domain.lines import LINE, LINE_OF, AnyLine
 from api.intake import strict_json
-from api.reasons import field_error, message_of, nearest, not_a_word
+from api.reasons import LIKE, field_error, message_of, nearest, not_a_word
 
 LONGEST_LINE = 512 * 1024
 """Bytes: more than any record needs that this program can write."""
@@ -26,6 +26,8 @@ _SAYS_ITS_MARK = re.compile(rb'\s*"?sep=([,;\t|])"?\s*')
 _BLANKS = " \t\r\n\xa0"
 """What means nothing around a cell or a name; no field of the schema keeps it there either."""
 _SUCH_AS = 8
+_LOOKED_AT = 20
+"""Mistakes of one line among which a misspelt name is looked for."""
 _LINES_AT_A_TIME = 500
 """Lines after which others who are served by this process have their turn."""
 
@@ -86,9 +88,11 @@ async def read_csv(
             else:
                 mark = said[1].decode()
             continue
-        line = _TOO_LONG if raw is None else under.read(raw)
+        line = _TOO_LONG if raw is None else under.read(raw, number)
         if line is not None:
             yield Read(number, len(raw or b""), line)
+    if under is None:
+        raise UnreadableFileError("The file is empty: its first line names the columns.")
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[Raw]:
@@ -148,17 +152,23 @@ def _understood(value: Any) -> AnyLine | Refused:
 
 
 def _first(error: ValidationError) -> Refused:
-    """Say what is wrong first, by the name of a field of the schema and no other."""
-    first: Any = error.errors(include_url=False, include_input=False)[0]
-    kind, *path = first["loc"] or ("",)
+    """Say what is wrong first; a field that is missing is most often one that is misspelt."""
+    errors: list[Any] = error.errors(include_url=False, include_input=False)
+    unknown = (_told(each) for each in errors[:_LOOKED_AT] if each["type"] == "extra_forbidden")
+    return next((each for each in unknown if LIKE in each.message), None) or _told(errors[0])
+
+
+def _told(wrong: Any) -> Refused:
+    """Say what is wrong, by the name of a field of the schema and no other."""
+    kind, *path = wrong["loc"] or ("",)
     asked: Any = LINE_OF.get(str(kind))
     if asked is None:
         # it says of no type what it is
-        return Refused("/type" if first["type"] in _TAGS else "", message_of(first))
+        return Refused("/type" if wrong["type"] in _TAGS else "", message_of(wrong))
     above = "/data" if path[:1] == ["data"] else ""
     if above:
         path, asked = path[1:], asked.model_fields["data"].annotation
-    told = field_error({**first, "loc": ("body", *path)}, asked)
+    told = field_error({**wrong, "loc": ("body", *path)}, asked)
     return Refused(f"{above}{told.pointer}", told.message)
 
 
@@ -192,11 +202,12 @@ class _Header(NamedTuple):
     mark: str
     kind: str | None
 
-    def read(self, raw: bytes) -> AnyLine | Refused | None:
-        """Read a row; None where nothing stands in it."""
+    def read(self, raw: bytes, number: int) -> AnyLine | Refused | None:
+        """Read a row that begins on a line; None where nothing stands in it."""
         cells = _cells(raw, self.mark)
         if isinstance(cells, Refused):
-            return cells
+            last = number + raw.count(b"\n")
+            return cells if cells != _NOT_CSV or last == number else _swallowed(number, last)
         if not any(cells):
             return None
         width = len(self.names)
@@ -225,15 +236,26 @@ class _Header(NamedTuple):
             return Refused("", f"A {said} has no column `{other}`; leave this cell empty.")
 
 
+def _swallowed(first: int, last: int) -> Refused:
+    """Refuse a row of several lines: most often, a quote was opened and never closed."""
+    return Refused(
+        "",
+        f"A quote that is opened on line {first} is not closed as it should be: lines {first} to "
+        f"{last} were read as one row, and none of them was taken. Close it, and send them again.",
+    )
+
+
 def _header(number: int, raw: bytes | None, kind: str | None, mark: str | None) -> _Header:
     """Read the header. Raises UnreadableFileError, which says what is wrong with it."""
     where = f"Line {number}, which names the columns,"
     if raw is None:
         raise UnreadableFileError(f"{where} is too long. {_TOO_LONG.message}")
     known = list(all_columns() if kind is None else columns_of(kind))
-    names, mark = _parted(raw, known, [mark] if mark else _MARKS)
-    if isinstance(names, Refused):
-        raise UnreadableFileError(f"{where} cannot be read. {names.message}")
+    said, mark = _parted(raw, known, [mark] if mark else _MARKS)
+    if isinstance(said, Refused):
+        raise UnreadableFileError(f"{where} cannot be read. {said.message}")
+    # a spreadsheet writes Key for key
+    names = [name if name in known else name.casefold() for name in said]
     if kind is None and "type" not in names:
         raise UnreadableFileError(
             f"{where} has no column `type`: add one, or say what all rows are, as in `?type=case` "
@@ -253,7 +275,9 @@ def _parted(
 
     def fits(mark: str) -> int:
         names = _cells(raw, mark)
-        return 0 if isinstance(names, Refused) else len({*known}.intersection(names))
+        if isinstance(names, Refused):
+            return 0
+        return len({*known}.intersection(name.casefold() for name in names))
 
     mark = max(marks, key=fits)
     return _cells(raw, mark), mark

@@ -39,7 +39,9 @@ class CaseCreate(Input):
     """A new case. `client_ref` is the clinic's own pseudonym for the client, never a name."""
 
     client_ref: Line
-    clinician_id: UUID | None = Field(default=None, description="Default: yourself.")
+    clinician_id: UUID | None = Field(
+        default=None, description="Default: yourself; software names one."
+    )
     status: CaseStatus = CaseStatus.active
     setting: Setting | None = None
     started_on: Day | None = None
@@ -55,7 +57,11 @@ class IncidentCreate(Input):
     """Something that touched the frame, as somebody told it."""
 
     occurred_on: Day
-    date_precision: DatePrecision = DatePrecision.day
+    date_precision: DatePrecision = Field(
+        default=DatePrecision.day,
+        description="How much of `occurred_on` is known: where only the month or year is, any day "
+        "of it is sent.",
+    )
     initiator: Initiator
     reported_by: ReportedBy = Field(description="Whose account this is.")
     classification: Classification = Classification.unclassified

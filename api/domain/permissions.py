@@ -1,6 +1,6 @@
 """Who may do what: the permission table, as values and one question."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -454,6 +454,19 @@ def opens_others_work(role: Role) -> bool:
     return role != Role.clinician
 
 
+def why_no_scope(action: Action) -> str:
+    """Say which scope software lacks for an operation, or that none opens it."""
+    scopes = scopes_that_let(action)
+    if not scopes:
+        return "No software does this: no scope opens it. A person does."
+    return _lacks(scopes)
+
+
+def _lacks(scopes: Sequence[Scope]) -> str:
+    needed = " or ".join(scopes)
+    return f"Software needs the scope {needed} for this, and this token was not given it."
+
+
 def reads_every_word(scopes: Collection[str]) -> bool:
     """Tell whether software with these scopes reads what was said on every case."""
     return Scope.narrative_read in scopes
@@ -594,7 +607,7 @@ def why_not_restrict(actor: Actor, standing: Standing) -> str | None:
     if standing.own:
         return "A case's own clinician does not decide what is restricted."
     if standing.service and Scope.restricted_write not in actor.scopes:
-        return "This software was not given the scope for it."
+        return _lacks([Scope.restricted_write])
     return None
 
 

@@ -755,15 +755,16 @@ def hurtful_words(facts: Facts, at: Moment) -> Iterator[Hit]:
 def record_request_overdue(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask about a record request waiting. 45 CFR 164.524 (30 days), .526 and .528 (60 days)."""
     for incident, request in facts.of(RecordRequestDetails):
-        asked = request.requested_on
+        asked, when = request.requested_on, f"on {request.requested_on}"
         if asked is None or asked == incident.occurred_on:
-            asked = at.day_of(incident)
+            # nobody said another day than the incident's, which may be known to the month only
+            asked, when = at.day_of(incident), "{when}"
         quick = request.request in {RecordRequest.access, RecordRequest.release}
         limit = (
             facts.thresholds.record_access_days if quick else facts.thresholds.record_amendment_days
         )
         if request.answered_on is None and at.passed(limit, asked):
-            said = f"a request ({spoken(request.request)}) asked on {asked} has no answer yet"
+            said = f"a request ({spoken(request.request)}) asked {when} has no answer yet"
             yield incident_hit(incident, at, MODERATE, said)
 
 

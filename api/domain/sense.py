@@ -76,7 +76,8 @@ class IncidentDays(NamedTuple):
         """Give all that its days are held to; an absence may lie ahead."""
         details = self.details
         if not isinstance(details, AbsenceDetails):
-            yield _happened("/occurred_on", self.occurred_on)
+            # a month or year that has begun is not after today, whichever day of it is sent
+            yield _happened("/occurred_on", first_day(self.occurred_on, self.date_precision))
         for name in details.past_days:
             yield _happened(f"/details/{name}", getattr(details, name))
         other, begun = self._begun()

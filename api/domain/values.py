@@ -24,6 +24,11 @@ LATEST_DAY = date(2199, 12, 31)
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _A_DAY = "A date is written YYYY-MM-DD, as in 2026-03-02, without a time of day."
+_PART_OF_A_DATE = re.compile(r"\d{4}(-\d{2})?", re.ASCII)
+_A_WHOLE_DAY = (
+    "A date is written YYYY-MM-DD; where only the month or year is known, as any day of it, and "
+    "`date_precision` says so where the record has that."
+)
 _A_TIME = "A time is written with its day and its offset, as in 2026-03-02T09:00:00Z."
 _LOST_A_PLUS = re.compile(r"\d{4}-\d\d-\d\d[Tt ][\d:.]{5,} \d\d:?\d\d$", re.ASCII)
 """A time whose offset lost its plus: in an address, that stands for a blank."""
@@ -58,7 +63,7 @@ def absent() -> Any:
 def _written_as_a_day(value: object) -> object:
     """Refuse numbers and date-times, which a lenient parser would read as days."""
     if isinstance(value, str) and not _DAY.fullmatch(value):
-        raise ValueError(_A_DAY)
+        raise ValueError(_A_WHOLE_DAY if _PART_OF_A_DATE.fullmatch(value) else _A_DAY)
     if not isinstance(value, str | date) or isinstance(value, datetime):
         raise ValueError(_A_DAY)
     return value

@@ -149,7 +149,9 @@ def _components(incident: models.Incident) -> Iterator[ObservationComponent]:
     for name in told_of(type(details)):
         value = getattr(details, name)
         for each in value if isinstance(value, list) else [value]:
-            yield from _component(name, each)
+            # a day that nobody said is the incident's, and no better known
+            is_its_own = each == incident.occurred_on
+            yield from _component(name, each, incident.date_precision if is_its_own else _EXACT)
 
 
 def told_of(details: type[Details]) -> list[str]:
@@ -157,7 +159,12 @@ def told_of(details: type[Details]) -> list[str]:
     return [name for name in details.model_fields if name not in {"kind", details.sealed_field}]
 
 
-def _component(name: str, value: object) -> Iterator[ObservationComponent]:
+_EXACT = DatePrecision.day
+
+
+def _component(
+    name: str, value: object, precision: DatePrecision = _EXACT
+) -> Iterator[ObservationComponent]:
     """Tell a field by the type of its value: what is not known is left out, and so is any text."""
     code = field_named(name, "incident")
     if isinstance(value, Word):
@@ -167,4 +174,4 @@ def _component(name: str, value: object) -> Iterator[ObservationComponent]:
     elif isinstance(value, int):
         yield ObservationComponent(code=code, value_integer=value)
     elif isinstance(value, date):
-        yield ObservationComponent(code=code, value_date_time=value.isoformat())
+        yield ObservationComponent(code=code, value_date_time=partial_date(value, precision))

@@ -1,6 +1,7 @@
 """Dates as a search gives them: a day, a month, a year or a time, and how rows are held to them."""
 
 import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -70,6 +71,16 @@ def read_days(text: str, pointer: str, zone: ZoneInfo) -> Span:
     day = span.start.astimezone(zone).date()
     at_midnight = midnight(day, zone) == span.start
     return span._replace(days=(day if at_midnight else day + timedelta(days=1), day))
+
+
+Reading = Callable[[str, str, ZoneInfo], Span]
+
+
+def each_span(
+    texts: Iterable[str], pointer: str, zone: ZoneInfo, read: Reading = read_span
+) -> list[list[Span]]:
+    """Read a date that is sent several times: each must hold, of those parted by commas one."""
+    return [[read(one.strip(), pointer, zone) for one in text.split(",")] for text in texts]
 
 
 def _span(found: re.Match[str], zone: ZoneInfo) -> Span:
@@ -145,12 +156,18 @@ def _after(day: date, precision: DatePrecision) -> date:
     return _since(_since(day, precision) + timedelta(days=longer), precision)
 
 
-def in_spans(column: Any, spans: list[Span]) -> ColumnElement[bool]:
-    """Say in SQL that a time is as each span says."""
-    return and_(true(), *(_compared(column, span.prefix, span.start, span.end) for span in spans))
+def in_spans(column: Any, asked: list[list[Span]]) -> ColumnElement[bool]:
+    """Say in SQL that a time is as one span of each list says."""
+    return and_(
+        true(),
+        *(
+            or_(*(_compared(column, span.prefix, span.start, span.end) for span in spans))
+            for spans in asked
+        ),
+    )
 
 
-def days_in_spans(day: Any, precision: Any, spans: list[Span]) -> ColumnElement[bool]:
+def days_in_spans(day: Any, precision: Any, asked: list[list[Span]]) -> ColumnElement[bool]:
     """Say in SQL that a day of which perhaps only the month or year is known is as spans say.
 
     Such a day lies before or after a span as soon as some of its month does, and within it only
@@ -159,9 +176,14 @@ def days_in_spans(day: Any, precision: Any, spans: list[Span]) -> ColumnElement[
     return and_(
         true(),
         *(
-            or_(*(and_(precision == each, _known_to(each, day, span)) for each in DatePrecision))
-            for span in spans
-            if span.days is not None
+            or_(
+                *(
+                    and_(precision == each, _known_to(each, day, span))
+                    for span in spans
+                    for each in DatePrecision
+                )
+            )
+            for spans in asked
         ),
     )
 

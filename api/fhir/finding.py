@@ -12,7 +12,7 @@ from api.db import Transaction
 from api.domain.permissions import Actor
 from api.fhir.care import EPISODE_STATUS, OBSERVATION_STATUS
 from api.fhir.codes import KIND, VOIDED, rule_coding
-from api.fhir.dates import days_in_spans, in_spans, read_days, read_span
+from api.fhir.dates import days_in_spans, each_span, in_spans, read_days
 from api.fhir.notices import ACTIVITY, ISSUE_STATUS, OF_THE_CLIENT
 from api.fhir.patients import of_patients
 from api.fhir.requests import REQUEST_STATUS, TASK_STATUS
@@ -65,8 +65,7 @@ def observations(tx: Transaction, me: Actor, query: SearchObservations) -> Any:
     standing = and_(col(Incident.voided_at).is_(None), col(Case.voided_at).is_(None))
     statuses = _meaning(Incident.status, OBSERVATION_STATUS, standing)
     statuses[VOIDED] = col(Incident.voided_at).is_not(None)
-    zone = tx.clinic.zone
-    spans = [read_days(each, "/query/date", zone) for each in query.date]
+    spans = each_span(query.date, "/query/date", tx.clinic.zone, read_days)
     return _on_cases(Incident).where(
         visible_cases(tx, me),
         visible_incidents(tx, me),
@@ -117,7 +116,7 @@ def flags(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
 
 async def entries(tx: Transaction, me: Actor, query: SearchEntries) -> Any:
     """Select the entries of the journal that somebody may read."""
-    spans = [read_span(each, "/query/date", tx.clinic.zone) for each in query.date]
+    spans = each_span(query.date, "/query/date", tx.clinic.zone)
     return select(JournalEntry).where(
         await entries_for(tx, me),
         *_common(tx, query, JournalEntry.id, JournalEntry.at),
@@ -182,7 +181,7 @@ def _common(
     tx: Transaction, query: EverySearch, row_id: Any, updated_at: Any
 ) -> Iterable[ColumnElement[bool]]:
     pointer = "/query/_lastUpdated"
-    yield in_spans(updated_at, [read_span(each, pointer, tx.clinic.zone) for each in query.updated])
+    yield in_spans(updated_at, each_span(query.updated, pointer, tx.clinic.zone))
     if query.ids is not None:
         yield row_id.in_(ids_in(query.ids, "/query/_id"))
 

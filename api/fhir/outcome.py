@@ -98,11 +98,18 @@ def outcome_of(status: int, detail: str, fields: Sequence[tuple[str, str]]) -> O
     if detail == NOT_SERVED:
         code = "not-supported"
     severity: Literal["error", "fatal"] = "fatal" if status >= 500 else "error"
-    said = CodeableConcept(text=detail)
-    whys: list[str | None] = [f"{pointer} {message}".strip() for pointer, message in fields]
+    # what an EHR shows is the text of `details`
+    said: list[tuple[str, str | None]] = [(detail, None)]
+    if fields:
+        said = [(message, f"{pointer} {message}".strip()) for pointer, message in fields]
     return OperationOutcome(
         issue=[
-            OperationOutcomeIssue(severity=severity, code=code, details=said, diagnostics=why)
-            for why in whys or [None]
+            OperationOutcomeIssue(
+                severity=severity,
+                code=code,
+                details=CodeableConcept(text=text),
+                diagnostics=where,
+            )
+            for text, where in said
         ]
     )

@@ -11,14 +11,14 @@ from pydantic import AfterValidator, Field
 from sqlalchemy import ColumnElement, and_, false, or_
 
 from api.errors import Invalid
-from api.fhir.dates import read_span
+from api.fhir.dates import each_span
 from api.pages import PageQuery
 
-Several = Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=4)]
+Several = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=4)]
 Tokens = Annotated[str | None, Field(min_length=1, max_length=500)]
 _DATES = (
     "A day, a month, a year or a time; before it eq, ne, ge, gt, le, lt, sa or eb. May be sent "
-    "several times, for a span."
+    "several times, for a span; of several with commas between them one must hold."
 )
 _PATIENT = (
     "The id of a case, or the clinic's reference for the client, found exactly; several with "
@@ -60,8 +60,8 @@ class EverySearch(OfPages):
 
     def begins_after(self, until: datetime, zone: ZoneInfo) -> bool:
         """Tell whether only what changed after an instant is asked for."""
-        spans = (read_span(each, "/query/_lastUpdated", zone) for each in self.updated)
-        return any(span.begins_after(until) for span in spans)
+        asked = each_span(self.updated, "/query/_lastUpdated", zone)
+        return any(all(span.begins_after(until) for span in spans) for spans in asked)
 
 
 class SearchOfPatients(EverySearch):

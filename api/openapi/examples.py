@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 
 _HASH = hashlib.sha256(b"an example").hexdigest()
 _TOKEN = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJleGFtcGxlIjp0cnVlfQ.c2lnbmF0dXJl"  # noqa: S105
-_REFRESH = "bnr_cXVpdGUtaW52ZW50ZWQ.bm90LWEtdG9rZW4tb2YtYW55b25l"
+_REFRESH = "cXVpdGUtaW52ZW50ZWQtYW5kLW5vdC1hLXRva2VuLW9mLWFueW9uZQ"
 _PASSWORD = "four invented words together"  # noqa: S105
 _MORNING = "2026-03-02T09:30:00Z"
 _NOON = "2026-03-02T12:00:00Z"
@@ -158,8 +158,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "recovery_codes_left": (10,),
     "secret": ("JBSWY3DPEHPK3PXP",),
     "uri": ("otpauth://totp/Boundary%20Notes:vera?secret=JBSWY3DPEHPK3PXP",),
-    "client_id": ("bnc_019cadf1b2c37e5d.019cadf1b2c37f10",),
-    "client_secret": ("bns_aW52ZW50ZWQtYW5kLXZhbGlkLW5vd2hlcmU",),
+    "client_id": ("AZyt8bLDfl0BnK3xssN_EAGcrfGyw35dAZyt8bLDfxA",),
+    "client_secret": ("aW52ZW50ZWQtYW5kLXZhbGlkLW5vd2hlcmU",),
     "scopes": (["cases:read", "flags:read"],),
     "access_token": (_TOKEN,),
     "refresh_token": (_REFRESH,),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from api.access import case_for, flag_for, may, may_on_cases, record_for, refuse_closed
-from api.domain.permissions import Standing, may_anybody, roles_that_may, why_not
+from api.domain.permissions import Standing, may_anybody, roles_that_may, why_no_scope, why_not
 from api.errors import (
     Forbidden,
     Invalid,
@@ -77,7 +77,7 @@ def _forbidden(operation: Operation) -> Iterator[Refusal]:
     if not may_anybody(action):
         if refused:
             yield Forbidden(f"The role {refused[-1].replace('_', ' ')} does not do this.")
-        yield Forbidden("This software was not given the scope for it.")
+        yield Forbidden(why_no_scope(action))
     if isinstance(guard, case_for | record_for):
         for standing in (Standing(own=True), Standing(linked=True), Standing(opened=True)):
             if reason := why_not(action, standing):

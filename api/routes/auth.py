@@ -53,8 +53,9 @@ from api.totp import is_digits, step_of
 router = APIRouter(prefix="/v1/auth", tags=["sign-in"], route_class=OneTimeRoute)
 
 _NO_MATCH = (
-    "Address and password do not match, or the second factor is missing or wrong. "
-    "Where one address is known in several clinics, send the clinic's id as well."
+    "Address and password do not match, the second factor (otp) is missing or wrong, or too much "
+    "was tried for this address within an hour. Where one address is known in several clinics, "
+    "send the clinic's id, too, as clinic."
 )
 _NOT_REFRESHED = "This refresh token is not known or no longer valid. Sign in again."
 
@@ -63,7 +64,10 @@ _NOT_SHOWN = (
     "Software shows who it is: send client_id and client_secret, in the form or by HTTP Basic."
 )
 
-_NOT_GIVEN = "This software was not given every scope it asks for. Ask for fewer, or send no scope."
+_NOT_GIVEN = (
+    "This software was not given every scope it asks for. Ask for fewer, with blanks between them, "
+    "or send no scope."
+)
 _NO_SCOPES = "A person's token has no scopes, and is not narrowed by any. Send no scope."
 
 _NEEDED = {

@@ -311,8 +311,9 @@ def _together(asked: Asked, form: Asked) -> Asked:
     """Put together what stands in an address and in its form. Raises 400 for what is in both."""
     both = asked.model_fields_set & form.model_fields_set
     ends = {name for name in both if isinstance(getattr(form, name), list)}
-    if both - ends:
-        raise Invalid("/body", "What is searched for stands in the address or in the form.")
+    for name in sorted(both - ends):
+        twice = type(form).model_fields[name].alias or name
+        raise Invalid(f"/{twice}", "This stands in the address and in the form; send it once.")
     said = {name: getattr(form, name) for name in form.model_fields_set}
     said |= {name: [*getattr(asked, name), *getattr(form, name)] for name in ends}
     return asked.model_copy(update=said)

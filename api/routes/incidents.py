@@ -1,13 +1,13 @@
 """Incidents: report, read, change, review, void."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
 
 from api.access import OpenRecord, case_for, incident_for, may_on_cases
@@ -15,7 +15,8 @@ from api.case_files import add_record
 from api.conduct import former_clinicians
 from api.db import Transaction, Tx
 from api.domain.bodies import IncidentCreate
-from api.domain.details import Details, IncidentKind, put_together
+from api.domain.details import Details, IncidentKind, RecordRequestDetails, put_together
+from api.domain.facts import first_day, last_day
 from api.domain.permissions import (
     Action,
     Actor,
@@ -131,8 +132,12 @@ class IncidentQuery(PageQuery):
 
     status: IncidentStatus | None = None
     kind: IncidentKind | None = None
-    from_: Day | None = Field(default=None, alias="from", description="Occurred on or after.")
-    to: Day | None = Field(default=None, description="Occurred on or before.")
+    from_: Day | None = Field(
+        default=None,
+        alias="from",
+        description="Occurred on or after; of what is known to the month or year, some day of it.",
+    )
+    to: Day | None = Field(default=None, description="Occurred on or before; otherwise as `from`.")
     updated_since: Instant | None = None
 
 
@@ -250,13 +255,13 @@ async def change_incident(
         changes = await _say_whose(tx, found, changes)
     turns = changes.get("restricted", incident.restricted) != incident.restricted
     occurred_on = changes.get("occurred_on", incident.occurred_on)
-    details = body.details if "details" in body.model_fields_set else _details(incident)
+    details = body.details if "details" in body.model_fields_set else _as_said(incident)
     if details.kind != incident.kind:
         raise Invalid("/details/kind", "An incident keeps its kind; void it and report another.")
     standing = IncidentDays(incident.occurred_on, incident.date_precision, _details(incident))
     make_sense(tx, days_of(IncidentDays, standing, {**changes, "details": details}), standing)
     named = body.model_fields_set
-    if "details" in named:
+    if "details" in named or "occurred_on" in changes:
         changes |= details_as_stored(details, occurred_on)
     if changes:
         incident.change({**changes, "status": IncidentStatus.reported}, tx.now)
@@ -320,11 +325,27 @@ def _filters(query: IncidentQuery) -> Iterator[ColumnElement[bool]]:
     if query.kind is not None:
         yield col(Incident.kind) == query.kind
     if query.from_ is not None:
-        yield col(Incident.occurred_on) >= query.from_
+        yield _from(query.from_)
     if query.to is not None:
-        yield col(Incident.occurred_on) <= query.to
+        yield _to(query.to)
     if query.updated_since is not None:
         yield col(Incident.updated_at) >= query.updated_since
+
+
+def _from(day: date) -> ColumnElement[bool]:
+    return _as_known(lambda precision: col(Incident.occurred_on) >= first_day(day, precision))
+
+
+def _to(day: date) -> ColumnElement[bool]:
+    return _as_known(lambda precision: col(Incident.occurred_on) <= last_day(day, precision))
+
+
+def _as_known(
+    lies: Callable[[DatePrecision], ColumnElement[bool]],
+) -> ColumnElement[bool]:
+    """Say in SQL where a day lies of which perhaps only the month or year is known."""
+    known = col(Incident.date_precision)
+    return or_(*(and_(known == each, lies(each)) for each in DatePrecision))
 
 
 async def _list(
@@ -401,6 +422,14 @@ def _may_restrict(me: Actor, standing: Standing) -> None:
 
 def _details(incident: Incident) -> Details:
     return put_together(incident.details, incident.sealed_detail)
+
+
+def _as_said(incident: Incident) -> Details:
+    """Give the details as they were told: a day that was only taken from the incident's is none."""
+    details = _details(incident)
+    if isinstance(details, RecordRequestDetails) and details.requested_on == incident.occurred_on:
+        return details.model_copy(update={"requested_on": None})
+    return details
 
 
 def _may_rewrite(me: Actor, found: OpenRecord[Incident]) -> None:
