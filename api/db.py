@@ -24,6 +24,7 @@ from api.crypto import KeyEncryptionKeys
 from api.instants import Instants, oldest, told
 from api.keyring import ClinicKeys, Keyring
 from api.models import Clinic, JournalEntry
+from api.one_text import spellings
 from api.prepared import Prepared
 from api.record_versions import ACTOR, keep_versions
 from api.sealing import SAFE, Safe, shows_sealed_text
@@ -217,10 +218,14 @@ class Transaction:
         """Open the sealed texts of a row that was read as plain columns of a model."""
         await self._safe.open(self._ask, [row], model)
 
-    async def lookup_hash(self, text: str) -> str:
-        """Hash a text as the column does that finds rows by it."""
+    async def lookup_hashes(self, text: str) -> list[str]:
+        """Hash a text as the column does that finds rows by it.
+
+        After the first there are those of the text's other Unicode forms, which an earlier release
+        told apart.
+        """
         await self._safe.unlock(self._ask, self._here)
-        return self._safe.lookup(self._here, text)
+        return [self._safe.lookup(self._here, each) for each in spellings(text)]
 
     async def clinic_keys(self, *, anew: bool = False) -> ClinicKeys:
         """Give the keys of the clinic entered; `anew`: as the database has them now."""

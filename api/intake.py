@@ -4,7 +4,7 @@ import codecs
 import json
 import math
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from email.message import Message
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
@@ -273,22 +273,29 @@ def _refuse_what_is_sent(
 ) -> None:
     """Refuse what is sent twice, and texts that cannot be read: nothing would be found by them."""
     seen: set[str] = set()
+    doubtful = False
     for name, value in sent:
-        # a name that is not known is not said again
-        pointer = f"{where}/{name}" if name in known else where
         if name in seen and name not in several:
-            raise Invalid(pointer, SEND_ONCE)
+            raise Invalid(_pointer(where, name, known), SEND_ONCE)
         seen.add(name)
         if "\x00" in value:
-            raise Invalid(pointer, NUL)
-        if _UNREADABLE in value and _is_no_text(written, name):
-            raise Invalid(pointer, NOT_UTF8)
+            raise Invalid(_pointer(where, name, known), NUL)
+        if _UNREADABLE in value:
+            doubtful = True
+    # as itself that character may be sent; read once, however often it stands there
+    for name in _that_are_no_text(written) if doubtful else ():
+        raise Invalid(_pointer(where, name, known), NOT_UTF8)
 
 
-def _is_no_text(written: bytes, name: str) -> bool:
-    """Tell whether what was sent under a name is not UTF-8, as the bytes themselves say."""
+def _pointer(where: str, name: str, known: frozenset[str]) -> str:
+    """Point at what was sent under a name; one that is not known is not said again."""
+    return f"{where}/{name}" if name in known else where
+
+
+def _that_are_no_text(written: bytes) -> Iterator[str]:
+    """Name what was sent that is not UTF-8, as the bytes themselves say; they are read once."""
     pairs = parse_qsl(written.decode("latin-1"), keep_blank_values=True, errors="surrogateescape")
-    return any(_has_surrogate(value) for each, value in pairs if each == name)
+    return (name for name, value in pairs if _has_surrogate(value))
 
 
 def media_of(request: Request) -> str:

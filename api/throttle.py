@@ -85,6 +85,8 @@ class Guess(NamedTuple):
     """One attempt. Where it is not weighed, what was sent must not be compared with anything."""
 
     is_weighed: bool
+    is_hurried: bool = False
+    """Whether its answer must not take longer than any other's here: one comparison, no more."""
 
 
 class Throttle:
@@ -156,7 +158,7 @@ class Throttle:
             if is_weighed or used_up is None:
                 try:
                     async with self._forgiven(taken, *_of_an_account_here(account, network)):
-                        yield Guess(is_weighed)
+                        yield Guess(is_weighed, is_hurried=used_up is not None)
                 except Unauthorized:
                     if used_up is None:
                         raise

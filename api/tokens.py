@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -235,9 +236,9 @@ def _hash_of_nobody() -> str:
     return _HASHER.hash(uuid4().hex)
 
 
-def _fits(password: str, password_hash: str) -> bool:
+def _fits(forms: Iterable[str], password_hash: str) -> bool:
     """Compare a password; what was hashed before may be in another form than it is now."""
-    return any(_HASHER.verify(each, password_hash) for each in password_spellings(password))
+    return any(_HASHER.verify(each, password_hash) for each in forms)
 
 
 class Passwords:
@@ -253,9 +254,15 @@ class Passwords:
         spelled = one_password(password)
         return await anyio.to_thread.run_sync(_HASHER.hash, spelled, limiter=self._limit)
 
-    async def check(self, password: str, password_hash: str | None) -> bool:
-        """Compare a password; without a hash, do the same work and say no."""
+    async def check(
+        self, password: str, password_hash: str | None, *, in_one_form: bool = False
+    ) -> bool:
+        """Compare a password; without a hash, do the same work and say no.
+
+        `in_one_form`: only as it is hashed today, where an answer must not take longer.
+        """
+        forms = (one_password(password),) if in_one_form else password_spellings(password)
         known = await anyio.to_thread.run_sync(
-            _fits, password, password_hash or self._nobody, limiter=self._limit
+            _fits, forms, password_hash or self._nobody, limiter=self._limit
         )
         return known and password_hash is not None

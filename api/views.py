@@ -10,7 +10,7 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 
 from api.db import Transaction
-from api.domain.permissions import Actor, Standing, may_see_flag
+from api.domain.permissions import Action, Actor, Standing, may_ever, may_see_flag
 from api.domain.values import Output
 from api.models import IS_UNRESOLVED, Case, Flag, Named, Supervision
 from api.sight import seen_of
@@ -187,22 +187,25 @@ def _show_flag(flag: Flag, seen: Collection[Named]) -> FlagRead:
     return shown.model_copy(update={"evidence": told})
 
 
-def flags_raised(flags: Iterable[Flag], standing: Standing) -> list[FlagRead]:
+def flags_raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[FlagRead]:
     """Show the flags a write opened or worsened just now, as far as the writer may see them.
 
     What these point at, the rules have just looked at for whom the flag is: nothing is hidden yet.
     """
-    return [FlagRead.model_validate(flag) for flag in _raised(flags, standing)]
+    return [FlagRead.model_validate(flag) for flag in _raised(me, flags, standing)]
 
 
 async def flags_raised_before(
     tx: Transaction, me: Actor, flags: Iterable[Flag], standing: Standing
 ) -> list[FlagRead]:
     """Show the flags that an earlier write opened or worsened, as this reader may see them now."""
-    return await show_flags(tx, me, _raised(flags, standing))
+    return await show_flags(tx, me, _raised(me, flags, standing))
 
 
-def _raised(flags: Iterable[Flag], standing: Standing) -> list[Flag]:
+def _raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[Flag]:
+    if not may_ever(me, Action.flag_read):
+        # software that records and was not given flags:read
+        return []
     return [
         flag
         for flag in sorted(flags, key=lambda flag: (-severity_rank(flag.severity), flag.rule))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import partial
+from time import process_time
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from httpx import Response
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from api import reasons
+from api.domain.details import DETAILS
 from api.domain.lines import LINE
 from api.domain.values import Day, Instant
 from api.errors import every_refusal
@@ -493,3 +495,29 @@ async def test_what_an_ehr_shows_is_the_sentence(world: World) -> None:
 async def test_a_path_says_which_methods_it_answers(world: World) -> None:
     answer = await world.clinician.send("PUT", "/v1/cases")
     assert ok(answer, 405)["detail"] == "This path answers GET, HEAD, POST only."
+
+
+async def test_what_stands_for_unreadable_text_is_looked_into_once(world: World) -> None:
+    """The character itself may be sent, thousands of times; it is read in one go."""
+    begun = process_time()
+    many = "&".join(["date=%EF%BF%BD"] * 3_500)
+    assert (await world.http.get(f"/fhir/Observation?{many}")).status_code == 401
+    form = "grant_type=password&" + "&".join(f"k{n}={'%EF%BF%BD' * 28}" for n in range(990))
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = await world.http.post("/v1/auth/token", content=form, headers=headers)
+    assert answer.status_code == 400
+    assert process_time() - begun < 3
+    told = said(await world.clinician.send("GET", "/v1/cases?client_ref=%EF%BF%BD%ff"))
+    assert "not text in UTF-8" in told["/query/client_ref"]
+    ok(await world.clinician.send("GET", "/v1/cases?client_ref=%EF%BF%BD"))
+
+
+def test_no_error_of_a_schema_holds_what_was_sent() -> None:
+    """Where one comes to a terminal or a log it would be a client's words."""
+    for schema, wrong in (
+        (LINE, {"type": "case", "key": CANARY, "data": {"client_ref": CANARY * 99}}),
+        (DETAILS, {"kind": "gift", "direction": CANARY, "item": "gift"}),
+    ):
+        with pytest.raises(ValidationError) as refused:
+            schema.validate_python(wrong)
+        assert CANARY not in str(refused.value)

@@ -1109,3 +1109,19 @@ async def test_a_misspelt_field_is_told_before_the_one_that_is_missing(world: Wo
     lines = [case_line("c", world.clinician), line("incident", "i", "c", told)]
     (refused,) = made(await send(diary, ndjson(lines)))["refusals"]
     assert "Did you mean `occurred_on`?" in refused["message"]
+
+
+async def test_what_a_charset_does_not_have_is_no_character(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    for charset, none in (("windows-1253", b"\xd2\xaa"), ("iso-8859-8", b"\xc3\xa1")):
+        row = b"key,clinician,client_ref\r\n1," + world.clinician.email.encode() + b"," + none
+        done = made(await send(diary, row, f"text/csv; charset={charset}", type="case"))
+        assert counts(done) == (0, 0, 1), charset
+
+
+async def test_a_cell_may_be_as_long_as_its_line(world: World) -> None:
+    diary = await diary_of(world, world.clinician)
+    row = f'key,clinician,client_ref\r\n1,{world.clinician.email},"{"x" * 200_000}"\r\n'
+    (refused,) = made(await send(diary, row.encode(), CSV, type="case"))["refusals"]
+    assert refused["pointer"] == "/data/client_ref"
+    assert "too long: the most is 200 characters" in refused["message"]

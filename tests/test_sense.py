@@ -20,7 +20,6 @@ from api.domain.sense import (
 )
 from api.models import Case, Incident, Promise
 from api.vocabulary import Scope
-from tests.test_import import as_operator, ndjson
 from tests.world import Person, World, incident, ok, promise, software
 
 Record = dict[str, Any]
@@ -158,34 +157,6 @@ async def test_an_import_is_held_to_the_same(world: World, pair: Pair) -> None:
     (wrong,) = done["refusals"]
     assert wrong["line"] == 2
     assert wrong["pointer"] == f"/data{pair.pointer}"
-
-
-async def test_a_review_that_is_brought_in_is_not_before_what_it_is_of(world: World) -> None:
-    told = incident("crossing", world, area="role", date_precision="month")
-    told["occurred_on"] = "2025-05-31"
-    days = {"2025-04-30": False, "2025-05-01": True, "2025-06-02": True, "2999-01-01": False}
-    lines: list[Record] = [
-        {
-            "type": "case",
-            "key": "c",
-            "clinician": world.clinician.email,
-            "data": {"client_ref": "reviewed"},
-        }
-    ]
-    for day in days:
-        review = {"determination": "normal_process", "reviewed_on": day}
-        history = {"review": review}
-        lines.append(
-            {"type": "incident", "key": day, "case": "c", "data": told, "history": history}
-        )
-    # an absence may be spoken of before it begins
-    away = incident("absence", world, on=20, absence="vacation", days=3)
-    soon = {"review": {"determination": "normal_process", "reviewed_on": world.day(-1)}}
-    lines.append({"type": "incident", "key": "away", "case": "c", "data": away, "history": soon})
-    done = await as_operator(world, world.clinician, ndjson(lines))
-    refused = [number for number, right in enumerate(days.values(), start=2) if not right]
-    assert [number for number, _ in done.refusals] == refused
-    assert {wrong.pointer for _, wrong in done.refusals} == {"/history/review/reviewed_on"}
 
 
 async def test_a_day_does_not_stand_beside_a_no(world: World) -> None:

@@ -800,3 +800,30 @@ async def test_software_does_not_read_the_restricted_incident_it_recorded(world:
         (await app.patch(at, {"repair": "failed"}, 1)).status_code,
     ]
     assert got == [404, False, False, 404]
+
+
+async def test_software_is_shown_raised_flags_where_it_may_read_flags(world: World) -> None:
+    """Also where the same is sent again with a token that may do less."""
+    case = await world.clinician.case()
+    path = f"/v1/cases/{case['id']}/incidents"
+    told = incident("hurtful_words", world, repeated=True)
+    write = ("cases:read", "cases:write")
+    recorder = await software(world, *write)
+    assert made(await recorder.post(path, told))["flags_raised"] == []
+    assert "hurtful_words" in await world.supervisor.flags(case)
+    account = made(
+        await world.admin.post(
+            "/v1/service-accounts", {"name": "Diary", "scopes": [*write, "flags:read"]}
+        )
+    )
+    form = {name: account[name] for name in ("client_id", "client_secret")}
+    other = f"/v1/cases/{(await world.clinician.case())['id']}/incidents"
+    raised = {}
+    for asked in ("", "cases:read"):
+        grant = {"grant_type": "client_credentials", "scope": asked, **form}
+        token = ok(await world.http.post("/v1/auth/token", data=grant))["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "the-same"}
+        answer = await world.http.post(other, json=told, headers=headers)
+        raised[asked] = made(answer)["flags_raised"]
+    assert raised[""]
+    assert raised["cases:read"] == []

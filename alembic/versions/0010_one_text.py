@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
+from unicodedata import combining, normalize
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -25,6 +25,8 @@ branch_labels = None
 depends_on = None
 
 BATCH = 1_000
+LONGEST, LONGEST_ADDRESS = 200, 254
+MOST_MARKS = 30
 
 CLINICS = sa.table("clinics", sa.column("id", sa.Uuid()), sa.column("time_zone", sa.String()))
 USERS = sa.table(
@@ -91,7 +93,8 @@ def _spell_addresses() -> None:
 def _spell_references(clinic_id: UUID) -> None:
     """Spell the references of a clinic.
 
-    Where two open cases would have one reference and one start then, the later one stays as it is.
+    Where two open cases would have one reference and one start then, the later one stays as it is,
+    and so does one that would be too long: they are found in the form that they have.
     """
     connection = op.get_bind()
     texts, lookup = _keys_of(clinic_id)
@@ -100,9 +103,9 @@ def _spell_references(clinic_id: UUID) -> None:
         key = _unwrap(texts, case.text_key.partition(".")[2], place)
         place = (clinic_id, "cases", "client_ref", case.id)
         reference = _unwrap([key], case.client_ref[2:], place).decode()
-        spelled = normalize("NFC", reference)
+        spelled = _in_one_form(reference)
         hashed = hmac.new(lookup, spelled.encode(), hashlib.sha256).hexdigest()
-        if spelled != reference and not _is_taken(case, hashed):
+        if spelled != reference and len(spelled) <= LONGEST and not _is_taken(case, hashed):
             values = {
                 "client_ref": "1." + _wrap(AESGCM(key), spelled.encode(), place),
                 "client_ref_hash": hashed,
@@ -185,4 +188,15 @@ def _bound_to(place: tuple[Any, ...]) -> bytes:
 
 
 def _address(text: str) -> str:
-    return normalize("NFC", normalize("NFC", text).lower())
+    spelled = _in_one_form(_in_one_form(text).lower())
+    return spelled if len(spelled) <= LONGEST_ADDRESS else text
+
+
+def _in_one_form(text: str) -> str:
+    """Bring a text into form NFC; one with more marks on a letter than any has stays as it is."""
+    marks = 0
+    for is_mark in map(bool, map(combining, text)):
+        marks = marks + 1 if is_mark else 0
+        if marks > MOST_MARKS:
+            return text
+    return normalize("NFC", text)

@@ -76,7 +76,8 @@ class _Reading:
             return _NO_UTF_8
         if self._is_latin:
             text = text.translate(_CONTROLS)
-        return text.encode("utf-8", self._errors)
+        # what is no character stays none: as bytes, two of them might be one in UTF-8
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _plain(charset: str) -> str:

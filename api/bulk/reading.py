@@ -26,6 +26,8 @@ _SAYS_ITS_MARK = re.compile(rb'\s*"?sep=([,;\t|])"?\s*')
 _BLANKS = " \t\r\n\xa0"
 """What means nothing around a cell or a name; no field of the schema keeps it there either."""
 _SUCH_AS = 8
+# a cell may be as long as a line
+csv.field_size_limit(LONGEST_LINE)
 _LOOKED_AT = 20
 """Mistakes of one line among which a misspelt name is looked for."""
 _LINES_AT_A_TIME = 500

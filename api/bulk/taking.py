@@ -34,11 +34,7 @@ from api.domain.lines import (
 from api.domain.permissions import TREATING, Actor
 from api.domain.sense import (
     AFTER_TODAY,
-    IncidentDays,
-    ReviewDays,
-    days_of,
     out_of_order,
-    what_makes_no_sense,
 )
 from api.domain.tenures import Tenure, whom_it_is_about, whom_it_may_be_about
 from api.errors import CaseFull, Invalid
@@ -133,16 +129,11 @@ class NotTaken(Exception):
 
 
 class Item(NamedTuple):
-    """A line with its hashes; `before`: those its content may have in other Unicode forms."""
+    """A line with its hashes."""
 
     line: AnyLine
     name: Name
     body_hash: str
-    before: frozenset[str]
-
-    def is_as(self, known: Known) -> bool:
-        """Tell whether a line said the same that was taken before."""
-        return known.body_hash == self.body_hash or known.body_hash in self.before
 
 
 class _Person(NamedTuple):
@@ -248,7 +239,7 @@ class Taking:
         """Make the row of a line; None: it was taken before. Raises NotTaken."""
         line = item.line
         if (known := self._known.get(item.name)) is not None:
-            if not item.is_as(known):
+            if not self._says_the_same(item, known):
                 raise NotTaken("/key", _OTHER_CONTENT)
             return None
         if _as_id(line.key) in self._there:
@@ -259,7 +250,7 @@ class Taking:
             wrong = (error.errors or [])[0]
             raise NotTaken(f"/data{wrong.pointer}", wrong.message) from error
         here = self._hidden.get(item.name)
-        is_here = here is not None and item.is_as(here)
+        is_here = here is not None and self._says_the_same(item, here)
         if here is not None and is_here:
             row.id = here.record_id
         self._known[item.name] = Known(row.id, case.id, item.body_hash)
@@ -303,9 +294,12 @@ class Taking:
             )
         case = new_case(tx, data, clinician.id, self._by)
         self._void(case, line.history.voided if line.history else None)
-        reference = (self._hash(one_text(data.client_ref)), data.started_on)
+        reference, *before = (
+            (self._hash(each), data.started_on) for each in spellings(data.client_ref)
+        )
         if case.voided_at is None:
-            if reference in self._references or reference in self._memory.references:
+            taken = self._references | self._memory.references
+            if not taken.isdisjoint({reference, *before}):
                 raise NotTaken(
                     "/data", "There is already a case with this reference and this start."
                 )
@@ -451,9 +445,6 @@ class Taking:
                 "/history/review/reviewed_by",
                 "This is not a person of this clinic; name one, or leave it out.",
             )
-        days = ReviewDays(days_of(IncidentDays, line.data), review.reviewed_on)
-        for pointer, why in what_makes_no_sense(days, None, self._tx.today):
-            raise NotTaken(pointer, why)
         incident.status = IncidentStatus.reviewed if review.stands else IncidentStatus.reported
         incident.determination = review.determination
         incident.review_note = review.review_note
@@ -509,10 +500,15 @@ class Taking:
     # ------------------------------------------------------------------------------- looking up
 
     def _item(self, line: AnyLine) -> Item:
-        said = line.model_dump(mode="json", exclude_defaults=True)
-        written = json.dumps(said, sort_keys=True, ensure_ascii=False)
-        now, *before = (self._hash(f"said {_escaped(each)}") for each in spellings(written))
-        return Item(line, self._name(line.type, line.key), now, frozenset(before))
+        said = self._hash(f"said {_escaped(one_text(_written(line)))}")
+        return Item(line, self._name(line.type, line.key), said)
+
+    def _says_the_same(self, item: Item, known: Known) -> bool:
+        """Tell whether a line says what was taken before, in this Unicode form or another."""
+        if known.body_hash == item.body_hash:
+            return True
+        before = spellings(_written(item.line))[1:]
+        return known.body_hash in {self._hash(f"said {_escaped(each)}") for each in before}
 
     def _name(self, kind: str, key: str) -> Name:
         now, *before = (Name(kind, self._hash(f"called {kind} {each}")) for each in spellings(key))
@@ -574,7 +570,7 @@ class Taking:
         references: set[str] = set()
         for item in new:
             if isinstance(item.line, CaseLine):
-                references.add(self._hash(one_text(item.line.data.client_ref)))
+                references.update(map(self._hash, spellings(item.line.data.client_ref)))
                 continue
             known = self._known.get(self._name("case", item.line.case))
             ids.add(known.record_id if known else _as_id(item.line.case))
@@ -645,6 +641,11 @@ _TOLD_OF: dict[ConsultationStatus, tuple[frozenset[str], frozenset[str]]] = {
 def is_hidden(row: Incident | Promise) -> bool:
     """Tell whether software's requests may not speak of a record."""
     return row.voided_at is not None or (isinstance(row, Incident) and row.restricted)
+
+
+def _written(line: AnyLine) -> str:
+    said = line.model_dump(mode="json", exclude_defaults=True)
+    return json.dumps(said, sort_keys=True, ensure_ascii=False)
 
 
 def _escaped(written: str) -> str:

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.domain.details import Details
-from api.domain.values import Day, Input, Line, Text, YesNo, whole
+from api.domain.values import Day, Input, Reference, Text, YesNo, whole
 from api.vocabulary import (
     AttachmentRole,
     CaseStatus,
@@ -38,7 +38,7 @@ LinkedIds = Annotated[list[UUID], Field(max_length=200)]
 class CaseCreate(Input):
     """A new case. `client_ref` is the clinic's own pseudonym for the client, never a name."""
 
-    client_ref: Line
+    client_ref: Reference
     clinician_id: UUID | None = Field(
         default=None, description="Default: yourself; software names one."
     )

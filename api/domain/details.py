@@ -331,7 +331,7 @@ Details = Annotated[
     Field(discriminator="kind"),
 ]
 
-DETAILS: TypeAdapter[Details] = TypeAdapter(Details)
+DETAILS: TypeAdapter[Details] = TypeAdapter(Details, config=ConfigDict(hide_input_in_errors=True))
 
 
 def put_together(details: Mapping[str, object], sealed: str | None) -> Details:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from api.domain.bodies import CaseCreate, ConsultationCreate, IncidentCreate, PromiseCreate
 from api.domain.values import Day, Input, Instant, Line, Text, YesNo, without_nul
@@ -136,4 +136,6 @@ LINE_OF: dict[str, type[AnyLine]] = {
 }
 """The schema of a line of each type."""
 
-LINE: TypeAdapter[AnyLine] = TypeAdapter(Annotated[AnyLine, Field(discriminator="type")])
+LINE: TypeAdapter[AnyLine] = TypeAdapter(
+    Annotated[AnyLine, Field(discriminator="type")], config=ConfigDict(hide_input_in_errors=True)
+)

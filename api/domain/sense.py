@@ -94,21 +94,6 @@ class IncidentDays(NamedTuple):
         return "occurred_on", first_day(self.occurred_on, self.date_precision)
 
 
-class ReviewDays(NamedTuple):
-    """When an incident was, and when somebody reviewed it; an absence may be reviewed before."""
-
-    incident: IncidentDays
-    reviewed_on: date | None
-
-    def claims(self) -> Iterator[Claim]:
-        """Give all that its days are held to."""
-        pointer, incident = "/history/review/reviewed_on", self.incident
-        yield _happened(pointer, self.reviewed_on)
-        if not isinstance(incident.details, AbsenceDetails):
-            begun = first_day(incident.occurred_on, incident.date_precision)
-            yield _follows(pointer, self.reviewed_on, "occurred_on", begun)
-
-
 class PromiseDays(NamedTuple):
     """What a promise says of its days."""
 
@@ -140,7 +125,7 @@ class LinkDays(NamedTuple):
         yield _follows("/ends_on", self.ends_on, "starts_on", self.starts_on)
 
 
-Days = CaseDays | IncidentDays | ReviewDays | PromiseDays | LinkDays
+Days = CaseDays | IncidentDays | PromiseDays | LinkDays
 D = TypeVar("D", CaseDays, IncidentDays, PromiseDays, LinkDays)
 
 

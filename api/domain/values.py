@@ -16,11 +16,15 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from api.one_text import one_address, one_password
+from api.one_text import one_address, one_password, one_text
 from api.time_zones import NAMES
 
 EARLIEST_DAY = date(1900, 1, 1)
 LATEST_DAY = date(2199, 12, 31)
+_LONGEST_LINE = 200
+_LONGEST_ADDRESS = 254
+_LONGEST_TYPED = 1_024
+"""Characters of a password that are looked at, in whatever form: more are too many in any."""
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _A_DAY = "A date is written YYYY-MM-DD, as in 2026-03-02, without a time of day."
@@ -42,9 +46,9 @@ LOST_A_PLUS = (
 
 
 class Input(BaseModel):
-    """What a caller sends: nothing unknown is let in."""
+    """What a caller sends: nothing unknown is let in, and no error's text repeats any of it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class Output(BaseModel):
@@ -104,13 +108,23 @@ def without_nul(value: str) -> str:
 
 
 def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
+    spelled = one_address(value)
+    if not _ADDRESS.fullmatch(spelled) or len(spelled) > _LONGEST_ADDRESS:
         raise ValueError("This is not an e-mail address, as in name@clinic.example.")
-    return value
+    return spelled
 
 
 def _as_it_is_hashed(password: object) -> object:
-    return one_password(password) if isinstance(password, str) else password
+    if isinstance(password, str) and len(password) <= _LONGEST_TYPED:
+        return one_password(password)
+    return password
+
+
+def _short_as_it_is_kept(value: str) -> str:
+    """Some characters are two or three where they are spelled in one form."""
+    if len(one_text(value)) > _LONGEST_LINE:
+        raise ValueError(f"This text is too long: the most is {_LONGEST_LINE} characters in NFC.")
+    return value
 
 
 def _known_zone(name: str) -> str:
@@ -149,15 +163,17 @@ In any script, and escaped as JSON may be, so many still fit into a body of 256 
 
 Line = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=_LONGEST_LINE),
     AfterValidator(without_nul),
 ]
 """A single short line, such as a name: at most 200 characters."""
 
+Reference = Annotated[Line, AfterValidator(_short_as_it_is_kept)]
+"""A clinic's name for a client: a line, which is found in whichever Unicode form it comes."""
+
 Email = Annotated[
     str,
-    AfterValidator(one_address),
-    StringConstraints(min_length=3, max_length=254),
+    StringConstraints(strip_whitespace=True, min_length=3, max_length=_LONGEST_ADDRESS),
     AfterValidator(_address),
 ]
 """An e-mail address, in small letters: what a user signs in with."""

@@ -106,7 +106,7 @@ def _case_id(value: str) -> str | None:
 
 
 async def _cases_of(tx: Transaction, me: Actor, references: Iterable[str]) -> set[str]:
-    hashes = [await tx.lookup_hash(each) for each in references]
+    hashes = [each for text in references for each in await tx.lookup_hashes(text)]
     statement: Any = select(col(Case.id)).where(
         visible_cases(tx, me), col(Case.client_ref_hash).in_(hashes)
     )

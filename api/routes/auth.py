@@ -221,7 +221,9 @@ async def _by_password(form: TokenForm, request: Request) -> AccessToken:
         weighed = account if guess.is_weighed else None
         # checking takes a while: no connection waits for it
         matches = await passwords.check(
-            _secret(form.password), None if weighed is None else weighed.user.password_hash
+            _secret(form.password),
+            None if weighed is None else weighed.user.password_hash,
+            in_one_form=guess.is_hurried,
         )
         # looked at in any case: a right password alone takes no longer than a wrong one
         proof = None if weighed is None else _second_factor(weighed.user, otp, recovery, tx.now)

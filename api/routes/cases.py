@@ -17,7 +17,7 @@ from api.db import Transaction, Tx
 from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
 from api.domain.permissions import TREATING, Action, Actor, Standing, purpose_of, why_not_rewrite
 from api.domain.sense import CaseDays, days_of
-from api.domain.values import Day, Input, Instant, Line, Output, Text, YesNo, absent
+from api.domain.values import Day, Input, Instant, Output, Reference, Text, YesNo, absent
 from api.entity_tags import IfMatch, check_version, etag
 from api.errors import Conflict, Forbidden, Invalid
 from api.flagging import catch_up_due, is_due, reconcile_flags
@@ -66,7 +66,7 @@ router = APIRouter(prefix="/v1/cases", tags=["cases"], route_class=StrictRoute)
 class CasePatch(Input):
     """A change to a case. Its clinician changes by transfer only."""
 
-    client_ref: Line = absent()
+    client_ref: Reference = absent()
     status: CaseStatus = absent()
     setting: Setting | None = None
     started_on: Day | None = None
@@ -173,6 +173,7 @@ async def open_case(
     case = new_case(tx, body, clinician_id, me.id)
     tx.add(case)
     await _flush_unique(tx)
+    await _refuse_other_forms(tx, case)
     _record(tx, Happening.case_opened, me, case)
     response.headers["Location"] = f"/v1/cases/{case.id}"
     own, service = clinician_id == me.id, me.is_software
@@ -231,6 +232,8 @@ async def change_case(
     if changes:
         case.change(changes, tx.now)
         await _flush_unique(tx)
+        if not changes.keys().isdisjoint({"client_ref", "started_on"}):
+            await _refuse_other_forms(tx, case)
         _record(tx, Happening.case_changed, me, case, changed=changes)
     return await _written(tx, me, found, response)
 
@@ -321,7 +324,7 @@ async def _filters(tx: Transaction, query: CaseQuery) -> list[ColumnElement[bool
     if query.clinician_id is not None:
         wanted.append(col(Case.clinician_id) == query.clinician_id)
     if query.client_ref is not None:
-        wanted.append(col(Case.client_ref_hash) == await tx.lookup_hash(query.client_ref))
+        wanted.append(col(Case.client_ref_hash).in_(await tx.lookup_hashes(query.client_ref)))
     if query.from_ is not None:
         wanted.append(col(Case.started_on) >= query.from_)
     if query.to is not None:
@@ -377,11 +380,34 @@ async def _was_reviewed(tx: Transaction, me: Actor, case: Case) -> bool:
     return reviewed.first() is not None
 
 
+_THERE_ALREADY = "There is already a case with this reference and this start."
+
+
 async def _flush_unique(tx: Transaction) -> None:
     try:
         await tx.flush()
     except IntegrityError as error:
-        raise Conflict("There is already a case with this reference and this start.") from error
+        raise Conflict(_THERE_ALREADY) from error
+
+
+async def _refuse_other_forms(tx: Transaction, case: Case) -> None:
+    """Raise 409 for a reference that an earlier release wrote in another Unicode form.
+
+    It told the forms apart, and may do so beside this one while servers are replaced; no index
+    compares them.
+    """
+    if case.client_ref is None or case.client_ref.isascii():
+        return
+    others = (await tx.lookup_hashes(case.client_ref))[1:]
+    same = select(Case.id).where(
+        col(Case.clinic_id) == tx.clinic.id,
+        col(Case.client_ref_hash).in_(others),
+        col(Case.started_on).is_not_distinct_from(case.started_on),
+        col(Case.voided_at).is_(None),
+        col(Case.id) != case.id,
+    )
+    if (await tx.exec(same)).first() is not None:
+        raise Conflict(_THERE_ALREADY)
 
 
 def _told_to(me: Actor, standing: Standing, hidden: Ids) -> ColumnElement[bool]:
@@ -434,4 +460,4 @@ async def _written(tx: Transaction, me: Actor, found: OpenCase, response: Respon
     response.headers["ETag"] = etag(found.row.version)
     waiting = await waiting_on(tx, [found.row])
     shown = show_case(found.row, found.standing, waiting[found.row.id])
-    return CaseWritten(**dict(shown), flags_raised=flags_raised(raised, found.standing))
+    return CaseWritten(**dict(shown), flags_raised=flags_raised(me, raised, found.standing))

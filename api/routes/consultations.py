@@ -699,5 +699,5 @@ async def _written(
     response.headers["ETag"] = etag(consultation.version)
     seen = await seen_of(tx, me, consultation.links())
     return ConsultationWritten.model_validate(
-        {**_fields(consultation, seen), "flags_raised": flags_raised(raised, found.standing)}
+        {**_fields(consultation, seen), "flags_raised": flags_raised(me, raised, found.standing)}
     )

@@ -494,5 +494,5 @@ async def _written(
     raised = await reconcile_flags(tx, found.case, actor_id=me.id, turned=turned)
     response.headers["ETag"] = etag(found.row.version)
     return IncidentWritten.model_validate(
-        {**_fields(found.row), "flags_raised": flags_raised(raised, found.standing)}
+        {**_fields(found.row), "flags_raised": flags_raised(me, raised, found.standing)}
     )

@@ -313,5 +313,5 @@ async def _written(
     raised = await reconcile_flags(tx, found.case, actor_id=me.id)
     response.headers["ETag"] = etag(found.row.version)
     return PromiseWritten.model_validate(
-        {**found.row.__dict__, "flags_raised": flags_raised(raised, found.standing)}
+        {**found.row.__dict__, "flags_raised": flags_raised(me, raised, found.standing)}
     )
