@@ -996,7 +996,9 @@ async def test_a_field_that_is_not_the_callers_is_refused_unnamed(
         answer = await call.sends(json.dumps({**(call.body or {}), **unknown}))
         document = refused(answer, 422, why=(method, path))
         assert pointers(answer) == {""}, (method, path)
-        assert len(document["errors"]) == len(unknown), (method, path, document)
+        # what is said alike of many is said once
+        told = [error["message"] for error in document["errors"]]
+        assert len(set(told)) == len(told) > 0, (method, path, document)
         for name in ("id", "version", CANARY):
             answer = await call.sends(json.dumps({**(call.body or {}), name: 1}))
             refused(answer, 422, why=(method, path, name))

@@ -34,7 +34,7 @@ from tests.test_cli import ROOT, run, serving
 ADMIN, PASSWORD = "admin@library.example", "a password only for these libraries"
 SCOPES = ["cases:read", "consultations:read", "flags:read"]
 SOME = "cases:read flags:read"
-NO_MATCH = "Address and password do not match, or the second factor is missing or wrong."
+NO_MATCH = "Address and password do not match, the second factor (otp) is missing or wrong, or "
 
 
 @dataclass

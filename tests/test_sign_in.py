@@ -499,8 +499,8 @@ async def test_a_password_changed_while_the_old_one_is_checked_wins(
     mine, check = await session_of(world, me), Passwords.check
     meanwhile: list[int] = []
 
-    async def slowly(self: Passwords, password: str, password_hash: str | None) -> bool:
-        matches = await check(self, password, password_hash)
+    async def slowly(self: Passwords, password: str, password_hash: str | None, **as_: Any) -> bool:
+        matches = await check(self, password, password_hash, **as_)
         if not meanwhile:
             meanwhile.append(1)
             meanwhile[0] = (await change(me, mine, PASSWORD, NEW)).status_code
@@ -520,9 +520,9 @@ async def test_a_user_shut_out_while_signing_in_stays_out(
 ) -> None:
     me, check = tolerant(world).clinician, Passwords.check
 
-    async def slowly(self: Passwords, password: str, password_hash: str | None) -> bool:
+    async def slowly(self: Passwords, password: str, password_hash: str | None, **as_: Any) -> bool:
         ok(await world.admin.patch(f"/v1/users/{me.id}", {"is_active": False}))
-        return await check(self, password, password_hash)
+        return await check(self, password, password_hash, **as_)
 
     monkeypatch.setattr(Passwords, "check", slowly)
     answer = await sign_in(world, me.email, PASSWORD)
@@ -632,8 +632,8 @@ async def test_no_connection_waits_while_a_password_is_looked_at(
         ok(await world.admin.patch(f"/v1/users/{world.colleague.id}", {"name": "Renamed"}))
         meanwhile.append(world.database.engine.pool.checkedout())  # type: ignore[attr-defined]
 
-    async def slowly(self: Passwords, password: str, password_hash: str | None) -> bool:
-        matches = await check(self, password, password_hash)
+    async def slowly(self: Passwords, password: str, password_hash: str | None, **as_: Any) -> bool:
+        matches = await check(self, password, password_hash, **as_)
         monkeypatch.setattr(Passwords, "check", check)
         await read_meanwhile()
         return matches
@@ -656,8 +656,8 @@ async def test_of_two_new_passwords_at_once_one_is_told_that_the_other_was_faste
     sent, check = {"Authorization": f"Bearer {one}", "If-Match": '"1"'}, Passwords.check
     faster: list[int] = []
 
-    async def slowly(self: Passwords, password: str, password_hash: str | None) -> bool:
-        matches = await check(self, password, password_hash)
+    async def slowly(self: Passwords, password: str, password_hash: str | None, **as_: Any) -> bool:
+        matches = await check(self, password, password_hash, **as_)
         if not faster:
             faster.append(0)
             faster[0] = (await change(me, one, PASSWORD, NEW)).status_code
@@ -678,14 +678,14 @@ async def test_who_is_signed_out_while_the_password_is_looked_at_changes_none(
     me = tolerant(world).clinician
     mine, check = await session_of(world, me), Passwords.check
 
-    async def slowly(self: Passwords, password: str, password_hash: str | None) -> bool:
+    async def slowly(self: Passwords, password: str, password_hash: str | None, **as_: Any) -> bool:
         monkeypatch.setattr(Passwords, "check", check)
         if how == "signed out":
             headers = {"Authorization": f"Bearer {mine}"}
             await world.http.post("/v1/auth/revoke", headers=headers)
         else:
             ok(await world.admin.patch(f"/v1/users/{me.id}", {"is_active": False}))
-        return await check(self, password, password_hash)
+        return await check(self, password, password_hash, **as_)
 
     monkeypatch.setattr(Passwords, "check", slowly)
     refused(await change(me, mine, PASSWORD, NEW), 401, 412)
