@@ -9,7 +9,7 @@ from sqlalchemy import Connection, TypeDecorator, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
-import api.models  # noqa: F401 - fills the metadata
+import api.storage.models  # noqa: F401 - fills the metadata
 
 config = context.config
 

@@ -1,5 +1,5 @@
 """`python -m api`."""
 
-from api.cli import app
+from api.commands.cli import app
 
 app()

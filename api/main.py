@@ -10,20 +10,15 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import migrations
-from api.access import journal_refusal
-from api.codes import RefreshTokens
-from api.db import Clock, Database, utc_now
-from api.envelope import Envelope
-from api.errors import add_error_handlers
-from api.gate import Gate
-from api.logs import configure_logs, say_started
+from api.access.guards import journal_refusal
+from api.access.rate_limits import Throttle
+from api.access.sessions import SessionTimes
+from api.http.idempotency import DoneBefore, Fingerprints
+from api.http.middleware import Envelope
+from api.http.pagination import Bookmarks
+from api.http.problem_details import add_error_handlers
 from api.openapi.documents import DESCRIPTION, REFUSALS, document, kept
 from api.openapi.events_told import told
-from api.pages import Bookmarks
-from api.public_addresses import Destinations
-from api.repeats import DoneBefore, Fingerprints
-from api.replays import show_again
 from api.routes import (
     auth,
     break_glass,
@@ -44,12 +39,12 @@ from api.routes import (
     metrics,
     notes,
     notices,
+    password_reset,
     patterns,
     problems,
     promises,
     recusals,
     redoc,
-    reset,
     rule_modes,
     seals,
     service_accounts,
@@ -62,10 +57,15 @@ from api.routes import (
     webhooks,
 )
 from api.routes.health import Readiness
-from api.sessions import SessionTimes
-from api.settings import Settings
-from api.throttle import Throttle
-from api.tokens import AccessTokens, Passwords
+from api.routes.idempotent_replay import show_again
+from api.runtime.logs import configure_logs, say_started
+from api.runtime.settings import Settings
+from api.runtime.shutdown import Gate
+from api.security.opaque_tokens import RefreshTokens
+from api.security.outbound_addresses import Destinations
+from api.security.tokens import AccessTokens, Passwords
+from api.storage import migrations
+from api.storage.transaction import Clock, Database, utc_now
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -97,7 +97,7 @@ DOORS = (
     legal_holds,
     sessions,
     totp,
-    reset,
+    password_reset,
     service_accounts,
     webhooks,
     webhook_deliveries,
@@ -198,13 +198,13 @@ def _traces(settings: Settings) -> "TracerProvider | None":
     """Give where spans are sent from; None: nowhere. Raises ImportError without the extra."""
     if settings.telemetry_endpoint is None:
         return None
-    from api.telemetry import to_collector  # noqa: PLC0415 - needs an extra, which few install
+    from api.runtime.tracing import to_collector  # noqa: PLC0415 - needs an extra, which few install
 
     return to_collector(settings.telemetry_endpoint, VERSION)
 
 
 def _trace_transactions(database: Database, traces: "TracerProvider") -> None:
-    from api.telemetry import TransactionSpans  # noqa: PLC0415 - as above
+    from api.runtime.tracing import TransactionSpans  # noqa: PLC0415 - as above
 
     database.traced = TransactionSpans(traces)
 

@@ -15,10 +15,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.base64url import decode
-from api.crypto import KeyEncryptionKeys
-from api.keyring import Keyring
-from api.settings import new_data_key
+from api.runtime.settings import new_data_key
+from api.security.base64url import decode
+from api.security.crypto import KeyEncryptionKeys
+from api.storage.keyring import Keyring
 from bench import operations
 from bench.load import Outcome, Plan
 from bench.report import Report, describe_machine

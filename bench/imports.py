@@ -17,10 +17,10 @@ from uuid import UUID
 
 import typer
 
-from api.base64url import decode
-from api.crypto import KeyEncryptionKeys
-from api.keyring import Keyring
-from api.settings import new_data_key, random_secret
+from api.runtime.settings import new_data_key, random_secret
+from api.security.base64url import decode
+from api.security.crypto import KeyEncryptionKeys
+from api.storage.keyring import Keyring
 from bench.seed import NOW, WORDS, open_connection, seed_clinic
 from bench.servers import ROOT, make_database, settle
 from tests.postgres import postgres, runtime_url

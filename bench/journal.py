@@ -17,11 +17,11 @@ import typer
 from pydantic import SecretStr
 
 from api.commands.verifying import verify_clinic
-from api.crypto import KeyEncryptionKeys
-from api.db import Database
-from api.models import Clinic, ClinicKey, JournalEntry
-from api.settings import Settings, new_data_key, random_secret
-from api.worker import seal
+from api.commands.worker import seal
+from api.runtime.settings import Settings, new_data_key, random_secret
+from api.security.crypto import KeyEncryptionKeys
+from api.storage.models import Clinic, ClinicKey, JournalEntry
+from api.storage.transaction import Database
 from bench.seed import NOW, copy_rows, open_connection
 from bench.servers import ROOT, make_database, settle
 from tests.postgres import postgres, runtime_url

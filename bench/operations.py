@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from jose import jwt
 
-from api.tokens import AccessTokens
+from api.security.tokens import AccessTokens
 from bench.seed import WORDS, Seeded, Worker
 
 App = Literal["ours", "plain"]

@@ -14,11 +14,21 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
-from api.crypto import Place, SealableText, lookup_hash
-from api.keyring import ClinicKeys, Keyring
-from api.models import Case, Clinic, ClinicKey, Flag, Incident, Promise, SignIn, Supervision, User
-from api.tokens import Claims
-from api.vocabulary import Audience, Role, Severity
+from api.domain.vocabulary import Audience, Role, Severity
+from api.security.crypto import Place, SealableText, lookup_hash
+from api.security.tokens import Claims
+from api.storage.keyring import ClinicKeys, Keyring
+from api.storage.models import (
+    Case,
+    Clinic,
+    ClinicKey,
+    Flag,
+    Incident,
+    Promise,
+    SignIn,
+    Supervision,
+    User,
+)
 
 CLINICIANS = 10
 FLAGGED = 200

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.migrations import migrate
+from api.storage.migrations import migrate
 from bench.seed import open_connection
 
 ROOT = Path(__file__).resolve().parent.parent

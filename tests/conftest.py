@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from coverage import Coverage
 
-from api.migrations import migrate
+from api.storage.migrations import migrate
 from tests.matrix import TABLE, count_cells
 from tests.postgres import Server, postgres, runtime_url, server_of_our_own
 from tests.world import Urls, World, open_world

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from httpx import Response
 
-from api.models import (
+from api.domain.vocabulary import FlagStatus
+from api.storage.models import (
     AccessGrant,
     Case,
     Consultation,
@@ -23,7 +24,6 @@ from api.models import (
     Promise,
     Supervision,
 )
-from api.vocabulary import FlagStatus
 from tests.eyes import Rows
 from tests.world import Person, World, incident, promise
 

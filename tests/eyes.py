@@ -14,7 +14,6 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from api.db import Transaction
 from api.domain.lifecycles import BRIEF_LASTS, is_unresolved
 from api.domain.permissions import (
     TREATING,
@@ -26,7 +25,8 @@ from api.domain.permissions import (
     may_see_flag,
     may_see_restricted,
 )
-from api.models import (
+from api.domain.vocabulary import ConsultationStatus, Role, Scope
+from api.storage.models import (
     AccessGrant,
     AccessNotice,
     AccessNoticeReader,
@@ -46,7 +46,7 @@ from api.models import (
     User,
     sealed_columns,
 )
-from api.vocabulary import ConsultationStatus, Role, Scope
+from api.storage.transaction import Transaction
 from tests.world import Person, World
 
 TABLES = (

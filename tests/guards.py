@@ -6,15 +6,15 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
-from api import access, sight, standing
+from api.access import case_relationship, guards, visibility
 
 
 @contextmanager
 def unwalled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Load what is hidden, too."""
     with made_anew(), monkeypatch.context() as patch:
-        patch.setattr(access, "existing_record", lambda *_: sa.true())
-        patch.setattr(standing, "existing_case", lambda *_: sa.true())
+        patch.setattr(guards, "existing_record", lambda *_: sa.true())
+        patch.setattr(case_relationship, "existing_case", lambda *_: sa.true())
         yield
 
 
@@ -22,10 +22,10 @@ def unwalled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def made_anew() -> Iterator[None]:
     """Let the guards make their statements anew, before and after."""
     made_once = (
-        access._one_record,
-        sight._seen,
-        standing._case_to_change,
-        standing._case_to_read,
+        guards._one_record,
+        visibility._seen,
+        case_relationship._case_to_change,
+        case_relationship._case_to_read,
     )
     for each in made_once:
         each.cache_clear()

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 import time_machine
 from standardwebhooks import Webhook as Verifier
 
-from api.deliveries import Deliveries, write_down
-from api.models import Outcome, WebhookDelivery
-from api.public_addresses import Destinations
-from api.sending import Answer, Letter
+from api.interop.webhooks.deliveries import Deliveries, write_down
+from api.interop.webhooks.signed_request import Answer, Letter
+from api.security.outbound_addresses import Destinations
+from api.storage.models import Outcome, WebhookDelivery
 from tests.world import Person, World, made, ok
 
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]

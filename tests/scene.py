@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from httpx import Response
 from sqlmodel import col
 
-from api.db import Database, Transaction
-from api.models import (
+from api.commands.worker import seal
+from api.domain.vocabulary import Role, Scope
+from api.security.tokens import AccessTokens, Claims
+from api.storage.models import (
     AccessNotice,
     AccessNoticeReader,
     Case,
@@ -26,9 +28,7 @@ from api.models import (
     Supervision,
     User,
 )
-from api.tokens import AccessTokens, Claims
-from api.vocabulary import Role, Scope
-from api.worker import seal
+from api.storage.transaction import Database, Transaction
 from tests.matrix import ASKED, HOOK, NOTE, ROLES, Row
 from tests.world import (
     Person,

@@ -9,67 +9,120 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.domain.permissions import Action
 from api.main import create_app
-from api.settings import Settings, random_secret
+from api.runtime.settings import Settings, random_secret
 
 API = Path(__file__).parent.parent / "api"
 
 FLOORS = (
     {
-        "vocabulary",
-        "base64url",
-        "csv_lists",
+        "domain.vocabulary",
+        "security.base64url",
+        "http.csv_lists",
         "openapi.compatibility",
         "openapi.plain_schemas",
-        "time_zones",
-        "one_text",
-        "bulk.charsets",
+        "domain.time_zones",
+        "security.normalization",
+        "interop.bulk.charsets",
     },
-    {"crypto", "signing", "public_addresses", "instants", "codes"},
-    {"settings", "logs", "gate", "metrics", "telemetry"},
-    {"domain.values", "fhir.elements"},
-    {"fhir.outcome", "fhir.codes", "reasons"},
     {
-        "fhir.extensions",
+        "security.crypto",
+        "security.token_keys",
+        "security.outbound_addresses",
+        "storage.instants",
+        "security.opaque_tokens",
+    },
+    {"runtime.settings", "runtime.logs", "runtime.shutdown", "runtime.metrics", "runtime.tracing"},
+    {"domain.values", "interop.fhir.elements"},
+    {"interop.fhir.outcome", "interop.fhir.codes", "http.field_errors"},
+    {
+        "interop.fhir.extensions",
         "domain.details",
-        "domain.thresholds",
-        "domain.modes",
+        "domain.rules.thresholds",
+        "domain.rules.modes",
         "domain.permissions",
         "domain.lifecycles",
-        "domain.merkle",
+        "security.merkle",
     },
     {"domain.bodies"},
-    {"domain.lines"},
-    {"domain.columns"},
-    {"domain.facts"},
+    {"interop.bulk.lines"},
+    {"interop.bulk.columns"},
+    {"domain.rules.facts"},
     {"domain.tenures", "domain.sense"},
-    {"domain.findings"},
-    {"domain.rulebook"},
-    {"domain.prompts"},
-    {"domain.rules"},
-    {"rule_runs"},
-    {"models", "errors", "tokens", "totp"},
-    {"fhir.care", "fhir.requests", "fhir.notices", "fhir.accounts", "fhir.dates"},
-    {"walls", "throttle", "keyring", "prepared", "hidden_entries", "entity_tags"},
-    {"sealing"},
-    {"record_versions"},
-    {"db"},
-    {"outbox", "migrations"},
-    {"journal", "sense", "pages", "intake", "envelope", "case_files", "months"},
-    {"hiding"},
-    {"flagging", "sessions", "repeats", "seals", "making", "bulk.reading", "sending"},
-    {"sight", "names", "rehearsal", "deliveries"},
-    {"standing", "identity", "conduct", "handover", "journal_reading"},
-    {"access", "worker", "rotation", "bulk.taking"},
-    {"bulk.importing", "bulk.exporting"},
+    {"domain.rules.findings"},
+    {"domain.rules.rulebook"},
+    {"domain.rules.prompts"},
+    {"domain.rules.evaluate"},
+    {"flags.rule_runs"},
+    {"storage.models", "http.problem_details", "security.tokens", "security.totp"},
+    {
+        "interop.fhir.care",
+        "interop.fhir.requests",
+        "interop.fhir.notices",
+        "interop.fhir.accounts",
+        "interop.fhir.dates",
+    },
+    {
+        "storage.tenancy",
+        "access.rate_limits",
+        "storage.keyring",
+        "storage.compiled_queries",
+        "storage.hidden_entries",
+        "http.entity_tags",
+    },
+    {"storage.encryption"},
+    {"storage.record_versions"},
+    {"storage.transaction"},
+    {"journal.outbox", "storage.migrations"},
+    {
+        "journal.entries",
+        "records.sense",
+        "http.pagination",
+        "http.strict_route",
+        "http.middleware",
+        "flags.case_facts",
+        "records.monthly_counts",
+    },
+    {"flags.hiding"},
+    {
+        "flags.reconcile",
+        "access.sessions",
+        "http.idempotency",
+        "journal.tree_heads",
+        "records.create",
+        "interop.bulk.parse",
+        "interop.webhooks.signed_request",
+    },
+    {"access.visibility", "access.actor_names", "flags.preview", "interop.webhooks.deliveries"},
+    {
+        "access.case_relationship",
+        "access.authentication",
+        "access.conduct",
+        "access.handover",
+        "access.journal_reading",
+    },
+    {"access.guards", "commands.worker", "commands.key_rotation", "interop.bulk.take_line"},
+    {"interop.bulk.run_import", "interop.bulk.export"},
     {"openapi.foreseen", "openapi.examples"},
-    {"views", "brief", "notices", "copies", "versions", "fhir.searching"},
-    {"fhir.patients", "fhir.bundle", "fhir.guards", "fhir.definitions"},
-    {"fhir.finding"},
-    {"fhir.kinds"},
-    {"fhir.capability"},
-    {"fhir.shown"},
-    {"export_page", "openapi.events_told"},
-    {"replays", "openapi.operations"},
+    {
+        "records.read_models",
+        "records.deidentified_brief",
+        "records.oversight_notices",
+        "records.patient_copy",
+        "records.versions",
+        "interop.fhir.searching",
+    },
+    {
+        "interop.fhir.patients",
+        "interop.fhir.bundle",
+        "interop.fhir.guards",
+        "interop.fhir.definitions",
+    },
+    {"interop.fhir.finding"},
+    {"interop.fhir.kinds"},
+    {"interop.fhir.capability"},
+    {"interop.fhir.shown"},
+    {"records.patient_copy_page", "openapi.events_told"},
+    {"routes.idempotent_replay", "openapi.operations"},
     {"openapi.promised"},
     {"openapi.documents"},
     {"routes"},
@@ -84,12 +137,31 @@ FLOORS = (
         "commands.verifying",
     },
     {"commands.demo", "commands.records"},
-    {"cli"},
+    {"commands.cli"},
     {"__main__"},
 )
 """From the ground up; a room imports from lower floors only."""
 
-FOLDERS = {"api", "api.bulk", "api.commands", "api.domain", "api.fhir", "api.openapi", "api.routes"}
+FOLDERS = {
+    "api",
+    "api.access",
+    "api.commands",
+    "api.domain",
+    "api.domain.rules",
+    "api.flags",
+    "api.http",
+    "api.interop",
+    "api.interop.bulk",
+    "api.interop.fhir",
+    "api.interop.webhooks",
+    "api.journal",
+    "api.openapi",
+    "api.records",
+    "api.routes",
+    "api.runtime",
+    "api.security",
+    "api.storage",
+}
 
 OPEN_DOORS = {
     "/v1/auth/token",
@@ -147,9 +219,16 @@ def test_no_door_opens_onto_another_and_none_commits_or_asks_for_a_role() -> Non
 
 
 def test_the_domain_knows_no_session_no_web_and_no_clock() -> None:
-    forbidden = ("sqlalchemy", "sqlmodel", "fastapi", "api.db", "datetime.now", "random")
+    forbidden = (
+        "sqlalchemy",
+        "sqlmodel",
+        "fastapi",
+        "api.storage.transaction",
+        "datetime.now",
+        "random",
+    )
     for room, path in rooms():
-        if room.startswith("domain.") or room == "vocabulary":
+        if room.startswith("domain."):
             assert not [word for word in forbidden if word in path.read_text()], room
 
 
@@ -159,11 +238,18 @@ def test_only_the_journal_writes_entries_and_only_tokens_knows_jose() -> None:
         # seals and the outbox write rows too, of their own tables; what is read of the journal is
         # copied as it is told, and no session hears of the copy
         writes = "JournalEntry(" in text or "insert(" in text
-        makes = {"journal", "models", "db", "seals", "outbox", "journal_reading"}
+        makes = {
+            "journal.entries",
+            "journal.outbox",
+            "journal.tree_heads",
+            "storage.models",
+            "storage.transaction",
+            "access.journal_reading",
+        }
         assert writes == (room in makes), room
-        assert "journal_entries" not in text or room not in {"seals", "outbox"}
-        assert "tx.add(" not in text or room != "journal_reading"
-        assert ("from jose" in text) == (room == "tokens"), room
+        assert "journal_entries" not in text or room not in {"journal.tree_heads", "journal.outbox"}
+        assert "tx.add(" not in text or room != "access.journal_reading"
+        assert ("from jose" in text) == (room == "security.tokens"), room
 
 
 def guards_of(dependant: Dependant) -> Iterator[Action]:

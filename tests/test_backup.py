@@ -18,15 +18,15 @@ from sqlalchemy import make_url
 from sqlmodel import SQLModel, select
 from typer.testing import CliRunner, Result
 
-from api.cli import app
 from api.commands.backups import back_up
+from api.commands.cli import app
 from api.commands.runtime_role import grant_to_runtime_role
-from api.crypto import SealedText
-from api.db import Database
 from api.main import furnish
-from api.migrations import migrate
-from api.models import JournalEntry
-from api.settings import Settings, new_data_key
+from api.runtime.settings import Settings, new_data_key
+from api.security.crypto import SealedText
+from api.storage.migrations import migrate
+from api.storage.models import JournalEntry
+from api.storage.transaction import Database
 from tests.conftest import NOON
 from tests.postgres import Server
 from tests.test_cli import ROOT, environment

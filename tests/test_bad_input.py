@@ -18,13 +18,13 @@ from httpx import ASGITransport, Response
 from pyotp import TOTP
 from sqlmodel import SQLModel
 
-from api.errors import TOKEN_PATH, OAuthError
-from api.fhir.outcome import SERVED
+from api.commands.worker import seal
+from api.domain.vocabulary import Scope
+from api.http.field_errors import UNFORESEEN
+from api.http.problem_details import TOKEN_PATH, OAuthError
+from api.interop.fhir.outcome import SERVED
 from api.main import create_app
-from api.reasons import UNFORESEEN
-from api.settings import Settings
-from api.vocabulary import Scope
-from api.worker import seal
+from api.runtime.settings import Settings
 from tests.conftest import NOON
 from tests.matrix import TABLE
 from tests.world import (

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlmodel import col, select
 
-from api.models import JournalEntry, SignIn
+from api.storage.models import JournalEntry, SignIn
 from tests.test_conflicts import full_case, linked, writes
 from tests.world import PASSWORD, Person, World, made, ok, software
 

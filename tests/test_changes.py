@@ -10,8 +10,8 @@ import anyio
 import pytest
 from sqlmodel import col, update
 
-from api.models import SignIn
-from api.vocabulary import Scope
+from api.domain.vocabulary import Scope
+from api.storage.models import SignIn
 from tests.world import PASSWORD, Person, World, incident, made, ok, promise, software
 
 Body = dict[str, Any]

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-import api.models  # noqa: F401 - fills the metadata
+import api.storage.models  # noqa: F401 - fills the metadata
 from api.commands.runtime_role import FUNCTIONS
 from tests.test_cli import ROOT
 

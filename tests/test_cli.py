@@ -16,8 +16,8 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from api.settings import Settings, new_data_key, random_secret
-from api.time_zones import RELEASE
+from api.domain.time_zones import RELEASE
+from api.runtime.settings import Settings, new_data_key, random_secret
 from tests.patience import PATIENCE, get, post
 from tests.world import Urls
 

@@ -10,10 +10,10 @@ from httpx import Response
 from limits import RateLimitItemPerHour, RateLimitItemPerMinute
 from sqlmodel import select
 
+from api.access.authentication import software_now
 from api.domain.permissions import Actor
-from api.identity import software_now
-from api.models import JournalEntry
-from api.vocabulary import Role, Scope
+from api.domain.vocabulary import Role, Scope
+from api.storage.models import JournalEntry
 from tests.test_bad_input import CANARY, refused
 from tests.world import PASSWORD, World, made, ok
 
@@ -198,7 +198,9 @@ async def test_a_scope_that_was_not_given_gets_no_token(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     software = await account(world, scopes=["cases:read"])
-    monkeypatch.setattr("api.throttle.SENSELESS", RateLimitItemPerHour(1, namespace="one"))
+    monkeypatch.setattr(
+        "api.access.rate_limits.SENSELESS", RateLimitItemPerHour(1, namespace="one")
+    )
     for asked in (
         "cases:write",
         "cases:read flags:read",
@@ -261,7 +263,7 @@ async def test_failures_are_counted_together_whichever_way_they_came(
 ) -> None:
     software = await account(world)
     few = RateLimitItemPerHour(4, namespace="few failures")
-    monkeypatch.setattr("api.throttle.SENSELESS", few)
+    monkeypatch.setattr("api.access.rate_limits.SENSELESS", few)
     answers = [
         await way(world, client_id, "wrong")
         for client_id in (software["client_id"], "nobody")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.commands.cli import app
 from api.openapi.compatibility import breaking_changes
 from tests.test_bad_input import document
 from tests.test_documents import DOCS

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlmodel import col, select
 
-from api.models import Incident, JournalEntry
+from api.storage.models import Incident, JournalEntry
 from tests.world import Person, World, incident, made, ok, promise
 
 AT_ONCE = 50

@@ -27,12 +27,12 @@ from sqlalchemy.pool import NullPool
 from sqlmodel import col
 
 from api.commands.founding import found_clinic
-from api.db import Database
-from api.journal import Happening
-from api.migrations import migrate
-from api.models import Case, Incident, JournalEntry, Promise, User
-from api.settings import Settings, new_data_key, random_secret
-from api.vocabulary import Role
+from api.domain.vocabulary import Role
+from api.journal.entries import Happening
+from api.runtime.settings import Settings, new_data_key, random_secret
+from api.storage.migrations import migrate
+from api.storage.models import Case, Incident, JournalEntry, Promise, User
+from api.storage.transaction import Database
 from tests.patience import PATIENCE, Stopwatch
 from tests.postgres import Server, runtime_url, server_of_our_own
 from tests.test_cli import ROOT, environment

@@ -9,9 +9,9 @@ import pytest
 from httpx import Response
 from sqlmodel import col, select
 
-from api import csv_lists
-from api.csv_lists import columns_of, prefers_csv, write_csv
-from api.models import JournalEntry
+from api.http import csv_lists
+from api.http.csv_lists import columns_of, prefers_csv, write_csv
+from api.storage.models import JournalEntry
 from tests.test_bad_input import described
 from tests.world import Person, World, made, ok
 

@@ -17,14 +17,14 @@ from pydantic import BaseModel
 
 import api
 from api.domain.details import IncidentKind
-from api.errors import PROBLEM, Invalid, every_refusal
+from api.domain.vocabulary import Scope
+from api.http.problem_details import PROBLEM, Invalid, every_refusal
 from api.main import VERSION, create_app
 from api.openapi import documents, examples
 from api.openapi.documents import PERSON, SOFTWARE, TAGS
 from api.openapi.examples import Examples
 from api.openapi.foreseen import foresee
-from api.settings import Settings, random_secret
-from api.vocabulary import Scope
+from api.runtime.settings import Settings, random_secret
 from tests.conftest import NOON
 from tests.matrix import PUBLIC, TABLE
 from tests.test_bad_input import described, document

@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from api import copies
-from api.models import Disclosure, Incident, JournalEntry, Note, SignIn
-from api.vocabulary import NoteClass, NoteStatus, VoidReason
+from api.domain.vocabulary import NoteClass, NoteStatus, VoidReason
+from api.records import patient_copy
+from api.storage.models import Disclosure, Incident, JournalEntry, Note, SignIn
 from tests.world import Person, World, made, ok
 
 GIVEN = "zq7given"
@@ -169,12 +169,12 @@ async def test_without_the_look_at_what_is_restricted_it_would_be_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, _, _ = await full_case(world)
-    really = copies._of_case
+    really = patient_copy._of_case
 
     async def careless(tx: Any, model: Any, case_id: UUID, *wanted: Any) -> list[Any]:
         return await really(tx, model, case_id, *wanted[1:])
 
-    monkeypatch.setattr(copies, "_of_case", careless)
+    monkeypatch.setattr(patient_copy, "_of_case", careless)
     found = texts_of((await world.clinician.get(f"/v1/cases/{case['id']}/export")).text)
     leaked = {"restricted", "draft", "psychotherapy", "supervision"}
     assert {f"{KEPT} {word}" for word in leaked} <= found
@@ -342,7 +342,7 @@ async def test_what_cannot_be_journalled_is_not_given(
 
     path = f"/v1/cases/{case['id']}/export"
     with monkeypatch.context() as patch:
-        patch.setattr("api.journal._append", broken)
+        patch.setattr("api.journal.entries._append", broken)
         for form in ("json", "html"):
             refused = await world.clinician.get(path, format=form)
             assert (refused.status_code, texts_of(refused.text)) == (503, set())

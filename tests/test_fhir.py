@@ -13,11 +13,7 @@ from fhir.resources.R4B import get_fhir_model_class
 from httpx import Response
 from sqlalchemy import ColumnElement, true
 
-from api.db import Transaction
-from api.fhir import care, finding, kinds, notices, requests
-from api.fhir.definitions import DEFINING
-from api.fhir.outcome import NOT_ANSWERED, NOT_SERVED, SERVED, IssueType
-from api.vocabulary import (
+from api.domain.vocabulary import (
     CaseStatus,
     ConsultationStatus,
     ConsultationUrgency,
@@ -29,6 +25,10 @@ from api.vocabulary import (
     Severity,
     TouchKind,
 )
+from api.interop.fhir import care, finding, kinds, notices, requests
+from api.interop.fhir.definitions import DEFINING
+from api.interop.fhir.outcome import NOT_ANSWERED, NOT_SERVED, SERVED, IssueType
+from api.storage.transaction import Transaction
 from tests.conftest import NOON
 from tests.test_bad_input import tolerant
 from tests.world import Person, Urls, World, incident, made, ok, open_world, software

@@ -6,15 +6,15 @@ from typing import Any, get_args
 
 import pytest
 
-from api.copies import Purpose
 from api.domain.details import IncidentKind
 from api.domain.permissions import Standing, purpose_of
-from api.fhir.codes import HAPPENING, KIND, PURPOSE, SYSTEMS, coding_of, rule_coding
-from api.fhir.extensions import EXTENSIONS, WORKFLOW_EPISODE, of_episode
-from api.fhir.outcome import SERVED
-from api.flagging import MANUAL
-from api.journal import Happening
-from api.vocabulary import VOCABULARY, PromptName, RuleName, Scope
+from api.domain.vocabulary import VOCABULARY, PromptName, RuleName, Scope
+from api.flags.reconcile import MANUAL
+from api.interop.fhir.codes import HAPPENING, KIND, PURPOSE, SYSTEMS, coding_of, rule_coding
+from api.interop.fhir.extensions import EXTENSIONS, WORKFLOW_EPISODE, of_episode
+from api.interop.fhir.outcome import SERVED
+from api.journal.entries import Happening
+from api.records.patient_copy import Purpose
 from tests.conftest import NOON
 from tests.test_fhir import check, one_world, refused, rich, search
 from tests.world import Person, Urls, World, made, ok, open_world, software

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 import pytest
 from httpx import Response
 
-from api.fhir.outcome import SERVED
-from api.fhir.searching import PARAMETERS
+from api.interop.fhir.outcome import SERVED
+from api.interop.fhir.searching import PARAMETERS
 from tests.conftest import NOON
 from tests.test_fhir import ASKED, KINDS, check
 from tests.world import Person, Urls, made, ok, open_world

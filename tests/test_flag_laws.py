@@ -13,17 +13,17 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.case_files import CaseFile
-from api.db import Transaction
-from api.domain.facts import Facts, FlagFact
-from api.domain.rulebook import GRAVE
-from api.domain.rules import evaluate
-from api.flagging import _Run, _settle
-from api.hiding import hidden_in
-from api.instants import Instants
-from api.keyring import Keyring
-from api.models import Case, Flag, MonitoredFinding
-from api.vocabulary import CaseStatus, FlagStatus, Phase, RuleName, severity_rank
+from api.domain.rules.evaluate import evaluate
+from api.domain.rules.facts import Facts, FlagFact
+from api.domain.rules.rulebook import GRAVE
+from api.domain.vocabulary import CaseStatus, FlagStatus, Phase, RuleName, severity_rank
+from api.flags.case_facts import CaseFile
+from api.flags.hiding import hidden_in
+from api.flags.reconcile import _Run, _settle
+from api.storage.instants import Instants
+from api.storage.keyring import Keyring
+from api.storage.models import Case, Flag, MonitoredFinding
+from api.storage.transaction import Transaction
 from tests.domain.builders import NOW
 from tests.domain.strategies import cases
 

@@ -15,15 +15,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from api import case_files, rule_runs
-from api.db import Transaction
-from api.domain import rules
 from api.domain.bodies import ConsultationCreate, IncidentCreate, PromiseCreate
-from api.domain.facts import Facts
-from api.domain.rules import MOST_RECORDS, MOST_RESTRICTED
-from api.making import new_consultation, new_incident, new_promise
-from api.models import Consultation, Incident, Promise
-from api.vocabulary import ConsultationStatus
+from api.domain.rules import evaluate as rules
+from api.domain.rules.evaluate import MOST_RECORDS, MOST_RESTRICTED
+from api.domain.rules.facts import Facts
+from api.domain.vocabulary import ConsultationStatus
+from api.flags import case_facts, rule_runs
+from api.records.create import new_consultation, new_incident, new_promise
+from api.storage.models import Consultation, Incident, Promise
+from api.storage.transaction import Transaction
 from tests.domain import builders
 from tests.test_import import case_line, counts, diary_of, line, ndjson, question, rows, send
 from tests.world import Person, World, incident, made, ok, promise
@@ -150,10 +150,10 @@ async def test_nobody_waits_for_the_rules_of_a_large_case(
 async def test_a_case_is_read_in_pages_and_whole(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = await a_case_with(world, 3 * case_files.PAGE + 30)
+    whole = await a_case_with(world, 3 * case_facts.PAGE + 30)
     lengths: list[int] = []
     read: list[Facts] = []
-    really, run = case_files._records, rules.evaluate
+    really, run = case_facts._records, rules.evaluate
 
     async def records(*asked: Any) -> AsyncIterator[Any]:
         lengths.append(0)
@@ -165,7 +165,7 @@ async def test_a_case_is_read_in_pages_and_whole(
         read.append(told)
         return run(told, now)
 
-    monkeypatch.setattr(case_files, "_records", records)
+    monkeypatch.setattr(case_facts, "_records", records)
     monkeypatch.setattr(rule_runs, "evaluate", evaluate)
     made(await report(world.clinician, whole))
     mine = world.clinician
@@ -174,7 +174,7 @@ async def test_a_case_is_read_in_pages_and_whole(
     assert [each.id for each in case.incidents] == sorted(each.id for each in there[Incident])
     assert [each.id for each in case.promises] == sorted(each.id for each in there[Promise])
     assert len(case.consultations) == len(there[Consultation])
-    assert max(lengths) > 2 * case_files.PAGE
+    assert max(lengths) > 2 * case_facts.PAGE
 
 
 @pytest.mark.parametrize("number", [2_000, MOST_RECORDS - 10])
@@ -215,8 +215,8 @@ async def _beat(stalls: list[float]) -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a case take three records, and one restricted incident."""
-    monkeypatch.setattr(case_files, "MOST_RECORDS", 3)
-    monkeypatch.setattr(case_files, "MOST_RESTRICTED", 1)
+    monkeypatch.setattr(case_facts, "MOST_RECORDS", 3)
+    monkeypatch.setattr(case_facts, "MOST_RESTRICTED", 1)
 
 
 async def _fill(world: World) -> dict[str, Any]:
@@ -282,7 +282,7 @@ async def test_an_import_refuses_the_lines_a_case_has_no_room_for(
     world: World, monkeypatch: pytest.MonkeyPatch, room: int, *, dry_run: bool
 ) -> None:
     """Batch by batch, also where a dry run keeps nothing of the batches before."""
-    monkeypatch.setattr("api.bulk.importing.BATCH_LINES", room)
+    monkeypatch.setattr("api.interop.bulk.run_import.BATCH_LINES", room)
     lines = [case_line("c", world.clinician)]
     lines += [
         line("incident", f"i{each}", "c", incident("risk", world, indicator="self_harm"))

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from api.openapi.plain_schemas import write_plainly
-from api.settings import new_data_key
+from api.runtime.settings import new_data_key
 from tests.test_bad_input import described, document
 from tests.test_cli import run, serving
 

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from api import access, conduct, handover, sight
+from api.access import conduct, guards, handover, visibility
 from api.domain.tenures import who_had_it
-from api.models import Case, CaseTenure, JournalEntry
+from api.domain.vocabulary import Scope
 from api.routes import notes, patterns
-from api.vocabulary import Scope
+from api.storage.models import Case, CaseTenure, JournalEntry
 from tests.guards import unwalled
 from tests.matrix import ASKED
 from tests.test_import import case_line, counts, line, read_in
@@ -312,10 +312,10 @@ async def test_without_its_rule_a_draft_would_be_lost(
     draft = await drafted(world.clinician, case)
     await hand_over(world, case, world.colleague)
     ok(await world.clinician.get(path_of(draft)))
-    monkeypatch.setattr(access, guard, lambda *_: False)
+    monkeypatch.setattr(guards, guard, lambda *_: False)
     refused(await world.clinician.get(path_of(draft)), 404)
     # and were it too kind, and the statement as well that loads it, others would find it
-    monkeypatch.setattr(access, guard, lambda *_: True)
+    monkeypatch.setattr(guards, guard, lambda *_: True)
     refused(await world.stranger.get(path_of(draft)), 404)
     with unwalled(monkeypatch):
         ok(await world.stranger.get(path_of(draft)))
@@ -706,7 +706,7 @@ async def test_a_hidden_conflict_is_not_told_by_a_flag(
     about = {"about_user_id": str(world.colleague.id)}
     await world.clinician.incident(case, "consent", **about)
     assert ok(await world.clinician.get(path)) == before[0]
-    seen = sight.sees_case
+    seen = visibility.sees_case
 
     async def careless(*args: Any, told: object) -> bool:
         return await seen(*args, told=None)

@@ -9,8 +9,8 @@ from httpx import Response
 from limits import RateLimitItemPerMinute
 from sqlmodel import col, select
 
-from api.models import Disclosure, JournalEntry
-from api.vocabulary import Scope
+from api.domain.vocabulary import Scope
+from api.storage.models import Disclosure, JournalEntry
 from tests.test_bad_input import described, ids_of, reader, staged, tolerant
 from tests.test_export import signed_in_since
 from tests.world import Person, World, software

@@ -14,14 +14,11 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from httpx import Response
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from api import reasons
 from api.domain.details import DETAILS
-from api.domain.lines import LINE
 from api.domain.values import Day, Instant
-from api.errors import every_refusal
-from api.main import create_app
-from api.models import ImportRefusal
-from api.reasons import (
+from api.domain.vocabulary import VOCABULARY
+from api.http import field_errors
+from api.http.field_errors import (
     BOUNDED,
     LIKE,
     SENTENCES,
@@ -31,8 +28,11 @@ from api.reasons import (
     not_a_word,
     unknown,
 )
-from api.settings import Settings
-from api.vocabulary import VOCABULARY
+from api.http.problem_details import every_refusal
+from api.interop.bulk.lines import LINE
+from api.main import create_app
+from api.runtime.settings import Settings
+from api.storage.models import ImportRefusal
 from tests.test_bad_input import CANARY, described, ids_of, reader, staged, tolerant
 from tests.world import SETTINGS_SECRET, World, incident, ok, software
 
@@ -156,7 +156,7 @@ def test_every_sentence_ends_and_asks_for_something() -> None:
     context = {"expected": "'one' or 'two'", "expected_tags": "'one'", "ge": 1, "le": 2.5}
     context |= {"min_length": 2, "max_length": 1_000}
     sentences = [*SENTENCES.values(), *(say(context) for say in BOUNDED.values())]
-    sentences += [value for name, value in vars(reasons).items() if name.isupper()]
+    sentences += [value for name, value in vars(field_errors).items() if name.isupper()]
     # with which one begins
     sentences.remove(LIKE)
     for sentence in (each for each in sentences if isinstance(each, str)):
@@ -168,7 +168,7 @@ def test_what_is_kept_of_a_refused_line_has_room_for_the_longest_sentence() -> N
     room: Any = ImportRefusal.__table__.c.message.type  # type: ignore[attr-defined]
     lists = [not_a_word([str(each) for each in words]) for words in VOCABULARY.values()]
     objects = [model for model in _inputs(BaseModel) if model.model_fields]
-    lists += [unknown("", reasons.names_of(each)) for each in objects]
+    lists += [unknown("", field_errors.names_of(each)) for each in objects]
     assert len(objects) > 40
     assert max(map(len, lists)) < room.length
 
@@ -346,7 +346,7 @@ async def test_thousands_of_unknown_fields_are_refused_without_being_compared(
         compared += 1
         return get_close_matches(*how)
 
-    monkeypatch.setattr("api.reasons.get_close_matches", counted)
+    monkeypatch.setattr("api.http.field_errors.get_close_matches", counted)
     body: dict[str, Any] = {f"client_re{number}": 1 for number in range(3_000)}
     answer = await world.clinician.send("POST", "/v1/cases", json={"client_ref": "x", **body})
     # what is said alike of many is said once

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from sqlmodel import col, select
 
-from api.deliveries import Deliveries
-from api.models import DeliveryStatus, WebhookDelivery, WebhookEvent
-from api.public_addresses import Destinations
+from api.interop.webhooks.deliveries import Deliveries
+from api.security.outbound_addresses import Destinations
+from api.storage.models import DeliveryStatus, WebhookDelivery, WebhookEvent
 from tests.world import Person, World, made, ok, software
 
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}

@@ -17,11 +17,12 @@ import sqlalchemy as sa
 from httpx import Response
 from sqlmodel import SQLModel, col, select
 
-from api import flagging, identity
-from api.errors import TOKEN_PATH
-from api.intake import KEY
-from api.models import Case, Incident, JournalEntry, RepeatableRequest, Supervision, User
-from api.vocabulary import Role, Scope
+from api.access import authentication
+from api.domain.vocabulary import Role, Scope
+from api.flags import reconcile
+from api.http.problem_details import TOKEN_PATH
+from api.http.strict_route import KEY
+from api.storage.models import Case, Incident, JournalEntry, RepeatableRequest, Supervision, User
 from tests.conftest import NOON
 from tests.matrix import TABLE, Row
 from tests.scene import Scene, set_scene
@@ -127,7 +128,7 @@ async def test_what_is_sent_again_is_done_once_and_shown_again(world: World) -> 
 async def test_without_the_guard_each_would_be_carried_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identity, "only_once", not_at_all)
+    monkeypatch.setattr(authentication, "only_once", not_at_all)
     case = await world.clinician.case()
     for _ in range(2):
         made(await report(world.clinician, case, "once"))
@@ -328,7 +329,7 @@ async def test_who_asks_while_it_is_being_done_is_asked_to_wait(
     postgresql_urls: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, may_go_on = asyncio.Event(), asyncio.Event()
-    really = flagging.reconcile_flags
+    really = reconcile.reconcile_flags
 
     async def slowly(*args: Any, **options: Any) -> Any:
         begun.set()
@@ -391,7 +392,7 @@ async def test_every_post_is_carried_out_once_or_takes_no_key(
     wrong = [(row.path, why) for row in _in_order(rows) if (why := await _sent_twice(scene, row))]
     assert wrong == []
     # and one that forgot would be found
-    monkeypatch.setattr(identity, "only_once", not_at_all)
+    monkeypatch.setattr(authentication, "only_once", not_at_all)
     for path in (
         "/v1/cases",
         "/v1/covers",

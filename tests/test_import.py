@@ -15,14 +15,16 @@ from httpx import ASGITransport, Response
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
-from api import envelope
-from api.bulk import importing, reading
-from api.bulk.importing import Order, take_in
-from api.bulk.reading import Refused, read_csv, read_ndjson
-from api.bulk.taking import EVERYTHING, Taking
-from api.domain.columns import all_columns, flatten
-from api.flagging import WritesInARow
-from api.models import (
+from api.domain.vocabulary import Scope
+from api.flags.reconcile import WritesInARow
+from api.http import middleware
+from api.interop.bulk import parse, run_import
+from api.interop.bulk.columns import all_columns, flatten
+from api.interop.bulk.parse import Refused, read_csv, read_ndjson
+from api.interop.bulk.run_import import Order, take_in
+from api.interop.bulk.take_line import EVERYTHING, Taking
+from api.routes import imports
+from api.storage.models import (
     Case,
     Flag,
     ImportedRecord,
@@ -31,8 +33,6 @@ from api.models import (
     MonitoredFinding,
     Promise,
 )
-from api.routes import imports
-from api.vocabulary import Scope
 from tests.world import Person, World, incident, made, ok, promise, software
 
 Record = dict[str, Any]
@@ -107,7 +107,7 @@ async def rows(world: World, model: Any, of: Person) -> list[Any]:
 
 async def as_operator(
     world: World, of: Person, body: bytes, form: str = "ndjson", **options: Any
-) -> importing.Done:
+) -> run_import.Done:
     """Take a file in as the command line does."""
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -221,7 +221,7 @@ async def test_records_read_in_are_those_that_typing_makes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # so that batches end in the midst of cases
-    monkeypatch.setattr(importing, "BATCH_LINES", 17)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 17)
     await type_and_read_in(world)
     here, there = world.clinician, world.there["clinician"]
     flags = await flags_by_case(world, here)
@@ -355,7 +355,7 @@ async def test_the_same_keys_in_two_clinics_are_two_records(world: World) -> Non
 async def test_two_who_send_the_same_at_once_take_each_line_in_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH_LINES", 5)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 5)
     diary = await diary_of(world, world.clinician)
     body = ndjson(a_file(world.clinician, world, 8))
     answers = await asyncio.gather(*(send(diary, body) for _ in range(3)))
@@ -376,7 +376,7 @@ async def test_a_key_that_was_not_looked_up_still_makes_no_second_record(
         """Know nothing."""
 
     monkeypatch.setattr(Taking, "_find_known", forget)
-    monkeypatch.setattr(importing, "_PAUSES", ())
+    monkeypatch.setattr(run_import, "_PAUSES", ())
     transport = world.http._transport
     assert isinstance(transport, ASGITransport)
     transport.raise_app_exceptions = False
@@ -389,7 +389,7 @@ async def test_what_somebody_holds_just_now_is_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     diary = await diary_of(world, world.clinician)
-    first, tries = importing._Importer._try, list[int]()
+    first, tries = run_import._Importer._try, list[int]()
 
     async def held(self: Any, lines: Any, **how: Any) -> Any:
         tries.append(1)
@@ -397,8 +397,8 @@ async def test_what_somebody_holds_just_now_is_waited_for(
             raise IntegrityError(None, None, Exception())
         return await first(self, lines, **how)
 
-    monkeypatch.setattr(importing._Importer, "_try", held)
-    monkeypatch.setattr(importing, "_PAUSES", (0, 0))
+    monkeypatch.setattr(run_import._Importer, "_try", held)
+    monkeypatch.setattr(run_import, "_PAUSES", (0, 0))
     body = ndjson(a_file(world.clinician, world, 1))
     assert counts(made(await send(diary, body))) == (4, 0, 0)
     assert len(tries) == 3
@@ -457,7 +457,7 @@ async def cut_off(world: World, by: Person, body: bytes) -> list[Record]:
 async def test_a_broken_connection_keeps_whole_batches_and_the_file_is_sent_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH_LINES", 6)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 6)
     diary = await diary_of(world, world.clinician)
     body = ndjson(a_file(world.clinician, world, 5))
     answered = await cut_off(world, diary, body[: len(body) * 3 // 4])
@@ -476,10 +476,10 @@ async def test_a_broken_connection_keeps_whole_batches_and_the_file_is_sent_agai
 async def test_an_import_that_is_being_read_is_running_and_one_that_ended_early_is_not(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH_LINES", 1)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 1)
     diary = await diary_of(world, world.clinician)
     body = ndjson(a_file(world.clinician, world, 1))
-    meanwhile, read = list[Record](), importing._Importer.take
+    meanwhile, read = list[Record](), run_import._Importer.take
 
     async def looked_at(self: Any, lines: Any, **how: Any) -> Any:
         done = await read(self, lines, **how)
@@ -487,11 +487,11 @@ async def test_an_import_that_is_being_read_is_running_and_one_that_ended_early_
         return done
 
     with monkeypatch.context() as patch:
-        patch.setattr(importing._Importer, "take", looked_at)
+        patch.setattr(run_import._Importer, "take", looked_at)
         whole = made(await send(diary, body))
     assert [each["status"] for each in meanwhile] == ["running"] * 3 + ["finished"]
     ended = list[Record]()
-    monkeypatch.setattr(importing, "MOST_LINES", 2)
+    monkeypatch.setattr(run_import, "MOST_LINES", 2)
     for _ in range(2):
         world.clock.forward(hours=1)
         assert (await send(diary, body)).status_code == 413
@@ -516,13 +516,13 @@ async def test_an_import_whose_end_was_kept_is_finished_whatever_comes_after(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     diary = await diary_of(world, world.clinician)
-    read = importing._Importer.take
+    read = run_import._Importer.take
 
     async def lost(self: Any, lines: Any, **how: Any) -> Any:
         await read(self, lines, **how)
         raise OSError
 
-    monkeypatch.setattr(importing._Importer, "take", lost)
+    monkeypatch.setattr(run_import._Importer, "take", lost)
     body = ndjson(a_file(world.clinician, world, 1))
     assert (await send(diary, body)).status_code == 503
     (shown,) = ok(await diary.get("/v1/imports"))["items"]
@@ -532,7 +532,7 @@ async def test_an_import_whose_end_was_kept_is_finished_whatever_comes_after(
 async def test_an_import_that_is_cancelled_is_broken_off(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH_LINES", 1)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 1)
     diary = await diary_of(world, world.clinician)
     begun = asyncio.Event()
 
@@ -556,9 +556,9 @@ async def test_an_import_that_is_cancelled_is_broken_off(
 async def test_where_nothing_can_be_kept_an_import_cannot_say_that_it_was_broken_off(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH_LINES", 1)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 1)
     diary = await diary_of(world, world.clinician)
-    begin, begun = importing._Importer._begin, list[int]()
+    begin, begun = run_import._Importer._begin, list[int]()
 
     async def twice(self: Any, tx: Any) -> Any:
         begun.append(1)
@@ -566,8 +566,8 @@ async def test_where_nothing_can_be_kept_an_import_cannot_say_that_it_was_broken
             raise OSError
         return await begin(self, tx)
 
-    monkeypatch.setattr(importing._Importer, "_begin", twice)
-    monkeypatch.setattr(importing, "MOST_LINES", 1)
+    monkeypatch.setattr(run_import._Importer, "_begin", twice)
+    monkeypatch.setattr(run_import, "MOST_LINES", 1)
     body = ndjson(a_file(world.clinician, world, 1))
     # what ended it is answered, not what came after
     assert (await send(diary, body)).status_code == 413
@@ -580,7 +580,7 @@ async def test_a_dry_run_finds_the_same_and_keeps_none_of_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a line may name what an earlier batch would have taken in
-    monkeypatch.setattr(importing, "BATCH_LINES", 3)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 3)
     diary = await diary_of(world, world.clinician)
     lines = sorted(a_file(world.clinician, world), key=lambda each: str(each["type"]))
     cases = [each for each in lines if each["type"] == "case"]
@@ -603,16 +603,16 @@ async def test_a_dry_run_finds_the_same_and_keeps_none_of_it(
 async def test_batches_that_take_long_become_smaller_and_grow_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH_LINES", 8)
-    now, sizes, first = [0.0], list[int](), importing._Importer._try
-    monkeypatch.setattr(importing, "monotonic", lambda: now[0])
+    monkeypatch.setattr(run_import, "BATCH_LINES", 8)
+    now, sizes, first = [0.0], list[int](), run_import._Importer._try
+    monkeypatch.setattr(run_import, "monotonic", lambda: now[0])
 
     async def timed(self: Any, lines: Any, **how: Any) -> Any:
         sizes.append(len(lines))
         now[0] += 2 if len(sizes) < 5 else 0
         return await first(self, lines, **how)
 
-    monkeypatch.setattr(importing._Importer, "_try", timed)
+    monkeypatch.setattr(run_import._Importer, "_try", timed)
     lines = [case_line(str(number), world.clinician) for number in range(31)]
     done = made(await send(await diary_of(world, world.clinician), ndjson(lines)))
     assert counts(done) == (31, 0, 0)
@@ -622,7 +622,7 @@ async def test_batches_that_take_long_become_smaller_and_grow_again(
 async def test_a_dry_run_refuses_what_speaks_of_something_hidden_before(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH_LINES", 2)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 2)
     diary = await diary_of(world, world.clinician)
     hidden = line("incident", "1/i", "1", incident("hurtful_words", world, restricted=True))
     asked = line("consultation", "1/q", "1", question(), incidents=["1/i"])
@@ -700,7 +700,7 @@ def bad_lines(world: World, of: Person) -> list[tuple[bytes, str]]:
 async def test_a_bad_line_is_told_by_number_and_field_and_repeats_nothing_of_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "LONGEST_LINE", 2_000)
+    monkeypatch.setattr(parse, "LONGEST_LINE", 2_000)
     diary = await diary_of(world, world.clinician)
     good = [json.dumps(each).encode() for each in a_file(world.clinician, world, 2)]
     bad = bad_lines(world, world.clinician)
@@ -991,16 +991,16 @@ async def test_software_brings_in_what_its_scopes_say_for_as_long_as_they_say_it
     reader = await software(world, Scope.cases_read)
     assert (await send(reader, b"")).status_code == 403
     # switched off while its file is read, it is not listened to any more
-    monkeypatch.setattr(importing, "BATCH_LINES", 4)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 4)
     body = ndjson([case_line(f"n{number}", of) for number in range(12)])
-    began = importing._Importer.take
+    began = run_import._Importer.take
 
     async def switched_off(self: Any, lines: Any, **how: Any) -> Any:
         taken = await began(self, lines, **how)
         ok(await world.admin.patch(f"/v1/service-accounts/{plain.id}", {"is_active": False}))
         return taken
 
-    monkeypatch.setattr(importing._Importer, "take", switched_off)
+    monkeypatch.setattr(run_import._Importer, "take", switched_off)
     assert (await send(plain, body)).status_code == 401
     assert len(await rows(world, Case, of)) == 1 + 4
     monkeypatch.undo()
@@ -1038,12 +1038,12 @@ async def test_a_file_has_its_limits_and_other_bodies_keep_theirs(
     keyed = {"Content-Type": NDJSON, "Idempotency-Key": "one"}
     assert (await diary.send("POST", "/v1/imports", content=b"", headers=keyed)).status_code == 422
     many = ndjson(a_file(world.clinician, world, 2))
-    monkeypatch.setattr(importing, "MOST_LINES_REHEARSED", 3)
+    monkeypatch.setattr(run_import, "MOST_LINES_REHEARSED", 3)
     assert (await send(diary, many, dry_run="true")).status_code == 413
-    monkeypatch.setattr(importing, "MOST_LINES", 6)
+    monkeypatch.setattr(run_import, "MOST_LINES", 6)
     assert (await send(diary, many)).status_code == 413
     assert len(await rows(world, ImportedRecord, diary)) == 6
-    monkeypatch.setattr(envelope, "LARGEST_IMPORT", 1_000)
+    monkeypatch.setattr(middleware, "LARGEST_IMPORT", 1_000)
     assert (await send(diary, many)).status_code == 413
 
     async def unannounced() -> AsyncIterator[bytes]:
@@ -1054,12 +1054,12 @@ async def test_a_file_has_its_limits_and_other_bodies_keep_theirs(
 
 
 async def test_a_quoted_text_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "LONGEST_LINE", 1_000)
+    monkeypatch.setattr(parse, "LONGEST_LINE", 1_000)
 
     async def body() -> AsyncIterator[bytes]:
         yield b'type,key\n"'
         for _ in range(3):
-            yield b"\n" * reading.LONGEST_LINE
+            yield b"\n" * parse.LONGEST_LINE
 
     (told,) = [each async for each in read_csv(body(), None)]
     assert isinstance(told.line, Refused)
@@ -1070,7 +1070,7 @@ async def test_others_have_their_turn_while_a_long_file_is_read(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite has one connection, and a file that has come whole is waited for no more."""
-    monkeypatch.setattr(importing, "BATCH_LINES", 5)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 5)
     body = ndjson(a_file(world.clinician, world, 30))
     reading_in = asyncio.create_task(as_operator(world, world.clinician, body))
     turns = 0
@@ -1080,7 +1080,7 @@ async def test_others_have_their_turn_while_a_long_file_is_read(
         turns += 1
         await asyncio.sleep(0.001)
     assert (await reading_in).created == len(body.splitlines())
-    assert turns >= len(body.splitlines()) / importing.BATCH_LINES
+    assert turns >= len(body.splitlines()) / run_import.BATCH_LINES
 
 
 async def test_a_quote_that_is_never_closed_says_which_rows_it_took_along(world: World) -> None:

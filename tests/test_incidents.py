@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.vocabulary import Determination, Initiator
+from api.domain.vocabulary import Determination, Initiator
 from tests.world import World, incident, made, ok
 
 KINDS: dict[str, dict[str, Any]] = {

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from sqlmodel import select
 
-from api import journal
-from api.models import JournalEntry
+from api.journal import entries as journal
+from api.storage.models import JournalEntry
 from tests.conftest import NOON
 from tests.matrix import TABLE, Row
 from tests.patience import Stopwatch

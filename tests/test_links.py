@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 from sqlmodel import col, select
 
-from api import brief, sight
-from api.models import Consultation, Flag, JournalEntry
+from api.access import visibility
+from api.records import deidentified_brief
+from api.storage.models import Consultation, Flag, JournalEntry
 from tests.guards import made_anew
 from tests.world import Person, World, made, ok, software
 
@@ -283,14 +284,14 @@ async def test_each_of_these_guards_is_missed_when_it_is_gone(
     linked: Linked, monkeypatch: pytest.MonkeyPatch, mutant: str
 ) -> None:
     if mutant == "links":
-        monkeypatch.setattr(sight, "_SEEN", {})
+        monkeypatch.setattr(visibility, "_SEEN", {})
         with made_anew(), pytest.raises(AssertionError):
             await test_a_linked_supervisor_and_who_recorded_it_see_a_hidden_link_and_nobody_else(
                 linked
             )
         return
-    everything = brief._INCIDENTS._generate()
-    everything._where_criteria = brief._INCIDENTS._where_criteria[:-1]
-    monkeypatch.setattr(brief, "_INCIDENTS", everything)
+    everything = deidentified_brief._INCIDENTS._generate()
+    everything._where_criteria = deidentified_brief._INCIDENTS._where_criteria[:-1]
+    monkeypatch.setattr(deidentified_brief, "_INCIDENTS", everything)
     with pytest.raises(AssertionError):
         await test_a_consultant_is_told_of_no_restricted_record(linked)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from api.logs import ALLOWED, where
-from api.settings import new_data_key
-from api.tokens import AccessTokens, InvalidToken
+from api.runtime.logs import ALLOWED, where
+from api.runtime.settings import new_data_key
+from api.security.tokens import AccessTokens, InvalidToken
 from tests.conftest import NOON
 from tests.patience import get
 from tests.test_cli import READY_WITHIN, ROOT, _once_answering, environment
@@ -27,7 +27,7 @@ WRITERS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 SPEAKS = f"""
 import asyncio, logging, sys, threading, warnings
 import structlog
-from api import logs
+from api.runtime import logs
 {{sabotage}}
 logs.configure_logs({{form!r}})
 ours = structlog.get_logger("test")
@@ -147,7 +147,7 @@ def test_an_error_is_placed_in_our_own_code() -> None:
     with pytest.raises(InvalidToken) as here:
         AccessTokens("x" * 32, timedelta(minutes=1)).read("no token", NOON)
     assert where(elsewhere.value) is None
-    assert str(where(here.value)).startswith("api/tokens.py:")
+    assert str(where(here.value)).startswith("api/security/tokens.py:")
 
 
 @pytest.mark.unmeasured

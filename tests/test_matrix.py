@@ -9,10 +9,8 @@ import sqlalchemy as sa
 from httpx import Response
 from sqlmodel import SQLModel, select
 
-from api import access, identity, standing
+from api.access import authentication, case_relationship, guards
 from api.main import create_app
-from api.models import JournalEntry
-from api.prepared import Prepared
 from api.routes import (
     break_glass,
     cases,
@@ -25,7 +23,9 @@ from api.routes import (
     totp,
     users,
 )
-from api.settings import Settings, random_secret
+from api.runtime.settings import Settings, random_secret
+from api.storage.compiled_queries import Prepared
+from api.storage.models import JournalEntry
 from tests.conftest import NOON
 from tests.guards import unwalled
 from tests.matrix import PUBLIC, RELATIONS, STATUS, STRANGERS, TABLE, Row
@@ -150,7 +150,7 @@ def without_guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let everybody through wherever an operation asks who may."""
     with unwalled(monkeypatch), monkeypatch.context() as patch:
         for room in (
-            access,
+            guards,
             users,
             supervisions,
             sessions,
@@ -161,13 +161,13 @@ def without_guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ):
             if hasattr(room, "may_ever"):
                 patch.setattr(room, "may_ever", lambda *_: True)
-        for room in (access, flagged_cases):
+        for room in (guards, flagged_cases):
             patch.setattr(room, "refuse_role", lambda *_: None)
-        for room in (access, standing):
+        for room in (guards, case_relationship):
             patch.setattr(room, "may_see_case", lambda *_: True)
-        patch.setattr(access, "_may_see_record", lambda *_: True)
+        patch.setattr(guards, "_may_see_record", lambda *_: True)
         patch.setattr(supervisions, "_own", lambda *_: sa.true())
-        patch.setattr(access, "_allow", lambda *_: None)
+        patch.setattr(guards, "_allow", lambda *_: None)
         # what these two ask a second time
         patch.setattr(totp, "require_recent_sign_in", lambda *_: None)
         patch.setattr(cases, "_may_open_for", _whoever)
@@ -181,12 +181,12 @@ async def _whoever(*_: object) -> None:
 @contextmanager
 def without_sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let a session count that was ended."""
-    asked = identity._WHO_IS_SIGNED_IN.statement
+    asked = authentication._WHO_IS_SIGNED_IN.statement
     kept_conditions = [each for each in asked._where_criteria if "revoked_at" not in str(each)]
     careless = asked._generate()
     careless._where_criteria = tuple(kept_conditions)
     with monkeypatch.context() as patch:
-        patch.setattr(identity, "_WHO_IS_SIGNED_IN", Prepared(careless))
+        patch.setattr(authentication, "_WHO_IS_SIGNED_IN", Prepared(careless))
         yield
 
 

@@ -18,13 +18,14 @@ from pydantic import SecretStr, ValidationError
 from sqlmodel import SQLModel, func, select
 from uuid_utils.compat import uuid7
 
-from api import metrics, migrations
-from api.db import Database
-from api.journal import Happening
-from api.models import JournalEntry, Webhook, WebhookDelivery, WebhookEvent
-from api.settings import Settings, new_data_key, random_secret
-from api.vocabulary import Severity
-from api.worker import seal
+from api.commands.worker import seal
+from api.domain.vocabulary import Severity
+from api.journal.entries import Happening
+from api.runtime import metrics
+from api.runtime.settings import Settings, new_data_key, random_secret
+from api.storage import migrations
+from api.storage.models import JournalEntry, Webhook, WebhookDelivery, WebhookEvent
+from api.storage.transaction import Database
 from tests import test_cli
 from tests.conftest import NOON
 from tests.patience import PATIENCE, get
@@ -352,7 +353,7 @@ def _scrape(url: str) -> tuple[float, float, float]:
 
 LIVES = """
 import sys
-from api import metrics
+from api.runtime import metrics
 metrics.connections.set(3)
 metrics.count_request("GET", "/healthz", 200, 0.01, signed_in=True)
 print(flush=True)

@@ -13,10 +13,10 @@ from sqlalchemy import select as sa_select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlmodel import SQLModel, select
 
-from api import migrations
-from api.db import Database
-from api.models import EarlierResolution, Flag
-from api.worker import seal_once
+from api.commands.worker import seal_once
+from api.storage import migrations
+from api.storage.models import EarlierResolution, Flag
+from api.storage.transaction import Database
 from tests.conftest import NOON
 from tests.postgres import create_database, make_runtime_role
 from tests.receivers import try_in_vain
@@ -417,7 +417,7 @@ async def test_texts_that_stand_in_another_form_are_found_in_either(
         me = world.clinician
         plain = await me.case(client_ref="plain")
         with monkeypatch.context() as then:
-            then.setattr("api.sealing.one_text", str)
+            then.setattr("api.storage.encryption.one_text", str)
             then.setattr("api.routes.cases._refuse_other_forms", AsyncMock())
             case = await me.case(client_ref=apart, started_on="2025-01-01")
             here, there = await me.case(client_ref=word), await me.case(client_ref=apart)

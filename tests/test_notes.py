@@ -17,11 +17,11 @@ from httpx import Response
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
-from api import access
+from api.access import guards
 from api.domain.permissions import Actor, Standing, may_keep_note, may_read_note
-from api.models import Case, JournalEntry
+from api.domain.vocabulary import NoteClass, NoteStatus, Role, Scope
 from api.routes import cases, notes
-from api.vocabulary import NoteClass, NoteStatus, Role, Scope
+from api.storage.models import Case, JournalEntry
 from tests.guards import unwalled
 from tests.test_timeline import happenings
 from tests.world import Person, World, made, ok, software
@@ -229,7 +229,7 @@ async def test_a_draft_does_not_exist_for_anybody_but_its_author(
                 refused(answer, 404)
                 assert {**answer.json(), "request_id": 0} == {**unknown.json(), "request_id": 0}
     # and were either guard away, it would be seen
-    monkeypatch.setattr(access, "may_read_note", lambda *_: True)
+    monkeypatch.setattr(guards, "may_read_note", lambda *_: True)
     monkeypatch.setattr(notes, "visible_notes", lambda *_: sa.true())
     with unwalled(monkeypatch):
         ok(await world.supervisor.get(path_of(authors[world.clinician.id])))
@@ -263,7 +263,7 @@ async def test_a_signed_note_is_read_by_those_it_is_for(
     diary = await software(world, *Scope)
     refused(await diary.get(f"/v1/cases/{case['id']}/notes"), 403)
     refused(await diary.get(path_of(written["progress"])), 403)
-    monkeypatch.setattr(access, "may_read_note", lambda *_: True)
+    monkeypatch.setattr(guards, "may_read_note", lambda *_: True)
     with unwalled(monkeypatch):
         assert ok(await world.stranger.get(path_of(written["psychotherapy"])))["body"] == WORDS
 
@@ -345,7 +345,7 @@ async def test_psychotherapy_notes_stay_their_authors_when_the_case_goes(
     ok(await world.admin.patch(f"/v1/users/{author.id}", role))
     refused(await author.get(path_of(draft)), 403)
     ok(await world.admin.patch(f"/v1/users/{author.id}", {"role": "clinician"}))
-    monkeypatch.setattr(access, "may_keep_note", lambda *_: False)
+    monkeypatch.setattr(guards, "may_keep_note", lambda *_: False)
     refused(await author.get(path_of(draft)), 404)
 
 

@@ -19,9 +19,12 @@ import sqlalchemy as sa
 from httpx import Response
 from sqlalchemy import ColumnElement
 
-from api import flagging, views
-from api.hiding import Rearranged
-from api.models import (
+from api.domain.vocabulary import Role, Scope, severity_rank
+from api.flags import reconcile
+from api.flags.hiding import Rearranged
+from api.records import read_models
+from api.routes import cases, consultations, incidents
+from api.storage.models import (
     AccessGrant,
     Case,
     Consultation,
@@ -35,8 +38,6 @@ from api.models import (
     Promise,
     Supervision,
 )
-from api.routes import cases, consultations, incidents
-from api.vocabulary import Role, Scope, severity_rank
 from tests.conftest import NOON
 from tests.deeds import Deeds
 from tests.eyes import WORD, Eyes, Rows, own_refusals
@@ -417,8 +418,8 @@ GUARDS: tuple[tuple[Any, str, Any, str], ...] = (
     (incidents, "visible_incidents", everything, "/incidents$"),
     (consultations, "seen_of", all_that_is_named, "^/v1.*consultations"),
     (cases, "hidden_on", nothing, "/timeline$"),
-    (flagging, "_rearrange", as_it_was, "flags|DetectedIssue"),
-    (views, "may_see_flag", always, "^/v1/cases"),
+    (reconcile, "_rearrange", as_it_was, "flags|DetectedIssue"),
+    (read_models, "may_see_flag", always, "^/v1/cases"),
 )
 """Guards, what takes their place, and through which doors it must show."""
 

@@ -9,9 +9,9 @@ import pytest
 from sqlmodel import col, select
 
 from api.domain.permissions import Actor
-from api.journal import Happening
-from api.models import AccessNotice, AccessNoticeReader, JournalEntry, NoticeKind
-from api.notices import MOST, notices_told
+from api.journal.entries import Happening
+from api.records.oversight_notices import MOST, notices_told
+from api.storage.models import AccessNotice, AccessNoticeReader, JournalEntry, NoticeKind
 from tests.conftest import NOON
 from tests.test_reset import NEW, offer, reset
 from tests.test_sign_in import me_with, sign_in

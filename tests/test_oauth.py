@@ -27,7 +27,7 @@ from oauthlib.oauth2 import (
 )
 from requests_oauthlib import OAuth2Session
 
-from api.settings import new_data_key
+from api.runtime.settings import new_data_key
 from tests.patience import get, post
 from tests.test_cli import ROOT, run, serving
 

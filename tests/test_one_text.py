@@ -11,11 +11,11 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from api import one_text
-from api.bulk import taking
-from api.models import Case, ImportedRecord, User
-from api.one_text import one_address, one_password, password_spellings, spellings
-from api.tokens import _fits
+from api.interop.bulk import take_line
+from api.security import normalization
+from api.security.normalization import one_address, one_password, password_spellings, spellings
+from api.security.tokens import _fits
+from api.storage.models import Case, ImportedRecord, User
 from tests.test_bad_input import tolerant
 from tests.test_import import CSV, as_operator, counts, diary_of, ndjson, send
 from tests.test_reset import offer, reset
@@ -38,14 +38,14 @@ def in_form(form: str, text: str) -> str:
 
 def test_a_text_has_one_spelling_and_is_known_by_those_of_before() -> None:
     for text in (WORD, HALF, "\u212b", "plain"):
-        one = one_text.one_text(text)
+        one = normalization.one_text(text)
         for form in FORMS:
-            assert one_text.one_text(in_form(form, text)) == one
+            assert normalization.one_text(in_form(form, text)) == one
         assert spellings(text)[0] == one
         assert set(spellings(text)) == {one, text, in_form("NFD", text)}
     assert spellings("plain") == password_spellings("plain") == ("plain",)
     # what is only like it is another reference, and the same password
-    assert one_text.one_text("C\u00b2") != "C2" == one_password("C\u00b2")
+    assert normalization.one_text("C\u00b2") != "C2" == one_password("C\u00b2")
     assert one_address(" Zo\u00cb@Reports.Example ") == "zo\u00eb@reports.example"
     for odd in ("\u0130x@a.example", "I\u0307x@a.example", "\u1e9e@a.example"):
         assert one_address(one_address(odd)) == one_address(in_form("NFD", odd))
@@ -206,7 +206,7 @@ async def test_what_was_taken_under_another_form_before_is_known_again(
     of = world.clinician
     diary = await diary_of(world, of)
     with monkeypatch.context() as then:
-        then.setattr(taking, "spellings", lambda text: (text,))
+        then.setattr(take_line, "spellings", lambda text: (text,))
         assert counts(made(await send(diary, ndjson(lines_in(before, world, of))))) == (4, 0, 0)
     # sent again as it is, and by the system that it was exported to since
     for form in {before, "NFC", "NFD"} - ({"NFC", "NFD"} if before == "half" else set()):
@@ -243,7 +243,7 @@ async def test_a_reference_of_an_earlier_release_is_found_and_taken(
     """While servers are replaced, an old one writes it as it was typed, after the migration."""
     by = world.clinician
     with monkeypatch.context() as then:
-        then.setattr("api.sealing.one_text", str)
+        then.setattr("api.storage.encryption.one_text", str)
         case = await by.case(client_ref=in_form("NFD", WORD))
     for form in FORMS:
         typed = in_form(form, WORD)
@@ -294,7 +294,7 @@ async def test_thousands_of_marks_on_a_letter_hold_nobody_up(world: World) -> No
     for expected in ((6, 0, 0), (0, 6, 0)):
         assert counts(made(await send(diary, ndjson(lines)))) == expected
     assert process_time() - begun < 3
-    assert one_text.one_text(piled) == one_password(piled) == piled
+    assert normalization.one_text(piled) == one_password(piled) == piled
 
 
 async def test_a_reference_stands_in_one_form_in_its_row(world: World) -> None:

@@ -14,11 +14,11 @@ from sqlalchemy import event, orm
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
-from api import access, sight
-from api.bulk.exporting import records_of
-from api.models import Incident, JournalEntry
-from api.prepared import Prepared
-from api.vocabulary import Scope
+from api.access import guards, visibility
+from api.domain.vocabulary import Scope
+from api.interop.bulk.export import records_of
+from api.storage.compiled_queries import Prepared
+from api.storage.models import Incident, JournalEntry
 from tests.guards import unwalled
 from tests.test_import import as_operator, case_line, counts, line, ndjson, question, send
 from tests.world import Person, World, incident, made, ok, promise, software
@@ -505,7 +505,7 @@ async def test_a_refusal_that_cannot_be_written_down_is_not_answered(
     def fails(*_: object, **__: object) -> None:
         raise sa.exc.OperationalError("", None, Exception())
 
-    monkeypatch.setattr(access, "record", fails)
+    monkeypatch.setattr(guards, "record", fails)
     answer = await world.clinician.send("GET", path)
     assert answer.status_code == 503
 
@@ -515,9 +515,9 @@ async def test_each_wall_of_this_room_is_missed_when_it_is_gone(
 ) -> None:
     """What asks as far as the caller may know, asked without that, tells of what is hidden."""
     monkeypatch.setattr(
-        sight,
+        visibility,
         "_conflict_known_to",
-        lambda tx, _, user: sight.conflicted(tx.clinic.id, user, tx.now),
+        lambda tx, _, user: visibility.conflicted(tx.clinic.id, user, tx.now),
     )
     case = await concerned(world, restricted=True)
     assert await asking(world.clinician, case, world.stranger) == 422

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import select
 
-from api.models import JournalEntry
 from api.routes import patterns
+from api.storage.models import JournalEntry
 from tests.test_conflicts import linked
 from tests.world import Person, World, ok
 

@@ -15,16 +15,16 @@ from httpx import Response
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
-from api.bulk.importing import Order, take_in
-from api.bulk.reading import read_ndjson
-from api.db import Database, Transaction
-from api.fhir.elements import in_milliseconds
-from api.instants import TICK, Instants, last_ended, oldest, told
-from api.models import Case, Incident, WebhookDelivery
-from api.outbox import stop_deliveries
+from api.commands.worker import catch_up_once
+from api.interop.bulk.parse import read_ndjson
+from api.interop.bulk.run_import import Order, take_in
+from api.interop.fhir.elements import in_milliseconds
+from api.journal.outbox import stop_deliveries
 from api.routes import fhir
-from api.walls import INSTANT
-from api.worker import catch_up_once
+from api.storage.instants import TICK, Instants, last_ended, oldest, told
+from api.storage.models import Case, Incident, WebhookDelivery
+from api.storage.tenancy import INSTANT
+from api.storage.transaction import Database, Transaction
 from tests.conftest import NOON
 from tests.world import SETTINGS, Clock, Person, Urls, World, made, ok, open_world
 

@@ -16,11 +16,11 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from sqlmodel import select
 
+from api.domain.vocabulary import Scope
 from api.main import create_app
-from api.models import JournalEntry
-from api.settings import Settings
-from api.tokens import AccessTokens, Claims
-from api.vocabulary import Scope
+from api.runtime.settings import Settings
+from api.security.tokens import AccessTokens, Claims
+from api.storage.models import JournalEntry
 from tests.matrix import PUBLIC
 from tests.patience import Stopwatch
 from tests.test_bad_input import CANARY, JSON, described, refused, staged, tolerant

@@ -14,10 +14,10 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel
 from structlog.testing import capture_logs
 
-from api.db import Database, Transaction
-from api.identity import OPEN_BEFORE_ENROLMENT
-from api.intake import KEY
-from api.vocabulary import Scope
+from api.access.authentication import OPEN_BEFORE_ENROLMENT
+from api.domain.vocabulary import Scope
+from api.http.strict_route import KEY
+from api.storage.transaction import Database, Transaction
 from tests.conftest import NOON
 from tests.matrix import PUBLIC
 from tests.test_bad_input import (
@@ -189,7 +189,7 @@ async def with_too_large_a_file(stage: Stage, monkeypatch: pytest.MonkeyPatch) -
 
     lines = {"Content-Type": "application/x-ndjson"}
     with monkeypatch.context() as patch:
-        patch.setattr("api.envelope.LARGEST_IMPORT", 1_000)
+        patch.setattr("api.http.middleware.LARGEST_IMPORT", 1_000)
         await stage.send(("POST", "/v1/imports"), content=unannounced(), headers=lines)
 
 
@@ -209,7 +209,7 @@ async def too_often(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         once = RateLimitItemPerMinute(1, namespace="once")
         patch.setattr(stage.world.app.state.throttle, "of_software", once)
         for name in ("OF_A_NETWORK", "SENSELESS"):
-            patch.setattr(f"api.throttle.{name}", RateLimitItemPerHour(1, namespace=name))
+            patch.setattr(f"api.access.rate_limits.{name}", RateLimitItemPerHour(1, namespace=name))
         ok(await hasty.get("/v1/rules"))
         for key in stage.guarded():
             await stage.send(key, hasty)
@@ -292,7 +292,7 @@ async def of_webhooks_in_another_state(stage: Stage, monkeypatch: pytest.MonkeyP
     await admin.patch(of_hook, {"is_active": True})
     await admin.post(replay, {"since": (now + timedelta(days=1)).isoformat()})
     with monkeypatch.context() as patch:
-        patch.setattr("api.outbox.MOST_AGAIN", 0)
+        patch.setattr("api.journal.outbox.MOST_AGAIN", 0)
         await admin.post(replay, {"since": (now - timedelta(days=1)).isoformat()})
     with monkeypatch.context() as patch:
         patch.setattr("api.routes.webhooks.AT_MOST", 1)

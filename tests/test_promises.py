@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.vocabulary import (
+from api.domain.vocabulary import (
     PromiseKeepable,
     PromiseKind,
     PromiseMadeBy,

@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from api import public_addresses, sending
-from api.models import Outcome
-from api.public_addresses import Destinations, NotPublicError, is_public, read_address
-from api.sending import Answer, Letter, send
-from api.settings import Settings
+from api.interop.webhooks import signed_request
+from api.interop.webhooks.signed_request import Answer, Letter, send
+from api.runtime.settings import Settings
+from api.security import outbound_addresses
+from api.security.outbound_addresses import Destinations, NotPublicError, is_public, read_address
+from api.storage.models import Outcome
 from tests.receivers import receiver, status
 from tests.world import SETTINGS_SECRET
 
@@ -234,7 +235,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Names]:
 
     def stand_for(*answers: tuple[str, ...]) -> Names:
         served = Names(*answers)
-        monkeypatch.setattr(public_addresses.socket, "getaddrinfo", served)  # type: ignore[attr-defined]
+        monkeypatch.setattr(outbound_addresses.socket, "getaddrinfo", served)  # type: ignore[attr-defined]
         return served
 
     return stand_for
@@ -261,8 +262,8 @@ async def test_without_the_guard_connections_are_begun(
     tripwire: Tripwire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The twin: the wire would be tripped, also by spellings that only the system understands."""
-    monkeypatch.setattr(public_addresses, "_refuse_what_is_never_right", lambda *_: None)
-    monkeypatch.setattr(public_addresses, "is_public", lambda _: True)
+    monkeypatch.setattr(outbound_addresses, "_refuse_what_is_never_right", lambda *_: None)
+    monkeypatch.setattr(outbound_addresses, "is_public", lambda _: True)
     async with receiver() as listener:
         tripwire.leads_to = {"127.0.0.1": listener.port}
         urls = [each.format(port=listener.port) for each in NEVER_RIGHT]
@@ -432,7 +433,7 @@ async def test_a_certificate_is_checked_for_the_name_whatever_address_is_connect
         names(*[(PUBLIC,)] * 3)
         # nobody vouches for it
         assert (await post("https://diary.example/")).outcome == Outcome.not_trusted
-        monkeypatch.setattr(sending, "_trust", lambda: trusting)
+        monkeypatch.setattr(signed_request, "_trust", lambda: trusting)
         assert (await post("https://other.example/")).outcome == Outcome.not_trusted
         assert there.received == []
         assert (await post("https://diary.example/")) == Answer(Outcome.delivered, 204)
@@ -448,6 +449,6 @@ async def test_a_name_that_is_looked_up_for_long_takes_no_longer_than_a_try(
         await asyncio.sleep(30)
 
     monkeypatch.setattr(Destinations, "addresses", slowly)
-    monkeypatch.setattr(sending, "TIME_LIMIT", 0.05)
+    monkeypatch.setattr(signed_request, "TIME_LIMIT", 0.05)
     assert (await post("https://diary.example/")).outcome == Outcome.timed_out
     assert tripwire.tripped == []

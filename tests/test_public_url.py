@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from api.db import utc_now
 from api.main import furnish
-from api.settings import Settings
+from api.runtime.settings import Settings
+from api.storage.transaction import utc_now
 from tests.world import SETTINGS_SECRET, World, ok
 
 

@@ -19,14 +19,15 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 from typer.testing import CliRunner
 
-from api.bulk import importing
-from api.bulk.exporting import records_of
-from api.cli import app
 from api.commands import records
+from api.commands.cli import app
 from api.commands.records import Form, _writer
-from api.domain.columns import columns_of, flatten, nest
-from api.domain.lines import LINE, LINE_OF
-from api.models import (
+from api.http.field_errors import NOT_JSON
+from api.interop.bulk import run_import
+from api.interop.bulk.columns import columns_of, flatten, nest
+from api.interop.bulk.export import records_of
+from api.interop.bulk.lines import LINE, LINE_OF
+from api.storage.models import (
     Case,
     Consultation,
     Flag,
@@ -36,7 +37,6 @@ from api.models import (
     JournalEntry,
     Promise,
 )
-from api.reasons import NOT_JSON
 from tests.conftest import NOON
 from tests.test_cli import environment
 from tests.test_import import (
@@ -132,7 +132,7 @@ async def a_full_life(world: World) -> None:
 async def test_what_is_written_out_and_read_in_elsewhere_is_written_out_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH_LINES", 20)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 20)
     await a_full_life(world)
     first = await written(world, world.clinician)
     lines = [json.loads(each) for each in first.splitlines()]
@@ -281,9 +281,9 @@ class _BrokenError(Exception):
 async def test_a_batch_that_fails_leaves_nothing_and_may_be_sent_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH_LINES", 4)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 4)
     body = ndjson(a_file(world.clinician, world, 3))
-    note, noted = importing._Importer._note, list[int]()
+    note, noted = run_import._Importer._note, list[int]()
 
     async def fail_once(self: Any, *args: Any, **how: Any) -> None:
         await note(self, *args, **how)
@@ -291,7 +291,7 @@ async def test_a_batch_that_fails_leaves_nothing_and_may_be_sent_again(
         if len(noted) == 2:
             raise _BrokenError
 
-    monkeypatch.setattr(importing._Importer, "_note", fail_once)
+    monkeypatch.setattr(run_import._Importer, "_note", fail_once)
     with pytest.raises(_BrokenError):
         await as_operator(world, world.clinician, body)
     assert len(await rows(world, ImportedRecord, world.clinician)) == 4
@@ -398,20 +398,20 @@ def test_told_to_stop_the_command_ends_with_a_whole_batch(
     clinic, who, body = asyncio.run(_a_clinic(new_urls))
     file = tmp_path / "old.ndjson"
     file.write_bytes(body)
-    monkeypatch.setattr(importing, "BATCH_LINES", 4)
-    note = importing._Importer._note
+    monkeypatch.setattr(run_import, "BATCH_LINES", 4)
+    note = run_import._Importer._note
 
     async def then_stop(self: Any, *args: Any, **how: Any) -> None:
         await note(self, *args, **how)
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(importing._Importer, "_note", then_stop)
+    monkeypatch.setattr(run_import._Importer, "_note", then_stop)
     command = ("import", file, "--clinic", clinic, "--as", who.email)
     stopped = run(settings, *command)
     assert (stopped.exit_code, "Broken off." in stopped.output) == (2, True)
     assert _cases(new_urls) == 1
     monkeypatch.undo()
-    monkeypatch.setattr(importing, "MOST_LINES", 8)
+    monkeypatch.setattr(run_import, "MOST_LINES", 8)
     too_many = run(settings, *command)
     assert (too_many.exit_code, "split the rest" in too_many.output) == (2, True)
     assert _cases(new_urls) == 2
@@ -443,7 +443,7 @@ def test_a_killed_import_goes_on_where_it_was(
         os.kill(killed.pid, signal.SIGKILL)
     before = _cases(new_urls)
     assert 0 < before < lines
-    assert before % importing.BATCH_LINES == 0
+    assert before % run_import.BATCH_LINES == 0
     done = run(settings, *command)
     assert f"Created: {lines - before}. Unchanged: {before}." in done.stdout
     assert _cases(new_urls) == lines

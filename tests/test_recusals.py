@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from sqlmodel import col, select
 
-from api.models import JournalEntry
+from api.storage.models import JournalEntry
 from tests.test_conflicts import full_case, linked, reads, writes
 from tests.world import Person, World, made, ok, software
 

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from httpx import Response
 from sqlmodel import select
 
-import api.sessions
-from api.codes import RefreshToken, RefreshTokens
-from api.db import Transaction
-from api.models import JournalEntry, SignIn
-from api.tokens import AccessTokens, Claims
+import api.access.sessions
+from api.security.opaque_tokens import RefreshToken, RefreshTokens
+from api.security.tokens import AccessTokens, Claims
+from api.storage.models import JournalEntry, SignIn
+from api.storage.transaction import Transaction
 from tests.test_bad_input import refused, tolerant
 from tests.test_sign_in import me_with, same_body, sign_in
 from tests.world import Clock, Person, World, made, ok
@@ -227,7 +227,7 @@ async def test_without_compare_and_set_many_would_win(
     async def always(tx: Transaction, *_: Any) -> bool:
         return True
 
-    monkeypatch.setattr(api.sessions, "_replace", always)
+    monkeypatch.setattr(api.access.sessions, "_replace", always)
     answers = await race(world, (await begin(world))["refresh_token"])
     assert [answer.status_code for answer in answers].count(200) > 1
 

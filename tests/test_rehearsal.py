@@ -7,12 +7,12 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from api import rehearsal
-from api.db import Transaction
-from api.models import Flag, MonitoredFinding
-from api.standing import load_clinic
-from api.vocabulary import severity_rank
-from api.worker import catch_up_once
+from api.access.case_relationship import load_clinic
+from api.commands.worker import catch_up_once
+from api.domain.vocabulary import severity_rank
+from api.flags import preview as rehearsal
+from api.storage.models import Flag, MonitoredFinding
+from api.storage.transaction import Transaction
 from tests.test_matrix import kept
 from tests.world import World, ok
 

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from httpx import Response
 from sqlmodel import col, select
 
-from api import outbox
-from api.intake import KEY
-from api.models import Flag, Incident, JournalEntry, WebhookDelivery
+from api.http.strict_route import KEY
+from api.journal import outbox
+from api.storage.models import Flag, Incident, JournalEntry, WebhookDelivery
 from tests.receivers import allow, deliver, forget_what_is_owed, log_of, receiver, status, subscribe
 from tests.test_flag_life import RESOLUTION
 from tests.world import World, ok, software

@@ -161,7 +161,7 @@ async def test_a_right_code_is_taken_whatever_was_guessed_before(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = RateLimitItemPerHour(10, namespace="few senseless codes")
-    monkeypatch.setattr("api.throttle.SENSELESS", few)
+    monkeypatch.setattr("api.access.rate_limits.SENSELESS", few)
     me = tolerant(world).clinician
     code = (await offer(world, me))["code"]
     statuses = [(await reset(world, me, f"guess {number}")).status_code for number in range(12)]

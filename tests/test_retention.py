@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlmodel import SQLModel, col, select
 from typer.testing import CliRunner
 
-from api.cli import app
 from api.commands import retention
+from api.commands.cli import app
 from api.commands.retention import DESTROYED, DueCase, cases_due, purge, years_before
-from api.crypto import Place, Sealed, SealedText, WrongKeyError
-from api.db import Database
-from api.models import Case, ClinicKey, ImportedRecord, JournalEntry, sealed_columns
-from api.vocabulary import Scope
+from api.domain.vocabulary import Scope
+from api.security.crypto import Place, Sealed, SealedText, WrongKeyError
+from api.storage.models import Case, ClinicKey, ImportedRecord, JournalEntry, sealed_columns
+from api.storage.transaction import Database
 from tests.conftest import NOON
 from tests.matrix import NOTE
 from tests.test_bad_input import described

@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 import pytest
 from sqlmodel import col, select
 
-from api.base64url import decode
-from api.crypto import KeyEncryptionKeys, WrongKeyError, new_key
-from api.db import Database
-from api.deliveries import live_secrets
-from api.keyring import Keyring
-from api.models import Case, ClinicKey, Promise, User, WebhookSecret
-from api.rotation import names_in_use, rotate
+from api.commands.key_rotation import names_in_use, rotate
+from api.interop.webhooks.deliveries import live_secrets
+from api.security.base64url import decode
+from api.security.crypto import KeyEncryptionKeys, WrongKeyError, new_key
+from api.storage.keyring import Keyring
+from api.storage.models import Case, ClinicKey, Promise, User, WebhookSecret
+from api.storage.transaction import Database
 from tests.conftest import NOON
 from tests.test_migrations import Migrated, both_urls, empty_url
 from tests.world import DATA_KEY, SETTINGS, World, made, ok, open_world, promise

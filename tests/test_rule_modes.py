@@ -6,11 +6,11 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from api.domain import modes
-from api.domain.modes import ALWAYS_ACTIVE, RuleModes
-from api.models import Clinic, MonitoredFinding, SignIn
+from api.domain.rules import modes
+from api.domain.rules.modes import ALWAYS_ACTIVE, RuleModes
+from api.domain.vocabulary import RuleName
 from api.routes import rule_modes
-from api.vocabulary import RuleName
+from api.storage.models import Clinic, MonitoredFinding, SignIn
 from tests.world import Person, World, ok, software
 
 PATH = "/v1/rules/modes"

@@ -21,7 +21,7 @@ from schemathesis.engine import Status, events, from_schema
 from schemathesis.generation.meta import TestPhase
 from structlog.testing import capture_logs
 
-from api.errors import TOKEN_PATH
+from api.http.problem_details import TOKEN_PATH
 from api.openapi.documents import PERSON, SOFTWARE
 from tests.conftest import NOON
 from tests.matrix import ROLES, TABLE
@@ -152,7 +152,9 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
 async def test_all_that_is_promised_is_kept(urls: Urls, monkeypatch: pytest.MonkeyPatch) -> None:
     # nobody here is slowed down, but who guesses passwords
     for name, most in (("FAILURES", 100_000), ("OF_A_NETWORK", 100)):
-        monkeypatch.setattr(f"api.throttle.{name}", RateLimitItemPerHour(most, namespace=name))
+        monkeypatch.setattr(
+            f"api.access.rate_limits.{name}", RateLimitItemPerHour(most, namespace=name)
+        )
     async with open_world(urls, NOON) as world:
         of_software = RateLimitItemPerMinute(100_000, namespace="software")
         monkeypatch.setattr(world.app.state.throttle, "of_software", of_software)

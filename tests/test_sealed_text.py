@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.exc import StatementError
 from sqlmodel import SQLModel, col, select
 
-from api.crypto import Place, SealableText, Sealed, SealedText, WrongKeyError, new_key
-from api.models import Case, Incident, Promise, WebhookSecret, sealed_columns
-from api.outbox import FAMILIES
+from api.journal.outbox import FAMILIES
+from api.security.crypto import Place, SealableText, Sealed, SealedText, WrongKeyError, new_key
+from api.storage.models import Case, Incident, Promise, WebhookSecret, sealed_columns
 from tests.receivers import allow, deliver, forget_what_is_owed, receiver, status, subscribe
 from tests.test_bad_input import tolerant
 from tests.test_import import case_line, line, read_in

@@ -24,17 +24,12 @@ from sqlmodel import SQLModel, col
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from api import seals, worker
-from api.cli import app as cli
-from api.commands import verifying
+from api.commands import verifying, worker
+from api.commands.cli import app as cli
 from api.commands.verifying import Verified, verify_clinic
-from api.db import Database, Transaction
-from api.deliveries import Deliveries
-from api.domain.merkle import leaf_hash, tree_root
-from api.migrations import migrate
-from api.models import Clinic, JournalEntry, SealHead, SealLeaf
-from api.public_addresses import Destinations
-from api.seals import (
+from api.interop.webhooks.deliveries import Deliveries
+from api.journal import tree_heads
+from api.journal.tree_heads import (
     ENTRY,
     ENTRY_COLUMNS,
     HEAD,
@@ -46,7 +41,12 @@ from api.seals import (
     seal_clinic,
     signer_of_clinic,
 )
-from api.settings import new_data_key
+from api.runtime.settings import new_data_key
+from api.security.merkle import leaf_hash, tree_root
+from api.security.outbound_addresses import Destinations
+from api.storage.migrations import migrate
+from api.storage.models import Clinic, JournalEntry, SealHead, SealLeaf
+from api.storage.transaction import Database, Transaction
 from tests.conftest import NOON
 from tests.postgres import create_database, runtime_url
 from tests.world import DATA_KEY, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok
@@ -162,8 +162,8 @@ async def desk(both_urls: Urls) -> AsyncIterator[Desk]:
             sa.event.listen(database.engine.sync_engine, "connect", _do_not_wait)
     present = Present()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seals, "_present", present)
-        patch.setattr(seals, "LARGEST", TREE)
+        patch.setattr(tree_heads, "_present", present)
+        patch.setattr(tree_heads, "LARGEST", TREE)
         patch.setattr(worker, "LARGEST", TREE)
         patch.setattr(verifying, "PAGE", 40)
         patch.setattr(verifying, "WINDOW", 50)
@@ -242,7 +242,7 @@ async def test_without_the_five_minutes_a_late_entry_would_be_left_out(
         return await verify_clinic(desk.owner, clinic_id)
 
     assert (await late())[1:] == (2, 2, 0, None)
-    monkeypatch.setattr(seals, "LATEST", 0)
+    monkeypatch.setattr(tree_heads, "LATEST", 0)
     difference = (await late()).difference
     assert difference is not None
     assert "too old for the next" in difference.what
@@ -682,7 +682,7 @@ async def test_without_a_check_something_would_pass(
 
 
 async def test_a_head_that_is_not_the_one_kept_elsewhere_is_found(sealed: Sealed) -> None:
-    kept = {**sealed.kept, 3: seals.NO_HEAD}
+    kept = {**sealed.kept, 3: tree_heads.NO_HEAD}
     found = (await verify_clinic(sealed.desk.owner, sealed.clinic_id, kept)).difference
     assert found == (sealed.clinic_id, 3, None, "it is not the one that was kept elsewhere")
 
@@ -813,15 +813,15 @@ async def test_the_worker_seals_every_clinic_and_one_failure_stops_no_other(desk
         keys = SQLModel.metadata.tables["clinic_keys"]
         spoil = sa.update(keys).where(keys.c.clinic_id == broken, keys.c.purpose == "seal")
         await connection.execute(spoil.values(wrapped="x" * 80))
-    assert {whole, broken} <= set(await seals.clinics_to_seal(desk.serving))
-    assert quiet not in await seals.clinics_to_seal(desk.serving)
+    assert {whole, broken} <= set(await tree_heads.clinics_to_seal(desk.serving))
+    assert quiet not in await tree_heads.clinics_to_seal(desk.serving)
     with capture_logs() as logs:
         assert await worker.seal_once(desk.serving) >= TREE + 1
     assert {"event": "work failed", "log_level": "error", "work": "seals"}.items() <= logs[
         0
     ].items()
     assert logs[0]["kind"] == "WrongKeyError"
-    assert whole not in await seals.clinics_to_seal(desk.serving)
+    assert whole not in await tree_heads.clinics_to_seal(desk.serving)
     assert (await verify_clinic(desk.owner, whole))[1:] == (2, TREE + 1, 0, None)
     async with inside(desk, broken) as tx:
         await (await tx.connection()).execute(
@@ -969,9 +969,9 @@ async def _journal(urls: Urls) -> UUID:
     desk = Desk(serving, owner, Present())
     clinic_id = await desk.clinic()
     for _ in range(2):
-        await desk.write(clinic_id, [desk.id_at(seals._present()) for _ in range(3)])
+        await desk.write(clinic_id, [desk.id_at(tree_heads._present()) for _ in range(3)])
         await seal_clinic(serving, clinic_id)
-    await desk.write(clinic_id, [desk.id_at(seals._present())])
+    await desk.write(clinic_id, [desk.id_at(tree_heads._present())])
     await serving.dispose()
     await owner.dispose()
     return clinic_id

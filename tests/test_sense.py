@@ -18,8 +18,8 @@ from api.domain.sense import (
     out_of_order,
     what_makes_no_sense,
 )
-from api.models import Case, Incident, Promise
-from api.vocabulary import Scope
+from api.domain.vocabulary import Scope
+from api.storage.models import Case, Incident, Promise
 from tests.world import Person, World, incident, ok, promise, software
 
 Record = dict[str, Any]

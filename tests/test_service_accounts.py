@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from sqlmodel import col, select
 
-from api.models import JournalEntry, ServiceSecret, SignIn
-from api.vocabulary import Scope
+from api.domain.vocabulary import Scope
+from api.storage.models import JournalEntry, ServiceSecret, SignIn
 from tests.test_conflicts import full_case
 from tests.world import PASSWORD, Person, World, incident, made, ok, promise, software
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlmodel import select
 from uuid_utils.compat import uuid7
 
-from api import access, sight, standing
-from api.db import Transaction
+from api.access import case_relationship, guards, visibility
+from api.access.case_relationship import asking
 from api.domain.permissions import (
     TREATING,
     Actor,
@@ -24,9 +24,7 @@ from api.domain.permissions import (
     may_see_flag,
     may_see_restricted,
 )
-from api.models import AccessGrant, Case, Flag, GrantKind, Incident, Note, Promise, Supervision
-from api.standing import asking
-from api.vocabulary import (
+from api.domain.vocabulary import (
     Audience,
     CaseStatus,
     Classification,
@@ -48,6 +46,17 @@ from api.vocabulary import (
     Severity,
     Significance,
 )
+from api.storage.models import (
+    AccessGrant,
+    Case,
+    Flag,
+    GrantKind,
+    Incident,
+    Note,
+    Promise,
+    Supervision,
+)
+from api.storage.transaction import Transaction
 from tests.guards import made_anew
 from tests.world import World, software
 
@@ -254,27 +263,27 @@ async def found_by_id(tx: Transaction, me: Actor, row: Any, *, lock: bool) -> bo
     """Tell whether the guards find a row."""
     asked = asking(tx, me, row.id)
     if isinstance(row, Case):
-        statement = standing._case_to_change(me.role) if lock else None
+        statement = case_relationship._case_to_change(me.role) if lock else None
         if statement is None:
-            return await standing.find_case(tx, me, row.id) is not None
+            return await case_relationship.find_case(tx, me, row.id) is not None
     else:
         model: Any = type(row)
-        statement = access._one_record(model, me.role, lock)
+        statement = guards._one_record(model, me.role, lock)
     return (await tx.exec(statement, asked)).first() is not None
 
 
 async def found_in_lists(tx: Transaction, me: Actor) -> set[UUID]:
     """Give all that the lists find: what `visible_cases` and the like let through."""
-    seen = sight.visible_cases(tx, me)
+    seen = visibility.visible_cases(tx, me)
     found = set(await tx.exec(select(Case.id).where(seen)))
     lists: tuple[tuple[Any, Any], ...] = (
-        (Incident, sight.visible_incidents),
-        (Flag, sight.visible_flags),
-        (Note, sight.visible_notes),
+        (Incident, visibility.visible_incidents),
+        (Flag, visibility.visible_flags),
+        (Note, visibility.visible_notes),
         (Promise, lambda *_: sa.true()),
     )
     for model, of in lists:
-        joined = select(model.id).join(Case, sight.on_its_case(model))
+        joined = select(model.id).join(Case, visibility.on_its_case(model))
         found |= set(await tx.exec(joined.where(seen, of(tx, me))))
     return found
 
@@ -298,10 +307,10 @@ async def compare(world: World, seed: int) -> tuple[int, int]:
             named = [
                 (kind, row.id)
                 for row in stage.records
-                for kind, model in sight._NAMED.items()
+                for kind, model in visibility._NAMED.items()
                 if isinstance(row, model)
             ]
-            shown = {row_id for _, row_id in await sight.seen_of(tx, me, named)}
+            shown = {row_id for _, row_id in await visibility.seen_of(tx, me, named)}
             for row in (*stage.cases, *stage.records):
                 says = stage.sees(me, row)
                 what = (seed, me.role, type(row).__name__, row)
@@ -350,7 +359,7 @@ async def compare_several(world: World) -> None:
 def _let_go(monkeypatch: pytest.MonkeyPatch, gone: str) -> None:
     if gone in {"_seen_incidents", "_seen_flags", "_seen_notes"}:
         models = {"_seen_incidents": Incident, "_seen_flags": Flag, "_seen_notes": Note}
-        monkeypatch.setitem(sight._SEEN, models[gone], lambda *_: sa.true())
+        monkeypatch.setitem(visibility._SEEN, models[gone], lambda *_: sa.true())
         return
     said: Any = sa.false()
-    monkeypatch.setattr(sight, gone, lambda *_: said)
+    monkeypatch.setattr(visibility, gone, lambda *_: said)

@@ -14,10 +14,10 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import BaseModel, ValidationError
 from sqlmodel import select
 
-from api.errors import Refusal, token_body_of
-from api.models import JournalEntry, User
+from api.http.problem_details import Refusal, token_body_of
 from api.routes.users import MePatch, UserCreate
-from api.tokens import Passwords
+from api.security.tokens import Passwords
+from api.storage.models import JournalEntry, User
 from tests.test_bad_input import CANARY, refused, tolerant
 from tests.world import PASSWORD, Person, World, ok
 
@@ -304,7 +304,9 @@ async def test_every_refusal_is_told_in_the_words_of_oauth_too(
         assert told["error_description"].startswith(told["detail"]), told
         for each in told.get("errors", ()):
             assert each["message"] in told["error_description"]
-    monkeypatch.setattr("api.throttle.SENSELESS", RateLimitItemPerHour(0, namespace="none"))
+    monkeypatch.setattr(
+        "api.access.rate_limits.SENSELESS", RateLimitItemPerHour(0, namespace="none")
+    )
     token = {"grant_type": "refresh_token", "refresh_token": "x"}
     told = refused(await world.http.post(path, data=token), 429)
     assert told["error"] == "temporarily_unavailable"

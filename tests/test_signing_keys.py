@@ -16,9 +16,9 @@ from jose import jwt
 from pydantic import ValidationError
 
 from api.main import create_app
-from api.settings import Settings
-from api.signing import read_signing_keys
-from api.tokens import AccessTokens, InvalidToken
+from api.runtime.settings import Settings
+from api.security.token_keys import read_signing_keys
+from api.security.tokens import AccessTokens, InvalidToken
 from tests.test_tokens import CLAIMS, LIFETIME, NOW, SECRET, parts_of, pem_of, written
 from tests.world import SETTINGS_SECRET, World, ok
 

@@ -17,12 +17,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
-from api import migrations
-from api.crypto import KeyEncryptionKeys, new_key
-from api.db import Transaction
-from api.models import Supervision
 from api.routes.health import Readiness
-from api.settings import new_data_key
+from api.runtime.settings import new_data_key
+from api.security.crypto import KeyEncryptionKeys, new_key
+from api.storage import migrations
+from api.storage.models import Supervision
+from api.storage.transaction import Transaction
 from tests.conftest import NOON
 from tests.patience import PATIENCE
 from tests.postgres import Server

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.domain.facts import ConsultationFact, Facts, IncidentFact, PromiseFact
+from api.domain.rules.facts import ConsultationFact, Facts, IncidentFact, PromiseFact
 from tests.domain.builders import NOW
 from tests.domain.test_stories import STORIES, Story
 from tests.world import World, made, ok

@@ -14,9 +14,10 @@ from httpx import ASGITransport
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from api import cli, telemetry
+from api.commands import cli
 from api.main import create_app
-from api.settings import Settings, random_secret
+from api.runtime import tracing
+from api.runtime.settings import Settings, random_secret
 from tests.test_cli import ROOT
 from tests.test_sealed_text import CANARY, hits
 from tests.world import SETTINGS, Urls, World
@@ -113,7 +114,7 @@ async def test_spans_tell_how_long_and_nothing_of_what_was_sent(
     ]
     one = next(span for span in spans if span.name == "GET /v1/cases/{case_id}")
     assert one.trace_id.hex() == TRACE
-    assert {each.key for span in spans for each in span.attributes} <= telemetry.ALLOWED
+    assert {each.key for span in spans for each in span.attributes} <= tracing.ALLOWED
     of_request = {each.key: each.value for each in one.attributes}
     assert of_request["http.response.status_code"].int_value == 200
     assert one.span_id in {span.parent_span_id for span in spans if span.name == "transaction"}
@@ -122,7 +123,7 @@ async def test_spans_tell_how_long_and_nothing_of_what_was_sent(
 async def test_without_the_allow_list_it_would_be_told(
     world: World, urls: Urls, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telemetry, "_allowed", lambda span: span)
+    monkeypatch.setattr(tracing, "_allowed", lambda span: span)
     case_id = await send_everything(world, urls, collector)
     sent = b"".join(collector.bodies)
     assert hits(sent)
@@ -136,7 +137,9 @@ def test_switched_off_nothing_of_it_is_loaded_or_asked() -> None:
     for path in (ROOT / "api").rglob("*.py"):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ImportFrom) and path.name != "telemetry.py":
-                assert not str(node.module).startswith(("opentelemetry", "api.telemetry")), path
+                assert not str(node.module).startswith(("opentelemetry", "api.runtime.tracing")), (
+                    path
+                )
     app = create_app(SETTINGS)
     assert not app._native_telemetry.enabled()
     assert app.state.database.traced is nullcontext
@@ -147,7 +150,7 @@ def test_without_the_extra_the_server_does_not_start(
 ) -> None:
     settings = Settings(secret_key=random_secret(), telemetry_endpoint="http://127.0.0.1:1/x")
     cli._refuse_without_the_extra(settings)
-    monkeypatch.delitem(sys.modules, "api.telemetry")
+    monkeypatch.delitem(sys.modules, "api.runtime.tracing")
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
     with pytest.raises(typer.Exit) as stopped:
         cli._refuse_without_the_extra(settings)

@@ -19,12 +19,12 @@ from limits.errors import StorageError
 from pwdlib.hashers.argon2 import Argon2Hasher
 from uuid_utils.compat import uuid7
 
-import api.throttle
-from api.codes import RefreshTokens, hash_of
-from api.errors import TooMany, Unauthorized
-from api.models import SignIn
-from api.settings import Settings
-from api.throttle import STRANGER, Known, Throttle
+import api.access.rate_limits
+from api.access.rate_limits import STRANGER, Known, Throttle
+from api.http.problem_details import TooMany, Unauthorized
+from api.runtime.settings import Settings
+from api.security.opaque_tokens import RefreshTokens, hash_of
+from api.storage.models import SignIn
 from tests.test_bad_input import refused, tolerant
 from tests.test_refresh import refresh
 from tests.test_sign_in import Asked, Checks, asked, checks, me_with, same_body
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.usefixtures("impatient")
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refuse at once where a network's limit is reached: hundreds of refusals come here."""
-    monkeypatch.setattr(api.throttle, "PATIENCE", 0)
+    monkeypatch.setattr(api.access.rate_limits, "PATIENCE", 0)
 
 
 def a_throttle() -> Throttle:
@@ -102,8 +102,10 @@ async def test_without_its_limits_every_guess_is_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("OF_A_NETWORK", "OF_AN_ACCOUNT_HERE", "OF_AN_ACCOUNT", "FAILURES"):
-        limit = getattr(api.throttle, name)
-        monkeypatch.setattr(api.throttle, name, type(limit)(10**9, namespace=limit.namespace))
+        limit = getattr(api.access.rate_limits, name)
+        monkeypatch.setattr(
+            api.access.rate_limits, name, type(limit)(10**9, namespace=limit.namespace)
+        )
     throttle = a_throttle()
     for number in range(2 * MOST):
         assert await guess(throttle, "n", f"a{number % 7}")
@@ -298,7 +300,7 @@ async def test_a_stranger_learns_nothing_of_who_signed_in_from_a_network(
     me, other = tolerant(world).clinician, world.colleague
     assert await is_let_in(world, HOME, me)
     await use_up(world, HOME)
-    monkeypatch.setattr(api.throttle, "PATIENCE", 3)
+    monkeypatch.setattr(api.access.rate_limits, "PATIENCE", 3)
     answers, took = set(), dict[str, float]()
     for email in (me.email, other.email, f"{uuid7().hex}@x.example"):
         began = anyio.current_time()
@@ -547,8 +549,8 @@ async def test_from_a_network_that_floods_one_look_up_is_made_at_a_time(
             await anyio.lowlevel.checkpoint()
             inside -= 1
 
-    for limit, at_once in ((api.throttle.SENSELESS, 20), (none, 1)):
-        monkeypatch.setattr(api.throttle, "SENSELESS", limit)
+    for limit, at_once in ((api.access.rate_limits.SENSELESS, 20), (none, 1)):
+        monkeypatch.setattr(api.access.rate_limits, "SENSELESS", limit)
         most = 0
         async with anyio.create_task_group() as tasks:
             for _ in range(20):

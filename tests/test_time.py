@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.worker import catch_up_clinic, catch_up_once
+from api.commands.worker import catch_up_clinic, catch_up_once
 from tests.test_flag_life import acknowledge, resolve, the_flag
 from tests.world import Person, World, incident, made, ok, promise
 

@@ -13,8 +13,8 @@ import pytest
 import tzdata
 from pydantic import TypeAdapter, ValidationError
 
+from api.domain.time_zones import NAMES, RELEASE
 from api.domain.values import TimeZone
-from api.time_zones import NAMES, RELEASE
 from tests.world import World, ok
 
 ROOT = Path(__file__).parent.parent

@@ -16,10 +16,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from jose import jws
 
-import api.tokens
-from api.codes import client_id_of
-from api.signing import SigningKeys, published
-from api.tokens import AccessTokens, AheadOfTheClock, Claims, InvalidToken, _with_the_smaller_s
+import api.security.tokens
+from api.security.opaque_tokens import client_id_of
+from api.security.token_keys import SigningKeys, published
+from api.security.tokens import (
+    AccessTokens,
+    AheadOfTheClock,
+    Claims,
+    InvalidToken,
+    _with_the_smaller_s,
+)
 from tests.test_bad_input import refused, tolerant
 from tests.world import SETTINGS_SECRET, World, made, ok
 
@@ -385,7 +391,7 @@ def test_a_token_lives_no_longer_because_the_clock_was_set_back(
 ) -> None:
     tokens = deployment("HS256").tokens
     elapsed = 1_000.0
-    monkeypatch.setattr(api.tokens, "monotonic", lambda: elapsed)
+    monkeypatch.setattr(api.security.tokens, "monotonic", lambda: elapsed)
     token = tokens.issue(CLAIMS, NOW)
     assert tokens.read(token, NOW) == CLAIMS
     elapsed += 599
@@ -486,10 +492,10 @@ def _any_claims(
 @pytest.mark.parametrize(
     ("where", "what", "instead", "algorithms"),
     [
-        (api.tokens, "_canonical", _leniently, {"HS256", "ES256"}),
+        (api.security.tokens, "_canonical", _leniently, {"HS256", "ES256"}),
         (AccessTokens, "_key_of", _any_header, {"HS256", "ES256"}),
         (AccessTokens, "_check_claims", _any_claims, {"HS256", "ES256"}),
-        (api.tokens, "_is_plain", lambda signature: True, {"ES256"}),
+        (api.security.tokens, "_is_plain", lambda signature: True, {"ES256"}),
     ],
 )
 def test_each_check_taken_away_lets_mutants_through(
@@ -612,12 +618,12 @@ import sys
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import api.cli, api.main
+import api.commands.cli, api.main
 import jose.backends as backends
 from cryptography.hazmat.primitives.asymmetric import ec
-from api.settings import Settings, random_secret
-from api.signing import SigningKeys, published
-from api.tokens import AccessTokens, Claims
+from api.runtime.settings import Settings, random_secret
+from api.security.token_keys import SigningKeys, published
+from api.security.tokens import AccessTokens, Claims
 
 api.main.create_app(Settings(secret_key=random_secret()))
 private = ec.generate_private_key(ec.SECP256R1())

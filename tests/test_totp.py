@@ -8,8 +8,8 @@ import pyotp
 from httpx import Response
 from sqlmodel import select
 
-from api.models import OneTimeCode, User
-from api.totp import new_secret, step_of, uri_of
+from api.security.totp import new_secret, step_of, uri_of
+from api.storage.models import OneTimeCode, User
 from tests.conftest import NOON
 from tests.test_bad_input import refused, tolerant
 from tests.test_sign_in import Checks, checks, same_body, sign_in

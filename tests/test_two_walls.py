@@ -16,12 +16,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col, select
 
-import api.db
+import api.storage.transaction
 from api.commands.runtime_role import grant_to_runtime_role, why_unsafe
-from api.db import Database, Transaction
-from api.models import Case, Clinic, Flag, JournalEntry, SignIn, User
-from api.vocabulary import Role
-from api.walls import ENTER, WalledConnection
+from api.domain.vocabulary import Role
+from api.storage.models import Case, Clinic, Flag, JournalEntry, SignIn, User
+from api.storage.tenancy import ENTER, WalledConnection
+from api.storage.transaction import Database, Transaction
 from tests.conftest import NOON
 from tests.matrix import TABLE
 from tests.receivers import try_in_vain
@@ -489,7 +489,7 @@ async def test_a_connection_that_remembered_would_be_noticed(
     postgres_scene: tuple[Scene, Urls], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene, urls = postgres_scene
-    monkeypatch.setattr(api.db, "leave", lambda *_: None)
+    monkeypatch.setattr(api.storage.transaction, "leave", lambda *_: None)
     database = Database(urls.runtime, pool_size=5)
     try:
         with pytest.raises(AssertionError, match="somebody's clinic"):

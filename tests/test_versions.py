@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from fhir.resources.R4B import get_fhir_model_class
 from sqlmodel import SQLModel, col, select
 
-from api.models import (
+from api.domain.vocabulary import Scope
+from api.storage.models import (
     Case,
     Consultation,
     Incident,
@@ -17,8 +18,7 @@ from api.models import (
     RecordVersion,
     sealed_columns,
 )
-from api.record_versions import MACHINERY, OF_THE_ROW, TYPES, fields_of
-from api.vocabulary import Scope
+from api.storage.record_versions import MACHINERY, OF_THE_ROW, TYPES, fields_of
 from tests.world import Person, World, made, ok, software
 
 REVIEW = {"determination": "normal_process", "review_note": "seen together"}
@@ -248,7 +248,7 @@ async def test_no_change_of_a_record_can_pass_by_its_versions(
         """Keep nothing."""
 
     with monkeypatch.context() as patch:
-        patch.setattr("api.db.keep_versions", nothing)
+        patch.setattr("api.storage.transaction.keep_versions", nothing)
         async with world.database.transaction() as tx:
             await tx.enter(world.clinician.clinic_id)
             found = (await tx.exec(select(Case).where(Case.id == UUID(case["id"])))).one()
@@ -390,6 +390,6 @@ async def test_what_was_restricted_when_it_stood_there_stays_out_of_the_copy(wor
 async def test_without_that_look_it_would_be_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.copies._was_told", lambda _: True)
+    monkeypatch.setattr("api.records.patient_copy._was_told", lambda _: True)
     with pytest.raises(AssertionError):
         await test_what_was_restricted_when_it_stood_there_stays_out_of_the_copy(world)

@@ -16,16 +16,18 @@ import sqlalchemy as sa
 from sqlmodel import select
 from standardwebhooks import WebhookVerificationError
 
-from api import deliveries, journal, outbox, sending
-from api.bulk import importing
-from api.deliveries import TRIES, Deliveries
-from api.intake import KEY
+from api.access.case_relationship import load_case
+from api.commands.worker import catch_up_once, deliver_until
+from api.domain.vocabulary import Event
+from api.http.strict_route import KEY
+from api.interop.bulk import run_import
+from api.interop.webhooks import deliveries, signed_request
+from api.interop.webhooks.deliveries import TRIES, Deliveries
+from api.journal import entries as journal
+from api.journal import outbox
 from api.main import create_app
-from api.models import Webhook, WebhookDelivery, WebhookEvent
-from api.settings import Settings, random_secret
-from api.standing import load_case
-from api.vocabulary import Event
-from api.worker import catch_up_once, deliver_until
+from api.runtime.settings import Settings, random_secret
+from api.storage.models import Webhook, WebhookDelivery, WebhookEvent
 from tests.conftest import NOON
 from tests.receivers import (
     allow,
@@ -279,7 +281,7 @@ async def test_what_comes_in_from_a_file_is_told_as_if_typed(world: World) -> No
 async def test_who_asks_while_a_long_file_is_read_is_told_of_the_rest(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began, batches = importing._Importer.take, list[int]()
+    began, batches = run_import._Importer.take, list[int]()
 
     async def asked_for_meanwhile(self: Any, lines: Any, **how: Any) -> Any:
         batches.append(1)
@@ -288,8 +290,8 @@ async def test_who_asks_while_a_long_file_is_read_is_told_of_the_rest(
             made(await world.admin.post("/v1/webhooks", body))
         return await began(self, lines, **how)
 
-    monkeypatch.setattr(importing, "BATCH_LINES", 1)
-    monkeypatch.setattr(importing._Importer, "take", asked_for_meanwhile)
+    monkeypatch.setattr(run_import, "BATCH_LINES", 1)
+    monkeypatch.setattr(run_import._Importer, "take", asked_for_meanwhile)
     lines = [case_line(f"meanwhile {number}", world.clinician) for number in range(4)]
     made(await read_in(world, lines))
     assert await count(world, WebhookEvent) == 3
@@ -319,14 +321,14 @@ async def test_who_changes_what_is_told_and_who_tells_wait_for_each_other(
     await changing
     # a batch of a file holds the clinic, and owes an event; a webhook is changed
     holds.clear()
-    first = importing._take_turns
+    first = run_import._take_turns
 
     async def slowly(tx: Any) -> None:
         await first(tx)
         holds.set()
         await asyncio.sleep(0.3)
 
-    monkeypatch.setattr(importing, "_take_turns", slowly)
+    monkeypatch.setattr(run_import, "_take_turns", slowly)
     reading = asyncio.create_task(read_in(world, [case_line("slow", world.clinician)]))
     await holds.wait()
     ok(await world.admin.patch(path, {"events": ["case.opened"]}))
@@ -373,7 +375,7 @@ async def test_of_what_is_hidden_from_somebody_nobody_is_told(
         assert to.events == ["incident.reported"], "of the second case, which hides nothing"
         # the twin: were it not asked whether it is hidden, it would be told
         really = outbox.owe
-        monkeypatch.setattr("api.journal.owe", lambda *_, **__: None)
+        monkeypatch.setattr("api.journal.entries.owe", lambda *_, **__: None)
 
         def careless(tx: Any, happening: Any, **options: Any) -> None:
             about = {key: options.get(key) for key in ("record_type", "case_id")}
@@ -381,7 +383,7 @@ async def test_of_what_is_hidden_from_somebody_nobody_is_told(
             recorded(tx, happening, **options)
 
         recorded = journal.record
-        for room in ("api.flagging", "api.routes.incidents"):
+        for room in ("api.flags.reconcile", "api.routes.incidents"):
             monkeypatch.setattr(f"{room}.record", careless)
         monkeypatch.setattr(deliveries, "hidden_since", _nothing_is_hidden)
         await hidden_things()
@@ -452,7 +454,7 @@ async def test_what_was_not_kept_is_not_told(world: World, monkeypatch: pytest.M
         allow(world, to)
         await subscribe(world.admin, to, "case.*")
         with monkeypatch.context() as patch:
-            patch.setattr("api.db.Transaction.insert", no_entry)
+            patch.setattr("api.storage.transaction.Transaction.insert", no_entry)
             refused = await tolerant(world).clinician.post("/v1/cases", {"client_ref": "B-17"})
         assert refused.status_code == 503
         assert await count(world, WebhookEvent) == 0
@@ -534,7 +536,7 @@ async def test_whatever_a_receiver_does_has_its_word_and_hurts_nobody(
         for name, (behave, outcome, code) in BEHAVIOURS.items():
             to.behave, before = behave, to.connections
             patience = 0.3 if outcome == "timed_out" else 10
-            monkeypatch.setattr(sending, "TIME_LIMIT", patience)
+            monkeypatch.setattr(signed_request, "TIME_LIMIT", patience)
             await try_out(world, hook)
             tried = (await log_of(world.admin, hook))[0]["attempts"]
             assert [each["outcome"] for each in tried] == [outcome], name

@@ -18,13 +18,13 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
-from api.db import Database
 from api.domain.bodies import IncidentCreate
+from api.domain.vocabulary import Role, Scope
 from api.main import create_app, furnish
-from api.models import Clinic, ServiceAccount, SignIn, Supervision, User
-from api.settings import Settings, new_data_key, random_secret
-from api.tokens import AccessTokens, Claims
-from api.vocabulary import Role, Scope
+from api.runtime.settings import Settings, new_data_key, random_secret
+from api.security.tokens import AccessTokens, Claims
+from api.storage.models import Clinic, ServiceAccount, SignIn, Supervision, User
+from api.storage.transaction import Database
 
 
 class Urls(NamedTuple):

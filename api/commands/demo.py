@@ -30,12 +30,12 @@ from api.commands.demo_cases import (
     Record,
 )
 from api.commands.founding import found_clinic
-from api.db import Database, utc_now
-from api.logs import configure_logs
+from api.commands.worker import deliver_until, seal_until
 from api.main import create_app
-from api.migrations import migrate
-from api.settings import Settings, new_data_key, random_secret
-from api.worker import deliver_until, seal_until
+from api.runtime.logs import configure_logs
+from api.runtime.settings import Settings, new_data_key, random_secret
+from api.storage.migrations import migrate
+from api.storage.transaction import Database, utc_now
 
 HOST = "127.0.0.1"
 PASSWORD = "only-for-this-demo"  # noqa: S105 - everyone may know it

@@ -3,11 +3,11 @@
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from api.db import Transaction
-from api.journal import Happening, record
-from api.keyring import Keyring
-from api.models import Clinic, User
-from api.vocabulary import Role
+from api.domain.vocabulary import Role
+from api.journal.entries import Happening, record
+from api.storage.keyring import Keyring
+from api.storage.models import Clinic, User
+from api.storage.transaction import Transaction
 
 
 async def found_clinic(

@@ -20,18 +20,18 @@ from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
-from api.bulk import charsets
-from api.bulk.charsets import UnreadableFileError
-from api.bulk.exporting import records_of
-from api.bulk.importing import Done, Order, TooManyLinesError, take_in
-from api.bulk.reading import Read, read_csv, read_ndjson
 from api.commands.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
-from api.crypto import WrongKeyError
-from api.db import ClinicContext, Database, Transaction
-from api.domain.columns import all_columns, columns_of, flatten
-from api.models import Clinic, ServiceAccount, User
-from api.one_text import one_address
-from api.settings import Settings
+from api.interop.bulk import charsets
+from api.interop.bulk.charsets import UnreadableFileError
+from api.interop.bulk.columns import all_columns, columns_of, flatten
+from api.interop.bulk.export import records_of
+from api.interop.bulk.parse import Read, read_csv, read_ndjson
+from api.interop.bulk.run_import import Done, Order, TooManyLinesError, take_in
+from api.runtime.settings import Settings
+from api.security.crypto import WrongKeyError
+from api.security.normalization import one_address
+from api.storage.models import Clinic, ServiceAccount, User
+from api.storage.transaction import ClinicContext, Database, Transaction
 
 _CHUNK = 256 * 1024
 _SHOWN = 20

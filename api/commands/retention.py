@@ -16,13 +16,13 @@ from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import col, select
 
-from api.db import AcrossClinics, Database, Transaction
-from api.domain.facts import midnight
-from api.flagging import MANUAL, catch_up, catch_up_due
-from api.instants import never_back
-from api.journal import Happening, record
-from api.models import IS_UNRESOLVED, Case, Clinic, Flag, ImportedRecord, LegalHold
-from api.vocabulary import CaseStatus
+from api.domain.rules.facts import midnight
+from api.domain.vocabulary import CaseStatus
+from api.flags.reconcile import MANUAL, catch_up, catch_up_due
+from api.journal.entries import Happening, record
+from api.storage.instants import never_back
+from api.storage.models import IS_UNRESOLVED, Case, Clinic, Flag, ImportedRecord, LegalHold
+from api.storage.transaction import AcrossClinics, Database, Transaction
 
 DESTROYED = "The text of this case was destroyed when its retention ended."
 """What stands in place of words that were not sealed."""

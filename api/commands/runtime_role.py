@@ -7,7 +7,7 @@ from sqlalchemy import Connection, make_url, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
-import api.models  # noqa: F401 - fills the metadata
+import api.storage.models  # noqa: F401 - fills the metadata
 
 _WRITES = "SELECT, INSERT, UPDATE"
 _FEWER = {

@@ -6,8 +6,8 @@ from typing import NoReturn
 import typer
 from pydantic import ValidationError
 
-from api.rotation import why_not_opened
-from api.settings import Settings
+from api.commands.key_rotation import why_not_opened
+from api.runtime.settings import Settings
 
 
 def read_settings() -> Settings:

@@ -10,10 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlmodel import col
 
-from api.db import Transaction
-from api.domain.merkle import leaf_hash, tree_root
-from api.models import Clinic, JournalEntry, SealHead, SealLeaf
-from api.seals import (
+from api.journal.tree_heads import (
     ENTRY,
     ENTRY_COLUMNS,
     HEAD,
@@ -25,6 +22,9 @@ from api.seals import (
     signer_of_clinic,
     unsealed,
 )
+from api.security.merkle import leaf_hash, tree_root
+from api.storage.models import Clinic, JournalEntry, SealHead, SealLeaf
+from api.storage.transaction import Transaction
 
 PAGE = 2_000
 """Rows that are read at a time: on SQLite, others write only between two pages."""

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.domain.details import Details
 from api.domain.values import Day, Input, Reference, Text, YesNo, whole
-from api.vocabulary import (
+from api.domain.vocabulary import (
     AttachmentRole,
     CaseStatus,
     Classification,

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 from pydantic_core import InitErrorDetails
 
 from api.domain.values import Day, Input, Text, YesNo, whole
-from api.vocabulary import (
+from api.domain.vocabulary import (
     AbsenceReason,
     BoundaryArea,
     CoerciveMeasure,

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from api.vocabulary import (
+from api.domain.vocabulary import (
     UNRESOLVED,
     ConsultationStatus,
     ConsultationUrgency,

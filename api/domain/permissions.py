@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from api.vocabulary import Audience, NoteClass, NoteStatus, Role, Scope, Severity
+from api.domain.vocabulary import Audience, NoteClass, NoteStatus, Role, Scope, Severity
 
 
 class Action(StrEnum):

@@ -16,8 +16,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from api.one_text import one_address, one_password, one_text
-from api.time_zones import NAMES
+from api.domain.time_zones import NAMES
+from api.security.normalization import one_address, one_password, one_text
 
 EARLIEST_DAY = date(1900, 1, 1)
 LATEST_DAY = date(2199, 12, 31)

@@ -11,9 +11,10 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from api.csv_lists import CSV, write_csv
 from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
-from api.errors import (
+from api.domain.vocabulary import Scope
+from api.http.csv_lists import CSV, write_csv
+from api.http.problem_details import (
     PROBLEM,
     TOKEN_PATH,
     Problem,
@@ -24,13 +25,12 @@ from api.errors import (
     every_refusal,
     token_body_of,
 )
-from api.fhir.elements import FHIR_JSON
-from api.fhir.shown import fhir_examples
+from api.interop.fhir.elements import FHIR_JSON
+from api.interop.fhir.shown import fhir_examples
 from api.openapi.examples import VALUES, Examples, first_sentence
 from api.openapi.operations import Operation, operations_of, who_may
 from api.openapi.plain_schemas import write_plainly
 from api.openapi.promised import refusals_of
-from api.vocabulary import Scope
 
 DESCRIPTION = """
 Case notes for clinicians who keep the frame of psychotherapy.

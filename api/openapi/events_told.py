@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
 
-from api.deliveries import TRIES
-from api.sending import EventNotice
-from api.vocabulary import Event
+from api.domain.vocabulary import Event
+from api.interop.webhooks.deliveries import TRIES
+from api.interop.webhooks.signed_request import EventNotice
 
 told = APIRouter()
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from api.reasons import SENTENCES
+from api.http.field_errors import SENTENCES
 
 Schema = dict[str, Any]
 

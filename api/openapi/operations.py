@@ -7,7 +7,7 @@ from typing import Any
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from api.access import case_for, may_on_cases, record_for
+from api.access.guards import case_for, may_on_cases, record_for
 from api.domain.permissions import (
     BRIEFS,
     COVERED_CASE,
@@ -20,10 +20,10 @@ from api.domain.permissions import (
     roles_that_may,
     scopes_that_let,
 )
-from api.errors import is_asked_as_oauth
-from api.fhir.outcome import is_asked_as_fhir
+from api.domain.vocabulary import Role
+from api.http.problem_details import is_asked_as_oauth
+from api.interop.fhir.outcome import is_asked_as_fhir
 from api.openapi.foreseen import Foreseen, foresee
-from api.vocabulary import Role
 
 PEOPLE = {
     Role.clinician: "clinicians",

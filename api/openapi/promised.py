@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 
-from api.access import case_for, flag_for, may, may_on_cases, record_for, refuse_closed
+from api.access.authentication import OPEN_BEFORE_ENROLMENT
+from api.access.case_relationship import refuse_purged
+from api.access.guards import case_for, flag_for, may, may_on_cases, record_for, refuse_closed
 from api.domain.permissions import Standing, may_anybody, roles_that_may, why_no_scope, why_not
-from api.errors import (
+from api.http.field_errors import BOUNDED, NEEDED, SENTENCES, unknown
+from api.http.idempotency import being_carried_out
+from api.http.problem_details import (
     Forbidden,
     Invalid,
     NoSuchVersion,
@@ -21,13 +25,9 @@ from api.errors import (
     UnsupportedMediaType,
     as_token_refusal,
 )
-from api.identity import OPEN_BEFORE_ENROLMENT
-from api.intake import KEY, StrictRoute
+from api.http.strict_route import KEY, StrictRoute
 from api.openapi.foreseen import Refused, foresee
 from api.openapi.operations import PEOPLE, Operation, fields_of
-from api.reasons import BOUNDED, NEEDED, SENTENCES, unknown
-from api.repeats import being_carried_out
-from api.standing import refuse_purged
 
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"

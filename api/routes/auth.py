@@ -11,32 +11,9 @@ from fastapi import APIRouter, Depends, Form, Request
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlmodel import col, select, update
 
-from api.access import may
-from api.codes import (
-    RefreshToken,
-    RefreshTokens,
-    hash_of,
-    hash_of_code,
-    new_secret,
-    read_client_id,
-)
-from api.db import Database, Transaction, Tx
-from api.domain.permissions import Action, Actor
-from api.domain.values import Output
-from api.errors import (
-    InvalidClient,
-    InvalidGrant,
-    InvalidScope,
-    InvalidTokenRequest,
-    TokenProblem,
-    UnsupportedGrantType,
-)
-from api.intake import OneTimeRoute
-from api.journal import Happening, record
-from api.models import CodePurpose, OneTimeCode, SignIn, User
-from api.one_text import one_address
-from api.openapi.plain_schemas import without_null
-from api.sessions import (
+from api.access.guards import may
+from api.access.rate_limits import STRANGER, Known, Throttle
+from api.access.sessions import (
     NOBODY,
     Account,
     Refused,
@@ -46,9 +23,32 @@ from api.sessions import (
     end_session,
     refresh_session,
 )
-from api.throttle import STRANGER, Known, Throttle
-from api.tokens import AccessTokens, Claims, Passwords
-from api.totp import is_digits, step_of
+from api.domain.permissions import Action, Actor
+from api.domain.values import Output
+from api.http.problem_details import (
+    InvalidClient,
+    InvalidGrant,
+    InvalidScope,
+    InvalidTokenRequest,
+    TokenProblem,
+    UnsupportedGrantType,
+)
+from api.http.strict_route import OneTimeRoute
+from api.journal.entries import Happening, record
+from api.openapi.plain_schemas import without_null
+from api.security.normalization import one_address
+from api.security.opaque_tokens import (
+    RefreshToken,
+    RefreshTokens,
+    hash_of,
+    hash_of_code,
+    new_secret,
+    read_client_id,
+)
+from api.security.tokens import AccessTokens, Claims, Passwords
+from api.security.totp import is_digits, step_of
+from api.storage.models import CodePurpose, OneTimeCode, SignIn, User
+from api.storage.transaction import Database, Transaction, Tx
 
 router = APIRouter(prefix="/v1/auth", tags=["sign-in"], route_class=OneTimeRoute)
 

@@ -8,21 +8,21 @@ from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col, select
 
-from api.access import may
-from api.db import Transaction, Tx
+from api.access.authentication import require_recent_sign_in
+from api.access.case_relationship import find_case_to_open, load_case, refuse_purged
+from api.access.guards import may
+from api.access.visibility import on_its_case
 from api.domain.permissions import Action, Actor, may_ever, may_see_case
 from api.domain.values import Input, Text
-from api.entity_tags import etag
-from api.errors import Conflict, NotFound
-from api.identity import require_recent_sign_in
-from api.intake import StrictRoute
-from api.journal import Happening, record, record_shown
-from api.models import AccessGrant, Case, GrantKind
-from api.notices import News, tell_of_grant
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import on_its_case
-from api.standing import find_case_to_open, load_case, refuse_purged
-from api.views import RecordRead
+from api.http.entity_tags import etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, NotFound
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record, record_shown
+from api.records.oversight_notices import News, tell_of_grant
+from api.records.read_models import RecordRead
+from api.storage.models import AccessGrant, Case, GrantKind
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/break-glass", tags=["who sees a case"], route_class=StrictRoute)
 

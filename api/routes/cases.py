@@ -11,39 +11,46 @@ from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from api.access import case_for, may_on_cases
-from api.conduct import remember_tenure
-from api.db import Transaction, Tx
-from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
-from api.domain.permissions import TREATING, Action, Actor, Standing, purpose_of, why_not_rewrite
-from api.domain.sense import CaseDays, days_of
-from api.domain.values import Day, Input, Instant, Output, Reference, Text, YesNo, absent
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Conflict, Forbidden, Invalid
-from api.flagging import catch_up_due, is_due, reconcile_flags
-from api.handover import (
+from api.access.actor_names import ActorKind, Known, actor_named, known_by
+from api.access.authentication import Me
+from api.access.case_relationship import OpenCase
+from api.access.conduct import remember_tenure
+from api.access.guards import case_for, may_on_cases
+from api.access.handover import (
     DraftsWaiting,
     drafts_waiting,
     end_covers,
     let_go_of_flags,
     refuse_who_keeps_away,
 )
-from api.hidden_entries import ABOUT_ROWS
-from api.identity import Me
-from api.intake import StrictRoute
-from api.journal import Happening, record, record_shown
-from api.journal_reading import Ids, hidden_on, told_of_records, without
-from api.making import new_case
-from api.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
-from api.names import ActorKind, Known, actor_named, known_by
-from api.notices import News, tell_of_transfer
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.reasons import NEEDED
-from api.sense import make_sense
-from api.sight import on_its_case, supervised_clinicians, visible_cases, visible_incidents
-from api.standing import OpenCase
-from api.versions import VersionRead, told, versions_of
-from api.views import (
+from api.access.journal_reading import Ids, hidden_on, told_of_records, without
+from api.access.visibility import (
+    on_its_case,
+    supervised_clinicians,
+    visible_cases,
+    visible_incidents,
+)
+from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
+from api.domain.permissions import TREATING, Action, Actor, Standing, purpose_of, why_not_rewrite
+from api.domain.sense import CaseDays, days_of
+from api.domain.values import Day, Input, Instant, Output, Reference, Text, YesNo, absent
+from api.domain.vocabulary import (
+    CaseStatus,
+    Phase,
+    Role,
+    Setting,
+    VoidReason,
+)
+from api.flags.reconcile import catch_up_due, is_due, reconcile_flags
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.field_errors import NEEDED
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, Forbidden, Invalid
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record, record_shown
+from api.records.create import new_case
+from api.records.oversight_notices import News, tell_of_transfer
+from api.records.read_models import (
     CaseFields,
     CaseRead,
     FlagRead,
@@ -52,13 +59,11 @@ from api.views import (
     show_case,
     waiting_on,
 )
-from api.vocabulary import (
-    CaseStatus,
-    Phase,
-    Role,
-    Setting,
-    VoidReason,
-)
+from api.records.sense import make_sense
+from api.records.versions import VersionRead, told, versions_of
+from api.storage.hidden_entries import ABOUT_ROWS
+from api.storage.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"], route_class=StrictRoute)
 

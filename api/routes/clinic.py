@@ -6,23 +6,23 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from api.access import may
-from api.db import Transaction, Tx
-from api.domain.modes import monitored_rules
+from api.access.authentication import require_recent_sign_in
+from api.access.case_relationship import load_clinic
+from api.access.guards import may
 from api.domain.permissions import Action, Actor
-from api.domain.prompts import PROMPTS
-from api.domain.rulebook import RULEBOOK_VERSION, RULES
-from api.domain.thresholds import Thresholds
+from api.domain.rules.modes import monitored_rules
+from api.domain.rules.prompts import PROMPTS
+from api.domain.rules.rulebook import RULEBOOK_VERSION, RULES
+from api.domain.rules.thresholds import Thresholds
 from api.domain.values import Input, Line, Output, TimeZone, YesNo, absent, whole
-from api.entity_tags import IfMatch, check_version, etag
-from api.flagging import ask_every_rule_again
-from api.identity import require_recent_sign_in
-from api.intake import StrictRoute
-from api.journal import Happening, record
-from api.pages import Page
-from api.standing import load_clinic
-from api.views import ClinicRead
-from api.vocabulary import Audience, RuleMode, served_vocabulary
+from api.domain.vocabulary import Audience, RuleMode, served_vocabulary
+from api.flags.reconcile import ask_every_rule_again
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Page
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record
+from api.records.read_models import ClinicRead
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1", tags=["clinic"], route_class=StrictRoute)
 

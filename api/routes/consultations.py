@@ -11,12 +11,18 @@ from sqlalchemy import ColumnElement, or_
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import col, select, update
 
-from api.access import OpenRecord, case_for, consultation_for, may_on_cases
-from api.brief import ConsultationBrief, brief_of, briefs_of
-from api.case_files import add_record
-from api.db import Transaction, Tx
+from api.access.authentication import Me
+from api.access.case_relationship import OpenCase
+from api.access.guards import OpenRecord, case_for, consultation_for, may_on_cases
+from api.access.visibility import (
+    on_its_case,
+    open_briefs,
+    seen_of,
+    sees_case,
+    visible_cases,
+    visible_incidents,
+)
 from api.domain.bodies import ConsultationCreate, LinkedIds
-from api.domain.facts import midnight
 from api.domain.lifecycles import (
     ANSWER_WITHIN,
     BRIEF_LASTS,
@@ -31,28 +37,9 @@ from api.domain.permissions import (
     purpose_of,
     why_not_respond,
 )
+from api.domain.rules.facts import midnight
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Conflict, Forbidden, Invalid, NotFound
-from api.flagging import reconcile_flags
-from api.identity import Me
-from api.intake import StrictRoute
-from api.journal import Happening, record, record_shown
-from api.making import links_as_stored, new_consultation
-from api.models import Case, Consultation, Decline, Incident, Named, Promise, User
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import (
-    on_its_case,
-    open_briefs,
-    seen_of,
-    sees_case,
-    visible_cases,
-    visible_incidents,
-)
-from api.standing import OpenCase
-from api.versions import VersionRead, told, versions_of
-from api.views import FlagRead, RecordRead, flags_raised
-from api.vocabulary import (
+from api.domain.vocabulary import (
     AdviceResponse,
     ConsultationKind,
     ConsultationOutcome,
@@ -60,6 +47,19 @@ from api.vocabulary import (
     ConsultationUrgency,
     Role,
 )
+from api.flags.case_facts import add_record
+from api.flags.reconcile import reconcile_flags
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, Forbidden, Invalid, NotFound
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record, record_shown
+from api.records.create import links_as_stored, new_consultation
+from api.records.deidentified_brief import ConsultationBrief, brief_of, briefs_of
+from api.records.read_models import FlagRead, RecordRead, flags_raised
+from api.records.versions import VersionRead, told, versions_of
+from api.storage.models import Case, Consultation, Decline, Incident, Named, Promise, User
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1", tags=["consultations"], route_class=StrictRoute)
 

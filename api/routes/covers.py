@@ -9,22 +9,22 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col, select
 
-from api.access import may
-from api.db import Transaction, Tx
-from api.domain.facts import midnight
+from api.access.case_relationship import load_seen_case, refuse_purged
+from api.access.guards import may
+from api.access.handover import end_cover_now, record_cover, refuse_who_keeps_away
+from api.access.visibility import on_its_case, supervised_cases
 from api.domain.permissions import TREATING, Action, Actor, may_ever
+from api.domain.rules.facts import midnight
 from api.domain.values import Day, Input, Text
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Forbidden, Invalid, NotFound
-from api.handover import end_cover_now, record_cover, refuse_who_keeps_away
-from api.intake import StrictRoute
-from api.journal import Happening, record_shown
-from api.models import AccessGrant, Case, GrantKind, User
-from api.notices import News, tell_of_grant
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import on_its_case, supervised_cases
-from api.standing import load_seen_case, refuse_purged
-from api.views import RecordRead
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Forbidden, Invalid, NotFound
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record_shown
+from api.records.oversight_notices import News, tell_of_grant
+from api.records.read_models import RecordRead
+from api.storage.models import AccessGrant, Case, GrantKind, User
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/covers", tags=["who sees a case"], route_class=StrictRoute)
 

@@ -9,22 +9,22 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field
 from sqlmodel import col, select
 
-from api.access import case_for, copy_for
-from api.copies import CaseCopy, Form, Purpose, Recipient, copy_of
-from api.db import Transaction, Tx
+from api.access.authentication import Me, require_recent_sign_in
+from api.access.case_relationship import OpenCase, load_case
+from api.access.guards import case_for, copy_for
+from api.access.visibility import on_its_case, visible_incidents
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input
-from api.errors import Conflict, NotFound
-from api.export_page import POLICY, page_of
-from api.identity import Me, require_recent_sign_in
-from api.intake import StrictRoute
-from api.journal import Happening, record, record_shown
-from api.models import Case, DisclosedDocument, Disclosure, Incident
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.repeats import remember
-from api.sight import on_its_case, visible_incidents
-from api.standing import OpenCase, load_case
-from api.views import RecordRead
+from api.http.idempotency import remember
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, NotFound
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record, record_shown
+from api.records.patient_copy import CaseCopy, Form, Purpose, Recipient, copy_of
+from api.records.patient_copy_page import POLICY, page_of
+from api.records.read_models import RecordRead
+from api.storage.models import Case, DisclosedDocument, Disclosure, Incident
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/cases/{case_id}", tags=["copies"], route_class=StrictRoute)
 

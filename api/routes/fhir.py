@@ -14,19 +14,23 @@ from fastapi.responses import JSONResponse
 from starlette.routing import Match
 from starlette.types import Scope
 
-from api.access import may, may_on_cases
-from api.db import Transaction, Tx
+from api.access.authentication import Me
+from api.access.guards import may, may_on_cases
+from api.access.visibility import visible_cases
 from api.domain.permissions import Action, Actor
-from api.errors import Invalid, NotAcceptable, NotFound
-from api.fhir.bundle import Bundle, History, bundle_of, history_of
-from api.fhir.capability import CapabilityStatement, capabilities
-from api.fhir.definitions import DEFINING, Defining, asked_of, defined
-from api.fhir.elements import FHIR_JSON, Element, Resource
-from api.fhir.guards import opened
-from api.fhir.kinds import KINDS, Kind, seen_with, tell_of_versions
-from api.fhir.outcome import BASE, OperationOutcome
-from api.fhir.patients import NOBODY, client_of, clients_of, know_patients
-from api.fhir.searching import (
+from api.flags.reconcile import catch_up_due
+from api.http.pagination import Bookmarks, Marks
+from api.http.problem_details import Invalid, NotAcceptable, NotFound
+from api.http.strict_route import LookingRoute
+from api.interop.fhir.bundle import Bundle, History, bundle_of, history_of
+from api.interop.fhir.capability import CapabilityStatement, capabilities
+from api.interop.fhir.definitions import DEFINING, Defining, asked_of, defined
+from api.interop.fhir.elements import FHIR_JSON, Element, Resource
+from api.interop.fhir.guards import opened
+from api.interop.fhir.kinds import KINDS, Kind, seen_with, tell_of_versions
+from api.interop.fhir.outcome import BASE, OperationOutcome
+from api.interop.fhir.patients import NOBODY, client_of, clients_of, know_patients
+from api.interop.fhir.searching import (
     PRETTY,
     EverySearch,
     OfPages,
@@ -34,13 +38,9 @@ from api.fhir.searching import (
     SearchOfPatients,
     is_id,
 )
-from api.flagging import catch_up_due
-from api.identity import Me
-from api.instants import last_ended
-from api.intake import LookingRoute
-from api.pages import Bookmarks, Marks
-from api.sight import visible_cases
-from api.versions import Version, version_at, versions_of
+from api.records.versions import Version, version_at, versions_of
+from api.storage.instants import last_ended
+from api.storage.transaction import Transaction, Tx
 
 _FORMATS = frozenset({"json", "text/json", "application/json", FHIR_JSON})
 _ANY = frozenset({"*/*", "application/*"})

@@ -15,32 +15,32 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, and_, case, func, or_
 from sqlmodel import col, select
 
-from api.access import may_one_of, refuse_role
-from api.db import Transaction, Tx
-from api.domain.permissions import Action, Actor, Standing, may_ever
-from api.domain.values import Output
-from api.errors import Invalid
-from api.flagging import catch_up_due
-from api.intake import StrictRoute
-from api.journal import Happening, record_shown
-from api.models import IS_UNRESOLVED, Case, Flag, JournalEntry
-from api.pages import Marks, Page, PageQuery
-from api.sight import (
+from api.access.case_relationship import WaitingFlag
+from api.access.guards import may_one_of, refuse_role
+from api.access.visibility import (
     on_its_case,
     open_to_its_clinician,
     queued_cases,
     unwatched_cases,
     unwatched_flags,
 )
-from api.standing import WaitingFlag
-from api.views import CaseRead, FlagRead, FlagRule, show_case, show_flags
-from api.vocabulary import (
+from api.domain.permissions import Action, Actor, Standing, may_ever
+from api.domain.values import Output
+from api.domain.vocabulary import (
     SEVERITY_ORDER,
     Audience,
     FlagStatus,
     Severity,
     severity_rank,
 )
+from api.flags.reconcile import catch_up_due
+from api.http.pagination import Marks, Page, PageQuery
+from api.http.problem_details import Invalid
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record_shown
+from api.records.read_models import CaseRead, FlagRead, FlagRule, show_case, show_flags
+from api.storage.models import IS_UNRESOLVED, Case, Flag, JournalEntry
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/flagged-cases", tags=["queue"], route_class=StrictRoute)
 

@@ -10,25 +10,16 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, and_
 from sqlmodel import col, select
 
-from api.access import OpenRecord, case_for, flag_for, may_on_cases
-from api.db import Transaction, Tx
-from api.domain.facts import midnight
+from api.access.authentication import Me
+from api.access.case_relationship import OpenCase
+from api.access.guards import OpenRecord, case_for, flag_for, may_on_cases
+from api.access.visibility import on_its_case, sees_case, visible_cases, visible_flags
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.permissions import Action, Actor, purpose_of, why_not_resolve
-from api.domain.rulebook import RULEBOOK_VERSION
+from api.domain.rules.facts import midnight
+from api.domain.rules.rulebook import RULEBOOK_VERSION
 from api.domain.values import Day, Input, Instant, Line, Text, YesNo
-from api.entity_tags import etag
-from api.errors import Conflict, Forbidden, Invalid
-from api.flagging import MANUAL, catch_up_due, reconcile_flags, record_flag
-from api.identity import Me
-from api.intake import StrictRoute
-from api.journal import Happening, record_shown
-from api.models import IS_UNRESOLVED, Case, EarlierResolution, Flag, User
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import on_its_case, sees_case, visible_cases, visible_flags
-from api.standing import OpenCase
-from api.views import FlagRead, FlagRule, RecordRead, show_flag, show_flags
-from api.vocabulary import (
+from api.domain.vocabulary import (
     SEVERITY_ORDER,
     Audience,
     Determination,
@@ -36,6 +27,15 @@ from api.vocabulary import (
     Severity,
     severity_rank,
 )
+from api.flags.reconcile import MANUAL, catch_up_due, reconcile_flags, record_flag
+from api.http.entity_tags import etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, Forbidden, Invalid
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record_shown
+from api.records.read_models import FlagRead, FlagRule, RecordRead, show_flag, show_flags
+from api.storage.models import IS_UNRESOLVED, Case, EarlierResolution, Flag, User
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1", tags=["flags"], route_class=StrictRoute)
 

@@ -7,15 +7,15 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.crypto import KeyEncryptionKeys
-from api.db import Database, Transaction
+from api.commands.key_rotation import names_in_use
+from api.domain.time_zones import RELEASE
 from api.domain.values import Output
-from api.errors import Unavailable
-from api.gate import Gate
-from api.intake import StrictRoute
-from api.migrations import REVISION
-from api.rotation import names_in_use
-from api.time_zones import RELEASE
+from api.http.problem_details import Unavailable
+from api.http.strict_route import StrictRoute
+from api.runtime.shutdown import Gate
+from api.security.crypto import KeyEncryptionKeys
+from api.storage.migrations import REVISION
+from api.storage.transaction import Database, Transaction
 
 KEYS_LOOKED_AT_EVERY = 10
 """Seconds for which the data keys that were in use are taken to be those that are."""

@@ -12,23 +12,23 @@ from sqlmodel import col, select
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api.access import may, may_alone, refuse_role
-from api.bulk import charsets
-from api.bulk.charsets import UnreadableFileError
-from api.bulk.importing import Done, Order, TooManyLinesError, take_in
-from api.bulk.reading import Read, read_csv, read_ndjson
-from api.bulk.taking import Rights
-from api.db import Database, Transaction, Tx
+from api.access.authentication import software_now
+from api.access.guards import may, may_alone, refuse_role
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input, Instant, Output
-from api.entity_tags import etag
-from api.errors import Invalid, NotFound, UnsupportedMediaType
-from api.identity import software_now
-from api.intake import LinesRoute, charset_of, media_of
-from api.models import Import, ImportRefusal, ImportStatus
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.views import RecordRead
-from api.vocabulary import Scope
+from api.domain.vocabulary import Scope
+from api.http.entity_tags import etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Invalid, NotFound, UnsupportedMediaType
+from api.http.strict_route import LinesRoute, charset_of, media_of
+from api.interop.bulk import charsets
+from api.interop.bulk.charsets import UnreadableFileError
+from api.interop.bulk.parse import Read, read_csv, read_ndjson
+from api.interop.bulk.run_import import Done, Order, TooManyLinesError, take_in
+from api.interop.bulk.take_line import Rights
+from api.records.read_models import RecordRead
+from api.storage.models import Import, ImportRefusal, ImportStatus
+from api.storage.transaction import Database, Transaction, Tx
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
 _FILES = {

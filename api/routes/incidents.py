@@ -10,13 +10,14 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
 
-from api.access import OpenRecord, case_for, incident_for, may_on_cases
-from api.case_files import add_record
-from api.conduct import former_clinicians
-from api.db import Transaction, Tx
+from api.access.authentication import Me
+from api.access.case_relationship import OpenCase
+from api.access.conduct import former_clinicians
+from api.access.guards import OpenRecord, case_for, incident_for, may_on_cases
+from api.access.handover import let_go_of_flags
+from api.access.visibility import on_its_case, visible_cases, visible_incidents
 from api.domain.bodies import IncidentCreate
 from api.domain.details import Details, IncidentKind, RecordRequestDetails, put_together
-from api.domain.facts import first_day, last_day
 from api.domain.permissions import (
     Action,
     Actor,
@@ -26,25 +27,11 @@ from api.domain.permissions import (
     why_not_rewrite,
     why_not_say_whose,
 )
+from api.domain.rules.facts import first_day, last_day
 from api.domain.sense import IncidentDays, days_of
 from api.domain.tenures import whom_it_is_about, whom_it_may_be_about
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Forbidden, Invalid
-from api.flagging import reconcile_flags
-from api.handover import let_go_of_flags
-from api.identity import Me
-from api.intake import StrictRoute
-from api.journal import Happening, record, record_shown
-from api.making import details_as_stored, new_incident
-from api.models import Case, Incident, User
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sense import make_sense
-from api.sight import on_its_case, visible_cases, visible_incidents
-from api.standing import OpenCase
-from api.versions import VersionRead, told, versions_of
-from api.views import FlagRead, RecordRead, flags_raised
-from api.vocabulary import (
+from api.domain.vocabulary import (
     Classification,
     ClientImpact,
     DatePrecision,
@@ -55,6 +42,19 @@ from api.vocabulary import (
     ReportedBy,
     VoidReason,
 )
+from api.flags.case_facts import add_record
+from api.flags.reconcile import reconcile_flags
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Forbidden, Invalid
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record, record_shown
+from api.records.create import details_as_stored, new_incident
+from api.records.read_models import FlagRead, RecordRead, flags_raised
+from api.records.sense import make_sense
+from api.records.versions import VersionRead, told, versions_of
+from api.storage.models import Case, Incident, User
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1", tags=["incidents"], route_class=StrictRoute)
 

@@ -10,18 +10,18 @@ from pydantic import Field
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
-from api.access import may_on_cases
-from api.db import Transaction, Tx
-from api.domain.facts import midnight
+from api.access.actor_names import ActorKind, actor_named, known_by
+from api.access.guards import may_on_cases
+from api.access.journal_reading import as_told, entries_for
 from api.domain.permissions import Action, Actor
+from api.domain.rules.facts import midnight
 from api.domain.values import Day, Output
-from api.intake import StrictRoute
-from api.journal import Happening, record
-from api.journal_reading import as_told, entries_for
-from api.models import JournalEntry
-from api.names import ActorKind, actor_named, known_by
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.vocabulary import Role
+from api.domain.vocabulary import Role
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record
+from api.storage.models import JournalEntry
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/journal", tags=["journal"], route_class=StrictRoute)
 

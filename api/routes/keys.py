@@ -5,8 +5,8 @@ from typing import Literal
 from fastapi import APIRouter, Request
 
 from api.domain.values import Output
-from api.intake import StrictRoute
-from api.tokens import AccessTokens
+from api.http.strict_route import StrictRoute
+from api.security.tokens import AccessTokens
 
 router = APIRouter(tags=["sign-in"], route_class=StrictRoute)
 

@@ -7,18 +7,18 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from sqlmodel import col, select
 
-from api.access import may
-from api.db import Transaction, Tx
+from api.access.case_relationship import load_case, refuse_purged
+from api.access.guards import may
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Text
-from api.entity_tags import etag
-from api.errors import Conflict, NotFound
-from api.intake import StrictRoute
-from api.journal import Happening, record, record_shown
-from api.models import LegalHold
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.standing import load_case, refuse_purged
-from api.views import RecordRead
+from api.http.entity_tags import etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, NotFound
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record, record_shown
+from api.records.read_models import RecordRead
+from api.storage.models import LegalHold
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/legal-holds", tags=["retention"], route_class=StrictRoute)
 

@@ -15,13 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 from starlette.exceptions import HTTPException
 
-from api.db import AcrossClinics, Database
-from api.errors import Unauthorized
-from api.intake import StrictRoute
-from api.metrics import write_all
-from api.models import IS_UNRESOLVED, Case, Flag, WebhookDelivery
-from api.seals import UNSEALED_EVERYWHERE
-from api.vocabulary import Severity
+from api.domain.vocabulary import Severity
+from api.http.problem_details import Unauthorized
+from api.http.strict_route import StrictRoute
+from api.journal.tree_heads import UNSEALED_EVERYWHERE
+from api.runtime.metrics import write_all
+from api.storage.models import IS_UNRESOLVED, Case, Flag, WebhookDelivery
+from api.storage.transaction import AcrossClinics, Database
 
 router = APIRouter(route_class=StrictRoute)
 

@@ -14,23 +14,23 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 
-from api import base64url
-from api.access import OpenRecord, case_for, may_on_cases, note_for
-from api.db import Transaction, Tx
-from api.domain.facts import midnight
+from api.access.authentication import Me
+from api.access.case_relationship import OpenCase
+from api.access.guards import OpenRecord, case_for, may_on_cases, note_for
+from api.access.visibility import on_its_case, own_notes, visible_cases, visible_notes
 from api.domain.permissions import Action, Actor, why_not_cosign, why_not_rewrite_note
+from api.domain.rules.facts import midnight
 from api.domain.values import Day, Input, Instant, LongText, Output, absent
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Conflict, Forbidden
-from api.identity import Me
-from api.intake import StrictRoute
-from api.journal import Happening, record, record_shown
-from api.models import Case, Cosignature, Note
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import on_its_case, own_notes, visible_cases, visible_notes
-from api.standing import OpenCase
-from api.views import RecordRead
-from api.vocabulary import NoteClass, NoteStatus, VoidReason
+from api.domain.vocabulary import NoteClass, NoteStatus, VoidReason
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, Forbidden
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record, record_shown
+from api.records.read_models import RecordRead
+from api.security import base64url
+from api.storage.models import Case, Cosignature, Note
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1", tags=["notes"], route_class=StrictRoute)
 

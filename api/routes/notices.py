@@ -6,15 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
-from api.access import may
-from api.db import Tx
+from api.access.guards import may
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input
-from api.intake import StrictRoute
-from api.journal import Happening, record
-from api.models import AccessNotice, NoticeKind
-from api.notices import MOST, Notice, mark_as_read, notices_told, show_notices
-from api.pages import Marks, Page, PageQuery, newest_first
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record
+from api.records.oversight_notices import MOST, Notice, mark_as_read, notices_told, show_notices
+from api.storage.models import AccessNotice, NoticeKind
+from api.storage.transaction import Tx
 
 router = APIRouter(prefix="/v1/me/notices", tags=["people"], route_class=StrictRoute)
 

@@ -11,19 +11,24 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, distinct, func
 from sqlmodel import col
 
-from api.access import may_on_cases
-from api.conduct import asks_about
-from api.db import Transaction, Tx
+from api.access.conduct import asks_about
+from api.access.guards import may_on_cases
+from api.access.visibility import (
+    on_its_case,
+    supervised_cases,
+    supervised_clinicians,
+    visible_flags,
+)
 from api.domain.permissions import Action, Actor
 from api.domain.values import Output
-from api.errors import NotFound
-from api.flagging import MANUAL, catch_up_due
-from api.intake import StrictRoute
-from api.journal import Happening, record
-from api.models import Case, Flag
-from api.months import MonthsQuery, by_severity, months_asked
-from api.sight import on_its_case, supervised_cases, supervised_clinicians, visible_flags
-from api.vocabulary import Audience, FlagStatus, RuleName
+from api.domain.vocabulary import Audience, FlagStatus, RuleName
+from api.flags.reconcile import MANUAL, catch_up_due
+from api.http.problem_details import NotFound
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record
+from api.records.monthly_counts import MonthsQuery, by_severity, months_asked
+from api.storage.models import Case, Flag
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/patterns", tags=["queue"], route_class=StrictRoute)
 

@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from api.csv_lists import prefers
 from api.domain.values import Output
-from api.errors import (
+from api.http.csv_lists import prefers
+from api.http.problem_details import (
     TYPE,
     NotFound,
     Problem,
@@ -19,8 +19,8 @@ from api.errors import (
     every_refusal,
     token_body_of,
 )
-from api.export_page import POLICY, STYLE
-from api.intake import StrictRoute
+from api.http.strict_route import StrictRoute
+from api.records.patient_copy_page import POLICY, STYLE
 
 router = APIRouter(prefix="/problems", tags=["problems"], route_class=StrictRoute)
 

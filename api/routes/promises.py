@@ -10,28 +10,15 @@ from pydantic import Field
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
-from api.access import OpenRecord, case_for, may_on_cases, promise_for
-from api.case_files import add_record
-from api.db import Transaction, Tx
+from api.access.authentication import Me
+from api.access.case_relationship import OpenCase
+from api.access.guards import OpenRecord, case_for, may_on_cases, promise_for
+from api.access.visibility import on_its_case, visible_cases
 from api.domain.bodies import PromiseCreate
 from api.domain.permissions import Action, Actor, purpose_of, why_not_rewrite
 from api.domain.sense import PromiseDays, days_of
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Forbidden
-from api.flagging import reconcile_flags
-from api.identity import Me
-from api.intake import StrictRoute
-from api.journal import Happening, record, record_shown
-from api.making import new_promise
-from api.models import Case, Promise
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sense import make_sense
-from api.sight import on_its_case, visible_cases
-from api.standing import OpenCase
-from api.versions import VersionRead, told, versions_of
-from api.views import FlagRead, RecordRead, flags_raised
-from api.vocabulary import (
+from api.domain.vocabulary import (
     ClientImpact,
     PromiseKeepable,
     PromiseKind,
@@ -43,6 +30,19 @@ from api.vocabulary import (
     Significance,
     VoidReason,
 )
+from api.flags.case_facts import add_record
+from api.flags.reconcile import reconcile_flags
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Forbidden
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record, record_shown
+from api.records.create import new_promise
+from api.records.read_models import FlagRead, RecordRead, flags_raised
+from api.records.sense import make_sense
+from api.records.versions import VersionRead, told, versions_of
+from api.storage.models import Case, Promise
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1", tags=["promises"], route_class=StrictRoute)
 

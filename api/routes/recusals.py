@@ -8,22 +8,22 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from sqlmodel import col, select
 
-from api.access import may
-from api.db import Transaction, Tx
+from api.access.case_relationship import load_case, load_seen_case, refuse_purged
+from api.access.guards import may
+from api.access.handover import let_go_of_flags
+from api.access.visibility import in_force
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Conflict, Forbidden, Invalid, NotFound
-from api.flagging import catch_up, reconcile_flags
-from api.handover import let_go_of_flags
-from api.intake import StrictRoute
-from api.journal import Happening, record, record_shown
-from api.models import AccessGrant, Case, GrantKind, User
-from api.notices import News, tell_of_grant
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sight import in_force
-from api.standing import load_case, load_seen_case, refuse_purged
-from api.views import RecordRead
+from api.flags.reconcile import catch_up, reconcile_flags
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, Forbidden, Invalid, NotFound
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record, record_shown
+from api.records.oversight_notices import News, tell_of_grant
+from api.records.read_models import RecordRead
+from api.storage.models import AccessGrant, Case, GrantKind, User
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(
     prefix="/v1/cases/{case_id}/recusals", tags=["who sees a case"], route_class=StrictRoute

@@ -9,23 +9,23 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, distinct, exists, func
 from sqlmodel import col
 
-from api.access import may
-from api.db import Transaction, Tx
-from api.domain.modes import RuleModes
+from api.access.authentication import require_recent_sign_in
+from api.access.case_relationship import load_clinic
+from api.access.guards import may
+from api.access.visibility import conflicted, open_to_its_clinician
 from api.domain.permissions import Action, Actor, may_count_restricted
-from api.domain.thresholds import Thresholds
+from api.domain.rules.modes import RuleModes
+from api.domain.rules.thresholds import Thresholds
 from api.domain.values import Input, Output
-from api.flagging import ask_every_rule_again, count_no_longer
-from api.identity import require_recent_sign_in
-from api.intake import LookingRoute
-from api.journal import Happening, record
-from api.models import Case, MonitoredFinding
-from api.months import MonthsQuery, by_severity, months_asked
-from api.pages import Page
-from api.rehearsal import RuleSettings, rehearse, settings_of
-from api.sight import conflicted, open_to_its_clinician
-from api.standing import load_clinic
-from api.vocabulary import PromptName, RuleMode, RuleName
+from api.domain.vocabulary import PromptName, RuleMode, RuleName
+from api.flags.preview import RuleSettings, rehearse, settings_of
+from api.flags.reconcile import ask_every_rule_again, count_no_longer
+from api.http.pagination import Page
+from api.http.strict_route import LookingRoute
+from api.journal.entries import Happening, record
+from api.records.monthly_counts import MonthsQuery, by_severity, months_asked
+from api.storage.models import Case, MonitoredFinding
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/rules", tags=["clinic"], route_class=LookingRoute)
 

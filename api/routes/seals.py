@@ -8,17 +8,17 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import WithJsonSchema
 from sqlmodel import col
 
-from api.access import may, may_on_cases
-from api.db import Transaction, Tx
+from api.access.guards import may, may_on_cases
+from api.access.journal_reading import as_told, entries_for
 from api.domain.permissions import Action, Actor
 from api.domain.values import Output
-from api.errors import Conflict, NotFound
-from api.intake import StrictRoute
-from api.journal import Happening, record
-from api.journal_reading import as_told, entries_for
-from api.models import JournalEntry
-from api.pages import Marks, Page, PageQuery
-from api.seals import ENTRY, ENTRY_COLUMNS, HEAD, Head, inclusion_of, plain
+from api.http.pagination import Marks, Page, PageQuery
+from api.http.problem_details import Conflict, NotFound
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record
+from api.journal.tree_heads import ENTRY, ENTRY_COLUMNS, HEAD, Head, inclusion_of, plain
+from api.storage.models import JournalEntry
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/journal", tags=["journal"], route_class=StrictRoute)
 

@@ -10,22 +10,22 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from sqlmodel import col, select
 
-from api.access import may
-from api.codes import client_id_of, hash_of, new_secret
-from api.db import Transaction, Tx
+from api.access.authentication import require_recent_sign_in
+from api.access.guards import may
+from api.access.sessions import end_software_sessions
 from api.domain.permissions import Action, Actor, reads_every_word
 from api.domain.values import Input, Line, YesNo, absent, whole
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Conflict, NotFound
-from api.identity import require_recent_sign_in
-from api.intake import OneTimeRoute
-from api.journal import Happening, record
-from api.models import ServiceAccount, ServiceSecret
-from api.notices import News, tell_of_software
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sessions import end_software_sessions
-from api.views import RecordRead
-from api.vocabulary import Scope
+from api.domain.vocabulary import Scope
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, NotFound
+from api.http.strict_route import OneTimeRoute
+from api.journal.entries import Happening, record
+from api.records.oversight_notices import News, tell_of_software
+from api.records.read_models import RecordRead
+from api.security.opaque_tokens import client_id_of, hash_of, new_secret
+from api.storage.models import ServiceAccount, ServiceSecret
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/service-accounts", tags=["people"], route_class=OneTimeRoute)
 

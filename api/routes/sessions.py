@@ -7,17 +7,17 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from sqlmodel import col, select
 
-from api.access import may
-from api.db import Transaction, Tx
+from api.access.guards import may
+from api.access.sessions import live
 from api.domain.permissions import Action, Actor, may_ever
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Conflict, Forbidden, NotFound
-from api.intake import StrictRoute
-from api.journal import Happening, record
-from api.models import SignIn
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sessions import live
-from api.views import RecordRead
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, Forbidden, NotFound
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record
+from api.records.read_models import RecordRead
+from api.storage.models import SignIn
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/sessions", tags=["sign-in"], route_class=StrictRoute)
 

@@ -12,15 +12,8 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, and_, case, distinct, func, true
 from sqlmodel import col, select
 
-from api.access import may_on_cases
-from api.db import Transaction, Tx
-from api.domain.permissions import Action, Actor, may_ever
-from api.domain.values import Input, Output
-from api.errors import Invalid
-from api.flagging import catch_up_due
-from api.intake import StrictRoute
-from api.models import IS_OPEN, IS_UNRESOLVED, IS_WAITING, Case, Consultation, Flag, Promise
-from api.sight import (
+from api.access.guards import may_on_cases
+from api.access.visibility import (
     on_its_case,
     open_to_its_clinician,
     queued_cases,
@@ -28,13 +21,20 @@ from api.sight import (
     visible_cases,
     visible_flags,
 )
-from api.vocabulary import (
+from api.domain.permissions import Action, Actor, may_ever
+from api.domain.values import Input, Output
+from api.domain.vocabulary import (
     Audience,
     ConsultationStatus,
     ConsultationUrgency,
     FlagStatus,
     Severity,
 )
+from api.flags.reconcile import catch_up_due
+from api.http.problem_details import Invalid
+from api.http.strict_route import StrictRoute
+from api.storage.models import IS_OPEN, IS_UNRESOLVED, IS_WAITING, Case, Consultation, Flag, Promise
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/summary", tags=["queue"], route_class=StrictRoute)
 

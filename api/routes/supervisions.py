@@ -10,22 +10,22 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 
-from api.access import may
-from api.db import Transaction, Tx
+from api.access.guards import may
+from api.access.handover import let_go_of_work
 from api.domain.permissions import TREATING, Action, Actor, may_ever
 from api.domain.sense import LinkDays, days_of
 from api.domain.values import Day, Input, Instant
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Conflict, Invalid, NotFound
-from api.handover import let_go_of_work
-from api.intake import StrictRoute
-from api.journal import Happening, record
-from api.models import Supervision, User
-from api.notices import News, tell_of_link, tell_of_new_end
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sense import make_sense
-from api.views import SupervisionRead
-from api.vocabulary import Role
+from api.domain.vocabulary import Role
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, Invalid, NotFound
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record
+from api.records.oversight_notices import News, tell_of_link, tell_of_new_end
+from api.records.read_models import SupervisionRead
+from api.records.sense import make_sense
+from api.storage.models import Supervision, User
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/supervisions", tags=["people"], route_class=StrictRoute)
 

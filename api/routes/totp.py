@@ -9,20 +9,20 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field, SecretStr
 from sqlmodel import col, select, update
 
-from api.access import may
-from api.codes import hash_of_code, new_code
-from api.db import Transaction, Tx
+from api.access.authentication import require_recent_sign_in
+from api.access.guards import may
+from api.access.rate_limits import Throttle
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Output
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Conflict, Forbidden, Invalid
-from api.identity import require_recent_sign_in
-from api.intake import OneTimeRoute
-from api.journal import Happening, record
-from api.models import Clinic, CodePurpose, NoticeKind, OneTimeCode, User
-from api.notices import News, tell
-from api.throttle import Throttle
-from api.totp import new_secret, step_of, uri_of
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.problem_details import Conflict, Forbidden, Invalid
+from api.http.strict_route import OneTimeRoute
+from api.journal.entries import Happening, record
+from api.records.oversight_notices import News, tell
+from api.security.opaque_tokens import hash_of_code, new_code
+from api.security.totp import new_secret, step_of, uri_of
+from api.storage.models import Clinic, CodePurpose, NoticeKind, OneTimeCode, User
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/me/totp", tags=["sign-in"], route_class=OneTimeRoute)
 

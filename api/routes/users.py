@@ -9,18 +9,20 @@ from pydantic import Field, SecretStr
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from api.access import may
-from api.db import Transaction, Tx
+from api.access.authentication import require_recent_sign_in
+from api.access.guards import may
+from api.access.handover import let_go_of_work
+from api.access.rate_limits import Throttle
+from api.access.sessions import end_sessions, live
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Email, Input, Instant, Line, Password, YesNo, absent
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Conflict, Forbidden, NotFound, Stale, Unauthorized
-from api.handover import let_go_of_work
-from api.identity import require_recent_sign_in
-from api.intake import StrictRoute
-from api.journal import Happening, record
-from api.models import Clinic, SignIn, User
-from api.notices import (
+from api.domain.vocabulary import Role
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, Forbidden, NotFound, Stale, Unauthorized
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record
+from api.records.oversight_notices import (
     Admitted,
     News,
     Notice,
@@ -28,12 +30,10 @@ from api.notices import (
     tell_of_changed_user,
     tell_of_new_user,
 )
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.sessions import end_sessions, live
-from api.throttle import Throttle
-from api.tokens import Passwords
-from api.views import ClinicRead, RecordRead, SupervisionRead, supervisions_of
-from api.vocabulary import Role
+from api.records.read_models import ClinicRead, RecordRead, SupervisionRead, supervisions_of
+from api.security.tokens import Passwords
+from api.storage.models import Clinic, SignIn, User
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1", tags=["people"], route_class=StrictRoute)
 

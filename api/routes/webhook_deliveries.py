@@ -10,14 +10,17 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 from sqlmodel import col, select
 
-from api.access import may
-from api.db import Transaction, Tx
+from api.access.guards import may
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Instant, Output
-from api.errors import Conflict, Invalid, NotFound
-from api.intake import StrictRoute
-from api.journal import Happening, record
-from api.models import (
+from api.domain.vocabulary import Event
+from api.http.idempotency import remember
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, Invalid, NotFound
+from api.http.strict_route import StrictRoute
+from api.journal.entries import Happening, record
+from api.journal.outbox import hidden_since, load_webhook, owe_a_test, owe_again
+from api.storage.models import (
     DeliveryStatus,
     Outcome,
     Webhook,
@@ -25,10 +28,7 @@ from api.models import (
     WebhookDelivery,
     WebhookEvent,
 )
-from api.outbox import hidden_since, load_webhook, owe_a_test, owe_again
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.repeats import remember
-from api.vocabulary import Event
+from api.storage.transaction import Transaction, Tx
 
 # no secret is shown here: what is sent again is answered with the delivery
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=StrictRoute)

@@ -13,31 +13,31 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from sqlmodel import col, select
 
-from api.access import may
-from api.db import Transaction, Tx
-from api.deliveries import live_secrets
+from api.access.authentication import require_recent_sign_in
+from api.access.guards import may
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Line, YesNo, absent, whole
-from api.entity_tags import IfMatch, check_version, etag
-from api.errors import Conflict, Invalid, NotFound
-from api.identity import require_recent_sign_in
-from api.intake import OneTimeRoute
-from api.journal import Happening, record
-from api.models import (
-    Webhook,
-    WebhookSecret,
-)
-from api.outbox import (
+from api.domain.vocabulary import Event
+from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.problem_details import Conflict, Invalid, NotFound
+from api.http.strict_route import OneTimeRoute
+from api.interop.webhooks.deliveries import live_secrets
+from api.journal.entries import Happening, record
+from api.journal.outbox import (
     FAMILIES,
     TELLABLE,
     load_webhook,
     stop_deliveries,
     watch_anew,
 )
-from api.pages import Marks, Page, PageQuery, newest_first
-from api.public_addresses import LONGEST_URL, Destinations, NotPublicError
-from api.views import RecordRead
-from api.vocabulary import Event
+from api.records.read_models import RecordRead
+from api.security.outbound_addresses import LONGEST_URL, Destinations, NotPublicError
+from api.storage.models import (
+    Webhook,
+    WebhookSecret,
+)
+from api.storage.transaction import Transaction, Tx
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=OneTimeRoute)
 

@@ -7,11 +7,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from api.domain.details import DETAILS
-from api.domain.facts import ConsultationFact, Facts, FlagFact, IncidentFact, PromiseFact
-from api.domain.findings import Finding
-from api.domain.rules import evaluate
-from api.domain.thresholds import Thresholds
-from api.vocabulary import (
+from api.domain.rules.evaluate import evaluate
+from api.domain.rules.facts import ConsultationFact, Facts, FlagFact, IncidentFact, PromiseFact
+from api.domain.rules.findings import Finding
+from api.domain.rules.thresholds import Thresholds
+from api.domain.vocabulary import (
     AdviceResponse,
     CaseStatus,
     ClientImpact,

@@ -1,6 +1,6 @@
 """Short fictional situations, as the rules are told of them."""
 
-from api.domain.facts import Facts
+from api.domain.rules.facts import Facts
 from tests.domain.builders import ago, ahead, consultation, facts, incident, promise
 
 

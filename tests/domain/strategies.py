@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from api.domain.facts import ConsultationFact, Facts, FlagFact, IncidentFact, PromiseFact
-from api.domain.thresholds import Thresholds
-from api.vocabulary import (
+from api.domain.rules.facts import ConsultationFact, Facts, FlagFact, IncidentFact, PromiseFact
+from api.domain.rules.thresholds import Thresholds
+from api.domain.vocabulary import (
     AbsenceReason,
     AdviceResponse,
     BoundaryArea,

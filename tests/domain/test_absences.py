@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from api.domain.facts import IncidentFact
-from api.domain.thresholds import Thresholds
-from api.vocabulary import AbsenceReason, Initiator, RiskIndicator
+from api.domain.rules.facts import IncidentFact
+from api.domain.rules.thresholds import Thresholds
+from api.domain.vocabulary import AbsenceReason, Initiator, RiskIndicator
 from tests.domain.builders import (
     ago,
     ahead,

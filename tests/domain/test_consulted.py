@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from api.domain.facts import Facts, IncidentFact
-from api.vocabulary import ConsultationKind, ConsultationStatus
+from api.domain.rules.facts import Facts, IncidentFact
+from api.domain.vocabulary import ConsultationKind, ConsultationStatus
 from tests.domain.builders import (
     LATELY,
     NOW,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.vocabulary import ExceptionTerm, GiftDirection, Initiator
+from api.domain.vocabulary import ExceptionTerm, GiftDirection, Initiator
 from tests.domain.builders import (
     ago,
     ahead,

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from api.vocabulary import ClientImpact, DisclosureOf, DisclosureResponse, EndingReason, Initiator
+from api.domain.vocabulary import (
+    ClientImpact,
+    DisclosureOf,
+    DisclosureResponse,
+    EndingReason,
+    Initiator,
+)
 from tests.domain.builders import (
     CARE_SIDE,
     ago,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.vocabulary import ClientImpact, FrameElement, Initiator, RoleReversalForm
+from api.domain.vocabulary import ClientImpact, FrameElement, Initiator, RoleReversalForm
 from tests.domain.builders import (
     ago,
     consultation,

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.domain.details import DETAILS
-from api.domain.facts import Facts, IncidentFact, PromiseFact
-from api.domain.rules import evaluate
-from api.vocabulary import ClientImpact, Initiator, PromiseKeepable, Severity, severity_rank
+from api.domain.rules.evaluate import evaluate
+from api.domain.rules.facts import Facts, IncidentFact, PromiseFact
+from api.domain.vocabulary import ClientImpact, Initiator, PromiseKeepable, Severity, severity_rank
 from tests.domain.builders import NOW, findings
 from tests.domain.strategies import DETAILS_BY_KIND, cases, consultations, incidents, promises
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.domain.merkle import inclusion_path, leaf_hash, node_hash, tree_root
+from api.security.merkle import inclusion_path, leaf_hash, node_hash, tree_root
 
 LEAVES = st.lists(st.binary(max_size=8), min_size=1, max_size=70)
 

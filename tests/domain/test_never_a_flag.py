@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.domain.facts import IncidentFact
-from api.vocabulary import (
+from api.domain.rules.facts import IncidentFact
+from api.domain.vocabulary import (
     ConsultationKind,
     ConsultationStatus,
     DisclosureOf,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.vocabulary import Initiator, OutcomeTrend
+from api.domain.vocabulary import Initiator, OutcomeTrend
 from tests.domain.builders import (
     ago,
     consultation,

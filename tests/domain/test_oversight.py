@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.vocabulary import ConsultationKind, ConsultationStatus, Initiator, ReportedBy
+from api.domain.vocabulary import ConsultationKind, ConsultationStatus, Initiator, ReportedBy
 from tests.domain.builders import (
     NOW,
     ago,

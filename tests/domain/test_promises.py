@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.vocabulary import ClientImpact, PromiseKeepable, PromiseKind, PromiseState
+from api.domain.vocabulary import ClientImpact, PromiseKeepable, PromiseKind, PromiseState
 from tests.domain.builders import (
     ago,
     ahead,

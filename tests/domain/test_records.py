@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from api.domain.facts import IncidentFact
-from api.vocabulary import (
+from api.domain.rules.facts import IncidentFact
+from api.domain.vocabulary import (
     BoundaryArea,
     ClientImpact,
     CoerciveMeasure,

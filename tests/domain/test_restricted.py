@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from api.domain.facts import Facts, IncidentFact
-from api.domain.rules import RESTS_ON_MORE, evaluate, narrowed
-from api.vocabulary import RuleName, Severity, severity_rank
+from api.domain.rules.evaluate import RESTS_ON_MORE, evaluate, narrowed
+from api.domain.rules.facts import Facts, IncidentFact
+from api.domain.vocabulary import RuleName, Severity, severity_rank
 from tests.domain.builders import (
     NOW,
     ago,

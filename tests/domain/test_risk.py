@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.vocabulary import ClientImpact, Initiator, RiskIndicator, RiskResponse
+from api.domain.vocabulary import ClientImpact, Initiator, RiskIndicator, RiskResponse
 from tests.domain.builders import (
     ago,
     consultation,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.vocabulary import Initiator, Interaction, RoleTiming, SecondRole
+from api.domain.vocabulary import Initiator, Interaction, RoleTiming, SecondRole
 from tests.domain.builders import consultation, evidence, facts, flags, ids, incident, prompts
 
 EASED = ("neighbour_or_community", "recovery_peer", "institution_employee")

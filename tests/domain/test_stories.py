@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from api.domain.facts import Facts
+from api.domain.rules.facts import Facts
 from tests.domain.builders import flags, prompts, restricted_flags
 from tests.domain.situations import (
     a_guard_at_the_door,

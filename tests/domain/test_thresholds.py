@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from api.domain.facts import Facts, IncidentFact
-from api.domain.thresholds import Thresholds
+from api.domain.rules.facts import Facts, IncidentFact
+from api.domain.rules.thresholds import Thresholds
 from tests.domain.builders import (
     NOW,
     Record,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.domain.facts import Facts
-from api.domain.findings import Finding
+from api.domain.rules.facts import Facts
+from api.domain.rules.findings import Finding
 from tests.domain.builders import (
     NOW,
     TODAY,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.vocabulary import Initiator, TouchKind
+from api.domain.vocabulary import Initiator, TouchKind
 from tests.domain.builders import (
     ago,
     consultation,

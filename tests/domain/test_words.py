@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from api.domain.facts import Facts
-from api.vocabulary import PromptName, RuleName
+from api.domain.rules.facts import Facts
+from api.domain.vocabulary import PromptName, RuleName
 from tests.domain.builders import Record, ago, facts, findings, flag, incident, promise
 from tests.domain.strategies import cases
 

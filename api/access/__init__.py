@@ -1,0 +1,1 @@
+"""Who asks, how they stand to a case, and which rows they see."""

@@ -1,0 +1,209 @@
+"""How somebody stands to a case: asked in SQL together with the case itself."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+from sqlalchemy import and_, bindparam, exists, inspect, literal, null, or_
+from sqlalchemy import select as sa_select
+from sqlmodel import col, select
+
+from api.access.visibility import asked_by, asker, conflicted, existing_case, granted, links
+from api.domain.lifecycles import BRIEF_LASTS
+from api.domain.permissions import TREATING, Actor, Standing, may_see_case
+from api.domain.vocabulary import Audience, Role, Severity
+from api.http.problem_details import Conflict, NotFound
+from api.storage.compiled_queries import Prepared
+from api.storage.models import (
+    IS_UNRESOLVED,
+    Case,
+    Clinic,
+    Flag,
+    GrantKind,
+    Supervision,
+    sealed_columns,
+)
+from api.storage.transaction import Transaction
+
+
+class WaitingFlag(NamedTuple):
+    """The little that a case shows of an unresolved flag."""
+
+    severity: Severity
+    due_at: datetime | None
+    audience: Audience
+    restricted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """A case that the actor sees, how they stand to it, and, where it is read, what waits on it."""
+
+    row: Case
+    standing: Standing
+    waiting: tuple[WaitingFlag, ...] = ()
+
+
+async def find_case(
+    tx: Transaction, me: Actor, case_id: UUID, *, lock: bool = False
+) -> OpenCase | None:
+    """Load a case that exists for somebody, and how they stand to it."""
+    asked = asking(tx, me, case_id)
+    if lock:
+        return await _to_change(tx, me, _case_to_change(me.role), asked)
+    rows = (await tx.exec(_case_to_read(me.role, tx.withholds_sealed_text), asked)).all()
+    if not rows:
+        return None
+    # what is read is not changed: a plain row takes half the time of one that could be
+    case = cast("Case", SimpleNamespace(**dict(zip(_CASE, rows[0], strict=False))))
+    await tx.open(Case, case)
+    waiting = (row[_READ:] for row in rows)
+    flags = tuple(WaitingFlag(*flag) for flag in waiting if flag[0])
+    return OpenCase(case, standing_of(me, case, *rows[0][len(_CASE) : _READ]), flags)
+
+
+async def find_case_to_open(tx: Transaction, me: Actor, case_id: UUID) -> OpenCase | None:
+    """Load and lock a case for an emergency, seen or not; none that concerns who asks."""
+    return await _to_change(tx, me, _case_to_open(me.role), asking(tx, me, case_id))
+
+
+async def _to_change(
+    tx: Transaction, me: Actor, statement: Any, asked: dict[str, Any]
+) -> OpenCase | None:
+    found = (await tx.exec(statement, asked)).first()
+    return OpenCase(found[0], standing_of(me, *found)) if found else None
+
+
+async def load_seen_case(
+    tx: Transaction, me: Actor, case_id: UUID, *, lock: bool = False
+) -> OpenCase:
+    """Load a case that somebody sees. Raises 404 where they may not know of it."""
+    found = await find_case(tx, me, case_id, lock=lock)
+    if found is None or not may_see_case(found.standing):
+        raise NotFound
+    return found
+
+
+async def load_case(tx: Transaction, case_id: UUID, *, lock: bool = False) -> Case:
+    """Load a case for somebody who knows no more of it than its id; 404 where there is none."""
+    statement = select(Case).where(Case.id == case_id)
+    found: Case | None = (await tx.exec(locked(statement, Case) if lock else statement)).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def load_clinic(tx: Transaction, *, lock: bool = False) -> Clinic:
+    """Load the clinic entered, with all that it has set for itself."""
+    statement = select(Clinic).where(Clinic.id == tx.clinic.id)
+    # not FOR UPDATE: whoever holds a case only needs the clinic to be there, and is waited for
+    statement = statement.with_for_update(key_share=True) if lock else statement
+    clinic: Clinic = (await tx.exec(statement)).one()
+    return clinic
+
+
+def refuse_purged(case: Case) -> None:
+    """Raise 409 for a case whose text was destroyed: nothing could be sealed on it any more."""
+    if case.purged_at is not None:
+        raise Conflict("The text of this case was destroyed; nothing more is written to it.")
+
+
+async def standings_on(tx: Transaction, me: Actor, cases: Iterable[Case]) -> dict[UUID, Standing]:
+    """Say how somebody stands to each of several cases that a list shows them."""
+    own = Standing(own=True)
+    standings = {case.id: own for case in cases if case.clinician_id == me.id}
+    others = [case.id for case in cases if case.id not in standings]
+    if me.is_software:
+        return dict.fromkeys(others, Standing(service=True))
+    if others:
+        asked = {**asking(tx, me, me.id), "cases": others}
+        for case_id, *held in await tx.exec(_several_cases(me.role), asked):
+            standings[case_id] = _held(*held)
+    return standings
+
+
+def standing_of(me: Actor, case: Case, *held: object) -> Standing:
+    """Say how somebody stands to a case; `held` is what `standing_columns` asked."""
+    if me.is_software:
+        return Standing(service=True)
+    if case.clinician_id == me.id:
+        return Standing(own=True)
+    return _held(*held)
+
+
+def _held(*held: object) -> Standing:
+    linked, covering, opened, conflict = map(bool, held)
+    return Standing(linked=linked, covering=covering, opened=opened, conflicted=conflict)
+
+
+def asking(tx: Transaction, me: Actor, row_id: UUID) -> dict[str, Any]:
+    """Fill the placeholders of a statement that asks, with `standing_columns`, about one row."""
+    return {**asked_by(tx, me), "row": row_id, "since": tx.now - BRIEF_LASTS}
+
+
+_CASE = tuple(attribute.key for attribute in inspect(Case).column_attrs)
+_READ = len(_CASE) + 4
+"""The case's fields, and the four columns of how somebody stands to it."""
+
+
+@cache
+def _case_to_change(role: Role) -> Any:
+    return locked(_case(role).where(existing_case(asker(role))), Case)
+
+
+@cache
+def _case_to_open(role: Role) -> Any:
+    who = asker(role)
+    concerns_others = ~conflicted(who.clinic, who.id, who.now)
+    return locked(_case(role).where(or_(col(Case.clinician_id) == who.id, concerns_others)), Case)
+
+
+def _case(role: Role) -> Any:
+    return select(Case, *standing_columns(role)).where(col(Case.id) == bindparam("row"))
+
+
+@cache
+def _case_to_read(role: Role, withheld: bool) -> Any:  # noqa: FBT001 - they are the cache's key
+    hidden = sealed_columns(Case) if withheld else ()
+    fields = [null() if name in hidden else getattr(Case, name) for name in _CASE]
+    shown = (col(Flag.severity), col(Flag.due_at), col(Flag.audience), col(Flag.restricted))
+    return Prepared(
+        sa_select(*fields, *standing_columns(role), *shown)
+        .select_from(Case)
+        .outerjoin(Flag, and_(col(Flag.case_id) == Case.id, IS_UNRESOLVED))
+        .where(col(Case.id) == bindparam("row"), existing_case(asker(role)))
+    )
+
+
+@cache
+def _several_cases(role: Role) -> Any:
+    return select(col(Case.id), *standing_columns(role)).where(
+        col(Case.clinic_id) == bindparam("clinic"),
+        col(Case.id).in_(bindparam("cases", expanding=True)),
+    )
+
+
+def locked(statement: Any, *models: Any) -> Any:
+    """Lock rows for a write, and read them as they are once the lock is held."""
+    return statement.with_for_update(of=models).execution_options(populate_existing=True)
+
+
+def standing_columns(role: Role) -> tuple[Any, ...]:
+    """Ask in SQL how somebody who is not its clinician stands to a case, as `Standing` has it."""
+    clinic, me, _, now, today = asker(role)
+    never: Any = literal(False)  # noqa: FBT003
+    linked = covering = opened = conflict = never
+    if role in TREATING:
+        covering = granted(GrantKind.cover, clinic, me, now)
+        conflict = conflicted(clinic, me, now)
+    if role == Role.supervisor:
+        held = links(clinic, me, today, supervises=True)
+        linked = exists().where(*held, col(Supervision.clinician_id) == Case.clinician_id)
+        opened = granted(GrantKind.break_glass, clinic, me, now)
+    # whose case it is sees it whatever else holds, so nothing else is looked up
+    not_own = col(Case.clinician_id) != me
+    return tuple(and_(not_own, held) for held in (linked, covering, opened, conflict))

@@ -1,0 +1,405 @@
+"""May they: the guard that every operation passes."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy import bindparam
+from sqlmodel import col, select
+
+from api.access.authentication import Me, bearer, signed_in, who_is_refused
+from api.access.case_relationship import (
+    OpenCase,
+    asking,
+    find_case,
+    locked,
+    refuse_purged,
+    standing_columns,
+    standing_of,
+)
+from api.access.visibility import asker, existing_record, on_its_case, placeholder
+from api.domain.permissions import (
+    Action,
+    Actor,
+    Standing,
+    may_ever,
+    may_keep_note,
+    may_read_note,
+    may_see_case,
+    may_see_flag,
+    may_see_restricted,
+    why_no_scope,
+    why_not,
+)
+from api.domain.vocabulary import Role
+from api.flags.reconcile import catch_up, is_due
+from api.http.problem_details import (
+    Conflict,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    Refusal,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+)
+from api.journal.entries import Happening, record
+from api.storage.models import Case, Consultation, Flag, Incident, Note, Promise
+from api.storage.transaction import Database, Transaction, Tx
+
+Child = TypeVar("Child", Incident, Promise, Consultation, Flag, Note)
+
+
+class may:  # noqa: N801 - reads as a sentence: Depends(may(Action.case_open))
+    """Guard an operation that is open or closed to a role as such."""
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+
+    async def __call__(self, request: Request, me: Me) -> Actor:
+        """Give the actor, or refuse with 403."""
+        request.state.action = self.action
+        refuse_role(me, self.action)
+        return me
+
+
+class may_one_of(may):  # noqa: N801 - as above
+    """Guard an operation with two sides, each for others; the operation asks which it is."""
+
+    def __init__(self, action: Action, other: Action) -> None:
+        super().__init__(action)
+        self.other = other
+
+    async def __call__(self, request: Request, me: Me) -> Actor:
+        """Give the actor, or refuse with 403 who may do neither."""
+        request.state.action = self.action
+        if not may_ever(me, self.other):
+            refuse_role(me, self.action)
+        return me
+
+
+class may_on_cases(may):  # noqa: N801 - as above
+    """Guard an operation across cases: a case's clinician may, whatever their role became."""
+
+    async def __call__(self, request: Request, me: Me, tx: Tx) -> Actor:  # type: ignore[override]
+        """Give the actor, or refuse with 403."""
+        request.state.action = self.action
+        if not may_ever(me, self.action):
+            await _refuse_without_a_case(tx, me, self.action)
+        return me
+
+
+class may_alone(may):  # noqa: N801 - as above
+    """Guard an operation that works in transactions of its own: who asks is asked in one before.
+
+    None stays open meanwhile, which on SQLite would keep out all others, and the operation too.
+    """
+
+    async def __call__(  # type: ignore[override]
+        self, request: Request, token: Annotated[str | None, Depends(bearer)]
+    ) -> Actor:
+        """Give the actor, or refuse with 403."""
+        request.state.action = self.action
+        database: Database = request.app.state.database
+        async with database.transaction(request.state.request_id) as tx:
+            me = await signed_in(request, tx, token)
+            refuse_role(me, self.action)
+        return me
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRecord(Generic[Child]):
+    """A record of a case that the actor sees."""
+
+    row: Child
+    case: Case
+    standing: Standing
+
+
+class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.case_read))
+    """Guard one case: load it, lock it for a write, bring it up to date, or refuse."""
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+
+    async def __call__(self, request: Request, case_id: UUID, me: Me, tx: Tx) -> OpenCase:
+        """Give the case. 404 when the actor may not know of it, 403 when they may not do this."""
+        request.state.action = self.action
+        found = await find_case(tx, me, case_id, lock=_writes(request))
+        if found is None or not may_see_case(found.standing):
+            raise _hidden(me, self.action)
+        _allow(me, self.action, found.standing)
+        if _writes(request):
+            self.refuse_closed(found.row)
+            await catch_up(tx, found.row)
+        elif is_due(found.row, tx.now):
+            due = await find_case(tx, me, case_id, lock=True) or found
+            await catch_up(tx, due.row)
+            found = await find_case(tx, me, case_id) or found
+        return found
+
+    def refuse_closed(self, case: Case) -> None:
+        """Raise 409 for a case that takes no more of this."""
+        refuse_closed(case)
+
+
+class copy_for(case_for):  # noqa: N801 - as above
+    """Guard the giving of a copy of one case: of a voided one, too, as long as it has its text."""
+
+    def refuse_closed(self, case: Case) -> None:
+        """Raise 409 for a case whose text was destroyed."""
+        refuse_purged(case)
+
+
+class record_for(Generic[Child]):  # noqa: N801 - as above
+    """Guard one record of a case, with its case; subclasses name the record and its path."""
+
+    model: type[Child]
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+
+    async def open(
+        self, request: Request, record_id: UUID, me: Actor, tx: Transaction
+    ) -> OpenRecord[Child]:
+        """Give the record. 404 when the actor may not know of it, 403 when they may not do this."""
+        request.state.action = self.action
+        lock = _writes(request)
+        found = await self._load(tx, me, record_id, lock=lock)
+        if found is None or not self._visible(me, found):
+            raise _hidden(me, self.action)
+        if getattr(found.row, "restricted", False):
+            request.state.hidden_on = found.case.id
+        _allow(me, self.action, found.standing)
+        if lock:
+            _refuse_closed_record(found)
+        elif is_due(found.case, tx.now):
+            found = await self._load(tx, me, record_id, lock=True) or found
+        await catch_up(tx, found.case)
+        return found
+
+    async def _load(
+        self, tx: Transaction, me: Actor, record_id: UUID, *, lock: bool
+    ) -> OpenRecord[Child] | None:
+        statement = _one_record(self.model, me.role, lock)
+        found = (await tx.exec(statement, params=asking(tx, me, record_id))).first()
+        if found is None:
+            return None
+        row, case, *held = found
+        standing = standing_of(me, case, *held)
+        if self.model is Consultation and me.role == Role.consultant and not standing.own:
+            # the statement finds only what they may read the brief of
+            standing = Standing(consulting=True)
+        return OpenRecord(row, case, standing)
+
+    def _visible(self, me: Actor, found: OpenRecord[Child]) -> bool:
+        if found.standing.consulting or found.standing.keeping:
+            return True
+        return may_see_case(found.standing) and _may_see_record(me, found.row, found.standing)
+
+
+class incident_for(record_for[Incident]):  # noqa: N801 - as above
+    """Guard one incident."""
+
+    model = Incident
+
+    async def __call__(
+        self, request: Request, incident_id: UUID, me: Me, tx: Tx
+    ) -> OpenRecord[Incident]:
+        """Give the incident, or refuse."""
+        return await self.open(request, incident_id, me, tx)
+
+
+class promise_for(record_for[Promise]):  # noqa: N801 - as above
+    """Guard one promise."""
+
+    model = Promise
+
+    async def __call__(
+        self, request: Request, promise_id: UUID, me: Me, tx: Tx
+    ) -> OpenRecord[Promise]:
+        """Give the promise, or refuse."""
+        return await self.open(request, promise_id, me, tx)
+
+
+class consultation_for(record_for[Consultation]):  # noqa: N801 - as above
+    """Guard one consultation."""
+
+    model = Consultation
+
+    async def __call__(
+        self, request: Request, consultation_id: UUID, me: Me, tx: Tx
+    ) -> OpenRecord[Consultation]:
+        """Give the consultation, or refuse."""
+        return await self.open(request, consultation_id, me, tx)
+
+
+class flag_for(record_for[Flag]):  # noqa: N801 - as above
+    """Guard one flag."""
+
+    model = Flag
+
+    async def __call__(self, request: Request, flag_id: UUID, me: Me, tx: Tx) -> OpenRecord[Flag]:
+        """Give the flag, or refuse."""
+        return await self.open(request, flag_id, me, tx)
+
+
+class note_for(record_for[Note]):  # noqa: N801 - as above
+    """Guard one note."""
+
+    model = Note
+
+    async def __call__(self, request: Request, note_id: UUID, me: Me, tx: Tx) -> OpenRecord[Note]:
+        """Give the note, or refuse."""
+        return await self.open(request, note_id, me, tx)
+
+    async def _load(
+        self, tx: Transaction, me: Actor, record_id: UUID, *, lock: bool
+    ) -> OpenRecord[Note] | None:
+        found = await super()._load(tx, me, record_id, lock=lock)
+        if found is None or not may_keep_note(me, found.row.recorded_by_id):
+            return found
+        # of this note alone: whatever else asks how they stand to the case, they may not see it
+        seen = found.standing if may_see_case(found.standing) else Standing()
+        return OpenRecord(found.row, found.case, replace(seen, keeping=True))
+
+
+def refuse_role(me: Actor, action: Action) -> None:
+    """Raise 403 for a role that never may use an operation."""
+    if may_ever(me, action):
+        return
+    if me.is_software:
+        raise Forbidden(why_no_scope(action))
+    raise Forbidden(f"The role {me.role.replace('_', ' ')} does not do this.")
+
+
+async def journal_refusal(request: Request, refusal: Refusal) -> None:
+    """Journal that somebody signed in was refused, and how, in a transaction of its own.
+
+    It names what was asked for, whether or not that exists. Of a restricted record it is hidden
+    from whom that is hidden; of others no case is named, so that it is its actor's and the privacy
+    officer's to read.
+    """
+    if not _may_be_signed_in(request, refusal):
+        return
+    database: Database = request.app.state.database
+    async with database.transaction(request.state.request_id) as tx:
+        actor = await who_is_refused(request, tx)
+        if actor is None:
+            return
+        hidden_on = getattr(request.state, "hidden_on", None)
+        record(
+            tx,
+            Happening.refused,
+            actor_id=actor.id,
+            record_type=_action(request, refusal),
+            record_ids=_asked_for(request),
+            case_id=hidden_on,
+            restricted=hidden_on is not None,
+            purpose=refusal.code,
+        )
+
+
+def _may_be_signed_in(request: Request, refusal: Refusal) -> bool:
+    """Tell whether it is worth asking who was refused.
+
+    Software that asks too fast is turned away before anything is looked at: an entry for each
+    would cost what its pace is to save.
+    """
+    if refusal.status >= Unavailable.status:
+        return False
+    if getattr(request.state, "signed_in", None) is not None:
+        return True
+    return not isinstance(refusal, Unauthorized | TooMany) and "authorization" in request.headers
+
+
+def _action(request: Request, refusal: Refusal) -> str | None:
+    """Name the action that was asked for, also where no guard came to look at it."""
+    if refusal.status == MethodNotAllowed.status:
+        # the path was known, and nothing on it was asked for
+        return None
+    known = getattr(request.state, "action", None)
+    waiting = [getattr(request.scope.get("route"), "dependant", None)]
+    while known is None and waiting:
+        dependant = waiting.pop()
+        if dependant is not None:
+            known = getattr(dependant.call, "action", None)
+            waiting += dependant.dependencies
+    return known
+
+
+def _asked_for(request: Request) -> list[UUID]:
+    try:
+        return [UUID(value) for value in map(str, request.path_params.values())]
+    except ValueError:
+        return []
+
+
+async def _refuse_without_a_case(tx: Transaction, me: Actor, action: Action) -> None:
+    own = select(col(Case.id)).where(Case.clinic_id == tx.clinic.id, Case.clinician_id == me.id)
+    if (await tx.exec(own.limit(1))).first() is None:
+        refuse_role(me, action)
+
+
+def _writes(request: Request) -> bool:
+    return request.method not in {"GET", "HEAD"}
+
+
+def _hidden(me: Actor, action: Action) -> Refusal:
+    """Refuse without telling whether the record exists."""
+    refuse_role(me, action)
+    return NotFound()
+
+
+def _allow(me: Actor, action: Action, standing: Standing) -> None:
+    if standing.service:
+        # it sees every case, and does with it what its scopes say
+        refuse_role(me, action)
+        return
+    reason = why_not(action, standing)
+    if reason is not None:
+        raise Forbidden(reason)
+
+
+def refuse_closed(case: Case) -> None:
+    """Raise 409 for a case that was voided, or whose text was destroyed."""
+    refuse_purged(case)
+    if case.voided_at is not None:
+        raise Conflict("This case was voided; nothing more is written to it.")
+
+
+def _refuse_closed_record(found: OpenRecord[Any]) -> None:
+    # the flags of a voided case still wait for a person, and may be settled
+    if isinstance(found.row, Flag):
+        refuse_purged(found.case)
+        return
+    refuse_closed(found.case)
+    if getattr(found.row, "voided_at", None) is not None:
+        raise Conflict("This record was voided; it does not change any more.")
+
+
+def _may_see_record(me: Actor, row: Any, standing: Standing) -> bool:
+    if isinstance(row, Incident) and row.restricted:
+        return may_see_restricted(me, standing, row.recorded_by_id)
+    if isinstance(row, Flag):
+        return may_see_flag(standing, row.audience, restricted=row.restricted)
+    if isinstance(row, Note):
+        return may_read_note(me, standing, row.note_class, row.status, row.recorded_by_id)
+    return True
+
+
+@cache
+def _one_record(model: Any, role: Role, lock: bool) -> Any:  # noqa: FBT001 - the cache's key
+    statement = (
+        select(model, Case, *standing_columns(role))
+        .join(Case, on_its_case(model))
+        .where(
+            model.clinic_id == bindparam("clinic"),
+            model.id == bindparam("row"),
+            existing_record(model, asker(role), placeholder("since")),
+        )
+    )
+    # both rows: a waiting reader would otherwise go on with the record as it was before
+    return locked(statement, Case, model) if lock else statement

@@ -1,0 +1,179 @@
+"""What moves with a case, or with somebody who is gone: drafts, covers, and flags taken on."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import exists, func, or_
+from sqlmodel import col, select
+
+from api.access.visibility import in_force, on_its_case, sees_case, visible_incidents
+from api.domain.permissions import Actor
+from api.domain.values import Output
+from api.domain.vocabulary import FlagStatus, NoteClass, NoteStatus, Role
+from api.flags.reconcile import catch_up, reconcile_flags, record_flag
+from api.http.problem_details import Conflict
+from api.journal.entries import Happening, record
+from api.storage.models import (
+    IS_UNRESOLVED,
+    AccessGrant,
+    Case,
+    Flag,
+    GrantKind,
+    Incident,
+    Note,
+    User,
+)
+from api.storage.transaction import Transaction
+
+
+class DraftsWaiting(Output):
+    """How many drafts of notes somebody (`author_id`) has begun on a case, and not signed."""
+
+    author_id: UUID
+    drafts: int
+
+
+async def drafts_waiting(tx: Transaction, case_id: UUID) -> list[DraftsWaiting]:
+    """Count the drafts on a case by author; of psychotherapy notes nothing is told, nor a word."""
+    found = await tx.exec(
+        select(col(Note.recorded_by_id), func.count(col(Note.id)))
+        .where(
+            Note.clinic_id == tx.clinic.id,
+            Note.case_id == case_id,
+            Note.status == NoteStatus.draft,
+            Note.note_class != NoteClass.psychotherapy,
+            col(Note.voided_at).is_(None),
+        )
+        .group_by(col(Note.recorded_by_id))
+        .order_by(col(Note.recorded_by_id))
+    )
+    return [DraftsWaiting(author_id=author_id, drafts=number) for author_id, number in found]
+
+
+async def refuse_who_keeps_away(tx: Transaction, me: Actor, case: Case, user_id: UUID) -> None:
+    """Raise 409 for a colleague who must not see a case, as far as the asker may know of it.
+
+    A conflict by an incident that is hidden from the asker is not told: they will not see the case.
+    """
+    recused = await tx.exec(
+        select(col(AccessGrant.id)).where(
+            AccessGrant.clinic_id == tx.clinic.id,
+            AccessGrant.case_id == case.id,
+            AccessGrant.user_id == user_id,
+            AccessGrant.kind == GrantKind.recusal,
+            *in_force(AccessGrant, tx.now),
+        )
+    )
+    if recused.first() is not None:
+        raise Conflict("This colleague keeps away from the case. Name somebody else.")
+    concerned = await tx.exec(
+        select(col(Incident.id))
+        .join(Case, on_its_case(Incident))
+        .where(
+            col(Incident.clinic_id) == tx.clinic.id,
+            col(Incident.case_id) == case.id,
+            col(Incident.about_user_id) == user_id,
+            col(Incident.voided_at).is_(None),
+            visible_incidents(tx, me),
+        )
+    )
+    if concerned.first() is not None:
+        raise Conflict("An incident on this case is about this colleague. Name somebody else.")
+
+
+async def end_covers(tx: Transaction, case: Case, *, actor_id: UUID, keep: bool) -> None:
+    """End the covers of a case that was handed over, those to come too.
+
+    `keep`: leave those of others than its new clinician, who stands in for nobody there.
+    """
+    statement = select(AccessGrant).where(
+        AccessGrant.clinic_id == tx.clinic.id,
+        AccessGrant.case_id == case.id,
+        AccessGrant.kind == GrantKind.cover,
+        or_(col(AccessGrant.ends_at).is_(None), col(AccessGrant.ends_at) > tx.now),
+    )
+    if keep:
+        statement = statement.where(AccessGrant.user_id == case.clinician_id)
+    for row in await tx.exec(statement.order_by(col(AccessGrant.id)).with_for_update()):
+        end_cover_now(tx, row, actor_id=actor_id)
+
+
+def end_cover_now(tx: Transaction, row: AccessGrant, *, actor_id: UUID) -> None:
+    """End a cover, with an entry; one that has not begun holds never."""
+    row.change({"ends_at": max(row.starts_at, tx.now)}, tx.now)
+    record_cover(tx, Happening.cover_ended, row, actor_id=actor_id)
+
+
+def record_cover(
+    tx: Transaction, happening: Happening, row: AccessGrant, *, actor_id: UUID
+) -> UUID:
+    """Journal what happened to a cover; give the id of the entry."""
+    return record(
+        tx,
+        happening,
+        actor_id=actor_id,
+        record_type="cover",
+        record_ids=[row.id],
+        case_id=row.case_id,
+    )
+
+
+async def let_go_of_flags(tx: Transaction, case: Case, *, actor_id: UUID) -> bool:
+    """Open those flags of a case again whose assignee does not see it any more, as a supervisor.
+
+    Each with an entry; tell whether there were any, for then the rules are to be asked. The caller
+    holds the lock on the case, which was caught up before. A conflict by a hidden incident opens
+    hidden flags only: by others the case's clinician would be told of it.
+    """
+    await tx.flush()
+    assigned: Sequence[tuple[Flag, User]] = (
+        await tx.exec(
+            select(Flag, User)
+            .join(User, col(User.id) == col(Flag.assigned_to_id))
+            .where(
+                Flag.clinic_id == tx.clinic.id,
+                User.clinic_id == tx.clinic.id,
+                Flag.case_id == case.id,
+                IS_UNRESOLVED,
+            )
+            .order_by(col(Flag.id))
+        )
+    ).all()
+    looks: dict[tuple[UUID, bool], bool] = {}
+    for flag, user in assigned:
+        key = user.id, flag.restricted
+        if key not in looks:
+            told = None if flag.restricted else _its_clinician(case)
+            looks[key] = await sees_case(tx, user, case, told=told)
+        if not looks[key]:
+            flag.change(
+                {"status": FlagStatus.open, "assigned_to_id": None, "acknowledged_at": None}, tx.now
+            )
+            record_flag(tx, flag, Happening.flag_unassigned, actor_id=actor_id)
+    return not all(looks.values())
+
+
+def _its_clinician(case: Case) -> Actor:
+    return Actor(case.clinician_id, Role.clinician, case.clinician_id)
+
+
+async def let_go_of_work(tx: Transaction, user_id: UUID, *, actor_id: UUID) -> None:
+    """Open all flags again that somebody had taken on, and does not see any more."""
+    await tx.flush()
+    taken_on = exists().where(
+        col(Flag.clinic_id) == tx.clinic.id,
+        col(Flag.case_id) == Case.id,
+        col(Flag.assigned_to_id) == user_id,
+        IS_UNRESOLVED,
+    )
+    statement = (
+        select(Case)
+        .where(Case.clinic_id == tx.clinic.id, taken_on)
+        .order_by(col(Case.id))
+        .with_for_update(of=Case)
+        .execution_options(populate_existing=True)
+    )
+    for case in (await tx.exec(statement)).all():
+        await catch_up(tx, case)
+        if await let_go_of_flags(tx, case, actor_id=actor_id):
+            await reconcile_flags(tx, case, actor_id=actor_id)

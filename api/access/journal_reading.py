@@ -1,0 +1,107 @@
+"""What somebody is told of the journal: its entries, as far as they see the records named in them.
+
+An entry keeps the records it is about and how they stood on the day it was written. Of whom it is
+hidden is asked anew each time, of the incidents and flags as they are now.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, and_, true
+from sqlmodel import col
+
+from api.access.visibility import on_its_case, supervised, visible_entries
+from api.domain.permissions import Action, Actor, Standing, may_ever
+from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
+from api.storage.models import IS_RESTRICTED, Case, Flag, Incident, JournalEntry
+from api.storage.transaction import Transaction
+
+Ids = frozenset[UUID]
+
+
+class Hidden(NamedTuple):
+    """Incidents and flags that are restricted now, and which of them somebody may not see."""
+
+    restricted: Ids
+    from_them: Ids
+
+
+async def entries_for(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which entries of the journal exist for somebody, as records stand now."""
+    own = col(Case.clinician_id) == me.id
+    return visible_entries(tx, me, (await _hidden(tx, me, lambda _: own)).from_them)
+
+
+async def as_told(tx: Transaction, me: Actor, entries: Sequence[Any]) -> list[JournalEntry]:
+    """Give entries without the ids of what is hidden from somebody, what they did themselves too.
+
+    `restricted` is as the records are now.
+    """
+    cases = {entry.case_id for entry in entries if entry.case_id and _may_name_rows(entry)}
+    if not cases:
+        return list(entries)
+    hidden = await _hidden(tx, me, lambda model: model.case_id.in_(cases))
+    return [_as_now(entry, hidden) for entry in entries]
+
+
+async def hidden_on(tx: Transaction, me: Actor, case_id: UUID, standing: Standing) -> Ids:
+    """Give the incidents and flags of one case that somebody who sees it may not see."""
+    if standing.linked and not standing.own:
+        return frozenset()
+    hidden = await _hidden(tx, me, lambda model: model.case_id == case_id)
+    return hidden.restricted if standing.service else hidden.from_them
+
+
+def told_of_records(hidden: Ids) -> ColumnElement[bool]:
+    """Say in SQL which entries about incidents and flags tell of more than what is hidden."""
+    return and_(col(JournalEntry.record_type).in_(ABOUT_ROWS), ~tells_of_hidden(hidden))
+
+
+def without(record_ids: Iterable[str], hidden: Ids) -> list[str]:
+    """Leave hidden records out of the ids that an entry names."""
+    return [record_id for record_id in record_ids if UUID(record_id) not in hidden]
+
+
+async def _hidden(tx: Transaction, me: Actor, on: Any) -> Hidden:
+    """Find what is restricted; `on` says in SQL on which cases, of the model it is given."""
+    of_whom = _kept_from(tx, me)
+    restricted, from_them = set(), set()
+    for model, others in (
+        (Incident, col(Incident.recorded_by_id).is_distinct_from(me.id)),
+        (Flag, true()),
+    ):
+        asked = sa.select(col(model.id), and_(of_whom, others)).join(Case, on_its_case(model))
+        here = (col(model.clinic_id) == tx.clinic.id, IS_RESTRICTED[model])
+        for row_id, is_kept in await tx.exec(asked.where(*here, on(model))):
+            restricted.add(row_id)
+            if is_kept:
+                from_them.add(row_id)
+    return Hidden(frozenset(restricted), frozenset(from_them))
+
+
+def _kept_from(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL on which cases what is restricted is kept from somebody."""
+    if may_ever(me, Action.journal_heads):
+        # the whole journal is theirs to watch, but for cases that they keep of an earlier role
+        return col(Case.clinician_id) == me.id
+    return ~supervised(tx, me)
+
+
+def _as_now(entry: Any, hidden: Hidden) -> JournalEntry:
+    if not _may_name_rows(entry):
+        told: JournalEntry = entry
+        return told
+    columns = {name: getattr(entry, name) for name in JournalEntry.model_fields}
+    columns["record_ids"] = told_ids = without(entry.record_ids, hidden.from_them)
+    # that what they are not told of is hidden now would tell of it
+    if entry.record_type in ABOUT_ROWS and told_ids:
+        columns["restricted"] = not without(told_ids, hidden.restricted)
+    # a row of its own: the entry itself never changes
+    return JournalEntry(**columns)
+
+
+def _may_name_rows(entry: Any) -> bool:
+    """Tell an entry that may name incidents or flags; a refusal names what somebody asked for."""
+    return bool(entry.record_ids) and ":" not in (entry.record_type or "")

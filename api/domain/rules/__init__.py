@@ -1,0 +1,1 @@
+"""The rulebook: facts of a case in, findings out."""

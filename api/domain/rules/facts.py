@@ -1,0 +1,282 @@
+"""What a rule may know of a case, and when it is asked: no free text, no session, no clock."""
+
+from calendar import monthrange
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from api.domain.details import Details
+from api.domain.rules.thresholds import Thresholds
+from api.domain.vocabulary import (
+    AdviceResponse,
+    CaseStatus,
+    ClientImpact,
+    ConsultationKind,
+    ConsultationStatus,
+    DatePrecision,
+    Determination,
+    FlagStatus,
+    Initiator,
+    PromiseKeepable,
+    PromiseKind,
+    PromiseScope,
+    PromiseState,
+    ReportedBy,
+    Severity,
+    Significance,
+)
+
+D = TypeVar("D", bound=Details)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFact:
+    """An incident as rules see it. `determination` is that of a review that still stands."""
+
+    id: UUID
+    occurred_on: date
+    date_precision: DatePrecision
+    initiator: Initiator
+    reported_by: ReportedBy
+    client_impact: ClientImpact
+    documented: bool
+    has_sealed_detail: bool
+    determination: Determination | None
+    restricted: bool
+    details: Details
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseFact:
+    """A promise as rules see it."""
+
+    id: UUID
+    kind: PromiseKind
+    scope: PromiseScope
+    keepable: PromiseKeepable
+    significance: Significance
+    state: PromiseState
+    made_on: date
+    due_on: date | None
+    open_ended: bool
+    discussed_with_client: bool | None
+    client_impact: ClientImpact
+    reported_by: ReportedBy
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultationFact:
+    """A consultation as rules see it; `incident_ids` are the incidents it was linked to."""
+
+    kind: ConsultationKind
+    status: ConsultationStatus
+    requested_at: datetime | None
+    completed_at: datetime | None
+    response: AdviceResponse | None
+    incident_ids: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFact:
+    """An unresolved flag as rules see it."""
+
+    id: UUID
+    severity: Severity
+    status: FlagStatus
+    effective_at: datetime
+    restricted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Consulting:
+    """About which incidents another clinician was asked, and the last day on which one answered."""
+
+    about: frozenset[UUID]
+    last_day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the rules are told of one case. Voided records are not facts."""
+
+    case_status: CaseStatus
+    zone: ZoneInfo
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    incidents: tuple[IncidentFact, ...] = ()
+    promises: tuple[PromiseFact, ...] = ()
+    consultations: tuple[ConsultationFact, ...] = ()
+    flags: tuple[FlagFact, ...] = ()
+    _known: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many records these are."""
+        return len(self.incidents) + len(self.promises) + len(self.consultations)
+
+    def of(self, kind: type[D]) -> Iterator[tuple[IncidentFact, D]]:
+        """Give the incidents of one kind, each with its details."""
+        by_kind = self._once("by_kind", self._by_kind)
+        yield from by_kind.get(kind, ())
+
+    @property
+    def consulting(self) -> "Consulting":
+        """What was asked of other clinicians, and answered."""
+        return self._once("consulting", self._what_was_asked)
+
+    @property
+    def last_requested_at(self) -> datetime | None:
+        """When anybody was last asked for a consultation."""
+        asked = (each.requested_at for each in self.consultations)
+        return self._once("last_asked", lambda: max(filter(None, asked), default=None))
+
+    def _once(self, name: str, find: Callable[[], T]) -> T:
+        """Find out at most once: every rule asks, and for each record anew it would cost most."""
+        if name not in self._known:
+            self._known[name] = find()
+        found: T = self._known[name]
+        return found
+
+    def _by_kind(self) -> dict[type, list[tuple[IncidentFact, Any]]]:
+        by_kind: dict[type, list[tuple[IncidentFact, Any]]] = {}
+        for incident in self.incidents:
+            by_kind.setdefault(type(incident.details), []).append((incident, incident.details))
+        return by_kind
+
+    def _what_was_asked(self) -> "Consulting":
+        counting = [
+            (each.completed_at.astimezone(self.zone).date(), each.incident_ids)
+            for each in self.consultations
+            if each.status == ConsultationStatus.completed
+            and each.completed_at is not None
+            and each.kind in CONSULTING
+            and each.response != AdviceResponse.not_followed
+        ]
+        return Consulting(
+            frozenset().union(*(linked for _, linked in counting)),
+            max((day for day, _ in counting), default=None),
+        )
+
+    def unrestricted(self) -> "Facts":
+        """Leave out whatever the case's clinician may not see."""
+        return replace(
+            self,
+            incidents=tuple(i for i in self.incidents if not i.restricted),
+            flags=tuple(f for f in self.flags if not f.restricted),
+        )
+
+
+class Moment:
+    """The instant of asking, which remembers when the same question may next be answered anew."""
+
+    def __init__(self, now: datetime, zone: ZoneInfo) -> None:
+        self.now = now
+        self.zone = zone
+        self.today = now.astimezone(zone).date()
+        self.next_change: datetime | None = None
+
+    def reached(self, day: date) -> bool:
+        """Tell whether `day` has begun in the clinic; if not, its midnight is worth waiting for."""
+        return self.today >= day or self._wait_for(midnight(day, self.zone))
+
+    def reached_instant(self, instant: datetime) -> bool:
+        """Tell whether `instant` has come; if not, it is worth waiting for."""
+        return self.now >= instant or self._wait_for(instant)
+
+    def passed(self, days: int, since: date) -> bool:
+        """Tell whether more than `days` days lie between `since` and today."""
+        return self.reached(since + timedelta(days=days + 1))
+
+    def day_of(self, incident: IncidentFact) -> date:
+        """Give the day an incident counts for.
+
+        A date known to the month or year counts as that period's last day, not after today;
+        while the period runs, that answer changes each midnight.
+        """
+        last = last_day(incident.occurred_on, incident.date_precision)
+        if incident.date_precision == DatePrecision.day or self.reached(last):
+            return last
+        self.reached(self.today + timedelta(days=1))
+        return self.today
+
+    def date_of(self, instant: datetime) -> date:
+        """Give the clinic's calendar day at `instant`."""
+        return instant.astimezone(self.zone).date()
+
+    def _wait_for(self, instant: datetime) -> bool:
+        if self.next_change is None or instant < self.next_change:
+            self.next_change = instant
+        return False
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """Give the first instant of `day` in a time zone, in UTC."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def first_day(day: date, precision: DatePrecision) -> date:
+    """Give the first day of the period a date stands for."""
+    match precision:
+        case DatePrecision.month:
+            return day.replace(day=1)
+        case DatePrecision.year:
+            return day.replace(month=1, day=1)
+        case _:
+            return day
+
+
+def last_day(day: date, precision: DatePrecision) -> date:
+    """Give the last day of the period a date stands for."""
+    match precision:
+        case DatePrecision.month:
+            return day.replace(day=monthrange(day.year, day.month)[1])
+        case DatePrecision.year:
+            return day.replace(month=12, day=31)
+        case _:
+            return day
+
+
+CONSULTING = frozenset(
+    {
+        ConsultationKind.peer_consultation,
+        ConsultationKind.supervision,
+        ConsultationKind.second_opinion_for_client,
+        ConsultationKind.ethics,
+        ConsultationKind.specialist,
+    }
+)
+"""The kinds of consultation that count as having asked another clinician about the work."""
+
+CARE_SIDE = frozenset(
+    {
+        Initiator.therapist,
+        Initiator.institution,
+        Initiator.supervisor,
+        Initiator.third_party,
+        Initiator.disputed,
+    }
+)
+
+
+def on_the_care_side(incident: IncidentFact) -> bool:
+    """Tell whether the incident was begun by the side that gives care, or accounts differ."""
+    return incident.initiator in CARE_SIDE
+
+
+def consulted(facts: Facts, incident: IncidentFact, at: Moment) -> bool:
+    """Tell whether another clinician was asked about this, and the advice not put aside."""
+    consulting = facts.consulting
+    return consulting.last_day is not None and (
+        incident.id in consulting.about or consulting.last_day >= at.day_of(incident)
+    )
+
+
+def within_the_frame(promise: PromiseFact) -> bool:
+    """Tell whether this is a therapist's promise to stay available as a therapist."""
+    return (
+        promise.kind == PromiseKind.professional_availability
+        and promise.scope == PromiseScope.within_frame
+    )

@@ -1,0 +1,158 @@
+"""The prompts: quiet hints for the case's clinician alone, in the rulebook's order."""
+
+from collections.abc import Iterator
+
+from api.domain.details import (
+    AbsenceDetails,
+    ContactDetails,
+    CotreatmentDetails,
+    EndingDetails,
+    OutcomeDetails,
+    RiskDetails,
+    SecondRoleDetails,
+    SexualConductDetails,
+    TouchDetails,
+)
+from api.domain.rules.facts import Facts, IncidentFact, Moment, consulted, within_the_frame
+from api.domain.rules.findings import Hit, Rule, incident_hit, promise_hit
+from api.domain.rules.rulebook import (
+    beside_therapy,
+    ended_by_the_care_side,
+    frequent_and_lasting,
+    in_passing_with_precautions,
+    is_holding,
+    is_out_of_frame,
+    is_sexual_word,
+    is_unreviewed_outcome,
+    is_unscreened,
+    left_little_time,
+    old_enough_to_have_asked,
+)
+from api.domain.vocabulary import (
+    EndingStage,
+    Initiator,
+    PromiseState,
+    PromptName,
+    RoleTiming,
+    Severity,
+)
+
+INFO = Severity.info
+
+
+def clarify_open_promise(facts: Facts, _at: Moment) -> Iterator[Hit]:
+    """Suggest saying what an open-ended promise to stay available means."""
+    for promise in facts.promises:
+        if (
+            promise.state in {PromiseState.open, PromiseState.disputed}
+            and promise.open_ended
+            and within_the_frame(promise)
+        ):
+            yield promise_hit(promise, INFO, "{promise} has no end")
+
+
+def plan_ending(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Suggest a plan where an ending was spoken of and none has happened."""
+    endings = list(facts.of(EndingDetails))
+    if any(ending.stage == EndingStage.ended for _, ending in endings):
+        return
+    for incident, _ in endings:
+        if not incident.has_sealed_detail:
+            yield incident_hit(incident, at, INFO, "an ending was raised {when}, without a plan")
+
+
+def offer_consultation(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Suggest another view where the outcome is in doubt."""
+    for incident, outcome in facts.of(OutcomeDetails):
+        if (
+            outcome.doubt is True
+            and not consulted(facts, incident, at)
+            and not is_unreviewed_outcome(incident, outcome, facts, at)
+        ):
+            yield incident_hit(incident, at, INFO, "the outcome recorded {when} is in doubt")
+
+
+def agree_contact_limits(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Suggest limits for contact between sessions, where none are known."""
+    thresholds = facts.thresholds
+    for incident, contact in facts.of(ContactDetails):
+        messages = contact.client_messages_30d
+        many = (
+            messages is not None
+            and messages >= thresholds.client_messages
+            and contact.therapist_participates is not True
+            and contact.limits_agreed is not True
+        )
+        mutual = (
+            contact.therapist_participates is True
+            and frequent_and_lasting(contact, thresholds)
+            and contact.limits_agreed is None
+        )
+        if (many or mutual) and not is_out_of_frame(contact, thresholds):
+            said = "frequent contact between sessions is recorded {when}, without agreed limits"
+            yield incident_hit(incident, at, INFO, said)
+
+
+def screen_distress(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Suggest asking what ambiguous words meant, while they are fresh."""
+    for incident, risk in facts.of(RiskDetails):
+        if is_unscreened(risk) and not old_enough_to_have_asked(incident, facts, at):
+            said = "words that may or may not mean danger are recorded {when}"
+            yield incident_hit(incident, at, INFO, said)
+
+
+def clarify_roles(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Suggest making roles clear: an earlier or passing second role, or several treaters."""
+    for incident, role in facts.of(SecondRoleDetails):
+        if role.timing in {RoleTiming.before_therapy, RoleTiming.unknown} or (
+            beside_therapy(role) and in_passing_with_precautions(incident, role)
+        ):
+            yield incident_hit(incident, at, INFO, "a second role is recorded {when}")
+    for incident, cotreatment in facts.of(CotreatmentDetails):
+        if cotreatment.coordinated is False:
+            said = "treatment by several clinicians, not yet coordinated, is recorded {when}"
+            yield incident_hit(incident, at, INFO, said)
+
+
+def complete_record(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Suggest filling in what is not known and would decide a rule."""
+    for incident in facts.incidents:
+        missing = _deciding_unknown(incident, facts, at)
+        if missing is not None:
+            said = f"the record of what happened {{when}} does not yet say {missing}"
+            yield incident_hit(incident, at, INFO, said)
+
+
+def _deciding_unknown(incident: IncidentFact, facts: Facts, at: Moment) -> str | None:
+    """Name the unknown that would decide a rule, or give None."""
+    match incident.details:
+        case AbsenceDetails(returned=None, coverage=None, days=days) if (
+            days >= facts.thresholds.absence_with_safety_days
+        ):
+            return "whether the absence was covered"
+        case SexualConductDetails() as conduct if (
+            is_sexual_word(conduct) and incident.initiator == Initiator.unknown
+        ):
+            return "who began it"
+        case EndingDetails() as ending if ended_by_the_care_side(incident, ending):
+            if ending.planned_at_outset is None and left_little_time(ending, facts.thresholds):
+                return "whether the ending was planned at the outset"
+            if ending.needs_ongoing_care is True and ending.referral_offered is None:
+                return "whether a referral was offered"
+        case TouchDetails(planned_method=None) as touch if (
+            is_holding(touch) and touch.consent is not False
+        ):
+            if not consulted(facts, incident, at):
+                return "whether the touch was part of a planned method"
+    return None
+
+
+PROMPTS: dict[PromptName, Rule] = {
+    PromptName.clarify_open_promise: clarify_open_promise,
+    PromptName.plan_ending: plan_ending,
+    PromptName.offer_consultation: offer_consultation,
+    PromptName.agree_contact_limits: agree_contact_limits,
+    PromptName.screen_distress: screen_distress,
+    PromptName.clarify_roles: clarify_roles,
+    PromptName.complete_record: complete_record,
+}

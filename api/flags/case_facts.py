@@ -1,0 +1,371 @@
+"""Opens a case's file: the facts that the rules are told, its flags, and what is only counted."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, or_, true
+from sqlmodel import col, select
+
+from api.domain.details import DETAILS
+from api.domain.rules.evaluate import MOST_RECORDS, MOST_RESTRICTED
+from api.domain.rules.facts import ConsultationFact, Facts, IncidentFact, PromiseFact
+from api.domain.rules.modes import monitored_rules
+from api.domain.rules.thresholds import Thresholds
+from api.domain.vocabulary import FlagStatus, IncidentStatus
+from api.http.problem_details import CaseFull
+from api.storage.compiled_queries import Prepared
+from api.storage.models import Case, Clinic, Consultation, Flag, Incident, MonitoredFinding, Promise
+from api.storage.transaction import Transaction
+
+
+@dataclass(slots=True)
+class CaseFile:
+    """A case with its facts and its flags, all that a run of the rules needs.
+
+    `monitored_rules` raise no flag; what they would have raised is counted in `monitored`, which
+    holds what stands and what has ended. `hidden`: the incidents that are restricted, the voided
+    ones too; where there are any, `flags` and `monitored` hold all there is.
+    """
+
+    case: Case
+    facts: Facts
+    flags: list[Flag]
+    monitored_rules: frozenset[str] = frozenset()
+    monitored: list[MonitoredFinding] = field(default_factory=list)
+    hidden: frozenset[UUID] = frozenset()
+
+
+_CASE: Any = sa.bindparam("case")
+_AFTER: Any = sa.bindparam("after")
+_CASES: Any = sa.bindparam("cases", expanding=True)
+
+_OF_INCIDENT = tuple(each.name for each in fields(IncidentFact))
+_OF_PROMISE = tuple(each.name for each in fields(PromiseFact))
+_OF_CONSULTATION = ("id", *(each.name for each in fields(ConsultationFact)))
+_WORDS = {"documented": "rationale", "has_sealed_detail": "sealed_detail"}
+"""Of these texts of an incident a rule knows only whether there is one."""
+
+_INCIDENT = (
+    *(
+        getattr(Incident, _WORDS[name]).is_not(None) if name in _WORDS else getattr(Incident, name)
+        for name in _OF_INCIDENT
+    ),
+    col(Incident.status),
+)
+_ID, _IS_HIDDEN = _OF_INCIDENT.index("id"), _OF_INCIDENT.index("restricted")
+_PROMISE = tuple(getattr(Promise, name) for name in _OF_PROMISE)
+_CONSULTATION = tuple(getattr(Consultation, name) for name in _OF_CONSULTATION)
+
+PAGE = 250
+"""Records that are read at once: who else is served has their turn in between."""
+_BEFORE_ALL = UUID(int=0)
+
+# Built once: every write runs them, and building a statement costs more than running it. Like
+# every statement they are confined to the clinic by the transaction.
+_CLINIC_AND_CONSULTATIONS = Prepared(
+    sa.select(
+        col(Clinic.time_zone),
+        col(Clinic.thresholds),
+        col(Clinic.rule_modes),
+        *_CONSULTATION,
+    )
+    .select_from(Clinic)
+    .outerjoin(
+        Consultation,
+        col(Consultation.case_id) == _CASE,
+    )
+    .order_by(col(Consultation.id))
+    .limit(PAGE)
+)
+
+
+def _page_of(model: Any, columns: Sequence[Any], *standing: ColumnElement[bool]) -> Prepared:
+    """Prepare to read some records of a case that come after one; their ids stand in front."""
+    return Prepared(
+        sa.select(*columns)
+        .where(model.case_id == _CASE, model.id > _AFTER, *standing)
+        .order_by(model.id)
+        .limit(PAGE)
+    )
+
+
+_INCIDENTS = _page_of(
+    Incident,
+    (*_INCIDENT, col(Incident.voided_at).is_(None)),
+    # of what is hidden a flag may speak that outlived it
+    or_(col(Incident.voided_at).is_(None), col(Incident.restricted)),
+)
+_PROMISES = _page_of(Promise, _PROMISE, col(Promise.voided_at).is_(None))
+_MORE_CONSULTATIONS = _page_of(Consultation, _CONSULTATION)
+_ALL_FLAGS = select(Flag).where(col(Flag.case_id) == _CASE).order_by(col(Flag.id))
+_FLAGS = _ALL_FLAGS.where(col(Flag.status) != FlagStatus.withdrawn)
+_MONITORED = (
+    select(MonitoredFinding)
+    .where(col(MonitoredFinding.case_id) == _CASE)
+    .order_by(col(MonitoredFinding.id))
+)
+
+
+async def open_file(tx: Transaction, case: Case, *, whole: bool = False) -> CaseFile:
+    """Open the file of one case, whose lock the caller holds.
+
+    `whole`: with all its flags and all that was ever counted, whether or not anything is hidden.
+    """
+    here = {"case": case.id}
+    # the settings anew, under the case's lock: they may have changed since the request began
+    rows = (await tx.exec(_CLINIC_AND_CONSULTATIONS, params=here)).all()
+    time_zone, thresholds, modes = rows[0][:3]
+    facts = Facts(case.status, ZoneInfo(time_zone), Thresholds(**thresholds))
+    incidents: list[IncidentFact] = []
+    hidden: set[UUID] = set()
+    async for *known, stands in _records(tx, case, _INCIDENTS):
+        if known[_IS_HIDDEN]:
+            hidden.add(known[_ID])
+        if stands:
+            incidents.append(_incident_fact(*known))
+    if case.voided_at is None:
+        consultations = [row[3:] for row in rows if row[3] is not None]
+        consulted = _records(tx, case, _MORE_CONSULTATIONS, consultations)
+        facts = replace(
+            facts,
+            incidents=tuple(incidents),
+            promises=tuple([PromiseFact(*known) async for known in _records(tx, case, _PROMISES)]),
+            consultations=tuple([_consultation_fact(*known) async for known in consulted]),
+        )
+    whole = whole or bool(hidden)
+    flags = list(await tx.exec(_ALL_FLAGS if whole else _FLAGS, params=here))
+    file = CaseFile(case, facts, flags, monitored_rules(modes), hidden=frozenset(hidden))
+    # most clinics count nothing, and then nothing stands: setting a rule active ends what did
+    if whole or file.monitored_rules:
+        file.monitored = list(await tx.exec(_MONITORED, params=here))
+    return file
+
+
+async def _records(
+    tx: Transaction, case: Case, following: Prepared, page: Sequence[Any] | None = None
+) -> AsyncIterator[Sequence[Any]]:
+    """Read all records of one kind, page by page; `page` is the first where it was read already."""
+    if page is None:
+        page = await tx.exec(following, params={"case": case.id, "after": _BEFORE_ALL})
+    while True:
+        for known in page:
+            yield known
+        if len(page) < PAGE:
+            return
+        page = await tx.exec(following, params={"case": case.id, "after": page[-1][0]})
+
+
+_RESTRICTED = col(Incident.restricted)
+_COUNTED = (
+    (Incident, sa.case((_RESTRICTED, 1), else_=0), col(Incident.voided_at).is_(None)),
+    (Promise, sa.literal(0), col(Promise.voided_at).is_(None)),
+    (Consultation, sa.literal(0), true()),
+)
+_PARTS = sa.union_all(
+    *(
+        sa.select(
+            col(model.case_id).label("case_id"),
+            sa.func.count().label("number"),
+            sa.func.coalesce(sa.func.sum(hidden), 0).label("hidden"),
+        )
+        .where(col(model.case_id).in_(_CASES), standing)
+        .group_by(col(model.case_id))
+        for model, hidden, standing in _COUNTED
+    )
+).subquery()
+_NUMBERS = sa.select(
+    _PARTS.c.case_id, sa.func.sum(_PARTS.c.number), sa.func.sum(_PARTS.c.hidden)
+).group_by(_PARTS.c.case_id)
+
+
+@dataclass(slots=True)
+class Room:
+    """How many records a case has; restricted ones apart."""
+
+    open: int = 0
+    restricted: int = 0
+
+    def take(self, row: Incident | Promise | Consultation) -> None:
+        """Count one record more. Raises 409 where the case takes no more of them."""
+        if getattr(row, "voided_at", None) is not None:
+            return
+        if isinstance(row, Incident) and row.restricted:
+            if self.restricted >= MOST_RESTRICTED:
+                raise CaseFull
+            self.restricted += 1
+        else:
+            if self.open >= MOST_RECORDS:
+                raise CaseFull
+            self.open += 1
+
+    def add(self, more: "Room") -> None:
+        """Count what is not written yet."""
+        self.open += more.open
+        self.restricted += more.restricted
+
+
+async def rooms_of(tx: Transaction, case_ids: Sequence[UUID]) -> defaultdict[UUID, Room]:
+    """Count what several cases have."""
+    counted = (await tx.exec(_NUMBERS, {"cases": case_ids})).all()
+    rooms = ((case_id, Room(number - hidden, hidden)) for case_id, number, hidden in counted)
+    return defaultdict(Room, rooms)
+
+
+async def add_record(tx: Transaction, case: Case, row: Incident | Promise | Consultation) -> None:
+    """Add a new record to a case whose lock the caller holds. Raises 409 where it is full."""
+    room: Room = (await rooms_of(tx, [case.id]))[case.id]
+    room.take(row)
+    tx.add(row)
+
+
+def begin_file(case: Case, like: CaseFile) -> CaseFile:
+    """Begin the file of a case on which nothing is recorded yet.
+
+    `like` is a file that was opened in the same transaction: what the clinic has set is taken over.
+    """
+    facts = Facts(case.status, like.facts.zone, like.facts.thresholds)
+    return CaseFile(case, facts, [], like.monitored_rules)
+
+
+def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts:
+    """Add a record that is not voided, as reading it would."""
+    match row:
+        case Incident():
+            known = (
+                getattr(row, _WORDS[name]) is not None if name in _WORDS else getattr(row, name)
+                for name in _OF_INCIDENT
+            )
+            incident = _incident_fact(*known, row.status)
+            return replace(facts, incidents=(*facts.incidents, incident))
+        case Promise():
+            promise = PromiseFact(*(getattr(row, name) for name in _OF_PROMISE))
+            return replace(facts, promises=(*facts.promises, promise))
+    consultation = _consultation_fact(*(getattr(row, name) for name in _OF_CONSULTATION))
+    return replace(facts, consultations=(*facts.consultations, consultation))
+
+
+_CASE_STATE = (col(Case.id), col(Case.status), col(Case.recheck_at))
+_FLAG_STATE = (
+    col(Flag.id),
+    col(Flag.rule),
+    col(Flag.severity),
+    col(Flag.audience),
+    col(Flag.because),
+    col(Flag.evidence),
+    col(Flag.restricted),
+    col(Flag.effective_at),
+    col(Flag.due_at),
+    col(Flag.status),
+    col(Flag.condition_holds),
+    col(Flag.acknowledged_at),
+    col(Flag.resolved_at),
+)
+_MONITORED_STATE = (
+    col(MonitoredFinding.id),
+    col(MonitoredFinding.rule),
+    col(MonitoredFinding.severity),
+    col(MonitoredFinding.restricted),
+    col(MonitoredFinding.evidence),
+    col(MonitoredFinding.ended_at),
+)
+
+
+def _of_several(model: Any, columns: Sequence[Any], standing: ColumnElement[bool]) -> Any:
+    statement = sa.select(model.case_id, *columns)
+    ordered = statement.order_by(model.case_id, model.id)
+    return ordered.where(model.case_id.in_(_CASES), standing).limit(PAGE)
+
+
+_INCIDENTS_OF_SEVERAL = _of_several(Incident, _INCIDENT, col(Incident.voided_at).is_(None))
+_PROMISES_OF_SEVERAL = _of_several(Promise, _PROMISE, col(Promise.voided_at).is_(None))
+_CONSULTATIONS_OF_SEVERAL = _of_several(Consultation, _CONSULTATION, true())
+_FLAGS_OF_SEVERAL = _of_several(Flag, _FLAG_STATE, col(Flag.status) != FlagStatus.withdrawn)
+_MONITORED_OF_SEVERAL = _of_several(MonitoredFinding, _MONITORED_STATE, true())
+_STATE_OF_SEVERAL = sa.select(*_CASE_STATE).where(
+    col(Case.id).in_(_CASES), col(Case.voided_at).is_(None), col(Case.purged_at).is_(None)
+)
+
+
+async def copy_files(
+    tx: Transaction, case_ids: Sequence[UUID], thresholds: Thresholds, monitored: frozenset[str]
+) -> list[CaseFile]:
+    """Copy the files of several cases to look at: no row of theirs is locked, or can be changed."""
+    asked = {"cases": case_ids}
+    files = {
+        case_id: CaseFile(
+            _case_as_plain(tx.clinic.id, case_id, recheck_at),
+            Facts(status, tx.clinic.zone, thresholds),
+            [],
+            monitored,
+        )
+        for case_id, status, recheck_at in await tx.exec(_STATE_OF_SEVERAL, asked)
+    }
+    incidents = await _by_case(tx, _INCIDENTS_OF_SEVERAL, Incident, case_ids)
+    promises = await _by_case(tx, _PROMISES_OF_SEVERAL, Promise, case_ids)
+    consultations = await _by_case(tx, _CONSULTATIONS_OF_SEVERAL, Consultation, case_ids)
+    flags = await _by_case(tx, _FLAGS_OF_SEVERAL, Flag, case_ids)
+    counted = await _by_case(tx, _MONITORED_OF_SEVERAL, MonitoredFinding, case_ids)
+    for case_id, file in files.items():
+        file.facts = replace(
+            file.facts,
+            incidents=tuple(_incident_fact(*row) for row in incidents[case_id]),
+            promises=tuple(PromiseFact(*row) for row in promises[case_id]),
+            consultations=tuple(_consultation_fact(*row) for row in consultations[case_id]),
+        )
+        file.flags = [cast("Flag", _as_plain(_FLAG_STATE, row)) for row in flags[case_id]]
+        file.monitored = [
+            cast("MonitoredFinding", _as_plain(_MONITORED_STATE, row)) for row in counted[case_id]
+        ]
+        # others have their turn
+        await asyncio.sleep(0)
+    return list(files.values())
+
+
+def _case_as_plain(clinic_id: UUID, case_id: UUID, recheck_at: datetime | None) -> Case:
+    case = SimpleNamespace(clinic_id=clinic_id, id=case_id, recheck_at=recheck_at, voided_at=None)
+    return cast("Case", case)
+
+
+async def _by_case(
+    tx: Transaction, statement: Any, model: Any, case_ids: Sequence[UUID]
+) -> defaultdict[UUID, list[Sequence[Any]]]:
+    """Read what several cases hold of one kind, page by page."""
+    found: defaultdict[UUID, list[Sequence[Any]]] = defaultdict(list)
+    following, page = statement, None
+    while page is None or len(page) == PAGE:
+        page = (await tx.exec(following, {"cases": case_ids})).all()
+        for case_id, *row in page:
+            found[case_id].append(row)
+        if page:
+            last = page[-1][:2]
+            following = statement.where(sa.tuple_(model.case_id, model.id) > sa.tuple_(*last))
+    return found
+
+
+def _as_plain(columns: Sequence[Any], row: Sequence[Any]) -> SimpleNamespace:
+    """Make a row that no session knows of."""
+    return SimpleNamespace(
+        **{column.key: value for column, value in zip(columns, row, strict=True)}
+    )
+
+
+def _incident_fact(*row: Any) -> IncidentFact:
+    *known, status = row
+    fact = dict(zip(_OF_INCIDENT, known, strict=True))
+    if status != IncidentStatus.reviewed:
+        fact["determination"] = None
+    return IncidentFact(**fact | {"details": DETAILS.validate_python(fact["details"])})
+
+
+def _consultation_fact(*row: Any) -> ConsultationFact:
+    _, *known = zip(_OF_CONSULTATION, row, strict=True)
+    fact = dict(known)
+    return ConsultationFact(**fact | {"incident_ids": frozenset(map(UUID, fact["incident_ids"]))})

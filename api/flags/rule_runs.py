@@ -1,0 +1,35 @@
+"""Asks the rules: at once for most cases, in a thread for one with many records."""
+
+from datetime import datetime
+
+import anyio
+import anyio.to_thread
+from anyio.lowlevel import RunVar
+
+from api.domain.rules.evaluate import Evaluation, evaluate
+from api.domain.rules.facts import Facts
+
+ASKED_AT_ONCE = 200
+"""Records up to which a thread would cost more than it spares those who wait."""
+THREADS = 2
+"""Cases that are looked at beside the event loop; more would only take its turns."""
+
+_turns: RunVar[anyio.CapacityLimiter] = RunVar("rule_runs.turns")
+
+
+async def ask_rules(facts: Facts, now: datetime) -> Evaluation:
+    """Run every rule over a case as of `now`, and let others be served meanwhile.
+
+    The thread is given facts alone: no row, and nothing that belongs to a transaction.
+    """
+    if facts.size <= ASKED_AT_ONCE:
+        return evaluate(facts, now)
+    return await anyio.to_thread.run_sync(evaluate, facts, now, limiter=_turns_of_this_loop())
+
+
+def _turns_of_this_loop() -> anyio.CapacityLimiter:
+    turns = _turns.get(None)
+    if turns is None:
+        turns = anyio.CapacityLimiter(THREADS)
+        _turns.set(turns)
+    return turns

@@ -1,0 +1,1 @@
+"""Requests and answers: strict reading, refusals, pages of lists, keys against doing twice."""

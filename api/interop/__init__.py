@@ -1,0 +1,1 @@
+"""Other software: webhooks, files of old records, and FHIR."""

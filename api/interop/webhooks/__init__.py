@@ -1,0 +1,1 @@
+"""Events sent to a clinic's own software."""

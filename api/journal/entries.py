@@ -1,0 +1,220 @@
+"""The only writer of journal entries."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import SQLModel
+from uuid_utils.compat import uuid7
+
+from api.journal.outbox import owe
+from api.runtime import metrics
+from api.storage.models import JournalEntry
+from api.storage.transaction import Transaction
+
+
+class Happening(StrEnum):
+    """What an entry says happened."""
+
+    signed_in = "session.signed_in"
+    signed_out = "session.signed_out"
+    session_refreshed = "session.refreshed"
+    session_ended = "session.ended"
+    session_token_reused = "session.token_reused"  # noqa: S105 - the name of a happening
+    refused = "request.refused"
+    clinic_founded = "clinic.founded"
+    clinic_changed = "clinic.changed"
+    thresholds_changed = "thresholds.changed"
+    modes_changed = "modes.changed"
+    notices_shown = "notice.shown"
+    notices_read = "notice.read"
+    user_created = "user.created"
+    user_changed = "user.changed"
+    password_changed = "user.password_changed"  # noqa: S105 - the name of a happening
+    password_reset_offered = "user.password_reset_offered"  # noqa: S105 - as above
+    password_reset = "user.password_reset"  # noqa: S105 - as above
+    totp_begun = "totp.begun"
+    totp_confirmed = "totp.confirmed"
+    totp_removed = "totp.removed"
+    recovery_code_used = "totp.recovery_code_used"
+    supervision_began = "supervision.created"
+    supervision_changed = "supervision.changed"
+    supervision_ended = "supervision.ended"
+    service_created = "service_account.created"
+    service_changed = "service_account.changed"
+    service_secret_added = "service_account.secret_added"  # noqa: S105 - the name of a happening
+    service_secret_ended = "service_account.secret_ended"  # noqa: S105 - as above
+    recused = "recusal.created"
+    recusal_ended = "recusal.ended"
+    cover_arranged = "cover.arranged"
+    cover_ended = "cover.ended"
+    glass_broken = "break_glass.opened"
+    glass_reviewed = "break_glass.reviewed"
+    case_opened = "case.opened"
+    case_changed = "case.changed"
+    case_transferred = "case.transferred"
+    case_voided = "case.voided"
+    case_exported = "case.exported"
+    case_purged = "case.purged"
+    incident_reported = "incident.reported"
+    incident_changed = "incident.changed"
+    incident_reviewed = "incident.reviewed"
+    incident_voided = "incident.voided"
+    promise_recorded = "promise.recorded"
+    promise_changed = "promise.changed"
+    promise_voided = "promise.voided"
+    consultation_drafted = "consultation.drafted"
+    consultation_changed = "consultation.changed"
+    consultation_requested = "consultation.requested"
+    consultation_accepted = "consultation.accepted"
+    consultation_declined = "consultation.declined"
+    consultation_started = "consultation.started"
+    consultation_completed = "consultation.completed"
+    consultation_cancelled = "consultation.cancelled"
+    consultation_answered = "consultation.answered"
+    note_drafted = "note.drafted"
+    note_changed = "note.changed"
+    note_voided = "note.voided"
+    note_signed = "note.signed"
+    note_amended = "note.amended"
+    note_cosigned = "note.cosigned"
+    hold_placed = "legal_hold.placed"
+    hold_released = "legal_hold.released"
+    webhook_created = "webhook.created"
+    webhook_changed = "webhook.changed"
+    webhook_deleted = "webhook.deleted"
+    webhook_secret_added = "webhook.secret_added"  # noqa: S105 - the name of a happening
+    webhook_secret_ended = "webhook.secret_ended"  # noqa: S105 - as above
+    webhook_tested = "webhook.tested"
+    webhook_resent = "webhook.resent"
+    webhook_replayed = "webhook.replayed"
+    import_begun = "import.begun"
+    import_broken_off = "import.broken_off"
+    import_finished = "import.finished"
+    records_exported = "records.exported"
+    keys_rotated = "clinic.keys_rotated"
+    flag_opened = "flag.opened"
+    flag_raised = "flag.raised"
+    flag_escalated = "flag.escalated"
+    flag_eased = "flag.eased"
+    flag_lapsed = "flag.lapsed"
+    flag_revived = "flag.revived"
+    flag_updated = "flag.updated"
+    flag_withdrawn = "flag.withdrawn"
+    flag_acknowledged = "flag.acknowledged"
+    flag_unassigned = "flag.unassigned"
+    flag_resolved = "flag.resolved"
+    flag_reopened = "flag.reopened"
+    case_read = "case.read"
+    versions_read = "version.read"
+    incident_read = "incident.read"
+    promise_read = "promise.read"
+    consultation_read = "consultation.read"
+    flag_read = "flag.read"
+    note_read = "note.read"
+    timeline_read = "timeline.read"
+    recusal_read = "recusal.read"
+    cover_read = "cover.read"
+    glass_read = "break_glass.read"
+    disclosure_read = "disclosure.read"
+    hold_read = "legal_hold.read"
+    journal_read = "journal.read"
+    patterns_read = "patterns.read"
+
+
+def record(
+    tx: Transaction,
+    happening: Happening,
+    *,
+    actor_id: UUID | None,
+    record_type: str | None = None,
+    record_ids: Iterable[UUID] = (),
+    case_id: UUID | None = None,
+    changed: Iterable[str] = (),
+    restricted: bool = False,
+    prompt: bool = False,
+    is_read: bool = False,
+    purpose: str | None = None,
+) -> UUID:
+    """Append one entry to the journal, in the transaction of what it tells of; give its id.
+
+    `actor_id` is None for what time brought about. `changed` names fields, never their values.
+    `restricted` and `prompt` say of whom the entry is hidden, as its record is. `is_read`: rows
+    were shown and nothing changed; `purpose` is what for, where it is out of the ordinary.
+
+    Where the clinic's software asked to be told of it, that is owed from here on too; never of what
+    is hidden from somebody, because who reads that software's screens is not known.
+    """
+    record_ids = list(record_ids)
+    if not (restricted or prompt or is_read):
+        owe(tx, str(happening), record_type=record_type, record_ids=record_ids, case_id=case_id)
+    entry_id = uuid7()
+    entry = {
+        "clinic_id": tx.clinic.id,
+        "id": entry_id,
+        "at": tx.now,
+        "actor_id": actor_id,
+        "happening": str(happening),
+        "case_id": case_id,
+        "record_type": record_type,
+        "record_ids": [str(record_id) for record_id in record_ids],
+        "changed": sorted(changed),
+        "restricted": restricted,
+        "prompt": prompt,
+        "is_read": is_read,
+        "purpose": purpose,
+        "request_id": tx.request_id,
+    }
+    tx.write_last(_append, entry)
+    return entry_id
+
+
+def record_shown(
+    tx: Transaction,
+    happening: Happening,
+    rows: Iterable[Any],
+    *,
+    actor_id: UUID | None,
+    record_type: str,
+    purpose: str | None = None,
+) -> None:
+    """Journal that rows were shown: an entry for each case, so that it is found by its case.
+
+    Rows that are hidden from some who may read the journal have entries of their own. A row has an
+    `id`, a `case_id` unless it is a case, and perhaps `restricted`. Raises nothing itself; where an
+    entry cannot be written, the commit fails and nothing is shown.
+    """
+    together: dict[tuple[UUID | None, bool], list[UUID]] = {}
+    for row in rows:
+        case_id = row.id if record_type == "case" else row.case_id
+        together.setdefault((case_id, getattr(row, "restricted", False)), []).append(row.id)
+    for (case_id, restricted), ids in together.items():
+        record(
+            tx,
+            happening,
+            actor_id=actor_id,
+            record_type=record_type,
+            record_ids=ids,
+            case_id=case_id,
+            restricted=restricted,
+            is_read=True,
+            purpose=purpose,
+        )
+
+
+def told(tx: Transaction) -> Sequence[dict[str, Any]]:
+    """Give the entries of this transaction, in their order."""
+    return tx.kept_back(_append)
+
+
+_TABLE = SQLModel.metadata.tables[JournalEntry.__tablename__]
+
+
+async def _append(tx: Transaction, entries: list[dict[str, Any]]) -> None:
+    await tx.begin()
+    for entry in entries:
+        # some are made before anything was asked, and so before anybody knew of this transaction
+        entry["at"] = max(entry["at"], tx.instant)
+    await tx.insert(_TABLE, entries)
+    metrics.entries.inc(len(entries))

@@ -1,0 +1,1 @@
+"""Clinical records as they are made and shown."""

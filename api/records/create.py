@@ -1,0 +1,99 @@
+"""Makes a record of what was said about it: the same sense, defaults and row, whoever says it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from api.domain.bodies import CaseCreate, ConsultationCreate, IncidentCreate, PromiseCreate
+from api.domain.details import Details, RecordRequestDetails
+from api.domain.sense import CaseDays, IncidentDays, PromiseDays, days_of
+from api.domain.vocabulary import ConsultationStatus
+from api.records.sense import make_sense
+from api.storage.models import Case, Consultation, Incident, Promise
+from api.storage.transaction import Transaction
+
+
+def new_case(tx: Transaction, body: CaseCreate, clinician_id: UUID, by: UUID) -> Case:
+    """Make a case. Raises 422 where its days make no sense."""
+    make_sense(tx, days_of(CaseDays, body))
+    return Case(
+        **body.model_dump(exclude={"clinician_id"}),
+        **_recorded(tx, by),
+        clinician_id=clinician_id,
+    )
+
+
+def new_incident(
+    tx: Transaction,
+    body: IncidentCreate,
+    case_id: UUID,
+    by: UUID,
+    *,
+    about: UUID | None,
+    restricted: bool,
+) -> Incident:
+    """Make an incident. Raises 422 where its days make no sense."""
+    make_sense(tx, days_of(IncidentDays, body))
+    return Incident(
+        **body.model_dump(exclude={"details", "about_user_id", "restricted"}),
+        **details_as_stored(body.details, body.occurred_on),
+        **_recorded(tx, by),
+        case_id=case_id,
+        kind=body.details.kind,
+        about_user_id=about,
+        restricted=restricted,
+    )
+
+
+def new_promise(tx: Transaction, body: PromiseCreate, case_id: UUID, by: UUID) -> Promise:
+    """Make a promise. Raises 422 where its days make no sense."""
+    make_sense(tx, days_of(PromiseDays, body))
+    return Promise(**body.model_dump(), **_recorded(tx, by), case_id=case_id)
+
+
+def new_consultation(
+    tx: Transaction, body: ConsultationCreate, case_id: UUID, by: UUID
+) -> Consultation:
+    """Make the draft of a request."""
+    return Consultation(
+        **links_as_stored(body.model_dump()),
+        **_recorded(tx, by),
+        case_id=case_id,
+        status=ConsultationStatus.draft,
+    )
+
+
+def details_as_stored(details: Details, occurred_on: date) -> dict[str, Any]:
+    """Part details, with what they say by default, into what rules read and the one sealed text."""
+    if isinstance(details, RecordRequestDetails) and details.requested_on is None:
+        details = details.model_copy(update={"requested_on": occurred_on})
+    sealed = details.sealed_field
+    return {
+        "details": details.model_dump(mode="json", exclude={sealed} if sealed else None),
+        "sealed_detail": getattr(details, sealed) if sealed else None,
+    }
+
+
+def links_as_stored(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the fields of a consultation as its row keeps them: links once each, in order."""
+    return {
+        name: _in_order(value) if name in {"incident_ids", "promise_ids"} else value
+        for name, value in given.items()
+    }
+
+
+def _in_order(ids: Iterable[UUID]) -> list[str]:
+    return sorted({str(row_id) for row_id in ids})
+
+
+def _recorded(tx: Transaction, by: UUID) -> dict[str, Any]:
+    return {
+        "id": uuid7(),
+        "clinic_id": tx.clinic.id,
+        "created_at": tx.now,
+        "updated_at": tx.now,
+        "recorded_by_id": by,
+    }

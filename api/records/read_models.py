@@ -1,0 +1,251 @@
+"""What more than one door shows: cases with the flags a reader may see, and flags themselves."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import or_
+from sqlmodel import col, select
+
+from api.access.case_relationship import WaitingFlag, standings_on
+from api.access.visibility import seen_of
+from api.domain.permissions import Action, Actor, Standing, may_ever, may_see_flag
+from api.domain.values import Output
+from api.domain.vocabulary import (
+    AttachmentRole,
+    Audience,
+    CaseStatus,
+    Determination,
+    FlagStatus,
+    Phase,
+    PromptName,
+    RuleName,
+    Setting,
+    Severity,
+    VoidReason,
+    severity_rank,
+)
+from api.storage.models import IS_UNRESOLVED, Case, Flag, Named, Supervision
+from api.storage.transaction import Transaction
+
+FlagRule = RuleName | PromptName | Literal["manual"]
+"""What may stand in a flag's `rule`."""
+
+
+class RecordRead(Output):
+    """What every record says of itself. `version` is also its ETag, for `If-Match`."""
+
+    id: UUID
+    created_at: datetime
+    updated_at: datetime
+    recorded_by_id: UUID | None
+    version: int
+
+
+class EvidenceRead(Output):
+    """A record that a flag points at."""
+
+    type: Literal["incident", "promise", "flag"]
+    id: UUID
+
+
+class FlagRead(RecordRead):
+    """A request to look at a case. It is never a finding about anyone.
+
+    `effective_at` is when its condition came true and was known; `due_at` is by when a look is
+    wanted (none for a prompt); `condition_holds` is false when the facts no longer raise it. The
+    determination, its note, by whom and when are there while the flag is resolved; opened again,
+    it has them no more, and `/v1/flags/{flag_id}/resolutions` tells of each that stood before.
+    `evidence` names the records it points at that the reader may see.
+    """
+
+    case_id: UUID
+    rule: str
+    title: str
+    severity: Severity
+    audience: Audience
+    because: str
+    evidence: list[EvidenceRead]
+    restricted: bool
+    effective_at: datetime
+    due_at: datetime | None
+    status: FlagStatus
+    condition_holds: bool
+    assigned_to_id: UUID | None
+    acknowledged_at: datetime | None
+    determination: Determination | None
+    resolution_note: str | None
+    resolved_by_id: UUID | None
+    resolved_at: datetime | None
+    reopen_reason: str | None
+    rule_version: int
+
+
+class FlagSummary(Output):
+    """The unresolved flags of a case that this reader may see."""
+
+    open: int
+    top_severity: Severity | None
+    next_due_at: datetime | None
+
+
+class CaseFields(RecordRead):
+    """What stands in a case itself."""
+
+    client_ref: str | None
+    clinician_id: UUID
+    status: CaseStatus
+    setting: Setting | None
+    started_on: date | None
+    ended_on: date | None
+    phase: Phase
+    attachment_roles: list[AttachmentRole]
+    sessions_per_week: float | None
+    agreed_sessions: int | None
+    is_minor: bool | None
+    voided_at: datetime | None
+    void_reason: VoidReason | None
+    purged_at: datetime | None
+
+
+class CaseRead(CaseFields):
+    """A client's therapy. `client_ref` is the clinic's own pseudonym for the client.
+
+    Like every sealed text it is null for software without the scope `narrative:read`, and for
+    everybody once the texts of the case were destroyed, at `purged_at`.
+    """
+
+    flags: FlagSummary
+
+
+def summary_of(flags: Sequence[WaitingFlag]) -> FlagSummary:
+    """Sum up unresolved flags: how many, how severe, and which is due first."""
+    return FlagSummary(
+        open=len(flags),
+        top_severity=max((flag.severity for flag in flags), key=severity_rank, default=None),
+        next_due_at=min((flag.due_at for flag in flags if flag.due_at), default=None),
+    )
+
+
+_WAITING = sa.select(
+    col(Flag.case_id),
+    col(Flag.severity),
+    col(Flag.due_at),
+    col(Flag.audience),
+    col(Flag.restricted),
+).where(
+    col(Flag.clinic_id) == sa.bindparam("clinic"),
+    col(Flag.case_id).in_(sa.bindparam("cases", expanding=True)),
+    IS_UNRESOLVED,
+)
+
+
+async def read_cases(tx: Transaction, me: Actor, cases: Sequence[Case]) -> list[CaseRead]:
+    """Show cases, each with the flags this reader may see."""
+    if not cases:
+        return []
+    waiting = await waiting_on(tx, cases)
+    standings = await standings_on(tx, me, cases)
+    return [show_case(case, standings[case.id], waiting[case.id]) for case in cases]
+
+
+async def waiting_on(tx: Transaction, cases: Iterable[Case]) -> dict[UUID, list[WaitingFlag]]:
+    """Give what waits on each of these cases, whoever may see it."""
+    waiting: dict[UUID, list[WaitingFlag]] = {case.id: [] for case in cases}
+    for case_id, *flag in await tx.exec(_WAITING, {"clinic": tx.clinic.id, "cases": list(waiting)}):
+        waiting[case_id].append(WaitingFlag(*flag))
+    return waiting
+
+
+def show_case(case: Case, standing: Standing, waiting: Iterable[WaitingFlag]) -> CaseRead:
+    """Show one case, with those of its unresolved flags summed up that this reader may see."""
+    seen = [
+        flag
+        for flag in waiting
+        if may_see_flag(standing, flag.audience, restricted=flag.restricted)
+    ]
+    return CaseRead.model_validate({**case.__dict__, "flags": summary_of(seen)})
+
+
+async def show_flags(tx: Transaction, me: Actor, flags: Sequence[Flag]) -> list[FlagRead]:
+    """Show flags, each with what it points at, as far as this reader sees those records."""
+    seen = await seen_of(tx, me, (named for flag in flags for named in flag.points_at()))
+    return [_show_flag(flag, seen) for flag in flags]
+
+
+async def show_flag(tx: Transaction, me: Actor, flag: Flag) -> FlagRead:
+    """Show one flag."""
+    (shown,) = await show_flags(tx, me, [flag])
+    return shown
+
+
+def _show_flag(flag: Flag, seen: Collection[Named]) -> FlagRead:
+    shown = FlagRead.model_validate(flag)
+    told = [each for each in shown.evidence if (each.type, each.id) in seen]
+    return shown.model_copy(update={"evidence": told})
+
+
+def flags_raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[FlagRead]:
+    """Show the flags a write opened or worsened just now, as far as the writer may see them.
+
+    What these point at, the rules have just looked at for whom the flag is: nothing is hidden yet.
+    """
+    return [FlagRead.model_validate(flag) for flag in _raised(me, flags, standing)]
+
+
+async def flags_raised_before(
+    tx: Transaction, me: Actor, flags: Iterable[Flag], standing: Standing
+) -> list[FlagRead]:
+    """Show the flags that an earlier write opened or worsened, as this reader may see them now."""
+    return await show_flags(tx, me, _raised(me, flags, standing))
+
+
+def _raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[Flag]:
+    if not may_ever(me, Action.flag_read):
+        # software that records and was not given flags:read
+        return []
+    return [
+        flag
+        for flag in sorted(flags, key=lambda flag: (-severity_rank(flag.severity), flag.rule))
+        if may_see_flag(standing, flag.audience, restricted=flag.restricted)
+    ]
+
+
+class ClinicRead(Output):
+    """The clinic. `retention_years`: how long texts outlast the end of a case; null: for ever."""
+
+    id: UUID
+    name: str
+    time_zone: str
+    requires_totp: bool
+    retention_years: int | None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class SupervisionRead(RecordRead):
+    """A supervisor answers for a clinician's work until the day before `ends_on`."""
+
+    supervisor_id: UUID
+    clinician_id: UUID
+    starts_on: date
+    ends_on: date | None
+
+
+async def supervisions_of(tx: Transaction, user_id: UUID) -> list[SupervisionRead]:
+    """Show the links in which somebody supervises or is supervised, the oldest first."""
+    rows = await tx.exec(
+        select(Supervision)
+        .where(
+            Supervision.clinic_id == tx.clinic.id,
+            or_(
+                col(Supervision.supervisor_id) == user_id,
+                col(Supervision.clinician_id) == user_id,
+            ),
+        )
+        .order_by(col(Supervision.id))
+    )
+    return [SupervisionRead.model_validate(row) for row in rows]

@@ -1,0 +1,1 @@
+"""Tables, transactions, the two walls between clinics, and texts that are encrypted at rest."""
