@@ -17,6 +17,7 @@ from api.http.idempotency import DoneBefore, Fingerprints
 from api.http.middleware import Envelope
 from api.http.pagination import Bookmarks
 from api.http.problem_details import add_error_handlers
+from api.interop.fhir.outcome import AS_FHIR
 from api.openapi.documents import DESCRIPTION, REFUSALS, document, kept
 from api.openapi.events_told import told
 from api.routes import (
@@ -155,7 +156,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     app.state.gate = gate
     if traces is not None:
         _trace_transactions(app.state.database, traces)
-    add_error_handlers(app, journal_refusal)
+    add_error_handlers(app, journal_refusal, AS_FHIR)
     app.add_exception_handler(DoneBefore, show_again)
     app.add_middleware(Envelope, gate=gate)
     for door in DOORS:

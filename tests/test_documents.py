@@ -17,8 +17,9 @@ from pydantic import BaseModel
 
 import api
 from api.domain.details import IncidentKind
+from api.domain.errors import Invalid, every_refusal
 from api.domain.vocabulary import Scope
-from api.http.problem_details import PROBLEM, Invalid, every_refusal
+from api.http.problem_details import PROBLEM
 from api.main import VERSION, create_app
 from api.openapi import documents, examples
 from api.openapi.documents import PERSON, SOFTWARE, TAGS

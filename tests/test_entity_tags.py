@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from api.domain.errors import NoSuchVersion, PreconditionRequired, Refusal, Stale
 from api.http.entity_tags import check_version, etag
-from api.http.problem_details import NoSuchVersion, PreconditionRequired, Refusal, Stale
 from tests.world import World, ok
 
 NOT_ONE = {

@@ -15,6 +15,7 @@ from httpx import Response
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from api.domain.details import DETAILS
+from api.domain.errors import every_refusal
 from api.domain.values import Day, Instant
 from api.domain.vocabulary import VOCABULARY
 from api.http import field_errors
@@ -28,7 +29,6 @@ from api.http.field_errors import (
     not_a_word,
     unknown,
 )
-from api.http.problem_details import every_refusal
 from api.interop.bulk.lines import LINE
 from api.main import create_app
 from api.runtime.settings import Settings

@@ -7,10 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlmodel import col, select
 
-from api.commands.key_rotation import names_in_use, rotate
+from api.commands.key_rotation import rotate
 from api.interop.webhooks.deliveries import live_secrets
 from api.security.base64url import decode
 from api.security.crypto import KeyEncryptionKeys, WrongKeyError, new_key
+from api.storage.key_check import names_in_use
 from api.storage.keyring import Keyring
 from api.storage.models import Case, ClinicKey, Promise, User, WebhookSecret
 from api.storage.transaction import Database

@@ -14,7 +14,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import BaseModel, ValidationError
 from sqlmodel import select
 
-from api.http.problem_details import Refusal, token_body_of
+from api.domain.errors import Refusal
+from api.http.problem_details import token_body_of
 from api.routes.users import MePatch, UserCreate
 from api.security.tokens import Passwords
 from api.storage.models import JournalEntry, User

@@ -21,7 +21,7 @@ from uuid_utils.compat import uuid7
 
 import api.access.rate_limits
 from api.access.rate_limits import STRANGER, Known, Throttle
-from api.http.problem_details import TooMany, Unauthorized
+from api.domain.errors import TooMany, Unauthorized
 from api.runtime.settings import Settings
 from api.security.opaque_tokens import RefreshTokens, hash_of
 from api.storage.models import SignIn

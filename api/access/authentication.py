@@ -13,10 +13,10 @@ from sqlalchemy import and_, bindparam
 from sqlmodel import col
 
 from api.access.sessions import live
+from api.domain.errors import Forbidden, SignInAgain, Unauthorized
 from api.domain.permissions import Actor
 from api.domain.vocabulary import Role, Scope
 from api.http.idempotency import only_once
-from api.http.problem_details import Forbidden, SignInAgain, Unauthorized
 from api.security.tokens import AccessTokens, AheadOfTheClock, Claims, InvalidToken
 from api.storage.compiled_queries import Prepared
 from api.storage.models import Clinic, ServiceAccount, SignIn, User

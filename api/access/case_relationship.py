@@ -13,10 +13,10 @@ from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
 from api.access.visibility import asked_by, asker, conflicted, existing_case, granted, links
+from api.domain.errors import Conflict, NotFound
 from api.domain.lifecycles import BRIEF_LASTS
 from api.domain.permissions import TREATING, Actor, Standing, may_see_case
 from api.domain.vocabulary import Audience, Role, Severity
-from api.http.problem_details import Conflict, NotFound
 from api.storage.compiled_queries import Prepared
 from api.storage.models import (
     IS_UNRESOLVED,

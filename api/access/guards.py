@@ -20,6 +20,16 @@ from api.access.case_relationship import (
     standing_of,
 )
 from api.access.visibility import asker, existing_record, on_its_case, placeholder
+from api.domain.errors import (
+    Conflict,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    Refusal,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+)
 from api.domain.permissions import (
     Action,
     Actor,
@@ -35,16 +45,6 @@ from api.domain.permissions import (
 )
 from api.domain.vocabulary import Role
 from api.flags.reconcile import catch_up, is_due
-from api.http.problem_details import (
-    Conflict,
-    Forbidden,
-    MethodNotAllowed,
-    NotFound,
-    Refusal,
-    TooMany,
-    Unauthorized,
-    Unavailable,
-)
 from api.journal.entries import Happening, record
 from api.storage.models import Case, Consultation, Flag, Incident, Note, Promise
 from api.storage.transaction import Database, Transaction, Tx

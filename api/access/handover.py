@@ -7,11 +7,11 @@ from sqlalchemy import exists, func, or_
 from sqlmodel import col, select
 
 from api.access.visibility import in_force, on_its_case, sees_case, visible_incidents
+from api.domain.errors import Conflict
 from api.domain.permissions import Actor
 from api.domain.values import Output
 from api.domain.vocabulary import FlagStatus, NoteClass, NoteStatus, Role
 from api.flags.reconcile import catch_up, reconcile_flags, record_flag
-from api.http.problem_details import Conflict
 from api.journal.entries import Happening, record
 from api.storage.models import (
     IS_UNRESOLVED,

@@ -15,7 +15,7 @@ from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.storage import storage_from_string
 
-from api.http.problem_details import Forbidden, Invalid, TooMany, Unauthorized
+from api.domain.errors import Forbidden, Invalid, TooMany, Unauthorized
 
 # Windows stand still, so at the seam of two of them twice the number may be tried within an hour.
 

@@ -6,8 +6,8 @@ from typing import NoReturn
 import typer
 from pydantic import ValidationError
 
-from api.commands.key_rotation import why_not_opened
 from api.runtime.settings import Settings
+from api.storage.key_check import why_not_opened
 
 
 def read_settings() -> Settings:

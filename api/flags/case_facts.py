@@ -15,12 +15,12 @@ from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col, select
 
 from api.domain.details import DETAILS
+from api.domain.errors import CaseFull
 from api.domain.rules.evaluate import MOST_RECORDS, MOST_RESTRICTED
 from api.domain.rules.facts import ConsultationFact, Facts, IncidentFact, PromiseFact
 from api.domain.rules.modes import monitored_rules
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import FlagStatus, IncidentStatus
-from api.http.problem_details import CaseFull
 from api.storage.compiled_queries import Prepared
 from api.storage.models import Case, Clinic, Consultation, Flag, Incident, MonitoredFinding, Promise
 from api.storage.transaction import Transaction

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Header
 
-from api.http.problem_details import NoSuchVersion, PreconditionRequired, Stale
+from api.domain.errors import NoSuchVersion, PreconditionRequired, Stale
 
 IfMatch = Annotated[
     str | None,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from api.domain.values import Output
+from api.domain.errors import FieldError
 from api.domain.vocabulary import VOCABULARY
 
 FEW = 12
@@ -53,13 +53,6 @@ _NOT_OF_JSON = {
     HALF_A_CHARACTER,
     TOO_DEEP,
 }
-
-
-class FieldError(Output):
-    """One field that could not be accepted; it never repeats what was sent."""
-
-    pointer: str
-    message: str
 
 
 def field_errors(errors: Iterable[dict[str, Any]], asked: Any = None) -> list[FieldError]:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel, col, select
 from uuid_utils.compat import uuid7
 
-from api.http.problem_details import Conflict, Invalid
+from api.domain.errors import Conflict, Invalid
 from api.http.strict_route import KEY
 from api.journal.entries import Happening, told
 from api.storage.models import RepeatableRequest

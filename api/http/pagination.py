@@ -14,8 +14,8 @@ from pydantic import Field
 from sqlalchemy import select, union_all
 from sqlalchemy.orm.attributes import set_committed_value
 
+from api.domain.errors import Invalid
 from api.domain.values import Input, Output
-from api.http.problem_details import Invalid
 from api.security.base64url import decode, encode
 from api.storage.transaction import Transaction
 

@@ -13,6 +13,7 @@ from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from api.domain.errors import Invalid, UnsupportedEncoding, UnsupportedMediaType
 from api.http.csv_lists import (
     CSV,
     MEDIA_TYPE,
@@ -38,7 +39,6 @@ from api.http.field_errors import (
     names_of,
     unknown,
 )
-from api.http.problem_details import Invalid, UnsupportedEncoding, UnsupportedMediaType
 
 KEY = "Idempotency-Key"
 """The header that lets a request be sent again without being carried out again."""

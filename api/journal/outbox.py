@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel, col, select
 from uuid_utils.compat import uuid7
 
+from api.domain.errors import Invalid, NotFound
 from api.domain.vocabulary import Event
-from api.http.problem_details import Invalid, NotFound
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.storage.instants import never_back
 from api.storage.models import (

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
+from api.domain.errors import Refusal, SignInAgain, every_refusal
 from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
 from api.domain.vocabulary import Scope
 from api.http.csv_lists import CSV, write_csv
@@ -18,14 +19,11 @@ from api.http.problem_details import (
     PROBLEM,
     TOKEN_PATH,
     Problem,
-    Refusal,
-    SignInAgain,
-    as_outcome,
     body_of,
-    every_refusal,
     token_body_of,
 )
 from api.interop.fhir.elements import FHIR_JSON
+from api.interop.fhir.outcome import as_outcome
 from api.interop.fhir.shown import fhir_examples
 from api.openapi.examples import VALUES, Examples, first_sentence
 from api.openapi.operations import Operation, operations_of, who_may

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from api.http.problem_details import Refusal
+from api.domain.errors import Refusal
 
 
 class Refused(NamedTuple):

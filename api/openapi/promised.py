@@ -5,10 +5,7 @@ from collections.abc import Iterator
 from api.access.authentication import OPEN_BEFORE_ENROLMENT
 from api.access.case_relationship import refuse_purged
 from api.access.guards import case_for, flag_for, may, may_on_cases, record_for, refuse_closed
-from api.domain.permissions import Standing, may_anybody, roles_that_may, why_no_scope, why_not
-from api.http.field_errors import BOUNDED, NEEDED, SENTENCES, unknown
-from api.http.idempotency import being_carried_out
-from api.http.problem_details import (
+from api.domain.errors import (
     Forbidden,
     Invalid,
     NoSuchVersion,
@@ -23,8 +20,11 @@ from api.http.problem_details import (
     Unavailable,
     UnsupportedEncoding,
     UnsupportedMediaType,
-    as_token_refusal,
 )
+from api.domain.permissions import Standing, may_anybody, roles_that_may, why_no_scope, why_not
+from api.http.field_errors import BOUNDED, NEEDED, SENTENCES, unknown
+from api.http.idempotency import being_carried_out
+from api.http.problem_details import as_token_refusal
 from api.http.strict_route import KEY, StrictRoute
 from api.openapi.foreseen import Refused, foresee
 from api.openapi.operations import PEOPLE, Operation, fields_of

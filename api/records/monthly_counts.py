@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 from sqlalchemy import ColumnElement, and_, case, func, literal
 
+from api.domain.errors import Invalid
 from api.domain.rules.facts import midnight
 from api.domain.values import Day, Input
 from api.domain.vocabulary import Severity
-from api.http.problem_details import Invalid
 from api.storage.transaction import Transaction
 
 MOST_MONTHS = 60

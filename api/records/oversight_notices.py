@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from api.access.actor_names import Known, known_by
 from api.access.visibility import on_its_case
+from api.domain.errors import NotFound
 from api.domain.permissions import (
     TREATING,
     Action,
@@ -29,7 +30,6 @@ from api.domain.permissions import (
 from api.domain.rules.facts import midnight
 from api.domain.values import Output
 from api.domain.vocabulary import Role
-from api.http.problem_details import NotFound
 from api.storage.models import (
     AccessGrant,
     AccessNotice,

@@ -1,7 +1,7 @@
 """Refuses days that make no sense."""
 
+from api.domain.errors import Invalid
 from api.domain.sense import Days, what_makes_no_sense
-from api.http.problem_details import Invalid
 from api.storage.transaction import Transaction
 
 

@@ -23,16 +23,16 @@ from api.access.sessions import (
     end_session,
     refresh_session,
 )
-from api.domain.permissions import Action, Actor
-from api.domain.values import Output
-from api.http.problem_details import (
+from api.domain.errors import (
     InvalidClient,
     InvalidGrant,
     InvalidScope,
     InvalidTokenRequest,
-    TokenProblem,
     UnsupportedGrantType,
 )
+from api.domain.permissions import Action, Actor
+from api.domain.values import Output
+from api.http.problem_details import TokenProblem
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record
 from api.openapi.plain_schemas import without_null

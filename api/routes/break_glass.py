@@ -12,11 +12,11 @@ from api.access.authentication import require_recent_sign_in
 from api.access.case_relationship import find_case_to_open, load_case, refuse_purged
 from api.access.guards import may
 from api.access.visibility import on_its_case
+from api.domain.errors import Conflict, NotFound
 from api.domain.permissions import Action, Actor, may_ever, may_see_case
 from api.domain.values import Input, Text
 from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, NotFound
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.oversight_notices import News, tell_of_grant

@@ -31,6 +31,7 @@ from api.access.visibility import (
     visible_incidents,
 )
 from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
+from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.permissions import TREATING, Action, Actor, Standing, purpose_of, why_not_rewrite
 from api.domain.sense import CaseDays, days_of
 from api.domain.values import Day, Input, Instant, Output, Reference, Text, YesNo, absent
@@ -45,7 +46,6 @@ from api.flags.reconcile import catch_up_due, is_due, reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.field_errors import NEEDED
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, Forbidden, Invalid
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.create import new_case

@@ -23,6 +23,7 @@ from api.access.visibility import (
     visible_incidents,
 )
 from api.domain.bodies import ConsultationCreate, LinkedIds
+from api.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from api.domain.lifecycles import (
     ANSWER_WITHIN,
     BRIEF_LASTS,
@@ -51,7 +52,6 @@ from api.flags.case_facts import add_record
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, Forbidden, Invalid, NotFound
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.create import links_as_stored, new_consultation

@@ -13,12 +13,12 @@ from api.access.case_relationship import load_seen_case, refuse_purged
 from api.access.guards import may
 from api.access.handover import end_cover_now, record_cover, refuse_who_keeps_away
 from api.access.visibility import on_its_case, supervised_cases
+from api.domain.errors import Forbidden, Invalid, NotFound
 from api.domain.permissions import TREATING, Action, Actor, may_ever
 from api.domain.rules.facts import midnight
 from api.domain.values import Day, Input, Text
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Forbidden, Invalid, NotFound
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
 from api.records.oversight_notices import News, tell_of_grant

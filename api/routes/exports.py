@@ -13,11 +13,11 @@ from api.access.authentication import Me, require_recent_sign_in
 from api.access.case_relationship import OpenCase, load_case
 from api.access.guards import case_for, copy_for
 from api.access.visibility import on_its_case, visible_incidents
+from api.domain.errors import Conflict, NotFound
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input
 from api.http.idempotency import remember
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, NotFound
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.patient_copy import CaseCopy, Form, Purpose, Recipient, copy_of

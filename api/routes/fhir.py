@@ -17,10 +17,10 @@ from starlette.types import Scope
 from api.access.authentication import Me
 from api.access.guards import may, may_on_cases
 from api.access.visibility import visible_cases
+from api.domain.errors import Invalid, NotAcceptable, NotFound
 from api.domain.permissions import Action, Actor
 from api.flags.reconcile import catch_up_due
 from api.http.pagination import Bookmarks, Marks
-from api.http.problem_details import Invalid, NotAcceptable, NotFound
 from api.http.strict_route import LookingRoute
 from api.interop.fhir.bundle import Bundle, History, bundle_of, history_of
 from api.interop.fhir.capability import CapabilityStatement, capabilities

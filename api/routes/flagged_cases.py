@@ -24,6 +24,7 @@ from api.access.visibility import (
     unwatched_cases,
     unwatched_flags,
 )
+from api.domain.errors import Invalid
 from api.domain.permissions import Action, Actor, Standing, may_ever
 from api.domain.values import Output
 from api.domain.vocabulary import (
@@ -35,7 +36,6 @@ from api.domain.vocabulary import (
 )
 from api.flags.reconcile import catch_up_due
 from api.http.pagination import Marks, Page, PageQuery
-from api.http.problem_details import Invalid
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
 from api.records.read_models import CaseRead, FlagRead, FlagRule, show_case, show_flags

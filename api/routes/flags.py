@@ -14,6 +14,7 @@ from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, flag_for, may_on_cases
 from api.access.visibility import on_its_case, sees_case, visible_cases, visible_flags
+from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.permissions import Action, Actor, purpose_of, why_not_resolve
 from api.domain.rules.facts import midnight
@@ -30,7 +31,6 @@ from api.domain.vocabulary import (
 from api.flags.reconcile import MANUAL, catch_up_due, reconcile_flags, record_flag
 from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, Forbidden, Invalid
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
 from api.records.read_models import FlagRead, FlagRule, RecordRead, show_flag, show_flags

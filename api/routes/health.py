@@ -7,13 +7,13 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.commands.key_rotation import names_in_use
+from api.domain.errors import Unavailable
 from api.domain.time_zones import RELEASE
 from api.domain.values import Output
-from api.http.problem_details import Unavailable
 from api.http.strict_route import StrictRoute
 from api.runtime.shutdown import Gate
 from api.security.crypto import KeyEncryptionKeys
+from api.storage.key_check import names_in_use
 from api.storage.migrations import REVISION
 from api.storage.transaction import Database, Transaction
 

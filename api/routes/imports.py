@@ -14,12 +14,12 @@ from starlette.requests import ClientDisconnect
 
 from api.access.authentication import software_now
 from api.access.guards import may, may_alone, refuse_role
+from api.domain.errors import Invalid, NotFound, UnsupportedMediaType
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input, Instant, Output
 from api.domain.vocabulary import Scope
 from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Invalid, NotFound, UnsupportedMediaType
 from api.http.strict_route import LinesRoute, charset_of, media_of
 from api.interop.bulk import charsets
 from api.interop.bulk.charsets import UnreadableFileError

@@ -18,6 +18,7 @@ from api.access.handover import let_go_of_flags
 from api.access.visibility import on_its_case, visible_cases, visible_incidents
 from api.domain.bodies import IncidentCreate
 from api.domain.details import Details, IncidentKind, RecordRequestDetails, put_together
+from api.domain.errors import Forbidden, Invalid
 from api.domain.permissions import (
     Action,
     Actor,
@@ -46,7 +47,6 @@ from api.flags.case_facts import add_record
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Forbidden, Invalid
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.create import details_as_stored, new_incident

@@ -9,11 +9,11 @@ from sqlmodel import col, select
 
 from api.access.case_relationship import load_case, refuse_purged
 from api.access.guards import may
+from api.domain.errors import Conflict, NotFound
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Text
 from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, NotFound
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.read_models import RecordRead

@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 from starlette.exceptions import HTTPException
 
+from api.domain.errors import Unauthorized
 from api.domain.vocabulary import Severity
-from api.http.problem_details import Unauthorized
 from api.http.strict_route import StrictRoute
 from api.journal.tree_heads import UNSEALED_EVERYWHERE
 from api.runtime.metrics import write_all

@@ -13,9 +13,9 @@ from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
 from api.access.rate_limits import Throttle
 from api.access.sessions import NOBODY, account_at, end_sessions
+from api.domain.errors import Forbidden, NotFound, Unauthorized
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Output, Password
-from api.http.problem_details import Forbidden, NotFound, Unauthorized
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import News, tell

@@ -19,11 +19,11 @@ from api.access.visibility import (
     supervised_clinicians,
     visible_flags,
 )
+from api.domain.errors import NotFound
 from api.domain.permissions import Action, Actor
 from api.domain.values import Output
 from api.domain.vocabulary import Audience, FlagStatus, RuleName
 from api.flags.reconcile import MANUAL, catch_up_due
-from api.http.problem_details import NotFound
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.records.monthly_counts import MonthsQuery, by_severity, months_asked

@@ -7,18 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
+from api.domain.errors import NotFound, Refusal, every_refusal
 from api.domain.values import Output
 from api.http.csv_lists import prefers
-from api.http.problem_details import (
-    TYPE,
-    NotFound,
-    Problem,
-    Refusal,
-    TokenProblem,
-    body_of,
-    every_refusal,
-    token_body_of,
-)
+from api.http.problem_details import TYPE, Problem, TokenProblem, body_of, token_body_of
 from api.http.strict_route import StrictRoute
 from api.records.patient_copy_page import POLICY, STYLE
 

@@ -15,6 +15,7 @@ from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, may_on_cases, promise_for
 from api.access.visibility import on_its_case, visible_cases
 from api.domain.bodies import PromiseCreate
+from api.domain.errors import Forbidden
 from api.domain.permissions import Action, Actor, purpose_of, why_not_rewrite
 from api.domain.sense import PromiseDays, days_of
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
@@ -34,7 +35,6 @@ from api.flags.case_facts import add_record
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Forbidden
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.create import new_promise

@@ -12,12 +12,12 @@ from api.access.case_relationship import load_case, load_seen_case, refuse_purge
 from api.access.guards import may
 from api.access.handover import let_go_of_flags
 from api.access.visibility import in_force
+from api.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input
 from api.flags.reconcile import catch_up, reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, Forbidden, Invalid, NotFound
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.oversight_notices import News, tell_of_grant

@@ -13,12 +13,12 @@ from sqlmodel import col, select
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
 from api.access.sessions import end_software_sessions
+from api.domain.errors import Conflict, NotFound
 from api.domain.permissions import Action, Actor, reads_every_word
 from api.domain.values import Input, Line, YesNo, absent, whole
 from api.domain.vocabulary import Scope
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, NotFound
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import News, tell_of_software

@@ -9,10 +9,10 @@ from sqlmodel import col, select
 
 from api.access.guards import may
 from api.access.sessions import live
+from api.domain.errors import Conflict, Forbidden, NotFound
 from api.domain.permissions import Action, Actor, may_ever
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, Forbidden, NotFound
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.records.read_models import RecordRead

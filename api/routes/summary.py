@@ -21,6 +21,7 @@ from api.access.visibility import (
     visible_cases,
     visible_flags,
 )
+from api.domain.errors import Invalid
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Input, Output
 from api.domain.vocabulary import (
@@ -31,7 +32,6 @@ from api.domain.vocabulary import (
     Severity,
 )
 from api.flags.reconcile import catch_up_due
-from api.http.problem_details import Invalid
 from api.http.strict_route import StrictRoute
 from api.storage.models import IS_OPEN, IS_UNRESOLVED, IS_WAITING, Case, Consultation, Flag, Promise
 from api.storage.transaction import Transaction, Tx

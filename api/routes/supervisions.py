@@ -12,13 +12,13 @@ from sqlmodel import col, select
 
 from api.access.guards import may
 from api.access.handover import let_go_of_work
+from api.domain.errors import Conflict, Invalid, NotFound
 from api.domain.permissions import TREATING, Action, Actor, may_ever
 from api.domain.sense import LinkDays, days_of
 from api.domain.values import Day, Input, Instant
 from api.domain.vocabulary import Role
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, Invalid, NotFound
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import News, tell_of_link, tell_of_new_end

@@ -12,10 +12,10 @@ from sqlmodel import col, select, update
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
 from api.access.rate_limits import Throttle
+from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Output
 from api.http.entity_tags import IfMatch, check_version, etag
-from api.http.problem_details import Conflict, Forbidden, Invalid
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import News, tell

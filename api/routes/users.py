@@ -14,12 +14,12 @@ from api.access.guards import may
 from api.access.handover import let_go_of_work
 from api.access.rate_limits import Throttle
 from api.access.sessions import end_sessions, live
+from api.domain.errors import Conflict, Forbidden, NotFound, Stale, Unauthorized
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.values import Email, Input, Instant, Line, Password, YesNo, absent
 from api.domain.vocabulary import Role
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, Forbidden, NotFound, Stale, Unauthorized
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import (

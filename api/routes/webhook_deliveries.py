@@ -11,12 +11,12 @@ from pydantic import Field
 from sqlmodel import col, select
 
 from api.access.guards import may
+from api.domain.errors import Conflict, Invalid, NotFound
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Instant, Output
 from api.domain.vocabulary import Event
 from api.http.idempotency import remember
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, Invalid, NotFound
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.journal.outbox import hidden_since, load_webhook, owe_a_test, owe_again

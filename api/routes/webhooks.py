@@ -15,12 +15,12 @@ from sqlmodel import col, select
 
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
+from api.domain.errors import Conflict, Invalid, NotFound
 from api.domain.permissions import Action, Actor
 from api.domain.values import Input, Line, YesNo, absent, whole
 from api.domain.vocabulary import Event
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
-from api.http.problem_details import Conflict, Invalid, NotFound
 from api.http.strict_route import OneTimeRoute
 from api.interop.webhooks.deliveries import live_secrets
 from api.journal.entries import Happening, record

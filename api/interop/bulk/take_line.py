@@ -17,6 +17,7 @@ from api.access.case_relationship import locked
 from api.access.conduct import former_clinicians
 from api.access.visibility import sees_case
 from api.domain.bodies import IncidentCreate
+from api.domain.errors import CaseFull, Invalid
 from api.domain.lifecycles import ANSWER_WITHIN
 from api.domain.permissions import TREATING, Actor
 from api.domain.rules.facts import midnight
@@ -28,7 +29,6 @@ from api.domain.tenures import Tenure, whom_it_is_about, whom_it_may_be_about
 from api.domain.vocabulary import AdviceResponse, ConsultationStatus, IncidentStatus, Role
 from api.flags.case_facts import Room, rooms_of
 from api.http.field_errors import NEEDED
-from api.http.problem_details import CaseFull, Invalid
 from api.interop.bulk.lines import (
     AnyLine,
     CaseLine,

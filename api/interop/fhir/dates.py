@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, not_, or_, true
 
+from api.domain.errors import Invalid
 from api.domain.rules.facts import midnight
 from api.domain.values import LOST_A_PLUS, has_lost_a_plus
 from api.domain.vocabulary import DatePrecision
-from api.http.problem_details import Invalid
 
 
 class Span(NamedTuple):

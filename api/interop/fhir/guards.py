@@ -17,8 +17,8 @@ from api.access.guards import (
     promise_for,
 )
 from api.access.journal_reading import as_told, entries_for
+from api.domain.errors import Forbidden, NotFound, Refusal
 from api.domain.permissions import Actor, purpose_of
-from api.http.problem_details import Forbidden, NotFound, Refusal
 from api.interop.fhir.notices import type_of
 from api.storage.models import Case, Flag, JournalEntry
 from api.storage.transaction import Tx

@@ -1,9 +1,14 @@
 """How a refusal is told to an EHR: as an OperationOutcome."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from api.interop.fhir.elements import CodeableConcept, Element
+from fastapi import Response
+from fastapi.responses import JSONResponse
+
+from api.domain.errors import NotFound, Refusal
+from api.http.problem_details import Dialect
+from api.interop.fhir.elements import FHIR_JSON, CodeableConcept, Element
 
 BASE = "/fhir"
 """Where the resources are served; what is refused below it is told as FHIR does."""
@@ -113,3 +118,24 @@ def outcome_of(status: int, detail: str, fields: Sequence[tuple[str, str]]) -> O
             for text, where in said
         ]
     )
+
+
+def as_outcome(refusal: Refusal) -> tuple[int, dict[str, Any]]:
+    """Give a refusal as FHIR tells it: the status, and an OperationOutcome."""
+    errors = refusal.errors or []
+    detail, fields = refusal.detail, [(error.pointer, error.message) for error in errors]
+    status = status_as_fhir(refusal.status, [error.pointer for error in errors])
+    if status == NotFound.status != refusal.status:
+        # an id that cannot be one is answered as one that is of nothing
+        detail, fields = NotFound().detail, []
+    outcome = outcome_of(status, detail, fields)
+    return status, outcome.model_dump(by_alias=True, exclude_none=True)
+
+
+def _answer(refusal: Refusal) -> Response:
+    status, said = as_outcome(refusal)
+    return JSONResponse(said, status, refusal.headers, media_type=FHIR_JSON)
+
+
+AS_FHIR = Dialect(is_asked_as_fhir, _answer, {404: NOT_SERVED, 405: NOT_ANSWERED})
+"""How refusals are told to an EHR, which may ask for all that FHIR knows."""

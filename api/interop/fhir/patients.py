@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
 from api.access.visibility import visible_cases
+from api.domain.errors import Forbidden
 from api.domain.permissions import Action, Actor, may_ever
 from api.domain.vocabulary import Role
-from api.http.problem_details import Forbidden
 from api.interop.fhir.codes import CASE, CLIENT_REF, Client
 from api.interop.fhir.outcome import SERVED
 from api.interop.fhir.searching import SearchOfPatients, Token, ids_in, tokens_in, values_in

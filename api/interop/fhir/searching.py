@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 from sqlalchemy import ColumnElement, and_, false, or_
 
+from api.domain.errors import Invalid
 from api.http.pagination import PageQuery
-from api.http.problem_details import Invalid
 from api.interop.fhir.dates import each_span
 
 Several = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=4)]
