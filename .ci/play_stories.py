@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT))
 
-from tests.postgres import postgres  # noqa: E402  (the checkout is not installed)
+from tests.support.postgres import postgres  # noqa: E402  (the checkout is not installed)
 
 ADMIN = "admin@stories.example"
 STARTS_WITHIN = STOPS_WITHIN = 60.0  # seconds

@@ -24,7 +24,7 @@ from bench.load import Outcome, Plan
 from bench.report import Report, describe_machine
 from bench.seed import FLAGGED, Seeded, open_connection, seed_clinic
 from bench.servers import ROOT, BenchError, Server, make_database, our_app, plain_app, settle
-from tests.postgres import postgres, runtime_url
+from tests.support.postgres import postgres, runtime_url
 
 WARM_UP = 1.0  # seconds
 SMALL, LARGE = 1_000, 100_000

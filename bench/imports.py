@@ -23,7 +23,7 @@ from api.security.crypto import KeyEncryptionKeys
 from api.storage.keyring import Keyring
 from bench.seed import NOW, WORDS, open_connection, seed_clinic
 from bench.servers import ROOT, make_database, settle
-from tests.postgres import postgres, runtime_url
+from tests.support.postgres import postgres, runtime_url
 
 RECORDS_OF_A_CASE = 9
 

@@ -24,7 +24,7 @@ from api.storage.models import Clinic, ClinicKey, JournalEntry
 from api.storage.transaction import Database
 from bench.seed import NOW, copy_rows, open_connection
 from bench.servers import ROOT, make_database, settle
-from tests.postgres import postgres, runtime_url
+from tests.support.postgres import postgres, runtime_url
 
 SEAL, VERIFY = "seal", "verify"
 

@@ -8,9 +8,9 @@ import pytest
 from coverage import Coverage
 
 from api.storage.migrations import migrate
-from tests.matrix import TABLE, count_cells
-from tests.postgres import Server, postgres, runtime_url, server_of_our_own
-from tests.world import Urls, World, open_world
+from tests.support.matrix import TABLE, count_cells
+from tests.support.postgres import Server, postgres, runtime_url, server_of_our_own
+from tests.support.world import Urls, World, open_world
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 """When tests begin: a Monday."""

@@ -28,9 +28,18 @@ from api.storage.migrations import migrate
 from api.storage.models import JournalEntry
 from api.storage.transaction import Database
 from tests.conftest import NOON
-from tests.postgres import Server
+from tests.support.postgres import Server
+from tests.support.world import (
+    DATA_KEY,
+    PASSWORD,
+    SETTINGS,
+    SETTINGS_SECRET,
+    Urls,
+    World,
+    ok,
+    open_world,
+)
 from tests.test_cli import ROOT, environment
-from tests.world import DATA_KEY, PASSWORD, SETTINGS, SETTINGS_SECRET, Urls, World, ok, open_world
 
 DRILL = ROOT / "docs" / "postgresql-drill.sh"
 Sealed = dict[tuple[str, str, str], str]

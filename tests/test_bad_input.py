@@ -27,8 +27,8 @@ from api.interop.fhir.outcome import SERVED
 from api.main import create_app
 from api.runtime.settings import Settings
 from tests.conftest import NOON
-from tests.matrix import TABLE
-from tests.world import (
+from tests.support.matrix import TABLE
+from tests.support.world import (
     PASSWORD,
     SETTINGS_SECRET,
     Person,

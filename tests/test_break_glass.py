@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 from sqlmodel import col, select
 
 from api.storage.models import JournalEntry, SignIn
+from tests.support.world import PASSWORD, Person, World, made, ok, software
 from tests.test_conflicts import full_case, linked, writes
-from tests.world import PASSWORD, Person, World, made, ok, software
 
 REASON = "she has not answered since this morning, and the client called"
 NOTE = {"review_note": "a word for privacy officers"}

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from api.records.deidentified_brief import whole_months
-from tests.world import Person, World, incident, made, ok, software
+from tests.support.world import Person, World, incident, made, ok, software
 
 FIELDS = {
     "id",

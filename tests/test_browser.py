@@ -20,7 +20,7 @@ from playwright.sync_api import (
 
 from api.commands.demo import PASSWORD
 from api.commands.demo_cases import ADMIN, BRUNO, CASES
-from tests.patience import PATIENCE, get
+from tests.support.patience import PATIENCE, get
 from tests.test_demo import Demo, running
 
 CHROMIUM = "/usr/bin/chromium"

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from tests.world import World, incident, made, ok, promise
+from tests.support.world import World, incident, made, ok, promise
 
 EVERYTHING: dict[str, Any] = {
     "client_ref": "ref-everything",

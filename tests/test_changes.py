@@ -12,7 +12,7 @@ from sqlmodel import col, update
 
 from api.domain.vocabulary import Scope
 from api.storage.models import SignIn
-from tests.world import PASSWORD, Person, World, incident, made, ok, promise, software
+from tests.support.world import PASSWORD, Person, World, incident, made, ok, promise, software
 
 Body = dict[str, Any]
 

@@ -18,8 +18,8 @@ from pydantic import SecretStr, ValidationError
 
 from api.domain.time_zones import RELEASE
 from api.runtime.settings import Settings, new_data_key, random_secret
-from tests.patience import PATIENCE, get, post
-from tests.world import Urls
+from tests.support.patience import PATIENCE, get, post
+from tests.support.world import Urls
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "a password only for this test"

@@ -14,8 +14,8 @@ from api.access.authentication import software_now
 from api.domain.permissions import Actor
 from api.domain.vocabulary import Role, Scope
 from api.storage.models import JournalEntry
+from tests.support.world import PASSWORD, World, made, ok
 from tests.test_bad_input import CANARY, refused
-from tests.world import PASSWORD, World, made, ok
 
 
 async def account(world: World, **fields: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.world import World, made, ok
+from tests.support.world import World, made, ok
 
 THRESHOLDS = {
     "unexamined_days": 30,

@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import col, select
 
 from api.storage.models import Incident, JournalEntry
-from tests.world import Person, World, incident, made, ok, promise
+from tests.support.world import Person, World, incident, made, ok, promise
 
 AT_ONCE = 50
 EDITS = 20

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.world import Person, World, incident, made, ok, promise
+from tests.support.world import Person, World, incident, made, ok, promise
 
 ASKED = {"kind": "ethics", "urgency": "routine", "question": "what do you see"}
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}

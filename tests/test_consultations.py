@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from tests.world import Person, World, made, ok
+from tests.support.world import Person, World, made, ok
 
 NEEDED: dict[str, Any] = {"kind": "ethics", "urgency": "routine", "question": "what do you see"}
 DEFAULTS: dict[str, Any] = {

@@ -10,8 +10,8 @@ from sqlmodel import col, select
 
 from api.storage.models import JournalEntry
 from tests.conftest import NOON
+from tests.support.world import Person, Urls, World, incident, made, ok, open_world, promise
 from tests.test_conflicts import full_case, linked, reads
-from tests.world import Person, Urls, World, incident, made, ok, open_world, promise
 
 BY_HAND = {"severity": "low", "title": "look", "because": "of this"}
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}

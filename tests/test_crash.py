@@ -33,10 +33,10 @@ from api.runtime.settings import Settings, new_data_key, random_secret
 from api.storage.migrations import migrate
 from api.storage.models import Case, Incident, JournalEntry, Promise, User
 from api.storage.transaction import Database
-from tests.patience import PATIENCE, Stopwatch
-from tests.postgres import Server, runtime_url, server_of_our_own
+from tests.support.patience import PATIENCE, Stopwatch
+from tests.support.postgres import Server, runtime_url, server_of_our_own
+from tests.support.world import PASSWORD, Urls, cheap_password_hash
 from tests.test_cli import ROOT, environment
-from tests.world import PASSWORD, Urls, cheap_password_hash
 
 READS_ARE_JOURNALLED = True
 """Whether a case that was shown has an entry, as it must."""

@@ -12,8 +12,8 @@ from sqlmodel import col, select
 from api.http import csv_lists
 from api.http.csv_lists import columns_of, prefers_csv, write_csv
 from api.storage.models import JournalEntry
+from tests.support.world import Person, World, made, ok
 from tests.test_bad_input import described
-from tests.world import Person, World, made, ok
 
 FORMULAS = ("=1+1", "+41", "-2", "@SUM(A1)", "\tx", "\rx")
 HARMLESS = ("'=1", " =1", "1=1", "", "a\r\nb", 'say "so", then')

@@ -20,7 +20,7 @@ import pytest
 from api.commands.demo import PASSWORD, receiver_of, requests_to_try
 from api.commands.demo_cases import ADA, ADMIN, BRUNO, CASES, CLEO, DOROTHEA, PEOPLE, Person
 from api.domain.vocabulary import SEVERITY_ORDER
-from tests.patience import PATIENCE, get, post, worked
+from tests.support.patience import PATIENCE, get, post, worked
 
 ROOT = Path(__file__).parent.parent
 READY_WITHIN = 15

@@ -27,10 +27,10 @@ from api.openapi.examples import Examples
 from api.openapi.foreseen import foresee
 from api.runtime.settings import Settings, random_secret
 from tests.conftest import NOON
-from tests.matrix import PUBLIC, TABLE
+from tests.support.matrix import PUBLIC, TABLE
+from tests.support.world import Urls, World, made, ok, open_world
 from tests.test_bad_input import described, document
 from tests.test_service_accounts import OPENS
-from tests.world import Urls, World, made, ok, open_world
 
 DOCS = Path(__file__).parent.parent / "docs"
 RENEW = "python -m api openapi > docs/openapi.json"

@@ -6,7 +6,7 @@ import pytest
 
 from api.domain.errors import NoSuchVersion, PreconditionRequired, Refusal, Stale
 from api.http.entity_tags import check_version, etag
-from tests.world import World, ok
+from tests.support.world import World, ok
 
 NOT_ONE = {
     "": "Send If-Match with the ETag of the version you read.",

@@ -16,7 +16,7 @@ from sqlmodel import col, select
 from api.domain.vocabulary import NoteClass, NoteStatus, VoidReason
 from api.records import patient_copy
 from api.storage.models import Disclosure, Incident, JournalEntry, Note, SignIn
-from tests.world import Person, World, made, ok
+from tests.support.world import Person, World, made, ok
 
 GIVEN = "zq7given"
 """Begins every text that a client is given."""

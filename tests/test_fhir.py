@@ -30,8 +30,8 @@ from api.interop.fhir.definitions import DEFINING
 from api.interop.fhir.outcome import NOT_ANSWERED, NOT_SERVED, SERVED, IssueType
 from api.storage.transaction import Transaction
 from tests.conftest import NOON
+from tests.support.world import Person, Urls, World, incident, made, ok, open_world, software
 from tests.test_bad_input import tolerant
-from tests.world import Person, Urls, World, incident, made, ok, open_world, software
 
 CANARY = "zqfhircanary"
 TYPES = {

@@ -16,8 +16,8 @@ from api.interop.fhir.outcome import SERVED
 from api.journal.entries import Happening
 from api.records.patient_copy import Purpose
 from tests.conftest import NOON
+from tests.support.world import Person, Urls, World, made, ok, open_world, software
 from tests.test_fhir import check, one_world, refused, rich, search
-from tests.world import Person, Urls, World, made, ok, open_world, software
 
 __all__ = ["one_world"]
 

@@ -17,8 +17,8 @@ from httpx import Response
 from api.interop.fhir.outcome import SERVED
 from api.interop.fhir.searching import PARAMETERS
 from tests.conftest import NOON
+from tests.support.world import Person, Urls, made, ok, open_world
 from tests.test_fhir import ASKED, KINDS, check
-from tests.world import Person, Urls, made, ok, open_world
 
 PAGE = Path(__file__).parent.parent / "docs" / "fhir.md"
 BEGIN, END = "<!-- what is answered: begin -->\n", "<!-- what is answered: end -->\n"

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from api.storage.models import Case, JournalEntry
-from tests.world import Person, World, incident, made, ok, software
+from tests.support.world import Person, World, incident, made, ok, software
 
 RESOLUTION = {"determination": "benign_crossing", "resolution_note": "looked at together"}
 

@@ -25,8 +25,8 @@ from api.records.create import new_consultation, new_incident, new_promise
 from api.storage.models import Consultation, Incident, Promise
 from api.storage.transaction import Transaction
 from tests.domain import builders
+from tests.support.world import Person, World, incident, made, ok, promise
 from tests.test_import import case_line, counts, diary_of, line, ndjson, question, rows, send
-from tests.world import Person, World, incident, made, ok, promise
 
 FULL = "urn:boundary-notes:case-full"
 DOCS = Path(__file__).parent.parent / "docs"

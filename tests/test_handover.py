@@ -15,13 +15,13 @@ from api.domain.tenures import who_had_it
 from api.domain.vocabulary import Scope
 from api.routes import notes, patterns
 from api.storage.models import Case, CaseTenure, JournalEntry
-from tests.guards import unwalled
-from tests.matrix import ASKED
+from tests.support.guards import unwalled
+from tests.support.matrix import ASKED
+from tests.support.world import Person, World, incident, made, ok, software
 from tests.test_import import case_line, counts, line, read_in
 from tests.test_notes import drafted, listed, path_of, refused, signed
 from tests.test_patterns import months
 from tests.test_timeline import happenings
-from tests.world import Person, World, incident, made, ok, software
 
 CLASSES = ("progress", "supervision", "psychotherapy")
 

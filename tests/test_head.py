@@ -11,9 +11,9 @@ from sqlmodel import col, select
 
 from api.domain.vocabulary import Scope
 from api.storage.models import Disclosure, JournalEntry
+from tests.support.world import Person, World, software
 from tests.test_bad_input import described, ids_of, reader, staged, tolerant
 from tests.test_export import signed_in_since
-from tests.world import Person, World, software
 
 OUTSIDE = ("/docs", "/redoc", "/redoc/redoc.standalone.js", "/openapi.json", "/metrics", "/nowhere")
 """What is answered and stands in no document; and what is not answered."""

@@ -33,8 +33,8 @@ from api.interop.bulk.lines import LINE
 from api.main import create_app
 from api.runtime.settings import Settings
 from api.storage.models import ImportRefusal
+from tests.support.world import SETTINGS_SECRET, World, incident, ok, software
 from tests.test_bad_input import CANARY, described, ids_of, reader, staged, tolerant
-from tests.world import SETTINGS_SECRET, World, incident, ok, software
 
 
 def said(answer: Response) -> dict[str, str]:

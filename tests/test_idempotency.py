@@ -24,10 +24,9 @@ from api.http.problem_details import TOKEN_PATH
 from api.http.strict_route import KEY
 from api.storage.models import Case, Incident, JournalEntry, RepeatableRequest, Supervision, User
 from tests.conftest import NOON
-from tests.matrix import TABLE, Row
-from tests.scene import Scene, set_scene
-from tests.test_cli import serving
-from tests.world import (
+from tests.support.matrix import TABLE, Row
+from tests.support.scene import Scene, set_scene
+from tests.support.world import (
     DATA_KEY,
     SETTINGS_SECRET,
     Person,
@@ -40,6 +39,7 @@ from tests.world import (
     promise,
     software,
 )
+from tests.test_cli import serving
 
 CANARY = "a heron stood in the reeds"
 

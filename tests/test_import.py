@@ -33,7 +33,7 @@ from api.storage.models import (
     MonitoredFinding,
     Promise,
 )
-from tests.world import Person, World, incident, made, ok, promise, software
+from tests.support.world import Person, World, incident, made, ok, promise, software
 
 Record = dict[str, Any]
 NDJSON, CSV = "application/x-ndjson", "text/csv"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.domain.vocabulary import Determination, Initiator
-from tests.world import World, incident, made, ok
+from tests.support.world import World, incident, made, ok
 
 KINDS: dict[str, dict[str, Any]] = {
     "expression": {"by": "client", "feelings": ["love", "rage"]},

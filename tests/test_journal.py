@@ -12,11 +12,11 @@ from sqlmodel import select
 from api.journal import entries as journal
 from api.storage.models import JournalEntry
 from tests.conftest import NOON
-from tests.matrix import TABLE, Row
-from tests.patience import Stopwatch
-from tests.scene import Scene, set_scene
+from tests.support.matrix import TABLE, Row
+from tests.support.patience import Stopwatch
+from tests.support.scene import Scene, set_scene
+from tests.support.world import Person, Urls, World, made, ok, open_world, software
 from tests.test_bad_input import tolerant
-from tests.world import Person, Urls, World, made, ok, open_world, software
 
 NOT_CLINICAL = (
     "/v1/me",

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from api.storage.models import JournalEntry
-from tests.world import Person, World, made, ok
+from tests.support.world import Person, World, made, ok
 
 REASON = "a lawsuit of which the case is evidence"
 

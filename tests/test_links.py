@@ -9,8 +9,8 @@ from sqlmodel import col, select
 from api.access import visibility
 from api.records import deidentified_brief
 from api.storage.models import Consultation, Flag, JournalEntry
-from tests.guards import made_anew
-from tests.world import Person, World, made, ok, software
+from tests.support.guards import made_anew
+from tests.support.world import Person, World, made, ok, software
 
 ASKED = {
     "kind": "ethics",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.world import Person, World, made, ok
+from tests.support.world import Person, World, made, ok
 
 ASKED = {"kind": "ethics", "urgency": "routine", "question": "what do you see"}
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}

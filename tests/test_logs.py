@@ -16,10 +16,10 @@ from api.runtime.logs import ALLOWED, where
 from api.runtime.settings import new_data_key
 from api.security.tokens import AccessTokens, InvalidToken
 from tests.conftest import NOON
-from tests.patience import get
+from tests.support.patience import get
+from tests.support.world import Urls
 from tests.test_cli import READY_WITHIN, ROOT, _once_answering, environment
 from tests.test_sealed_text import CANARY, hits
-from tests.world import Urls
 
 WRITERS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 

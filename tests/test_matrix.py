@@ -27,10 +27,10 @@ from api.runtime.settings import Settings, random_secret
 from api.storage.compiled_queries import Prepared
 from api.storage.models import JournalEntry
 from tests.conftest import NOON
-from tests.guards import unwalled
-from tests.matrix import PUBLIC, RELATIONS, STATUS, STRANGERS, TABLE, Row
-from tests.scene import Scene, set_scene
-from tests.world import Urls, World, open_world
+from tests.support.guards import unwalled
+from tests.support.matrix import PUBLIC, RELATIONS, STATUS, STRANGERS, TABLE, Row
+from tests.support.scene import Scene, set_scene
+from tests.support.world import Urls, World, open_world
 
 
 @pytest.fixture(scope="module")

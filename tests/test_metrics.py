@@ -28,9 +28,9 @@ from api.storage.models import JournalEntry, Webhook, WebhookDelivery, WebhookEv
 from api.storage.transaction import Database
 from tests import test_cli
 from tests.conftest import NOON
-from tests.patience import PATIENCE, get
+from tests.support.patience import PATIENCE, get
+from tests.support.world import Urls, World, ok, open_world
 from tests.test_cli import ROOT, serving
-from tests.world import Urls, World, ok, open_world
 
 TOKEN = secrets.token_urlsafe(32)
 Numbers = dict[tuple[str, frozenset[tuple[str, str]]], float]

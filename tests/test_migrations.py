@@ -18,11 +18,21 @@ from api.storage import migrations
 from api.storage.models import EarlierResolution, Flag
 from api.storage.transaction import Database
 from tests.conftest import NOON
-from tests.postgres import create_database, make_runtime_role
-from tests.receivers import try_in_vain
+from tests.support.postgres import create_database, make_runtime_role
+from tests.support.receivers import try_in_vain
+from tests.support.world import (
+    DATA_KEY,
+    PASSWORD,
+    SETTINGS,
+    Person,
+    Urls,
+    made,
+    ok,
+    open_world,
+    promise,
+)
 from tests.test_handover import link
 from tests.test_import import case_line, read_in
-from tests.world import DATA_KEY, PASSWORD, SETTINGS, Person, Urls, made, ok, open_world, promise
 
 VERSIONS = Path(__file__).parent.parent / "alembic" / "versions"
 

@@ -22,9 +22,9 @@ from api.domain.permissions import Actor, Standing, may_keep_note, may_read_note
 from api.domain.vocabulary import NoteClass, NoteStatus, Role, Scope
 from api.routes import cases, notes
 from api.storage.models import Case, JournalEntry
-from tests.guards import unwalled
+from tests.support.guards import unwalled
+from tests.support.world import Person, World, made, ok, software
 from tests.test_timeline import happenings
-from tests.world import Person, World, made, ok, software
 
 WORDS = "what was said, and how it was met"
 CLASSES = ("progress", "psychotherapy", "supervision")

@@ -39,9 +39,9 @@ from api.storage.models import (
     Supervision,
 )
 from tests.conftest import NOON
-from tests.deeds import Deeds
-from tests.eyes import WORD, Eyes, Rows, own_refusals
-from tests.world import Person, Urls, World, made, ok, open_world, software
+from tests.support.deeds import Deeds
+from tests.support.eyes import WORD, Eyes, Rows, own_refusals
+from tests.support.world import Person, Urls, World, made, ok, open_world, software
 
 STEPS, LOOKS, PLAY = 500, 4, 50
 """Deeds in all, answers read after each, and deeds in one clinic before another is founded."""

@@ -13,10 +13,10 @@ from api.journal.entries import Happening
 from api.records.oversight_notices import MOST, notices_told
 from api.storage.models import AccessNotice, AccessNoticeReader, JournalEntry, NoticeKind
 from tests.conftest import NOON
+from tests.support.world import Person, Urls, World, made, ok, open_world, software
 from tests.test_reset import NEW, offer, reset
 from tests.test_sign_in import me_with, sign_in
 from tests.test_totp import enrol
-from tests.world import Person, Urls, World, made, ok, open_world, software
 
 Told = tuple[str, str]
 """A notice's kind, and who sees more by it."""

@@ -28,7 +28,7 @@ from oauthlib.oauth2 import (
 from requests_oauthlib import OAuth2Session
 
 from api.runtime.settings import new_data_key
-from tests.patience import get, post
+from tests.support.patience import get, post
 from tests.test_cli import ROOT, run, serving
 
 ADMIN, PASSWORD = "admin@library.example", "a password only for these libraries"

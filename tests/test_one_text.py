@@ -16,11 +16,11 @@ from api.security import normalization
 from api.security.normalization import one_address, one_password, password_spellings, spellings
 from api.security.tokens import _fits
 from api.storage.models import Case, ImportedRecord, User
+from tests.support.world import Person, World, incident, made, ok, promise
 from tests.test_bad_input import tolerant
 from tests.test_import import CSV, as_operator, counts, diary_of, ndjson, send
 from tests.test_reset import offer, reset
 from tests.test_sign_in import sign_in
-from tests.world import Person, World, incident, made, ok, promise
 
 Record = dict[str, Any]
 WORD = "Gr\u00fc\u00dfe-aus-\u00c5rhus-\u00e9t\u00e9"

@@ -19,9 +19,9 @@ from api.domain.vocabulary import Scope
 from api.interop.bulk.export import records_of
 from api.storage.compiled_queries import Prepared
 from api.storage.models import Incident, JournalEntry
-from tests.guards import unwalled
+from tests.support.guards import unwalled
+from tests.support.world import Person, World, incident, made, ok, promise, software
 from tests.test_import import as_operator, case_line, counts, line, ndjson, question, send
-from tests.world import Person, World, incident, made, ok, promise, software
 
 ASKED = {"kind": "ethics", "urgency": "routine", "question": "what do you see"}
 RESTRICTED = {"repeated": True, "restricted": True}

@@ -10,8 +10,8 @@ from sqlmodel import select
 
 from api.routes import patterns
 from api.storage.models import JournalEntry
+from tests.support.world import Person, World, ok
 from tests.test_conflicts import linked
-from tests.world import Person, World, ok
 
 
 async def months(person: Person, **asked: Any) -> dict[str, dict[str, tuple[int, int]]]:

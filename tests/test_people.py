@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from tests.world import PASSWORD, Person, World, made, ok
+from tests.support.world import PASSWORD, Person, World, made, ok
 
 NEW_PASSWORD = "another long and fictional password"
 

@@ -26,7 +26,7 @@ from api.storage.models import Case, Incident, WebhookDelivery
 from api.storage.tenancy import INSTANT
 from api.storage.transaction import Database, Transaction
 from tests.conftest import NOON
-from tests.world import SETTINGS, Clock, Person, Urls, World, made, ok, open_world
+from tests.support.world import SETTINGS, Clock, Person, Urls, World, made, ok, open_world
 
 Record = dict[str, Any]
 ROUND = 1 << 32

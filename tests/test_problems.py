@@ -21,10 +21,10 @@ from api.main import create_app
 from api.runtime.settings import Settings
 from api.security.tokens import AccessTokens, Claims
 from api.storage.models import JournalEntry
-from tests.matrix import PUBLIC
-from tests.patience import Stopwatch
+from tests.support.matrix import PUBLIC
+from tests.support.patience import Stopwatch
+from tests.support.world import SETTINGS_SECRET, Person, World, ok, software
 from tests.test_bad_input import CANARY, JSON, described, refused, staged, tolerant
-from tests.world import SETTINGS_SECRET, Person, World, ok, software
 
 TOO_MUCH = b'"' + b"x" * 300_000 + b'"'
 

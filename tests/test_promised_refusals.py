@@ -19,7 +19,8 @@ from api.domain.vocabulary import Scope
 from api.http.strict_route import KEY
 from api.storage.transaction import Database, Transaction
 from tests.conftest import NOON
-from tests.matrix import PUBLIC
+from tests.support.matrix import PUBLIC
+from tests.support.world import SETTINGS, Person, Urls, World, made, ok, open_world, software
 from tests.test_bad_input import (
     FORMS,
     JSON,
@@ -31,7 +32,6 @@ from tests.test_bad_input import (
     staged,
     tolerant,
 )
-from tests.world import SETTINGS, Person, Urls, World, made, ok, open_world, software
 
 Promise = tuple[str, str, int]
 """A method, a path, and a status that it may answer with."""

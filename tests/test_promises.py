@@ -11,7 +11,7 @@ from api.domain.vocabulary import (
     PromiseState,
     Significance,
 )
-from tests.world import World, made, ok, promise
+from tests.support.world import World, made, ok, promise
 
 NEEDED: dict[str, Any] = {
     "wording": "I will always be there",

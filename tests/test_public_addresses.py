@@ -23,8 +23,8 @@ from api.runtime.settings import Settings
 from api.security import outbound_addresses
 from api.security.outbound_addresses import Destinations, NotPublicError, is_public, read_address
 from api.storage.models import Outcome
-from tests.receivers import receiver, status
-from tests.world import SETTINGS_SECRET
+from tests.support.receivers import receiver, status
+from tests.support.world import SETTINGS_SECRET
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PUBLIC = "93.184.215.14"

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from api.main import furnish
 from api.runtime.settings import Settings
 from api.storage.transaction import utc_now
-from tests.world import SETTINGS_SECRET, World, ok
+from tests.support.world import SETTINGS_SECRET, World, ok
 
 
 async def test_links_begin_with_the_public_address_whatever_name_was_asked_for(

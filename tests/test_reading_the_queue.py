@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from api.routes import flagged_cases
+from tests.support.world import Person, World, incident, made, ok, software
 from tests.test_unwatched import flagged
-from tests.world import Person, World, incident, made, ok, software
 
 PATH = "/v1/flagged-cases"
 GRAVER: dict[str, Any] = {"conduct": "contact"}

@@ -38,6 +38,19 @@ from api.storage.models import (
     Promise,
 )
 from tests.conftest import NOON
+from tests.support.world import (
+    DATA_KEY,
+    SETTINGS_SECRET,
+    Person,
+    Urls,
+    World,
+    incident,
+    made,
+    ok,
+    open_world,
+    promise,
+    software,
+)
 from tests.test_cli import environment
 from tests.test_import import (
     COMPLETED,
@@ -53,19 +66,6 @@ from tests.test_import import (
     rows,
 )
 from tests.test_incidents import COMMON, KINDS, NEEDED
-from tests.world import (
-    DATA_KEY,
-    SETTINGS_SECRET,
-    Person,
-    Urls,
-    World,
-    incident,
-    made,
-    ok,
-    open_world,
-    promise,
-    software,
-)
 
 Record = dict[str, Any]
 ANSWER = {"outcome": "mixed", "advice": "talk it over"}

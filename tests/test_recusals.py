@@ -7,8 +7,8 @@ from uuid import uuid4
 from sqlmodel import col, select
 
 from api.storage.models import JournalEntry
+from tests.support.world import Person, World, made, ok, software
 from tests.test_conflicts import full_case, linked, reads, writes
-from tests.world import Person, World, made, ok, software
 
 
 async def recuse(by: Person, at: dict[str, str], whom: Person | None = None) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from api.security.opaque_tokens import RefreshToken, RefreshTokens
 from api.security.tokens import AccessTokens, Claims
 from api.storage.models import JournalEntry, SignIn
 from api.storage.transaction import Transaction
+from tests.support.world import Clock, Person, World, made, ok
 from tests.test_bad_input import refused, tolerant
 from tests.test_sign_in import me_with, same_body, sign_in
-from tests.world import Clock, Person, World, made, ok
 
 AT_ONCE = 50
 

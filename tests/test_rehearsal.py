@@ -13,8 +13,8 @@ from api.domain.vocabulary import severity_rank
 from api.flags import preview as rehearsal
 from api.storage.models import Flag, MonitoredFinding
 from api.storage.transaction import Transaction
+from tests.support.world import World, ok
 from tests.test_matrix import kept
-from tests.world import World, ok
 
 PATH = "/v1/rules/preview"
 Key = tuple[str, str, bool]

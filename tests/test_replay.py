@@ -12,9 +12,17 @@ from sqlmodel import col, select
 from api.http.strict_route import KEY
 from api.journal import outbox
 from api.storage.models import Flag, Incident, JournalEntry, WebhookDelivery
-from tests.receivers import allow, deliver, forget_what_is_owed, log_of, receiver, status, subscribe
+from tests.support.receivers import (
+    allow,
+    deliver,
+    forget_what_is_owed,
+    log_of,
+    receiver,
+    status,
+    subscribe,
+)
+from tests.support.world import World, ok, software
 from tests.test_flag_life import RESOLUTION
-from tests.world import World, ok, software
 
 MORNING = "2026-03-02T00:00:00Z"
 

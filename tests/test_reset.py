@@ -9,10 +9,10 @@ from httpx import Response
 from limits import RateLimitItemPerHour
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from tests.support.world import PASSWORD, Person, World, made, ok
 from tests.test_bad_input import CANARY, refused, tolerant
 from tests.test_refresh import begin, happenings, refresh
 from tests.test_sign_in import Asked, asked, me_with, same_body, sign_in
-from tests.world import PASSWORD, Person, World, made, ok
 
 __all__ = ["asked"]
 

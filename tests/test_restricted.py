@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from tests.world import Person, World, incident, made, ok, software
+from tests.support.world import Person, World, incident, made, ok, software
 
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}
 REVIEW = {"determination": "boundary_violation", "review_note": "seen"}

@@ -22,11 +22,8 @@ from api.security.crypto import Place, Sealed, SealedText, WrongKeyError
 from api.storage.models import Case, ClinicKey, ImportedRecord, JournalEntry, sealed_columns
 from api.storage.transaction import Database
 from tests.conftest import NOON
-from tests.matrix import NOTE
-from tests.test_bad_input import described
-from tests.test_export import note
-from tests.test_import import line, read_in
-from tests.world import (
+from tests.support.matrix import NOTE
+from tests.support.world import (
     DATA_KEY,
     SETTINGS,
     SETTINGS_SECRET,
@@ -38,6 +35,9 @@ from tests.world import (
     promise,
     software,
 )
+from tests.test_bad_input import described
+from tests.test_export import note
+from tests.test_import import line, read_in
 
 CANARY = "zq7canary4xk"
 LONG_AGO = "2019-06-30"

@@ -16,8 +16,8 @@ from api.storage.keyring import Keyring
 from api.storage.models import Case, ClinicKey, Promise, User, WebhookSecret
 from api.storage.transaction import Database
 from tests.conftest import NOON
+from tests.support.world import DATA_KEY, SETTINGS, World, made, ok, open_world, promise
 from tests.test_migrations import Migrated, both_urls, empty_url
-from tests.world import DATA_KEY, SETTINGS, World, made, ok, open_world, promise
 
 __all__ = ["empty_url"]
 

@@ -11,7 +11,7 @@ from api.domain.rules.modes import ALWAYS_ACTIVE, RuleModes
 from api.domain.vocabulary import RuleName
 from api.routes import rule_modes
 from api.storage.models import Clinic, MonitoredFinding, SignIn
-from tests.world import Person, World, ok, software
+from tests.support.world import Person, World, ok, software
 
 PATH = "/v1/rules/modes"
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}

@@ -24,9 +24,9 @@ from structlog.testing import capture_logs
 from api.http.problem_details import TOKEN_PATH
 from api.openapi.documents import PERSON, SOFTWARE
 from tests.conftest import NOON
-from tests.matrix import ROLES, TABLE
-from tests.scene import Scene, set_scene
-from tests.world import Urls, open_world
+from tests.support.matrix import ROLES, TABLE
+from tests.support.scene import Scene, set_scene
+from tests.support.world import Urls, open_world
 
 CASES = 2_500
 """Fewer are not enough, on each database."""

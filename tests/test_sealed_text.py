@@ -17,10 +17,10 @@ from sqlmodel import SQLModel, col, select
 from api.journal.outbox import FAMILIES
 from api.security.crypto import Place, SealableText, Sealed, SealedText, WrongKeyError, new_key
 from api.storage.models import Case, Incident, Promise, WebhookSecret, sealed_columns
-from tests.receivers import allow, deliver, forget_what_is_owed, receiver, status, subscribe
+from tests.support.receivers import allow, deliver, forget_what_is_owed, receiver, status, subscribe
+from tests.support.world import PASSWORD, Person, Urls, World, made, ok, promise, software
 from tests.test_bad_input import tolerant
 from tests.test_import import case_line, line, read_in
-from tests.world import PASSWORD, Person, Urls, World, made, ok, promise, software
 
 CANARY = "zqcanary4kestrel"
 PLANTED = "zqplanted4kestrel"

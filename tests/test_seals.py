@@ -48,8 +48,8 @@ from api.storage.migrations import migrate
 from api.storage.models import Clinic, JournalEntry, SealHead, SealLeaf
 from api.storage.transaction import Database, Transaction
 from tests.conftest import NOON
-from tests.postgres import create_database, runtime_url
-from tests.world import DATA_KEY, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok
+from tests.support.postgres import create_database, runtime_url
+from tests.support.world import DATA_KEY, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok
 
 ENTRIES, HEADS, LEAVES = (
     SQLModel.metadata.tables[str(model.__tablename__)]

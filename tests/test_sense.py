@@ -20,7 +20,7 @@ from api.domain.sense import (
 )
 from api.domain.vocabulary import Scope
 from api.storage.models import Case, Incident, Promise
-from tests.world import Person, World, incident, ok, promise, software
+from tests.support.world import Person, World, incident, ok, promise, software
 
 Record = dict[str, Any]
 

@@ -9,8 +9,8 @@ from sqlmodel import col, select
 
 from api.domain.vocabulary import Scope
 from api.storage.models import JournalEntry, ServiceSecret, SignIn
+from tests.support.world import PASSWORD, Person, World, incident, made, ok, promise, software
 from tests.test_conflicts import full_case
-from tests.world import PASSWORD, Person, World, incident, made, ok, promise, software
 
 ACCOUNTS = "/v1/service-accounts"
 BODY = {"name": "Booking", "scopes": ["cases:read"]}

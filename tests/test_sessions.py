@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
+from tests.support.world import Person, World, ok
 from tests.test_bad_input import refused, tolerant
 from tests.test_refresh import begin, happenings, refresh
 from tests.test_sign_in import me_with
-from tests.world import Person, World, ok
 
 LATER = 250
 """Requests made after each kind of end: a thousand in all."""

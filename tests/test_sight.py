@@ -57,8 +57,8 @@ from api.storage.models import (
     Supervision,
 )
 from api.storage.transaction import Transaction
-from tests.guards import made_anew
-from tests.world import World, software
+from tests.support.guards import made_anew
+from tests.support.world import World, software
 
 ROUNDS, CASES, ROWS = 2, 10, 20
 """Worlds that are played, their cases, and the records of each kind."""

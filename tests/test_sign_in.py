@@ -19,8 +19,8 @@ from api.http.problem_details import token_body_of
 from api.routes.users import MePatch, UserCreate
 from api.security.tokens import Passwords
 from api.storage.models import JournalEntry, User
+from tests.support.world import PASSWORD, Person, World, ok
 from tests.test_bad_input import CANARY, refused, tolerant
-from tests.world import PASSWORD, Person, World, ok
 
 NEW = "another long and fictional password"
 

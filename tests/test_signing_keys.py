@@ -19,8 +19,8 @@ from api.main import create_app
 from api.runtime.settings import Settings
 from api.security.token_keys import read_signing_keys
 from api.security.tokens import AccessTokens, InvalidToken
+from tests.support.world import SETTINGS_SECRET, World, ok
 from tests.test_tokens import CLAIMS, LIFETIME, NOW, SECRET, parts_of, pem_of, written
-from tests.world import SETTINGS_SECRET, World, ok
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

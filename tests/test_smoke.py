@@ -1,6 +1,6 @@
 """A clinic's day in one test."""
 
-from tests.world import World, ok
+from tests.support.world import World, ok
 
 
 async def test_a_report_reaches_the_supervisors_queue(world: World) -> None:

@@ -26,7 +26,7 @@ from api.storage.instants import Instants
 from api.storage.models import Note
 from api.storage.transaction import Database
 from tests.conftest import NOON
-from tests.world import Clock, Person, Urls, World, open_world
+from tests.support.world import Clock, Person, Urls, World, open_world
 
 EXAMPLES, STEPS = 25, 25
 WIDTH = 8

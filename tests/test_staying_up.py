@@ -24,10 +24,10 @@ from api.storage import migrations
 from api.storage.models import Supervision
 from api.storage.transaction import Transaction
 from tests.conftest import NOON
-from tests.patience import PATIENCE
-from tests.postgres import Server
+from tests.support.patience import PATIENCE
+from tests.support.postgres import Server
+from tests.support.world import SETTINGS, Urls, World, ok, open_world
 from tests.test_cli import READY_WITHIN, ROOT, environment
-from tests.world import SETTINGS, Urls, World, ok, open_world
 
 # ----------------------------------------------------------------------------- lost connections
 

@@ -9,7 +9,7 @@ import pytest
 from api.domain.rules.facts import ConsultationFact, Facts, IncidentFact, PromiseFact
 from tests.domain.builders import NOW
 from tests.domain.test_stories import STORIES, Story
-from tests.world import World, made, ok
+from tests.support.world import World, made, ok
 
 TOLD_BY_THE_CLINICIAN = {
     name: story

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from api.routes import summary
 from tests.conftest import NOON
+from tests.support.world import Person, Urls, World, made, ok, open_world, software
 from tests.test_conflicts import linked
-from tests.world import Person, Urls, World, made, ok, open_world, software
 
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}
 GRAVEST_FIRST = ("critical", "high", "moderate", "low")

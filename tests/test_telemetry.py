@@ -18,9 +18,9 @@ from api.commands import cli
 from api.main import create_app
 from api.runtime import tracing
 from api.runtime.settings import Settings, random_secret
+from tests.support.world import SETTINGS, Urls, World
 from tests.test_cli import ROOT
 from tests.test_sealed_text import CANARY, hits
-from tests.world import SETTINGS, Urls, World
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

@@ -25,11 +25,11 @@ from api.domain.errors import TooMany, Unauthorized
 from api.runtime.settings import Settings
 from api.security.opaque_tokens import RefreshTokens, hash_of
 from api.storage.models import SignIn
+from tests.support.world import PASSWORD, SETTINGS_SECRET, Person, World, ok
 from tests.test_bad_input import refused, tolerant
 from tests.test_refresh import refresh
 from tests.test_sign_in import Asked, Checks, asked, checks, me_with, same_body
 from tests.test_totp import enrol
-from tests.world import PASSWORD, SETTINGS_SECRET, Person, World, ok
 
 __all__ = ["asked", "checks"]
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from api.commands.worker import catch_up_clinic, catch_up_once
+from tests.support.world import Person, World, incident, made, ok, promise
 from tests.test_flag_life import acknowledge, resolve, the_flag
-from tests.world import Person, World, incident, made, ok, promise
 
 
 async def test_a_promise_due_in_three_days_is_flagged_eleven_days_later(world: World) -> None:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.domain.time_zones import NAMES, RELEASE
 from api.domain.values import TimeZone
-from tests.world import World, ok
+from tests.support.world import World, ok
 
 ROOT = Path(__file__).parent.parent
 

@@ -26,8 +26,8 @@ from api.security.tokens import (
     InvalidToken,
     _with_the_smaller_s,
 )
+from tests.support.world import SETTINGS_SECRET, World, made, ok
 from tests.test_bad_input import refused, tolerant
-from tests.world import SETTINGS_SECRET, World, made, ok
 
 NOW = datetime(2026, 3, 2, 12, 0, 0, 500_000, tzinfo=UTC)
 SECRET = SETTINGS_SECRET.get_secret_value()

@@ -11,9 +11,9 @@ from sqlmodel import select
 from api.security.totp import new_secret, step_of, uri_of
 from api.storage.models import OneTimeCode, User
 from tests.conftest import NOON
+from tests.support.world import PASSWORD, Person, World, ok
 from tests.test_bad_input import refused, tolerant
 from tests.test_sign_in import Checks, checks, same_body, sign_in
-from tests.world import PASSWORD, Person, World, ok
 
 __all__ = ["checks"]
 

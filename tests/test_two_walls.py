@@ -23,11 +23,11 @@ from api.storage.models import Case, Clinic, Flag, JournalEntry, SignIn, User
 from api.storage.tenancy import ENTER, WalledConnection
 from api.storage.transaction import Database, Transaction
 from tests.conftest import NOON
-from tests.matrix import TABLE
-from tests.receivers import try_in_vain
-from tests.scene import Scene, set_scene
+from tests.support.matrix import TABLE
+from tests.support.receivers import try_in_vain
+from tests.support.scene import Scene, set_scene
+from tests.support.world import SETTINGS, Urls, open_world
 from tests.test_matrix import letter_of
-from tests.world import SETTINGS, Urls, open_world
 
 MODELS = [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
 UTC = ZoneInfo("UTC")

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.support.world import Person, World, made, ok, software
 from tests.test_conflicts import linked
-from tests.world import Person, World, made, ok, software
 
 CANARY = "canary"
 

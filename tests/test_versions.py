@@ -19,7 +19,7 @@ from api.storage.models import (
     sealed_columns,
 )
 from api.storage.record_versions import MACHINERY, OF_THE_ROW, TYPES, fields_of
-from tests.world import Person, World, made, ok, software
+from tests.support.world import Person, World, made, ok, software
 
 REVIEW = {"determination": "normal_process", "review_note": "seen together"}
 ASKED = {"kind": "ethics", "urgency": "routine", "question": "first words"}

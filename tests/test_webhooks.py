@@ -29,7 +29,7 @@ from api.main import create_app
 from api.runtime.settings import Settings, random_secret
 from api.storage.models import Webhook, WebhookDelivery, WebhookEvent
 from tests.conftest import NOON
-from tests.receivers import (
+from tests.support.receivers import (
     allow,
     deliver,
     forget_what_is_owed,
@@ -44,10 +44,7 @@ from tests.receivers import (
     waiting,
     without_end,
 )
-from tests.test_bad_input import tolerant
-from tests.test_flag_life import RESOLUTION, the_flag
-from tests.test_import import case_line, line, read_in
-from tests.world import (
+from tests.support.world import (
     DATA_KEY,
     SETTINGS_SECRET,
     Person,
@@ -58,6 +55,9 @@ from tests.world import (
     open_world,
     promise,
 )
+from tests.test_bad_input import tolerant
+from tests.test_flag_life import RESOLUTION, the_flag
+from tests.test_import import case_line, line, read_in
 
 ROOT = Path(__file__).parent.parent
 FAMILIES = ("case.*", "incident.*", "promise.*", "consultation.*", "flag.*")

@@ -47,7 +47,7 @@ from api.storage.models import (
     sealed_columns,
 )
 from api.storage.transaction import Transaction
-from tests.world import Person, World
+from tests.support.world import Person, World
 
 TABLES = (
     Case,

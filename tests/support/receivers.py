@@ -16,7 +16,7 @@ from api.interop.webhooks.deliveries import Deliveries, write_down
 from api.interop.webhooks.signed_request import Answer, Letter
 from api.security.outbound_addresses import Destinations
 from api.storage.models import Outcome, WebhookDelivery
-from tests.world import Person, World, made, ok
+from tests.support.world import Person, World, made, ok
 
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

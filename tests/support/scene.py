@@ -29,8 +29,8 @@ from api.storage.models import (
     User,
 )
 from api.storage.transaction import Database, Transaction
-from tests.matrix import ASKED, HOOK, NOTE, ROLES, Row
-from tests.world import (
+from tests.support.matrix import ASKED, HOOK, NOTE, ROLES, Row
+from tests.support.world import (
     Person,
     World,
     cheap_password_hash,

@@ -24,8 +24,8 @@ from api.storage.models import (
     Promise,
     Supervision,
 )
-from tests.eyes import Rows
-from tests.world import Person, World, incident, promise
+from tests.support.eyes import Rows
+from tests.support.world import Person, World, incident, promise
 
 KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("hurtful_words", {"repeated": True}),

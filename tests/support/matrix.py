@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.world import PASSWORD
+from tests.support.world import PASSWORD
 
 ROLES = ("clinician", "supervisor", "consultant", "privacy_officer", "admin", "service")
 RELATIONS = ("own", "linked", "unrelated", "elsewhere")

@@ -1,0 +1,1 @@
+"""What tests stand on: a world of two clinics, its people, servers and what is sent to them."""
