@@ -15,6 +15,7 @@ from api.access.rate_limits import Throttle
 from api.access.sessions import SessionTimes
 from api.http.idempotency import DoneBefore, Fingerprints
 from api.http.middleware import Envelope
+from api.http.oauth_refusals import AS_OAUTH
 from api.http.pagination import Bookmarks
 from api.http.problem_details import add_error_handlers
 from api.interop.fhir.outcome import AS_FHIR
@@ -124,6 +125,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         gc.collect()
         gc.freeze()
         gate.close_at_sigterm()
+        # read before anybody asks for it
         kept()
         say_started()
         yield
@@ -156,7 +158,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     app.state.gate = gate
     if traces is not None:
         _trace_transactions(app.state.database, traces)
-    add_error_handlers(app, journal_refusal, AS_FHIR)
+    add_error_handlers(app, journal_refusal, AS_FHIR, AS_OAUTH)
     app.add_exception_handler(DoneBefore, show_again)
     app.add_middleware(Envelope, gate=gate)
     for door in DOORS:

@@ -22,7 +22,7 @@ from api.commands.worker import seal
 from api.domain.errors import OAuthError
 from api.domain.vocabulary import Scope
 from api.http.field_errors import UNFORESEEN
-from api.http.problem_details import TOKEN_PATH
+from api.http.oauth_refusals import TOKEN_PATH
 from api.interop.fhir.outcome import SERVED
 from api.main import create_app
 from api.runtime.settings import Settings

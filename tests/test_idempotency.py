@@ -20,7 +20,7 @@ from sqlmodel import SQLModel, col, select
 from api.access import authentication
 from api.domain.vocabulary import Role, Scope
 from api.flags import reconcile
-from api.http.problem_details import TOKEN_PATH
+from api.http.oauth_refusals import TOKEN_PATH
 from api.http.strict_route import KEY
 from api.storage.models import Case, Incident, JournalEntry, RepeatableRequest, Supervision, User
 from tests.conftest import NOON

@@ -1125,3 +1125,12 @@ async def test_a_cell_may_be_as_long_as_its_line(world: World) -> None:
     (refused,) = made(await send(diary, row.encode(), CSV, type="case"))["refusals"]
     assert refused["pointer"] == "/data/client_ref"
     assert "too long: the most is 200 characters" in refused["message"]
+
+
+async def test_what_lines_raised_is_told_to_software_that_may_read_flags(world: World) -> None:
+    told = incident("hurtful_words", world, repeated=True)
+    for left_out, flags in (((), {"hurtful_words": 1}), ((Scope.flags_read,), {})):
+        diary = await diary_of(world, world.clinician, *left_out)
+        key = f"case {len(left_out)}"
+        lines = [case_line(key, world.clinician), line("incident", key, key, told)]
+        assert made(await send(diary, ndjson(lines)))["flags"] == flags

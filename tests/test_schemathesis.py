@@ -21,7 +21,7 @@ from schemathesis.engine import Status, events, from_schema
 from schemathesis.generation.meta import TestPhase
 from structlog.testing import capture_logs
 
-from api.http.problem_details import TOKEN_PATH
+from api.http.oauth_refusals import TOKEN_PATH
 from api.openapi.documents import PERSON, SOFTWARE
 from tests.conftest import NOON
 from tests.support.matrix import ROLES, TABLE

@@ -318,3 +318,16 @@ async def test_lists_take_what_is_known_to_the_month_for_some_day_of_it(world: W
     ):
         listed = {each["id"] for each in ok(await by.get(path, **span))["items"]}
         assert listed == {ids[each] for each in found}, span
+
+
+async def test_a_day_put_right_by_who_may_not_read_words_loses_none(world: World) -> None:
+    """Software without `narrative:read` is shown no text, and writes none over it."""
+    diary = await software(world, "cases:read", "cases:write")
+    case = await world.clinician.case()
+    told = incident("ending", world, stage="raised", plan="as it was agreed", narrative="told")
+    seen = ok(await diary.post(f"/v1/cases/{case['id']}/incidents", told), 201)
+    path = f"/v1/incidents/{seen['id']}"
+    ok(await diary.patch(path, {"occurred_on": world.day(-3)}))
+    shown = ok(await world.clinician.get(path))
+    assert (shown["occurred_on"], shown["narrative"]) == (world.day(-3), "told")
+    assert shown["details"]["plan"] == "as it was agreed"

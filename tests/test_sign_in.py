@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from sqlmodel import select
 
 from api.domain.errors import Refusal
-from api.http.problem_details import token_body_of
+from api.http.oauth_refusals import token_body_of
 from api.routes.users import MePatch, UserCreate
 from api.security.tokens import Passwords
 from api.storage.models import JournalEntry, User

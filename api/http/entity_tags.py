@@ -42,7 +42,7 @@ def check_version(version: int, if_match: str | None) -> None:
     Raises 428 where it names no one version, 412 where it names an earlier one or none there was.
     """
     named = _opaque((if_match or "").strip(" \t"))
-    if f'"{named}"' == etag(version):
+    if named == str(version):
         return
     if _VERSION(named) and int(named) < version:
         raise Stale

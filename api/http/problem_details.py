@@ -1,7 +1,7 @@
 """Where refusals become problem documents (RFC 9457), or what another way of speaking has."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import structlog
@@ -20,24 +20,18 @@ from api.domain.errors import (
     Failed,
     FieldError,
     Invalid,
-    InvalidTokenRequest,
     MethodNotAllowed,
     NotFound,
-    OAuthError,
     Refusal,
     TooLarge,
     Unavailable,
 )
 from api.domain.values import Output
-from api.http.csv_lists import JSON, prefers
 from api.http.field_errors import field_errors
 from api.runtime.logs import where
 
 PROBLEM = "application/problem+json"
 TYPE = "urn:boundary-notes:"
-TOKEN_PATH = "/v1/auth/token"  # noqa: S105 - a path
-"""Where tokens are asked for: what is refused there is also told as OAuth does."""
-
 
 log = structlog.get_logger("api")
 
@@ -58,13 +52,6 @@ class Problem(Output):
     errors: list[FieldError] | None = None
 
 
-class TokenProblem(Problem):
-    """A refusal of a token: a problem that says in OAuth's words too what it is (RFC 6749, 5.2)."""
-
-    error: OAuthError
-    error_description: str
-
-
 _BY_STATUS: dict[int, Callable[[], Refusal]] = {
     400: BadRequest,
     404: lambda: NotFound("There is no such path here; /docs lists those there are."),
@@ -78,9 +65,9 @@ class Dialect(NamedTuple):
     """How refusals are told under some of the paths, where another standard says how."""
 
     speaks: Callable[[str], bool]
-    answer: Callable[[Refusal], Response]
-    details: Mapping[int, str]
-    """What is said where the framework refuses, by its status."""
+    answer: Callable[[Request, Refusal], Response]
+    details: Mapping[int, str] = MappingProxyType({})
+    """What is said where the framework refuses, by its status; the others as elsewhere."""
 
 
 Witness = Callable[[Request, Refusal], Awaitable[None]]
@@ -133,55 +120,9 @@ def _refuse(request: Request, refusal: Refusal) -> Response:
     """Answer a refusal: a problem document, or as the path's own dialect has it."""
     dialect = _dialect_of(request)
     if dialect is not None:
-        return dialect.answer(refusal)
-    if is_asked_as_oauth(request.scope["path"]):
-        return _refuse_token(request, as_token_refusal(refusal))
-    body = body_of(refusal, _request_id(request))
+        return dialect.answer(request, refusal)
+    body = body_of(refusal, request_id_of(request))
     return JSONResponse(body, refusal.status, refusal.headers, media_type=PROBLEM)
-
-
-def _refuse_token(request: Request, refusal: Refusal) -> Response:
-    """Answer a refusal of a token: as plain JSON to who asks for nothing else.
-
-    OAuth knows `application/json` only (RFC 6749, 5.2), and some of its libraries read no other.
-    """
-    accept = ",".join(request.headers.getlist("accept"))
-    media = JSON if prefers(JSON, accept, to=PROBLEM) else PROBLEM
-    headers = {**refusal.headers, "Vary": "Accept"}
-    body = token_body_of(refusal, _request_id(request))
-    return JSONResponse(body, refusal.status, headers, media_type=media)
-
-
-def is_asked_as_oauth(path: str) -> bool:
-    """Tell whether a request expects a refusal in OAuth's words."""
-    return path == TOKEN_PATH
-
-
-def as_token_refusal(refusal: Refusal) -> Refusal:
-    """Give a refusal as it is told to whoever asked for a token: a form that is wrong is a 400."""
-    if refusal.status != Invalid.status:
-        return refusal
-    of_form = InvalidTokenRequest("", "")
-    of_form.errors = refusal.errors
-    return of_form
-
-
-_NOT_OAUTHS = re.compile(r"[^ !#-\[\]-~]")
-"""What may not stand in a description of an error (RFC 6749, 5.2)."""
-
-
-def token_body_of(refusal: Refusal, request_id: str) -> dict[str, Any]:
-    """Write a refusal of a token: the problem document, and beside it what OAuth calls it.
-
-    OAuth's libraries show nothing but the description, so it names the fields that are wrong.
-    """
-    fields = (f"{error.pointer}: {error.message}" for error in refusal.errors or ())
-    told = _NOT_OAUTHS.sub("'", " ".join((refusal.detail, *fields)))
-    return {
-        **body_of(refusal, request_id),
-        "error": refusal.error,
-        "error_description": told,
-    }
 
 
 def _dialect_of(request: Request) -> Dialect | None:
@@ -189,7 +130,8 @@ def _dialect_of(request: Request) -> Dialect | None:
     return next((each for each in dialects if each.speaks(request.scope["path"])), None)
 
 
-def _request_id(request: Request) -> str:
+def request_id_of(request: Request) -> str:
+    """Give the id by which a request is told of in the log and in refusals."""
     return str(getattr(request.state, "request_id", ""))
 
 
@@ -245,7 +187,7 @@ async def database_failed(request: Request, error: Exception) -> Response:
         isinstance(error, DBAPIError) and not isinstance(error, IntegrityError | DataError)
     ):
         log.warning(
-            "database_unavailable", request_id=_request_id(request), kind=type(error).__name__
+            "database_unavailable", request_id=request_id_of(request), kind=type(error).__name__
         )
         return _refuse(request, Unavailable())
     return await failed(request, error)
@@ -256,7 +198,7 @@ async def failed(request: Request, error: Exception) -> Response:
     # the type and the place only: a message may carry a client's words
     log.error(
         "request_failed",
-        request_id=_request_id(request),
+        request_id=request_id_of(request),
         kind=type(error).__name__,
         where=where(error),
     )

@@ -15,13 +15,8 @@ from api.domain.errors import Refusal, SignInAgain, every_refusal
 from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
 from api.domain.vocabulary import Scope
 from api.http.csv_lists import CSV, write_csv
-from api.http.problem_details import (
-    PROBLEM,
-    TOKEN_PATH,
-    Problem,
-    body_of,
-    token_body_of,
-)
+from api.http.oauth_refusals import TOKEN_PATH, token_body_of
+from api.http.problem_details import PROBLEM, Problem, body_of
 from api.interop.fhir.elements import FHIR_JSON
 from api.interop.fhir.outcome import as_outcome
 from api.interop.fhir.shown import fhir_examples

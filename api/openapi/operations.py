@@ -21,7 +21,7 @@ from api.domain.permissions import (
     scopes_that_let,
 )
 from api.domain.vocabulary import Role
-from api.http.problem_details import is_asked_as_oauth
+from api.http.oauth_refusals import is_asked_as_oauth
 from api.interop.fhir.outcome import is_asked_as_fhir
 from api.openapi.foreseen import Foreseen, foresee
 

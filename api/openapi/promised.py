@@ -24,7 +24,7 @@ from api.domain.errors import (
 from api.domain.permissions import Standing, may_anybody, roles_that_may, why_no_scope, why_not
 from api.http.field_errors import BOUNDED, NEEDED, SENTENCES, unknown
 from api.http.idempotency import being_carried_out
-from api.http.problem_details import as_token_refusal
+from api.http.oauth_refusals import as_token_refusal
 from api.http.strict_route import KEY, StrictRoute
 from api.openapi.foreseen import Refused, foresee
 from api.openapi.operations import PEOPLE, Operation, fields_of

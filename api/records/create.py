@@ -15,6 +15,11 @@ from api.records.sense import make_sense
 from api.storage.models import Case, Consultation, Incident, Promise
 from api.storage.transaction import Transaction
 
+SAME_CASE = "There is already a case with this reference and this start."
+NOT_TREATING = "This is no active clinician or supervisor of this clinic; name one."
+NOT_OF_THE_CASE = "These are not all records of this case; leave the others out."
+NOT_TO_BE_CONSULTED = "This is nobody who can be consulted here; name another, or nobody."
+
 
 def new_case(tx: Transaction, body: CaseCreate, clinician_id: UUID, by: UUID) -> Case:
     """Make a case. Raises 422 where its days make no sense."""

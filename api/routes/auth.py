@@ -32,7 +32,7 @@ from api.domain.errors import (
 )
 from api.domain.permissions import Action, Actor
 from api.domain.values import Output
-from api.http.problem_details import TokenProblem
+from api.http.oauth_refusals import TokenProblem
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record
 from api.openapi.plain_schemas import without_null

@@ -48,7 +48,7 @@ from api.http.field_errors import NEEDED
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
-from api.records.create import new_case
+from api.records.create import NOT_TREATING, SAME_CASE, new_case
 from api.records.oversight_notices import News, tell_of_transfer
 from api.records.read_models import (
     CaseFields,
@@ -364,9 +364,7 @@ async def _refuse_who_cannot_treat(tx: Transaction, user_id: UUID) -> None:
         )
     )
     if found.first() is None:
-        raise Invalid(
-            "/clinician_id", "This is no active clinician or supervisor of this clinic; name one."
-        )
+        raise Invalid("/clinician_id", NOT_TREATING)
 
 
 async def _was_reviewed(tx: Transaction, me: Actor, case: Case) -> bool:
@@ -385,14 +383,11 @@ async def _was_reviewed(tx: Transaction, me: Actor, case: Case) -> bool:
     return reviewed.first() is not None
 
 
-_THERE_ALREADY = "There is already a case with this reference and this start."
-
-
 async def _flush_unique(tx: Transaction) -> None:
     try:
         await tx.flush()
     except IntegrityError as error:
-        raise Conflict(_THERE_ALREADY) from error
+        raise Conflict(SAME_CASE) from error
 
 
 async def _refuse_other_forms(tx: Transaction, case: Case) -> None:
@@ -412,7 +407,7 @@ async def _refuse_other_forms(tx: Transaction, case: Case) -> None:
         col(Case.id) != case.id,
     )
     if (await tx.exec(same)).first() is not None:
-        raise Conflict(_THERE_ALREADY)
+        raise Conflict(SAME_CASE)
 
 
 def _told_to(me: Actor, standing: Standing, hidden: Ids) -> ColumnElement[bool]:

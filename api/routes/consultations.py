@@ -54,7 +54,12 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
-from api.records.create import links_as_stored, new_consultation
+from api.records.create import (
+    NOT_OF_THE_CASE,
+    NOT_TO_BE_CONSULTED,
+    links_as_stored,
+    new_consultation,
+)
 from api.records.deidentified_brief import ConsultationBrief, brief_of, briefs_of
 from api.records.read_models import FlagRead, RecordRead, flags_raised
 from api.records.versions import VersionRead, told, versions_of
@@ -572,7 +577,7 @@ async def _refuse_unknown_links(
         if model is Incident:
             statement = statement.where(visible_incidents(tx, me))
         if set((await tx.exec(statement)).all()) != ids:
-            raise Invalid(pointer, "These are not all records of this case; leave the others out.")
+            raise Invalid(pointer, NOT_OF_THE_CASE)
 
 
 async def _refuse_who_cannot_answer(
@@ -594,9 +599,7 @@ async def _refuse_who_cannot_answer(
     if user is None or not (
         user.role == Role.consultant or await sees_case(tx, user, case, told=me)
     ):
-        raise Invalid(
-            "/consultant_id", "This is nobody who can be consulted here; name another, or nobody."
-        )
+        raise Invalid("/consultant_id", NOT_TO_BE_CONSULTED)
 
 
 def _refuse_release_by_software(me: Actor, body: ConsultationCreate | ConsultationPatch) -> None:

@@ -89,7 +89,7 @@ class ImportRead(RecordRead):
 class ImportDone(ImportRead):
     """An import that was read to its end, with the first hundred refusals.
 
-    `flags`: how many were opened by each rule, of those that software may see.
+    `flags`: how many were opened by each rule, of those that this software may see.
     """
 
     refusals: list[RefusalRead]
@@ -143,7 +143,7 @@ async def run_import(
     except ClientDisconnect as error:
         # nobody listens any more; the batches before are in, and the import says so
         raise HTTPException(400) from error
-    return _report(done, response)
+    return _report(me, done, response)
 
 
 @router.get("")
@@ -225,7 +225,7 @@ async def _import(tx: Transaction, import_id: UUID) -> Import:
     return found
 
 
-def _report(done: Done, response: Response) -> ImportDone:
+def _report(me: Actor, done: Done, response: Response) -> ImportDone:
     read = ImportRead.model_validate(done.row)
     response.headers["Location"] = f"/v1/imports/{read.id}"
     response.headers["ETag"] = etag(read.version)
@@ -233,4 +233,6 @@ def _report(done: Done, response: Response) -> ImportDone:
         RefusalRead(line=number, pointer=refused.pointer, message=refused.message)
         for number, refused in done.refusals
     ]
-    return ImportDone(**dict(read), refusals=refusals, flags=dict(sorted(done.flags.items())))
+    # as of what a write raised: for software that may read flags, and for no other
+    flags = dict(sorted(done.flags.items())) if may_ever(me, Action.flag_read) else {}
+    return ImportDone(**dict(read), refusals=refusals, flags=flags)

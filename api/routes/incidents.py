@@ -261,8 +261,11 @@ async def change_incident(
     standing = IncidentDays(incident.occurred_on, incident.date_precision, _details(incident))
     make_sense(tx, days_of(IncidentDays, standing, {**changes, "details": details}), standing)
     named = body.model_fields_set
-    if "details" in named or "occurred_on" in changes:
+    if "details" in named:
         changes |= details_as_stored(details, occurred_on)
+    elif "occurred_on" in changes and details != standing.details:
+        # a day that nobody said goes with the incident's; no text is written anew for it
+        changes["details"] = details_as_stored(details, occurred_on)["details"]
     if changes:
         incident.change({**changes, "status": IncidentStatus.reported}, tx.now)
         changed = named | (changes.keys() & {"restricted"})

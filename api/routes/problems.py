@@ -10,7 +10,8 @@ from fastapi.responses import HTMLResponse
 from api.domain.errors import NotFound, Refusal, every_refusal
 from api.domain.values import Output
 from api.http.csv_lists import prefers
-from api.http.problem_details import TYPE, Problem, TokenProblem, body_of, token_body_of
+from api.http.oauth_refusals import TokenProblem, token_body_of
+from api.http.problem_details import TYPE, Problem, body_of
 from api.http.strict_route import StrictRoute
 from api.records.patient_copy_page import POLICY, STYLE
 

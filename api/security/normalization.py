@@ -47,8 +47,8 @@ def _in_form(form: Literal["NFC", "NFD", "NFKC"], text: str) -> str:
 
 def _can_be_typed(text: str) -> bool:
     marks = 0
-    for is_mark in map(bool, map(combining, text)):
-        marks = marks + 1 if is_mark else 0
+    for mark in map(combining, text):
+        marks = marks + 1 if mark else 0
         if marks > _MOST_MARKS:
             return False
     return True

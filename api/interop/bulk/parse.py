@@ -290,7 +290,7 @@ def _refuse_names(where: str, names: Sequence[str], known: Sequence[str]) -> Non
         if name and name not in known:
             near = nearest(name, known)
             such = f"Columns are called as fields are: {', '.join(known[:_SUCH_AS])}, and so on."
-            why = such if near is None else f"Did you mean `{near}`?"
+            why = such if near is None else f"{LIKE} `{near}`?"
             raise UnreadableFileError(f"{where} has one that is not known, at place {place}. {why}")
         if name and name in names[: place - 1]:
             raise UnreadableFileError(f"{where} has `{name}` twice; name each column once.")

@@ -40,7 +40,16 @@ from api.interop.bulk.lines import (
     Voided,
 )
 from api.interop.bulk.parse import Refused
-from api.records.create import new_case, new_consultation, new_incident, new_promise
+from api.records.create import (
+    NOT_OF_THE_CASE,
+    NOT_TO_BE_CONSULTED,
+    NOT_TREATING,
+    SAME_CASE,
+    new_case,
+    new_consultation,
+    new_incident,
+    new_promise,
+)
 from api.security.crypto import lookup_hash
 from api.security.normalization import one_address, one_text, spellings
 from api.storage.models import Case, Consultation, ImportedRecord, Incident, Promise, User
@@ -57,6 +66,7 @@ _MODELS: dict[str, Any] = {
 _OTHER_CONTENT = (
     "This key came before, with other content: an import changes no record; take another key."
 )
+_NO_PERSON = "This is not a person of this clinic; name one, or leave it out."
 _MANY = 5_000
 """Values in one statement: fewer than any database takes."""
 
@@ -289,21 +299,14 @@ class Taking:
             raise NotTaken("/clinician", NEEDED)
         clinician = self._person("clinician", line.clinician, data.clinician_id)
         if clinician is None or not (clinician.is_active and clinician.role in TREATING):
-            raise NotTaken(
-                "/clinician", "This is no active clinician or supervisor of this clinic; name one."
-            )
+            raise NotTaken("/clinician", NOT_TREATING)
         case = new_case(tx, data, clinician.id, self._by)
         self._void(case, line.history.voided if line.history else None)
-        reference, *before = (
-            (self._hash(each), data.started_on) for each in spellings(data.client_ref)
-        )
         if case.voided_at is None:
-            taken = self._references | self._memory.references
-            if not taken.isdisjoint({reference, *before}):
-                raise NotTaken(
-                    "/data", "There is already a case with this reference and this start."
-                )
-            self._references.add(reference)
+            called = [(self._hash(each), data.started_on) for each in spellings(data.client_ref)]
+            if any(each in self._references or each in self._memory.references for each in called):
+                raise NotTaken("/data", SAME_CASE)
+            self._references.add(called[0])
         self._cases[case.id] = case
         tx.add(case)
         return case
@@ -331,9 +334,7 @@ class Taking:
             )
         person = self._person("about", line.about, data.about_user_id)
         if person is None and (line.about or data.about_user_id):
-            raise NotTaken(
-                "/about", "This is not a person of this clinic; name one, or leave it out."
-            )
+            raise NotTaken("/about", _NO_PERSON)
         about = person.id if person else self._about_by_default(case, data)
         if history is not None and history.about_nobody:
             about = None
@@ -389,9 +390,7 @@ class Taking:
             told = None if self._rights.history else Actor(self._by, Role.service, self._by)
             if person.role == Role.consultant or await sees_case(self._tx, user, case, told=told):
                 return person.id
-        raise NotTaken(
-            "/consultant", "This is nobody who can be consulted here; name another, or nobody."
-        )
+        raise NotTaken("/consultant", NOT_TO_BE_CONSULTED)
 
     def _links(self, case: Case, kind: str, keys: list[str], ids: list[UUID]) -> list[UUID]:
         """Give the ids of the records a request speaks of, each of them of this case."""
@@ -400,9 +399,7 @@ class Taking:
         for key in keys:
             known = self._known.get(self._name(kind, key))
             if known is None or known.case_id != case.id:
-                raise NotTaken(
-                    pointer, "These are not all records of this case; leave the others out."
-                )
+                raise NotTaken(pointer, NOT_OF_THE_CASE)
             found.append(known.record_id)
         for row_id in found:
             linked = self._linked.get(row_id)
@@ -410,14 +407,10 @@ class Taking:
             # what a dry run made before is not in the database
             if linked is not None or row_id in ids:
                 if linked is None or linked.case_id != case.id:
-                    raise NotTaken(
-                        pointer, "These are not all records of this case; leave the others out."
-                    )
+                    raise NotTaken(pointer, NOT_OF_THE_CASE)
                 hidden = linked.is_hidden
             if hidden and not self._rights.history:
-                raise NotTaken(
-                    pointer, "These are not all records of this case; leave the others out."
-                )
+                raise NotTaken(pointer, NOT_OF_THE_CASE)
         return found
 
     # -------------------------------------------------------------------------------- history
@@ -441,10 +434,7 @@ class Taking:
             return
         by = self._person("history/review/reviewed_by", review.reviewed_by, None)
         if review.reviewed_by is not None and by is None:
-            raise NotTaken(
-                "/history/review/reviewed_by",
-                "This is not a person of this clinic; name one, or leave it out.",
-            )
+            raise NotTaken("/history/review/reviewed_by", _NO_PERSON)
         incident.status = IncidentStatus.reviewed if review.stands else IncidentStatus.reported
         incident.determination = review.determination
         incident.review_note = review.review_note

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, not_, or_, true
 
 from api.domain.errors import Invalid
-from api.domain.rules.facts import midnight
+from api.domain.rules.facts import first_day, last_day, midnight
 from api.domain.values import LOST_A_PLUS, has_lost_a_plus
 from api.domain.vocabulary import DatePrecision
 
@@ -136,24 +136,14 @@ def _offset(sent: str | None, zone: ZoneInfo) -> tzinfo:
     return timezone(-ahead if sent[0] == "-" else ahead)
 
 
-def _since(day: date, precision: DatePrecision) -> date:
-    """Give the first day of the month or year that a day is in; of a day, itself."""
-    if precision == DatePrecision.year:
-        return day.replace(month=1, day=1)
-    return day.replace(day=1) if precision == DatePrecision.month else day
-
-
 def _not_before(day: date, precision: DatePrecision) -> date:
     """Give the first day of a day, month or year that begins then or later."""
-    return day if _since(day, precision) == day else _after(day, precision)
+    return day if first_day(day, precision) == day else _after(day, precision)
 
 
 def _after(day: date, precision: DatePrecision) -> date:
     """Give the day after the day, month or year that a day is in."""
-    if precision == DatePrecision.day:
-        return day + timedelta(days=1)
-    longer = 31 if precision == DatePrecision.month else 366
-    return _since(_since(day, precision) + timedelta(days=longer), precision)
+    return last_day(day, precision) + timedelta(days=1)
 
 
 def in_spans(column: Any, asked: list[list[Span]]) -> ColumnElement[bool]:
@@ -191,14 +181,14 @@ def days_in_spans(day: Any, precision: Any, asked: list[list[Span]]) -> ColumnEl
 def _known_to(precision: DatePrecision, day: Any, span: Span) -> ColumnElement[bool]:
     first, after = span.days or (_BEFORE_ALL, _AFTER_ALL)
     start = _not_before(first, precision)
-    end = _since(after, precision)
+    end = first_day(after, precision)
     within = and_(day >= start, day < end)
     sooner, later = min(first, after), max(first, after)
     compared: dict[str, ColumnElement[bool]] = {
         "eq": within,
         "ne": not_(within),
         "sa": day >= _not_before(later, precision),
-        "eb": day < _since(sooner, precision),
+        "eb": day < first_day(sooner, precision),
         "gt": day >= end,
         "lt": day < start,
         "ge": or_(day >= end, within),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from fastapi import Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from api.domain.errors import NotFound, Refusal
@@ -132,7 +132,7 @@ def as_outcome(refusal: Refusal) -> tuple[int, dict[str, Any]]:
     return status, outcome.model_dump(by_alias=True, exclude_none=True)
 
 
-def _answer(refusal: Refusal) -> Response:
+def _answer(_request: Request, refusal: Refusal) -> Response:
     status, said = as_outcome(refusal)
     return JSONResponse(said, status, refusal.headers, media_type=FHIR_JSON)
 
