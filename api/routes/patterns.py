@@ -26,7 +26,7 @@ from api.domain.vocabulary import Audience, FlagStatus, RuleName
 from api.flags.reconcile import MANUAL, catch_up_due
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
-from api.records.monthly_counts import MonthsQuery, by_severity, months_asked
+from api.records.monthly_counts import Months, MonthsQuery, by_severity, months_asked
 from api.storage.models import Case, Flag
 from api.storage.transaction import Transaction, Tx
 
@@ -103,8 +103,43 @@ async def read_patterns(
     months = months_asked(tx, query)
     cases = _cases_seen(tx, me, clinician_id)
     await catch_up_due(tx, cases)
+    counted = await _counted(tx, me, clinician_id, months, cases)
+    record(
+        tx,
+        Happening.patterns_read,
+        actor_id=me.id,
+        record_type="user",
+        record_ids=[clinician_id],
+        is_read=True,
+    )
+    return PatternsRead(
+        clinician_id=clinician_id,
+        from_=months.first,
+        to=months.last,
+        meaning=_MEANING,
+        months=counted,
+    )
+
+
+async def _refuse_others(tx: Transaction, me: Actor, clinician_id: UUID) -> None:
+    if clinician_id == me.id:
+        return
+    linked = supervised_clinicians(tx, me)
+    if clinician_id not in (await tx.exec(linked)).all():
+        raise NotFound
+
+
+def _cases_seen(tx: Transaction, me: Actor, clinician_id: UUID) -> ColumnElement[bool]:
+    """Say in SQL on which cases flags count: one's own, or those of whom one answers for."""
+    return col(Case.clinician_id) == me.id if clinician_id == me.id else supervised_cases(tx, me)
+
+
+async def _counted(
+    tx: Transaction, me: Actor, clinician_id: UUID, months: Months, cases: ColumnElement[bool]
+) -> list[MonthPattern]:
+    """Count by month and rule what was flagged about their conduct on these cases."""
     raised = col(Flag.effective_at)
-    statement: Any = sa.select(
+    chosen: Any = sa.select(
         months.of(raised).label("month"),
         col(Flag.rule),
         func.count().label("flags"),
@@ -112,7 +147,7 @@ async def read_patterns(
         *by_severity(col(Flag.severity)),
     )
     statement = (
-        statement.join(Case, on_its_case(Flag))
+        chosen.join(Case, on_its_case(Flag))
         .where(
             col(Flag.clinic_id) == tx.clinic.id,
             col(Flag.audience) == Audience.supervisor,
@@ -129,34 +164,7 @@ async def read_patterns(
     counted: defaultdict[str, list[RulePattern]] = defaultdict(list)
     for row in await tx.exec(statement):
         counted[row.month].append(RulePattern.model_validate(row))
-    record(
-        tx,
-        Happening.patterns_read,
-        actor_id=me.id,
-        record_type="user",
-        record_ids=[clinician_id],
-        is_read=True,
-    )
-    return PatternsRead(
-        clinician_id=clinician_id,
-        from_=months.first,
-        to=months.last,
-        meaning=_MEANING,
-        months=[
-            MonthPattern(month=month, rules=sorted(rules, key=lambda each: _RULES.index(each.rule)))
-            for month, rules in sorted(counted.items())
-        ],
-    )
-
-
-async def _refuse_others(tx: Transaction, me: Actor, clinician_id: UUID) -> None:
-    if clinician_id == me.id:
-        return
-    linked = supervised_clinicians(tx, me)
-    if clinician_id not in (await tx.exec(linked)).all():
-        raise NotFound
-
-
-def _cases_seen(tx: Transaction, me: Actor, clinician_id: UUID) -> ColumnElement[bool]:
-    """Say in SQL on which cases flags count: one's own, or those of whom one answers for."""
-    return col(Case.clinician_id) == me.id if clinician_id == me.id else supervised_cases(tx, me)
+    return [
+        MonthPattern(month=month, rules=sorted(rules, key=lambda each: _RULES.index(each.rule)))
+        for month, rules in sorted(counted.items())
+    ]
