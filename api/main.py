@@ -67,7 +67,7 @@ from api.security.opaque_tokens import RefreshTokens
 from api.security.outbound_addresses import Destinations
 from api.security.tokens import AccessTokens, Passwords
 from api.storage import migrations
-from api.storage.transaction import Clock, Database, utc_now
+from api.storage.database import Clock, Database, utc_now
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -20,8 +20,9 @@ from api.commands.verifying import verify_clinic
 from api.commands.worker import seal
 from api.runtime.settings import Settings, new_data_key, random_secret
 from api.security.crypto import KeyEncryptionKeys
-from api.storage.models import Clinic, ClinicKey, JournalEntry
-from api.storage.transaction import Database
+from api.storage.database import Database
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import Clinic, ClinicKey
 from bench.seed import NOW, copy_rows, open_connection
 from bench.servers import ROOT, make_database, settle
 from tests.support.postgres import postgres, runtime_url

@@ -19,8 +19,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.security.crypto import SealedText
-from api.storage.models import Case, Incident, User
+from api.storage.models.clinical import Case, Incident
+from api.storage.models.columns import SealedText
+from api.storage.models.people import User
 
 for model in (Case, Incident, User):
     for column in SQLModel.metadata.tables[str(model.__tablename__)].columns:

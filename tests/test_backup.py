@@ -23,10 +23,10 @@ from api.commands.cli import app
 from api.commands.runtime_role import grant_to_runtime_role
 from api.main import furnish
 from api.runtime.settings import Settings, new_data_key
-from api.security.crypto import SealedText
+from api.storage.database import Database
 from api.storage.migrations import migrate
-from api.storage.models import JournalEntry
-from api.storage.transaction import Database
+from api.storage.models.columns import SealedText
+from api.storage.models.journal import JournalEntry
 from tests.conftest import NOON
 from tests.support.postgres import Server
 from tests.support.world import (

@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 
 from sqlmodel import col, select
 
-from api.storage.models import JournalEntry, SignIn
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import SignIn
 from tests.support.world import PASSWORD, Person, World, made, ok, software
 from tests.test_conflicts import full_case, linked, writes
 

@@ -11,7 +11,7 @@ import pytest
 from sqlmodel import col, update
 
 from api.domain.vocabulary import Scope
-from api.storage.models import SignIn
+from api.storage.models.people import SignIn
 from tests.support.world import PASSWORD, Person, World, incident, made, ok, promise, software
 
 Body = dict[str, Any]

@@ -11,9 +11,9 @@ from limits import RateLimitItemPerHour, RateLimitItemPerMinute
 from sqlmodel import select
 
 from api.access.authentication import software_now
-from api.domain.permissions import Actor
+from api.domain.permissions.table import Actor
 from api.domain.vocabulary import Role, Scope
-from api.storage.models import JournalEntry
+from api.storage.models.journal import JournalEntry
 from tests.support.world import PASSWORD, World, made, ok
 from tests.test_bad_input import CANARY, refused
 

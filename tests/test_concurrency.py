@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from sqlmodel import col, select
 
-from api.storage.models import Incident, JournalEntry
+from api.storage.models.clinical import Incident
+from api.storage.models.journal import JournalEntry
 from tests.support.world import Person, World, incident, made, ok, promise
 
 AT_ONCE = 50

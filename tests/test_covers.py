@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlmodel import col, select
 
-from api.storage.models import JournalEntry
+from api.storage.models.journal import JournalEntry
 from tests.conftest import NOON
 from tests.support.world import Person, Urls, World, incident, made, ok, open_world, promise
 from tests.test_conflicts import full_case, linked, reads

@@ -30,9 +30,11 @@ from api.commands.founding import found_clinic
 from api.domain.vocabulary import Role
 from api.journal.entries import Happening
 from api.runtime.settings import Settings, new_data_key, random_secret
+from api.storage.database import Database
 from api.storage.migrations import migrate
-from api.storage.models import Case, Incident, JournalEntry, Promise, User
-from api.storage.transaction import Database
+from api.storage.models.clinical import Case, Incident, Promise
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import User
 from tests.support.patience import PATIENCE, Stopwatch
 from tests.support.postgres import Server, runtime_url, server_of_our_own
 from tests.support.world import PASSWORD, Urls, cheap_password_hash

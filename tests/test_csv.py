@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from api.http import csv_lists
 from api.http.csv_lists import columns_of, prefers_csv, write_csv
-from api.storage.models import JournalEntry
+from api.storage.models.journal import JournalEntry
 from tests.support.world import Person, World, made, ok
 from tests.test_bad_input import described
 

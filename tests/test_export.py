@@ -15,7 +15,9 @@ from sqlmodel import col, select
 
 from api.domain.vocabulary import NoteClass, NoteStatus, VoidReason
 from api.records import patient_copy
-from api.storage.models import Disclosure, Incident, JournalEntry, Note, SignIn
+from api.storage.models.clinical import Disclosure, Incident, Note
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import SignIn
 from tests.support.world import Person, World, made, ok
 
 GIVEN = "zq7given"

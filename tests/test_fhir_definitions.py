@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from api.domain.details import IncidentKind
-from api.domain.permissions import Standing, purpose_of
+from api.domain.permissions.case_rules import Standing, purpose_of
 from api.domain.vocabulary import VOCABULARY, PromptName, RuleName, Scope
 from api.flags.reconcile import MANUAL
 from api.interop.fhir.codes import HAPPENING, KIND, PURPOSE, SYSTEMS, coding_of, rule_coding

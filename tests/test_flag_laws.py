@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 
 from api.domain.rules.evaluate import evaluate
 from api.domain.rules.facts import Facts, FlagFact
-from api.domain.rules.rulebook import GRAVE
+from api.domain.rules.findings import GRAVE
 from api.domain.vocabulary import CaseStatus, FlagStatus, Phase, RuleName, severity_rank
 from api.flags.case_facts import CaseFile
 from api.flags.hiding import hidden_in
 from api.flags.reconcile import _Run, _settle
 from api.storage.instants import Instants
 from api.storage.keyring import Keyring
-from api.storage.models import Case, Flag, MonitoredFinding
+from api.storage.models.clinical import Case
+from api.storage.models.flags import Flag, MonitoredFinding
 from api.storage.transaction import Transaction
 from tests.domain.builders import NOW
 from tests.domain.strategies import cases

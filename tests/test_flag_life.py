@@ -5,7 +5,8 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from api.storage.models import Case, JournalEntry
+from api.storage.models.clinical import Case
+from api.storage.models.journal import JournalEntry
 from tests.support.world import Person, World, incident, made, ok, software
 
 RESOLUTION = {"determination": "benign_crossing", "resolution_note": "looked at together"}

@@ -22,7 +22,7 @@ from api.domain.rules.facts import Facts
 from api.domain.vocabulary import ConsultationStatus
 from api.flags import case_facts, rule_runs
 from api.records.create import new_consultation, new_incident, new_promise
-from api.storage.models import Consultation, Incident, Promise
+from api.storage.models.clinical import Consultation, Incident, Promise
 from api.storage.transaction import Transaction
 from tests.domain import builders
 from tests.support.world import Person, World, incident, made, ok, promise

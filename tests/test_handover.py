@@ -14,7 +14,8 @@ from api.access import conduct, guards, handover, visibility
 from api.domain.tenures import who_had_it
 from api.domain.vocabulary import Scope
 from api.routes import notes, patterns
-from api.storage.models import Case, CaseTenure, JournalEntry
+from api.storage.models.clinical import Case, CaseTenure
+from api.storage.models.journal import JournalEntry
 from tests.support.guards import unwalled
 from tests.support.matrix import ASKED
 from tests.support.world import Person, World, incident, made, ok, software

@@ -10,7 +10,8 @@ from limits import RateLimitItemPerMinute
 from sqlmodel import col, select
 
 from api.domain.vocabulary import Scope
-from api.storage.models import Disclosure, JournalEntry
+from api.storage.models.clinical import Disclosure
+from api.storage.models.journal import JournalEntry
 from tests.support.world import Person, World, software
 from tests.test_bad_input import described, ids_of, reader, staged, tolerant
 from tests.test_export import signed_in_since

@@ -32,7 +32,7 @@ from api.http.field_errors import (
 from api.interop.bulk.lines import LINE
 from api.main import create_app
 from api.runtime.settings import Settings
-from api.storage.models import ImportRefusal
+from api.storage.models.integration import ImportRefusal
 from tests.support.world import SETTINGS_SECRET, World, incident, ok, software
 from tests.test_bad_input import CANARY, described, ids_of, reader, staged, tolerant
 

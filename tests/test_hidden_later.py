@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from api.interop.webhooks.deliveries import Deliveries
 from api.security.outbound_addresses import Destinations
-from api.storage.models import DeliveryStatus, WebhookDelivery, WebhookEvent
+from api.storage.models.integration import DeliveryStatus, WebhookDelivery, WebhookEvent
 from tests.support.world import Person, World, made, ok, software
 
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}

@@ -24,15 +24,10 @@ from api.interop.bulk.parse import Refused, read_csv, read_ndjson
 from api.interop.bulk.run_import import Order, take_in
 from api.interop.bulk.take_line import EVERYTHING, Taking
 from api.routes import imports
-from api.storage.models import (
-    Case,
-    Flag,
-    ImportedRecord,
-    Incident,
-    JournalEntry,
-    MonitoredFinding,
-    Promise,
-)
+from api.storage.models.clinical import Case, Incident, Promise
+from api.storage.models.flags import Flag, MonitoredFinding
+from api.storage.models.integration import ImportedRecord
+from api.storage.models.journal import JournalEntry
 from tests.support.world import Person, World, incident, made, ok, promise, software
 
 Record = dict[str, Any]

@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import select
 
 from api.journal import entries as journal
-from api.storage.models import JournalEntry
+from api.storage.models.journal import JournalEntry
 from tests.conftest import NOON
 from tests.support.matrix import TABLE, Row
 from tests.support.patience import Stopwatch

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from api.storage.models import JournalEntry
+from api.storage.models.journal import JournalEntry
 from tests.support.world import Person, World, made, ok
 
 REASON = "a lawsuit of which the case is evidence"

@@ -8,7 +8,9 @@ from sqlmodel import col, select
 
 from api.access import visibility
 from api.records import deidentified_brief
-from api.storage.models import Consultation, Flag, JournalEntry
+from api.storage.models.clinical import Consultation
+from api.storage.models.flags import Flag
+from api.storage.models.journal import JournalEntry
 from tests.support.guards import made_anew
 from tests.support.world import Person, World, made, ok, software
 

@@ -25,7 +25,7 @@ from api.routes import (
 )
 from api.runtime.settings import Settings, random_secret
 from api.storage.compiled_queries import Prepared
-from api.storage.models import JournalEntry
+from api.storage.models.journal import JournalEntry
 from tests.conftest import NOON
 from tests.support.guards import unwalled
 from tests.support.matrix import PUBLIC, RELATIONS, STATUS, STRANGERS, TABLE, Row

@@ -24,8 +24,9 @@ from api.journal.entries import Happening
 from api.runtime import metrics
 from api.runtime.settings import Settings, new_data_key, random_secret
 from api.storage import migrations
-from api.storage.models import JournalEntry, Webhook, WebhookDelivery, WebhookEvent
-from api.storage.transaction import Database
+from api.storage.database import Database
+from api.storage.models.integration import Webhook, WebhookDelivery, WebhookEvent
+from api.storage.models.journal import JournalEntry
 from tests import test_cli
 from tests.conftest import NOON
 from tests.support.patience import PATIENCE, get

@@ -15,8 +15,8 @@ from sqlmodel import SQLModel, select
 
 from api.commands.worker import seal_once
 from api.storage import migrations
-from api.storage.models import EarlierResolution, Flag
-from api.storage.transaction import Database
+from api.storage.database import Database
+from api.storage.models.flags import EarlierResolution, Flag
 from tests.conftest import NOON
 from tests.support.postgres import create_database, make_runtime_role
 from tests.support.receivers import try_in_vain

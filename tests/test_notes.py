@@ -18,10 +18,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from api.access import guards
-from api.domain.permissions import Actor, Standing, may_keep_note, may_read_note
+from api.domain.permissions.case_rules import Standing, may_keep_note, may_read_note
+from api.domain.permissions.table import Actor
 from api.domain.vocabulary import NoteClass, NoteStatus, Role, Scope
 from api.routes import cases, notes
-from api.storage.models import Case, JournalEntry
+from api.storage.models.clinical import Case
+from api.storage.models.journal import JournalEntry
 from tests.support.guards import unwalled
 from tests.support.world import Person, World, made, ok, software
 from tests.test_timeline import happenings

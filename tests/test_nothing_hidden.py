@@ -24,20 +24,18 @@ from api.flags import reconcile
 from api.flags.hiding import Rearranged
 from api.records import read_models
 from api.routes import cases, consultations, incidents
-from api.storage.models import (
-    AccessGrant,
+from api.storage.models.clinical import (
     Case,
     Consultation,
     Disclosure,
-    Flag,
-    GrantKind,
     Incident,
     LegalHold,
-    Named,
     Note,
     Promise,
-    Supervision,
 )
+from api.storage.models.columns import Named
+from api.storage.models.flags import Flag
+from api.storage.models.people import AccessGrant, GrantKind, Supervision
 from tests.conftest import NOON
 from tests.support.deeds import Deeds
 from tests.support.eyes import WORD, Eyes, Rows, own_refusals

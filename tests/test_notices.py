@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlmodel import col, select
 
-from api.domain.permissions import Actor
+from api.domain.permissions.table import Actor
 from api.journal.entries import Happening
 from api.records.oversight_notices import MOST, notices_told
-from api.storage.models import AccessNotice, AccessNoticeReader, JournalEntry, NoticeKind
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import AccessNotice, AccessNoticeReader, NoticeKind
 from tests.conftest import NOON
 from tests.support.world import Person, Urls, World, made, ok, open_world, software
 from tests.test_reset import NEW, offer, reset

@@ -15,7 +15,9 @@ from api.interop.bulk import take_line
 from api.security import normalization
 from api.security.normalization import one_address, one_password, password_spellings, spellings
 from api.security.tokens import _fits
-from api.storage.models import Case, ImportedRecord, User
+from api.storage.models.clinical import Case
+from api.storage.models.integration import ImportedRecord
+from api.storage.models.people import User
 from tests.support.world import Person, World, incident, made, ok, promise
 from tests.test_bad_input import tolerant
 from tests.test_import import CSV, as_operator, counts, diary_of, ndjson, send

@@ -18,7 +18,8 @@ from api.access import guards, visibility
 from api.domain.vocabulary import Scope
 from api.interop.bulk.export import records_of
 from api.storage.compiled_queries import Prepared
-from api.storage.models import Incident, JournalEntry
+from api.storage.models.clinical import Incident
+from api.storage.models.journal import JournalEntry
 from tests.support.guards import unwalled
 from tests.support.world import Person, World, incident, made, ok, promise, software
 from tests.test_import import as_operator, case_line, counts, line, ndjson, question, send

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from api.routes import patterns
-from api.storage.models import JournalEntry
+from api.storage.models.journal import JournalEntry
 from tests.support.world import Person, World, ok
 from tests.test_conflicts import linked
 

@@ -21,10 +21,12 @@ from api.interop.bulk.run_import import Order, take_in
 from api.interop.fhir.elements import in_milliseconds
 from api.journal.outbox import stop_deliveries
 from api.routes import fhir
+from api.storage.database import Database
 from api.storage.instants import TICK, Instants, last_ended, oldest, told
-from api.storage.models import Case, Incident, WebhookDelivery
+from api.storage.models.clinical import Case, Incident
+from api.storage.models.integration import WebhookDelivery
 from api.storage.tenancy import INSTANT
-from api.storage.transaction import Database, Transaction
+from api.storage.transaction import Transaction
 from tests.conftest import NOON
 from tests.support.world import SETTINGS, Clock, Person, Urls, World, made, ok, open_world
 

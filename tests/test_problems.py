@@ -20,7 +20,7 @@ from api.domain.vocabulary import Scope
 from api.main import create_app
 from api.runtime.settings import Settings
 from api.security.tokens import AccessTokens, Claims
-from api.storage.models import JournalEntry
+from api.storage.models.journal import JournalEntry
 from tests.support.matrix import PUBLIC
 from tests.support.patience import Stopwatch
 from tests.support.world import SETTINGS_SECRET, Person, World, ok, software

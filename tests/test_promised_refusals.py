@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from api.access.authentication import OPEN_BEFORE_ENROLMENT
 from api.domain.vocabulary import Scope
 from api.http.strict_route import KEY
-from api.storage.transaction import Database, Transaction
+from api.storage.database import Database
+from api.storage.transaction import Transaction
 from tests.conftest import NOON
 from tests.support.matrix import PUBLIC
 from tests.support.world import SETTINGS, Person, Urls, World, made, ok, open_world, software

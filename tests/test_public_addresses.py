@@ -22,7 +22,7 @@ from api.interop.webhooks.signed_request import Answer, Letter, send
 from api.runtime.settings import Settings
 from api.security import outbound_addresses
 from api.security.outbound_addresses import Destinations, NotPublicError, is_public, read_address
-from api.storage.models import Outcome
+from api.storage.models.integration import Outcome
 from tests.support.receivers import receiver, status
 from tests.support.world import SETTINGS_SECRET
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from api.main import furnish
 from api.runtime.settings import Settings
-from api.storage.transaction import utc_now
+from api.storage.database import utc_now
 from tests.support.world import SETTINGS_SECRET, World, ok
 
 

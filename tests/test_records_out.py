@@ -27,16 +27,10 @@ from api.interop.bulk import run_import
 from api.interop.bulk.columns import columns_of, flatten, nest
 from api.interop.bulk.export import records_of
 from api.interop.bulk.lines import LINE, LINE_OF
-from api.storage.models import (
-    Case,
-    Consultation,
-    Flag,
-    Import,
-    ImportedRecord,
-    Incident,
-    JournalEntry,
-    Promise,
-)
+from api.storage.models.clinical import Case, Consultation, Incident, Promise
+from api.storage.models.flags import Flag
+from api.storage.models.integration import Import, ImportedRecord
+from api.storage.models.journal import JournalEntry
 from tests.conftest import NOON
 from tests.support.world import (
     DATA_KEY,

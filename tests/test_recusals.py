@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from sqlmodel import col, select
 
-from api.storage.models import JournalEntry
+from api.storage.models.journal import JournalEntry
 from tests.support.world import Person, World, made, ok, software
 from tests.test_conflicts import full_case, linked, reads, writes
 

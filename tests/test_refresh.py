@@ -15,7 +15,8 @@ from sqlmodel import select
 import api.access.sessions
 from api.security.opaque_tokens import RefreshToken, RefreshTokens
 from api.security.tokens import AccessTokens, Claims
-from api.storage.models import JournalEntry, SignIn
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import SignIn
 from api.storage.transaction import Transaction
 from tests.support.world import Clock, Person, World, made, ok
 from tests.test_bad_input import refused, tolerant

@@ -11,7 +11,7 @@ from api.access.case_relationship import load_clinic
 from api.commands.worker import catch_up_once
 from api.domain.vocabulary import severity_rank
 from api.flags import preview as rehearsal
-from api.storage.models import Flag, MonitoredFinding
+from api.storage.models.flags import Flag, MonitoredFinding
 from api.storage.transaction import Transaction
 from tests.support.world import World, ok
 from tests.test_matrix import kept

@@ -11,7 +11,10 @@ from sqlmodel import col, select
 
 from api.http.strict_route import KEY
 from api.journal import outbox
-from api.storage.models import Flag, Incident, JournalEntry, WebhookDelivery
+from api.storage.models.clinical import Incident
+from api.storage.models.flags import Flag
+from api.storage.models.integration import WebhookDelivery
+from api.storage.models.journal import JournalEntry
 from tests.support.receivers import (
     allow,
     deliver,

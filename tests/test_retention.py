@@ -18,9 +18,13 @@ from api.commands import retention
 from api.commands.cli import app
 from api.commands.retention import DESTROYED, DueCase, cases_due, purge, years_before
 from api.domain.vocabulary import Scope
-from api.security.crypto import Place, Sealed, SealedText, WrongKeyError
-from api.storage.models import Case, ClinicKey, ImportedRecord, JournalEntry, sealed_columns
-from api.storage.transaction import Database
+from api.security.crypto import Place, Sealed, WrongKeyError
+from api.storage.database import Database
+from api.storage.models.clinical import Case
+from api.storage.models.columns import SealedText, sealed_columns
+from api.storage.models.integration import ImportedRecord
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import ClinicKey
 from tests.conftest import NOON
 from tests.support.matrix import NOTE
 from tests.support.world import (

@@ -11,10 +11,12 @@ from api.commands.key_rotation import rotate
 from api.interop.webhooks.deliveries import live_secrets
 from api.security.base64url import decode
 from api.security.crypto import KeyEncryptionKeys, WrongKeyError, new_key
+from api.storage.database import Database
 from api.storage.key_check import names_in_use
 from api.storage.keyring import Keyring
-from api.storage.models import Case, ClinicKey, Promise, User, WebhookSecret
-from api.storage.transaction import Database
+from api.storage.models.clinical import Case, Promise
+from api.storage.models.integration import WebhookSecret
+from api.storage.models.people import ClinicKey, User
 from tests.conftest import NOON
 from tests.support.world import DATA_KEY, SETTINGS, World, made, ok, open_world, promise
 from tests.test_migrations import Migrated, both_urls, empty_url

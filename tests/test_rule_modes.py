@@ -10,7 +10,8 @@ from api.domain.rules import modes
 from api.domain.rules.modes import ALWAYS_ACTIVE, RuleModes
 from api.domain.vocabulary import RuleName
 from api.routes import rule_modes
-from api.storage.models import Clinic, MonitoredFinding, SignIn
+from api.storage.models.flags import MonitoredFinding
+from api.storage.models.people import Clinic, SignIn
 from tests.support.world import Person, World, ok, software
 
 PATH = "/v1/rules/modes"

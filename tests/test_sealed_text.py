@@ -15,8 +15,10 @@ from sqlalchemy.exc import StatementError
 from sqlmodel import SQLModel, col, select
 
 from api.journal.outbox import FAMILIES
-from api.security.crypto import Place, SealableText, Sealed, SealedText, WrongKeyError, new_key
-from api.storage.models import Case, Incident, Promise, WebhookSecret, sealed_columns
+from api.security.crypto import Place, SealableText, Sealed, WrongKeyError, new_key
+from api.storage.models.clinical import Case, Incident, Promise
+from api.storage.models.columns import SealedText, sealed_columns
+from api.storage.models.integration import WebhookSecret
 from tests.support.receivers import allow, deliver, forget_what_is_owed, receiver, status, subscribe
 from tests.support.world import PASSWORD, Person, Urls, World, made, ok, promise, software
 from tests.test_bad_input import tolerant

@@ -44,9 +44,11 @@ from api.journal.tree_heads import (
 from api.runtime.settings import new_data_key
 from api.security.merkle import leaf_hash, tree_root
 from api.security.outbound_addresses import Destinations
+from api.storage.database import Database
 from api.storage.migrations import migrate
-from api.storage.models import Clinic, JournalEntry, SealHead, SealLeaf
-from api.storage.transaction import Database, Transaction
+from api.storage.models.journal import JournalEntry, SealHead, SealLeaf
+from api.storage.models.people import Clinic
+from api.storage.transaction import Transaction
 from tests.conftest import NOON
 from tests.support.postgres import create_database, runtime_url
 from tests.support.world import DATA_KEY, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok

@@ -19,7 +19,7 @@ from api.domain.sense import (
     what_makes_no_sense,
 )
 from api.domain.vocabulary import Scope
-from api.storage.models import Case, Incident, Promise
+from api.storage.models.clinical import Case, Incident, Promise
 from tests.support.world import Person, World, incident, ok, promise, software
 
 Record = dict[str, Any]

@@ -8,7 +8,8 @@ import pytest
 from sqlmodel import col, select
 
 from api.domain.vocabulary import Scope
-from api.storage.models import JournalEntry, ServiceSecret, SignIn
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import ServiceSecret, SignIn
 from tests.support.world import PASSWORD, Person, World, incident, made, ok, promise, software
 from tests.test_conflicts import full_case
 

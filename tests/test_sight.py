@@ -14,9 +14,7 @@ from uuid_utils.compat import uuid7
 
 from api.access import case_relationship, guards, visibility
 from api.access.case_relationship import asking
-from api.domain.permissions import (
-    TREATING,
-    Actor,
+from api.domain.permissions.case_rules import (
     Standing,
     may_keep_note,
     may_read_note,
@@ -24,6 +22,7 @@ from api.domain.permissions import (
     may_see_flag,
     may_see_restricted,
 )
+from api.domain.permissions.table import TREATING, Actor
 from api.domain.vocabulary import (
     Audience,
     CaseStatus,
@@ -46,16 +45,9 @@ from api.domain.vocabulary import (
     Severity,
     Significance,
 )
-from api.storage.models import (
-    AccessGrant,
-    Case,
-    Flag,
-    GrantKind,
-    Incident,
-    Note,
-    Promise,
-    Supervision,
-)
+from api.storage.models.clinical import Case, Incident, Note, Promise
+from api.storage.models.flags import Flag
+from api.storage.models.people import AccessGrant, GrantKind, Supervision
 from api.storage.transaction import Transaction
 from tests.support.guards import made_anew
 from tests.support.world import World, software

@@ -18,7 +18,8 @@ from api.domain.errors import Refusal
 from api.http.oauth_refusals import token_body_of
 from api.routes.users import MePatch, UserCreate
 from api.security.tokens import Passwords
-from api.storage.models import JournalEntry, User
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import User
 from tests.support.world import PASSWORD, Person, World, ok
 from tests.test_bad_input import CANARY, refused, tolerant
 

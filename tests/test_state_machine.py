@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import note as told
 from hypothesis import strategies as st
 
-from api.domain.permissions import Actor
+from api.domain.permissions.table import Actor
 from api.http.entity_tags import check_version
 from api.journal.entries import record_shown
 from api.routes import cases, consultations, incidents, notes, promises
+from api.storage.database import Database
 from api.storage.instants import Instants
-from api.storage.models import Note
-from api.storage.transaction import Database
+from api.storage.models.clinical import Note
 from tests.conftest import NOON
 from tests.support.world import Clock, Person, Urls, World, open_world
 

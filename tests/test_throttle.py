@@ -24,7 +24,7 @@ from api.access.rate_limits import STRANGER, Known, Throttle
 from api.domain.errors import TooMany, Unauthorized
 from api.runtime.settings import Settings
 from api.security.opaque_tokens import RefreshTokens, hash_of
-from api.storage.models import SignIn
+from api.storage.models.people import SignIn
 from tests.support.world import PASSWORD, SETTINGS_SECRET, Person, World, ok
 from tests.test_bad_input import refused, tolerant
 from tests.test_refresh import refresh

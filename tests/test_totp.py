@@ -9,7 +9,7 @@ from httpx import Response
 from sqlmodel import select
 
 from api.security.totp import new_secret, step_of, uri_of
-from api.storage.models import OneTimeCode, User
+from api.storage.models.people import OneTimeCode, User
 from tests.conftest import NOON
 from tests.support.world import PASSWORD, Person, World, ok
 from tests.test_bad_input import refused, tolerant

@@ -16,12 +16,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col, select
 
-import api.storage.transaction
+import api.storage.engine
 from api.commands.runtime_role import grant_to_runtime_role, why_unsafe
 from api.domain.vocabulary import Role
-from api.storage.models import Case, Clinic, Flag, JournalEntry, SignIn, User
+from api.storage.database import Database
+from api.storage.models.clinical import Case
+from api.storage.models.flags import Flag
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import Clinic, SignIn, User
 from api.storage.tenancy import ENTER, WalledConnection
-from api.storage.transaction import Database, Transaction
+from api.storage.transaction import Transaction
 from tests.conftest import NOON
 from tests.support.matrix import TABLE
 from tests.support.receivers import try_in_vain
@@ -489,7 +493,7 @@ async def test_a_connection_that_remembered_would_be_noticed(
     postgres_scene: tuple[Scene, Urls], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene, urls = postgres_scene
-    monkeypatch.setattr(api.storage.transaction, "leave", lambda *_: None)
+    monkeypatch.setattr(api.storage.engine, "leave", lambda *_: None)
     database = Database(urls.runtime, pool_size=5)
     try:
         with pytest.raises(AssertionError, match="somebody's clinic"):

@@ -10,14 +10,9 @@ from fhir.resources.R4B import get_fhir_model_class
 from sqlmodel import SQLModel, col, select
 
 from api.domain.vocabulary import Scope
-from api.storage.models import (
-    Case,
-    Consultation,
-    Incident,
-    JournalEntry,
-    RecordVersion,
-    sealed_columns,
-)
+from api.storage.models.clinical import Case, Consultation, Incident, RecordVersion
+from api.storage.models.columns import sealed_columns
+from api.storage.models.journal import JournalEntry
 from api.storage.record_versions import MACHINERY, OF_THE_ROW, TYPES, fields_of
 from tests.support.world import Person, World, made, ok, software
 

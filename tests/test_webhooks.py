@@ -27,7 +27,7 @@ from api.journal import entries as journal
 from api.journal import outbox
 from api.main import create_app
 from api.runtime.settings import Settings, random_secret
-from api.storage.models import Webhook, WebhookDelivery, WebhookEvent
+from api.storage.models.integration import Webhook, WebhookDelivery, WebhookEvent
 from tests.conftest import NOON
 from tests.support.receivers import (
     allow,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from api.domain.vocabulary import Role
-from api.storage.models import ServiceAccount, User
+from api.storage.models.people import ServiceAccount, User
 from api.storage.transaction import Transaction
 
 

@@ -14,13 +14,14 @@ from sqlmodel import col
 
 from api.access.sessions import live
 from api.domain.errors import Forbidden, SignInAgain, Unauthorized
-from api.domain.permissions import Actor
+from api.domain.permissions.table import Actor
 from api.domain.vocabulary import Role, Scope
 from api.http.idempotency import only_once
+from api.http.request_transaction import Tx
 from api.security.tokens import AccessTokens, AheadOfTheClock, Claims, InvalidToken
 from api.storage.compiled_queries import Prepared
-from api.storage.models import Clinic, ServiceAccount, SignIn, User
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.people import Clinic, ServiceAccount, SignIn, User
+from api.storage.transaction import Transaction
 
 bearer = OAuth2PasswordBearer(
     tokenUrl="/v1/auth/token",

@@ -15,18 +15,14 @@ from sqlmodel import col, select
 from api.access.visibility import asked_by, asker, conflicted, existing_case, granted, links
 from api.domain.errors import Conflict, NotFound
 from api.domain.lifecycles import BRIEF_LASTS
-from api.domain.permissions import TREATING, Actor, Standing, may_see_case
+from api.domain.permissions.case_rules import Standing, may_see_case
+from api.domain.permissions.table import TREATING, Actor
 from api.domain.vocabulary import Audience, Role, Severity
 from api.storage.compiled_queries import Prepared
-from api.storage.models import (
-    IS_UNRESOLVED,
-    Case,
-    Clinic,
-    Flag,
-    GrantKind,
-    Supervision,
-    sealed_columns,
-)
+from api.storage.models.clinical import Case
+from api.storage.models.columns import sealed_columns
+from api.storage.models.flags import IS_UNRESOLVED, Flag
+from api.storage.models.people import Clinic, GrantKind, Supervision
 from api.storage.transaction import Transaction
 
 

@@ -11,9 +11,10 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from api.access.visibility import visible_incidents
-from api.domain.permissions import Actor
+from api.domain.permissions.table import Actor
 from api.domain.tenures import Tenure
-from api.storage.models import Case, CaseTenure, Flag, Incident, Promise
+from api.storage.models.clinical import Case, CaseTenure, Incident, Promise
+from api.storage.models.flags import Flag
 from api.storage.transaction import Transaction
 
 _Former = aliased(CaseTenure)

@@ -30,24 +30,25 @@ from api.domain.errors import (
     Unauthorized,
     Unavailable,
 )
-from api.domain.permissions import (
-    Action,
-    Actor,
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import (
     Standing,
-    may_ever,
     may_keep_note,
     may_read_note,
     may_see_case,
     may_see_flag,
     may_see_restricted,
-    why_no_scope,
     why_not,
 )
+from api.domain.permissions.table import Actor, may_ever, why_no_scope
 from api.domain.vocabulary import Role
 from api.flags.reconcile import catch_up, is_due
+from api.http.request_transaction import Tx
 from api.journal.entries import Happening, record
-from api.storage.models import Case, Consultation, Flag, Incident, Note, Promise
-from api.storage.transaction import Database, Transaction, Tx
+from api.storage.database import Database
+from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
+from api.storage.models.flags import Flag
+from api.storage.transaction import Transaction
 
 Child = TypeVar("Child", Incident, Promise, Consultation, Flag, Note)
 

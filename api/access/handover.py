@@ -8,21 +8,14 @@ from sqlmodel import col, select
 
 from api.access.visibility import in_force, on_its_case, sees_case, visible_incidents
 from api.domain.errors import Conflict
-from api.domain.permissions import Actor
+from api.domain.permissions.table import Actor
 from api.domain.values import Output
 from api.domain.vocabulary import FlagStatus, NoteClass, NoteStatus, Role
 from api.flags.reconcile import catch_up, reconcile_flags, record_flag
 from api.journal.entries import Happening, record
-from api.storage.models import (
-    IS_UNRESOLVED,
-    AccessGrant,
-    Case,
-    Flag,
-    GrantKind,
-    Incident,
-    Note,
-    User,
-)
+from api.storage.models.clinical import Case, Incident, Note
+from api.storage.models.flags import IS_UNRESOLVED, Flag
+from api.storage.models.people import AccessGrant, GrantKind, User
 from api.storage.transaction import Transaction
 
 

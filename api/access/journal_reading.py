@@ -13,9 +13,13 @@ from sqlalchemy import ColumnElement, and_, true
 from sqlmodel import col
 
 from api.access.visibility import on_its_case, supervised, visible_entries
-from api.domain.permissions import Action, Actor, Standing, may_ever
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import Standing
+from api.domain.permissions.table import Actor, may_ever
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
-from api.storage.models import IS_RESTRICTED, Case, Flag, Incident, JournalEntry
+from api.storage.models.clinical import Case, Incident
+from api.storage.models.flags import IS_RESTRICTED, Flag
+from api.storage.models.journal import JournalEntry
 from api.storage.transaction import Transaction
 
 Ids = frozenset[UUID]

@@ -16,7 +16,7 @@ from api.domain.vocabulary import Scope
 from api.journal.entries import Happening, record
 from api.security.opaque_tokens import RefreshToken, RefreshTokens, hash_of
 from api.storage.instants import never_back
-from api.storage.models import Clinic, ServiceAccount, ServiceSecret, SignIn, User
+from api.storage.models.people import Clinic, ServiceAccount, ServiceSecret, SignIn, User
 from api.storage.transaction import AcrossClinics, Transaction
 
 FAMILIAR = timedelta(days=90)

@@ -21,25 +21,14 @@ from sqlalchemy import select as sa_select
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from api.domain.permissions import TREATING, Actor
+from api.domain.permissions.table import TREATING, Actor
 from api.domain.vocabulary import Audience, ConsultationStatus, NoteClass, NoteStatus, Role
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
-from api.storage.models import (
-    IS_UNRESOLVED,
-    AccessGrant,
-    Case,
-    Consultation,
-    Decline,
-    Flag,
-    GrantKind,
-    Incident,
-    JournalEntry,
-    Named,
-    Note,
-    Promise,
-    Supervision,
-    User,
-)
+from api.storage.models.clinical import Case, Consultation, Decline, Incident, Note, Promise
+from api.storage.models.columns import Named
+from api.storage.models.flags import IS_UNRESOLVED, Flag
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import AccessGrant, GrantKind, Supervision, User
 from api.storage.transaction import Transaction
 
 # Aliases of their own: the statement around them may be about the same tables. Made once, because

@@ -55,7 +55,7 @@ from api.security.crypto import WrongKeyError
 from api.security.outbound_addresses import Destinations
 from api.security.tokens import Passwords
 from api.storage import migrations
-from api.storage.transaction import Database
+from api.storage.database import Database
 
 app = typer.Typer(
     help="Boundary Notes: case notes for clinicians who keep the frame of psychotherapy.",

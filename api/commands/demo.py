@@ -34,8 +34,8 @@ from api.commands.worker import deliver_until, seal_until
 from api.main import create_app
 from api.runtime.logs import configure_logs
 from api.runtime.settings import Settings, new_data_key, random_secret
+from api.storage.database import Database, utc_now
 from api.storage.migrations import migrate
-from api.storage.transaction import Database, utc_now
 
 HOST = "127.0.0.1"
 PASSWORD = "only-for-this-demo"  # noqa: S105 - everyone may know it

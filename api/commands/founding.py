@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from api.domain.vocabulary import Role
 from api.journal.entries import Happening, record
 from api.storage.keyring import Keyring
-from api.storage.models import Clinic, User
+from api.storage.models.people import Clinic, User
 from api.storage.transaction import Transaction
 
 

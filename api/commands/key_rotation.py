@@ -9,8 +9,10 @@ from sqlalchemy.orm.attributes import flag_modified
 from sqlmodel import col, select
 
 from api.journal.entries import Happening, record
-from api.storage.models import Case, Clinic, ClinicKey, KeyPurpose, User, WebhookSecret
-from api.storage.transaction import Database
+from api.storage.database import Database
+from api.storage.models.clinical import Case
+from api.storage.models.integration import WebhookSecret
+from api.storage.models.people import Clinic, ClinicKey, KeyPurpose, User
 
 BATCH = 500
 """Cases whose keys are wrapped anew in one transaction."""

@@ -30,8 +30,9 @@ from api.interop.bulk.run_import import Done, Order, TooManyLinesError, take_in
 from api.runtime.settings import Settings
 from api.security.crypto import WrongKeyError
 from api.security.normalization import one_address
-from api.storage.models import Clinic, ServiceAccount, User
-from api.storage.transaction import ClinicContext, Database, Transaction
+from api.storage.database import Database
+from api.storage.models.people import Clinic, ServiceAccount, User
+from api.storage.transaction import ClinicContext, Transaction
 
 _CHUNK = 256 * 1024
 _SHOWN = 20

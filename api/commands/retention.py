@@ -20,9 +20,13 @@ from api.domain.rules.facts import midnight
 from api.domain.vocabulary import CaseStatus
 from api.flags.reconcile import MANUAL, catch_up, catch_up_due
 from api.journal.entries import Happening, record
+from api.storage.database import Database
 from api.storage.instants import never_back
-from api.storage.models import IS_UNRESOLVED, Case, Clinic, Flag, ImportedRecord, LegalHold
-from api.storage.transaction import AcrossClinics, Database, Transaction
+from api.storage.models.clinical import Case, LegalHold
+from api.storage.models.flags import IS_UNRESOLVED, Flag
+from api.storage.models.integration import ImportedRecord
+from api.storage.models.people import Clinic
+from api.storage.transaction import AcrossClinics, Transaction
 
 DESTROYED = "The text of this case was destroyed when its retention ended."
 """What stands in place of words that were not sealed."""

@@ -23,7 +23,8 @@ from api.journal.tree_heads import (
     unsealed,
 )
 from api.security.merkle import leaf_hash, tree_root
-from api.storage.models import Clinic, JournalEntry, SealHead, SealLeaf
+from api.storage.models.journal import JournalEntry, SealHead, SealLeaf
+from api.storage.models.people import Clinic
 from api.storage.transaction import Transaction
 
 PAGE = 2_000

@@ -19,8 +19,9 @@ from api.interop.webhooks.deliveries import Deliveries
 from api.journal.tree_heads import LARGEST, clinics_to_seal, seal_clinic
 from api.runtime.logs import say_started, where
 from api.security.outbound_addresses import Destinations
-from api.storage.models import Case
-from api.storage.transaction import AcrossClinics, Database
+from api.storage.database import Database
+from api.storage.models.clinical import Case
+from api.storage.transaction import AcrossClinics
 
 CATCH_UP_EVERY_SECONDS = 60
 SEAL_EVERY_SECONDS = 1

@@ -22,7 +22,9 @@ from api.domain.rules.modes import monitored_rules
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import FlagStatus, IncidentStatus
 from api.storage.compiled_queries import Prepared
-from api.storage.models import Case, Clinic, Consultation, Flag, Incident, MonitoredFinding, Promise
+from api.storage.models.clinical import Case, Consultation, Incident, Promise
+from api.storage.models.flags import Flag, MonitoredFinding
+from api.storage.models.people import Clinic
 from api.storage.transaction import Transaction
 
 

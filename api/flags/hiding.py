@@ -22,7 +22,7 @@ from api.domain.rules.rulebook import RULES
 from api.domain.vocabulary import Audience, FlagStatus, severity_rank
 from api.flags.case_facts import CaseFile
 from api.journal.entries import Happening
-from api.storage.models import Flag, MonitoredFinding
+from api.storage.models.flags import Flag, MonitoredFinding
 
 Told = Flag | MonitoredFinding
 """What a rule said of a case: to a person, or only to be counted."""

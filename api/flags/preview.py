@@ -15,7 +15,9 @@ from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import severity_rank
 from api.flags.case_facts import CaseFile, copy_files
 from api.flags.reconcile import is_due, move_on_paper, unresolved_by_rule
-from api.storage.models import Case, Clinic, Flag
+from api.storage.models.clinical import Case
+from api.storage.models.flags import Flag
+from api.storage.models.people import Clinic
 from api.storage.transaction import Transaction
 
 T = TypeVar("T")

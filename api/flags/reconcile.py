@@ -13,8 +13,8 @@ from uuid_utils.compat import uuid7
 
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.rules.facts import FlagFact
-from api.domain.rules.findings import Finding
-from api.domain.rules.rulebook import GRAVE, RULEBOOK_VERSION
+from api.domain.rules.findings import GRAVE, Finding
+from api.domain.rules.rulebook import RULEBOOK_VERSION
 from api.domain.vocabulary import Audience, FlagStatus, Severity, severity_rank
 from api.flags.case_facts import CaseFile, begin_file, open_file, with_one_more
 from api.flags.hiding import (
@@ -29,7 +29,8 @@ from api.flags.hiding import (
 from api.flags.rule_runs import ask_rules
 from api.journal.entries import Happening, record
 from api.storage.instants import never_back
-from api.storage.models import Case, Consultation, Flag, Incident, MonitoredFinding, Promise
+from api.storage.models.clinical import Case, Consultation, Incident, Promise
+from api.storage.models.flags import Flag, MonitoredFinding
 from api.storage.transaction import Transaction
 
 MANUAL = "manual"

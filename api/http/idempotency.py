@@ -18,8 +18,9 @@ from uuid_utils.compat import uuid7
 from api.domain.errors import Conflict, Invalid
 from api.http.strict_route import KEY
 from api.journal.entries import Happening, told
-from api.storage.models import RepeatableRequest
-from api.storage.transaction import LOCK_NOT_AVAILABLE, Transaction
+from api.storage.engine import LOCK_NOT_AVAILABLE
+from api.storage.models.integration import RepeatableRequest
+from api.storage.transaction import Transaction
 
 REMEMBERED_FOR = timedelta(hours=24)
 

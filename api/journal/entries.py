@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from api.journal.outbox import owe
 from api.runtime import metrics
-from api.storage.models import JournalEntry
+from api.storage.models.journal import JournalEntry
 from api.storage.transaction import Transaction
 
 

@@ -13,17 +13,11 @@ from api.domain.errors import Invalid, NotFound
 from api.domain.vocabulary import Event
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.storage.instants import never_back
-from api.storage.models import (
-    IS_RESTRICTED,
-    Clinic,
-    DeliveryStatus,
-    Flag,
-    Incident,
-    JournalEntry,
-    Webhook,
-    WebhookDelivery,
-    WebhookEvent,
-)
+from api.storage.models.clinical import Incident
+from api.storage.models.flags import IS_RESTRICTED, Flag
+from api.storage.models.integration import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import Clinic
 from api.storage.transaction import Transaction
 
 TELLABLE = frozenset(map(str, Event)) - {Event.webhook_test}

@@ -18,8 +18,11 @@ from sqlmodel import SQLModel, col
 from uuid_utils.compat import uuid7
 
 from api.security.merkle import inclusion_path, leaf_hash, tree_root
-from api.storage.models import Clinic, JournalEntry, SealHead, SealLeaf
-from api.storage.transaction import LOCK_NOT_AVAILABLE, AcrossClinics, Database, Transaction
+from api.storage.database import Database
+from api.storage.engine import LOCK_NOT_AVAILABLE
+from api.storage.models.journal import JournalEntry, SealHead, SealLeaf
+from api.storage.models.people import Clinic
+from api.storage.transaction import AcrossClinics, Transaction
 
 LARGEST = 10_000
 """Entries under one head."""

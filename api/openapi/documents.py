@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from api.domain.errors import Refusal, SignInAgain, every_refusal
-from api.domain.permissions import may_anybody, roles_that_may, scopes_that_let
+from api.domain.permissions.table import may_anybody, roles_that_may, scopes_that_let
 from api.domain.vocabulary import Scope
 from api.http.csv_lists import CSV, write_csv
 from api.http.oauth_refusals import TOKEN_PATH, token_body_of

@@ -8,14 +8,14 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.access.guards import case_for, may_on_cases, record_for
-from api.domain.permissions import (
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import (
     BRIEFS,
     COVERED_CASE,
     KEPT_NOTE,
     LINKED_CASE,
     OPENED_CASE,
     OWN_CASE,
-    Action,
     may_anybody,
     roles_that_may,
     scopes_that_let,

@@ -21,7 +21,8 @@ from api.domain.errors import (
     UnsupportedEncoding,
     UnsupportedMediaType,
 )
-from api.domain.permissions import Standing, may_anybody, roles_that_may, why_no_scope, why_not
+from api.domain.permissions.case_rules import Standing, why_not
+from api.domain.permissions.table import may_anybody, roles_that_may, why_no_scope
 from api.http.field_errors import BOUNDED, NEEDED, SENTENCES, unknown
 from api.http.idempotency import being_carried_out
 from api.http.oauth_refusals import as_token_refusal

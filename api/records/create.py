@@ -12,7 +12,7 @@ from api.domain.details import Details, RecordRequestDetails
 from api.domain.sense import CaseDays, IncidentDays, PromiseDays, days_of
 from api.domain.vocabulary import ConsultationStatus
 from api.records.sense import make_sense
-from api.storage.models import Case, Consultation, Incident, Promise
+from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.transaction import Transaction
 
 SAME_CASE = "There is already a case with this reference and this start."

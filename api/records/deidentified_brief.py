@@ -22,7 +22,7 @@ from api.domain.vocabulary import (
     Phase,
     Setting,
 )
-from api.storage.models import Case, Consultation, Incident, Promise
+from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.transaction import Transaction
 
 

@@ -19,9 +19,9 @@ from uuid_utils.compat import uuid7
 from api.access.actor_names import Known, known_by
 from api.access.visibility import on_its_case
 from api.domain.errors import NotFound
-from api.domain.permissions import (
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import (
     TREATING,
-    Action,
     Actor,
     may_ever,
     opens_others_work,
@@ -30,11 +30,11 @@ from api.domain.permissions import (
 from api.domain.rules.facts import midnight
 from api.domain.values import Output
 from api.domain.vocabulary import Role
-from api.storage.models import (
+from api.storage.models.clinical import Case
+from api.storage.models.people import (
     AccessGrant,
     AccessNotice,
     AccessNoticeReader,
-    Case,
     GrantKind,
     NoticeKind,
     ServiceAccount,

@@ -42,18 +42,16 @@ from api.domain.vocabulary import (
     Significance,
     VoidReason,
 )
-from api.storage.models import (
+from api.storage.models.clinical import (
     Case,
-    Clinic,
     Consultation,
     Disclosure,
     Incident,
     Note,
     Promise,
     RecordVersion,
-    ServiceAccount,
-    User,
 )
+from api.storage.models.people import Clinic, ServiceAccount, User
 from api.storage.record_versions import TYPES, as_it_stood
 from api.storage.transaction import Transaction
 

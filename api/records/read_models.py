@@ -11,7 +11,9 @@ from sqlmodel import col, select
 
 from api.access.case_relationship import WaitingFlag, standings_on
 from api.access.visibility import seen_of
-from api.domain.permissions import Action, Actor, Standing, may_ever, may_see_flag
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import Standing, may_see_flag
+from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Output
 from api.domain.vocabulary import (
     AttachmentRole,
@@ -27,7 +29,10 @@ from api.domain.vocabulary import (
     VoidReason,
     severity_rank,
 )
-from api.storage.models import IS_UNRESOLVED, Case, Flag, Named, Supervision
+from api.storage.models.clinical import Case
+from api.storage.models.columns import Named
+from api.storage.models.flags import IS_UNRESOLVED, Flag
+from api.storage.models.people import Supervision
 from api.storage.transaction import Transaction
 
 FlagRule = RuleName | PromptName | Literal["manual"]

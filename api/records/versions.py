@@ -8,10 +8,11 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from api.access.visibility import seen_of
-from api.domain.permissions import Actor
+from api.domain.permissions.table import Actor
 from api.domain.values import Output
 from api.http.pagination import Bookmarks, PageQuery
-from api.storage.models import Consultation, Named, RecordVersion
+from api.storage.models.clinical import Consultation, RecordVersion
+from api.storage.models.columns import Named
 from api.storage.record_versions import TYPES, as_it_stood, writer_of
 from api.storage.transaction import Transaction
 

@@ -30,9 +30,11 @@ from api.domain.errors import (
     InvalidTokenRequest,
     UnsupportedGrantType,
 )
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.values import Output
 from api.http.oauth_refusals import TokenProblem
+from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record
 from api.openapi.plain_schemas import without_null
@@ -47,8 +49,9 @@ from api.security.opaque_tokens import (
 )
 from api.security.tokens import AccessTokens, Claims, Passwords
 from api.security.totp import is_digits, step_of
-from api.storage.models import CodePurpose, OneTimeCode, SignIn, User
-from api.storage.transaction import Database, Transaction, Tx
+from api.storage.database import Database
+from api.storage.models.people import CodePurpose, OneTimeCode, SignIn, User
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/auth", tags=["sign-in"], route_class=OneTimeRoute)
 

@@ -13,16 +13,20 @@ from api.access.case_relationship import find_case_to_open, load_case, refuse_pu
 from api.access.guards import may
 from api.access.visibility import on_its_case
 from api.domain.errors import Conflict, NotFound
-from api.domain.permissions import Action, Actor, may_ever, may_see_case
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import may_see_case
+from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Input, Text
 from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.oversight_notices import News, tell_of_grant
 from api.records.read_models import RecordRead
-from api.storage.models import AccessGrant, Case, GrantKind
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case
+from api.storage.models.people import AccessGrant, GrantKind
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/break-glass", tags=["who sees a case"], route_class=StrictRoute)
 

@@ -32,20 +32,17 @@ from api.access.visibility import (
 )
 from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
 from api.domain.errors import Conflict, Forbidden, Invalid
-from api.domain.permissions import TREATING, Action, Actor, Standing, purpose_of, why_not_rewrite
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import Standing, purpose_of, why_not_rewrite
+from api.domain.permissions.table import TREATING, Actor
 from api.domain.sense import CaseDays, days_of
 from api.domain.values import Day, Input, Instant, Output, Reference, Text, YesNo, absent
-from api.domain.vocabulary import (
-    CaseStatus,
-    Phase,
-    Role,
-    Setting,
-    VoidReason,
-)
+from api.domain.vocabulary import CaseStatus, Phase, Role, Setting, VoidReason
 from api.flags.reconcile import catch_up_due, is_due, reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.field_errors import NEEDED
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.create import NOT_TREATING, SAME_CASE, new_case
@@ -62,8 +59,10 @@ from api.records.read_models import (
 from api.records.sense import make_sense
 from api.records.versions import VersionRead, told, versions_of
 from api.storage.hidden_entries import ABOUT_ROWS
-from api.storage.models import WHAT_HAPPENED, Case, Incident, JournalEntry, User
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case, Incident
+from api.storage.models.journal import WHAT_HAPPENED, JournalEntry
+from api.storage.models.people import User
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"], route_class=StrictRoute)
 

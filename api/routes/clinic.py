@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Response
 from api.access.authentication import require_recent_sign_in
 from api.access.case_relationship import load_clinic
 from api.access.guards import may
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.rules.modes import monitored_rules
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.rulebook import RULEBOOK_VERSION, RULES
@@ -19,10 +20,11 @@ from api.domain.vocabulary import Audience, RuleMode, served_vocabulary
 from api.flags.reconcile import ask_every_rule_again
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Page
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.records.read_models import ClinicRead
-from api.storage.transaction import Transaction, Tx
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["clinic"], route_class=StrictRoute)
 

@@ -24,20 +24,10 @@ from api.access.visibility import (
 )
 from api.domain.bodies import ConsultationCreate, LinkedIds
 from api.domain.errors import Conflict, Forbidden, Invalid, NotFound
-from api.domain.lifecycles import (
-    ANSWER_WITHIN,
-    BRIEF_LASTS,
-    EDITABLE_CONSULTATION,
-    may_move,
-)
-from api.domain.permissions import (
-    Action,
-    Actor,
-    Standing,
-    may_ever,
-    purpose_of,
-    why_not_respond,
-)
+from api.domain.lifecycles import ANSWER_WITHIN, BRIEF_LASTS, EDITABLE_CONSULTATION, may_move
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import Standing, purpose_of, why_not_respond
+from api.domain.permissions.table import Actor, may_ever
 from api.domain.rules.facts import midnight
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.domain.vocabulary import (
@@ -52,6 +42,7 @@ from api.flags.case_facts import add_record
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.create import (
@@ -63,8 +54,10 @@ from api.records.create import (
 from api.records.deidentified_brief import ConsultationBrief, brief_of, briefs_of
 from api.records.read_models import FlagRead, RecordRead, flags_raised
 from api.records.versions import VersionRead, told, versions_of
-from api.storage.models import Case, Consultation, Decline, Incident, Named, Promise, User
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case, Consultation, Decline, Incident, Promise
+from api.storage.models.columns import Named
+from api.storage.models.people import User
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["consultations"], route_class=StrictRoute)
 

@@ -14,17 +14,20 @@ from api.access.guards import may
 from api.access.handover import end_cover_now, record_cover, refuse_who_keeps_away
 from api.access.visibility import on_its_case, supervised_cases
 from api.domain.errors import Forbidden, Invalid, NotFound
-from api.domain.permissions import TREATING, Action, Actor, may_ever
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import TREATING, Actor, may_ever
 from api.domain.rules.facts import midnight
 from api.domain.values import Day, Input, Text
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
 from api.records.oversight_notices import News, tell_of_grant
 from api.records.read_models import RecordRead
-from api.storage.models import AccessGrant, Case, GrantKind, User
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case
+from api.storage.models.people import AccessGrant, GrantKind, User
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/covers", tags=["who sees a case"], route_class=StrictRoute)
 

@@ -14,17 +14,19 @@ from api.access.case_relationship import OpenCase, load_case
 from api.access.guards import case_for, copy_for
 from api.access.visibility import on_its_case, visible_incidents
 from api.domain.errors import Conflict, NotFound
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.values import Input
 from api.http.idempotency import remember
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.patient_copy import CaseCopy, Form, Purpose, Recipient, copy_of
 from api.records.patient_copy_page import POLICY, page_of
 from api.records.read_models import RecordRead
-from api.storage.models import Case, DisclosedDocument, Disclosure, Incident
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case, DisclosedDocument, Disclosure, Incident
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/cases/{case_id}", tags=["copies"], route_class=StrictRoute)
 

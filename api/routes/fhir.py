@@ -18,9 +18,11 @@ from api.access.authentication import Me
 from api.access.guards import may, may_on_cases
 from api.access.visibility import visible_cases
 from api.domain.errors import Invalid, NotAcceptable, NotFound
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.flags.reconcile import catch_up_due
 from api.http.pagination import Bookmarks, Marks
+from api.http.request_transaction import Tx
 from api.http.strict_route import LookingRoute
 from api.interop.fhir.bundle import Bundle, History, bundle_of, history_of
 from api.interop.fhir.capability import CapabilityStatement, capabilities
@@ -40,7 +42,7 @@ from api.interop.fhir.searching import (
 )
 from api.records.versions import Version, version_at, versions_of
 from api.storage.instants import last_ended
-from api.storage.transaction import Transaction, Tx
+from api.storage.transaction import Transaction
 
 _FORMATS = frozenset({"json", "text/json", "application/json", FHIR_JSON})
 _ANY = frozenset({"*/*", "application/*"})

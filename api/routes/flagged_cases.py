@@ -25,22 +25,21 @@ from api.access.visibility import (
     unwatched_flags,
 )
 from api.domain.errors import Invalid
-from api.domain.permissions import Action, Actor, Standing, may_ever
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import Standing
+from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Output
-from api.domain.vocabulary import (
-    SEVERITY_ORDER,
-    Audience,
-    FlagStatus,
-    Severity,
-    severity_rank,
-)
+from api.domain.vocabulary import SEVERITY_ORDER, Audience, FlagStatus, Severity, severity_rank
 from api.flags.reconcile import catch_up_due
 from api.http.pagination import Marks, Page, PageQuery
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
 from api.records.read_models import CaseRead, FlagRead, FlagRule, show_case, show_flags
-from api.storage.models import IS_UNRESOLVED, Case, Flag, JournalEntry
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case
+from api.storage.models.flags import IS_UNRESOLVED, Flag
+from api.storage.models.journal import JournalEntry
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/flagged-cases", tags=["queue"], route_class=StrictRoute)
 

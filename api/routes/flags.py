@@ -16,7 +16,9 @@ from api.access.guards import OpenRecord, case_for, flag_for, may_on_cases
 from api.access.visibility import on_its_case, sees_case, visible_cases, visible_flags
 from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.lifecycles import due_by, is_unresolved
-from api.domain.permissions import Action, Actor, purpose_of, why_not_resolve
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import purpose_of, why_not_resolve
+from api.domain.permissions.table import Actor
 from api.domain.rules.facts import midnight
 from api.domain.rules.rulebook import RULEBOOK_VERSION
 from api.domain.values import Day, Input, Instant, Line, Text, YesNo
@@ -31,11 +33,14 @@ from api.domain.vocabulary import (
 from api.flags.reconcile import MANUAL, catch_up_due, reconcile_flags, record_flag
 from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
 from api.records.read_models import FlagRead, FlagRule, RecordRead, show_flag, show_flags
-from api.storage.models import IS_UNRESOLVED, Case, EarlierResolution, Flag, User
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case
+from api.storage.models.flags import IS_UNRESOLVED, EarlierResolution, Flag
+from api.storage.models.people import User
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["flags"], route_class=StrictRoute)
 

@@ -13,9 +13,10 @@ from api.domain.values import Output
 from api.http.strict_route import StrictRoute
 from api.runtime.shutdown import Gate
 from api.security.crypto import KeyEncryptionKeys
+from api.storage.database import Database
 from api.storage.key_check import names_in_use
 from api.storage.migrations import REVISION
-from api.storage.transaction import Database, Transaction
+from api.storage.transaction import Transaction
 
 KEYS_LOOKED_AT_EVERY = 10
 """Seconds for which the data keys that were in use are taken to be those that are."""

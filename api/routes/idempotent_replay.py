@@ -12,14 +12,14 @@ from starlette.types import Message
 
 from api.access.case_relationship import find_case
 from api.access.handover import drafts_waiting
-from api.domain.permissions import may_see_case
+from api.domain.permissions.case_rules import may_see_case
 from api.domain.vocabulary import Scope
 from api.http.idempotency import DoneBefore
 from api.http.problem_details import database_failed
 from api.journal.entries import Happening, record_shown
 from api.records.read_models import flags_raised_before
-from api.storage.models import Flag
-from api.storage.transaction import Database
+from api.storage.database import Database
+from api.storage.models.flags import Flag
 
 _FLAGS = "flags_raised"
 _DRAFTS = "drafts_waiting"

@@ -15,11 +15,13 @@ from starlette.requests import ClientDisconnect
 from api.access.authentication import software_now
 from api.access.guards import may, may_alone, refuse_role
 from api.domain.errors import Invalid, NotFound, UnsupportedMediaType
-from api.domain.permissions import Action, Actor, may_ever
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Input, Instant, Output
 from api.domain.vocabulary import Scope
 from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import LinesRoute, charset_of, media_of
 from api.interop.bulk import charsets
 from api.interop.bulk.charsets import UnreadableFileError
@@ -27,8 +29,9 @@ from api.interop.bulk.parse import Read, read_csv, read_ndjson
 from api.interop.bulk.run_import import Done, Order, TooManyLinesError, take_in
 from api.interop.bulk.take_line import Rights
 from api.records.read_models import RecordRead
-from api.storage.models import Import, ImportRefusal, ImportStatus
-from api.storage.transaction import Database, Transaction, Tx
+from api.storage.database import Database
+from api.storage.models.integration import Import, ImportRefusal, ImportStatus
+from api.storage.transaction import Transaction
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
 _FILES = {

@@ -19,15 +19,15 @@ from api.access.visibility import on_its_case, visible_cases, visible_incidents
 from api.domain.bodies import IncidentCreate
 from api.domain.details import Details, IncidentKind, RecordRequestDetails, put_together
 from api.domain.errors import Forbidden, Invalid
-from api.domain.permissions import (
-    Action,
-    Actor,
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import (
     Standing,
     purpose_of,
     why_not_restrict,
     why_not_rewrite,
     why_not_say_whose,
 )
+from api.domain.permissions.table import Actor
 from api.domain.rules.facts import first_day, last_day
 from api.domain.sense import IncidentDays, days_of
 from api.domain.tenures import whom_it_is_about, whom_it_may_be_about
@@ -47,14 +47,16 @@ from api.flags.case_facts import add_record
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.create import details_as_stored, new_incident
 from api.records.read_models import FlagRead, RecordRead, flags_raised
 from api.records.sense import make_sense
 from api.records.versions import VersionRead, told, versions_of
-from api.storage.models import Case, Incident, User
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case, Incident
+from api.storage.models.people import User
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["incidents"], route_class=StrictRoute)
 

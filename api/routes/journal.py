@@ -13,15 +13,17 @@ from sqlmodel import col, select
 from api.access.actor_names import ActorKind, actor_named, known_by
 from api.access.guards import may_on_cases
 from api.access.journal_reading import as_told, entries_for
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.rules.facts import midnight
 from api.domain.values import Day, Output
 from api.domain.vocabulary import Role
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
-from api.storage.models import JournalEntry
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.journal import JournalEntry
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/journal", tags=["journal"], route_class=StrictRoute)
 

@@ -10,15 +10,17 @@ from sqlmodel import col, select
 from api.access.case_relationship import load_case, refuse_purged
 from api.access.guards import may
 from api.domain.errors import Conflict, NotFound
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.values import Input, Text
 from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.read_models import RecordRead
-from api.storage.models import LegalHold
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import LegalHold
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/legal-holds", tags=["retention"], route_class=StrictRoute)
 

@@ -20,8 +20,11 @@ from api.domain.vocabulary import Severity
 from api.http.strict_route import StrictRoute
 from api.journal.tree_heads import UNSEALED_EVERYWHERE
 from api.runtime.metrics import write_all
-from api.storage.models import IS_UNRESOLVED, Case, Flag, WebhookDelivery
-from api.storage.transaction import AcrossClinics, Database
+from api.storage.database import Database
+from api.storage.models.clinical import Case
+from api.storage.models.flags import IS_UNRESOLVED, Flag
+from api.storage.models.integration import WebhookDelivery
+from api.storage.transaction import AcrossClinics
 
 router = APIRouter(route_class=StrictRoute)
 

@@ -19,18 +19,21 @@ from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, may_on_cases, note_for
 from api.access.visibility import on_its_case, own_notes, visible_cases, visible_notes
 from api.domain.errors import Conflict, Forbidden
-from api.domain.permissions import Action, Actor, why_not_cosign, why_not_rewrite_note
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import why_not_cosign, why_not_rewrite_note
+from api.domain.permissions.table import Actor
 from api.domain.rules.facts import midnight
 from api.domain.values import Day, Input, Instant, LongText, Output, absent
 from api.domain.vocabulary import NoteClass, NoteStatus, VoidReason
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.read_models import RecordRead
 from api.security import base64url
-from api.storage.models import Case, Cosignature, Note
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case, Cosignature, Note
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["notes"], route_class=StrictRoute)
 

@@ -7,14 +7,15 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from api.access.guards import may
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.values import Input
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import MOST, Notice, mark_as_read, notices_told, show_notices
-from api.storage.models import AccessNotice, NoticeKind
-from api.storage.transaction import Tx
+from api.storage.models.people import AccessNotice, NoticeKind
 
 router = APIRouter(prefix="/v1/me/notices", tags=["people"], route_class=StrictRoute)
 

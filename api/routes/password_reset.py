@@ -14,16 +14,19 @@ from api.access.guards import may
 from api.access.rate_limits import Throttle
 from api.access.sessions import NOBODY, account_at, end_sessions
 from api.domain.errors import Forbidden, NotFound, Unauthorized
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.values import Input, Output, Password
+from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import News, tell
 from api.security.normalization import one_address
 from api.security.opaque_tokens import hash_of_code, new_code
 from api.security.tokens import Passwords
-from api.storage.models import CodePurpose, NoticeKind, OneTimeCode, User
-from api.storage.transaction import Database, Transaction, Tx
+from api.storage.database import Database
+from api.storage.models.people import CodePurpose, NoticeKind, OneTimeCode, User
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["sign-in"], route_class=OneTimeRoute)
 

@@ -20,15 +20,18 @@ from api.access.visibility import (
     visible_flags,
 )
 from api.domain.errors import NotFound
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.values import Output
 from api.domain.vocabulary import Audience, FlagStatus, RuleName
 from api.flags.reconcile import MANUAL, catch_up_due
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.records.monthly_counts import Months, MonthsQuery, by_severity, months_asked
-from api.storage.models import Case, Flag
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case
+from api.storage.models.flags import Flag
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/patterns", tags=["queue"], route_class=StrictRoute)
 

@@ -16,7 +16,9 @@ from api.access.guards import OpenRecord, case_for, may_on_cases, promise_for
 from api.access.visibility import on_its_case, visible_cases
 from api.domain.bodies import PromiseCreate
 from api.domain.errors import Forbidden
-from api.domain.permissions import Action, Actor, purpose_of, why_not_rewrite
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import purpose_of, why_not_rewrite
+from api.domain.permissions.table import Actor
 from api.domain.sense import PromiseDays, days_of
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.domain.vocabulary import (
@@ -35,14 +37,15 @@ from api.flags.case_facts import add_record
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.create import new_promise
 from api.records.read_models import FlagRead, RecordRead, flags_raised
 from api.records.sense import make_sense
 from api.records.versions import VersionRead, told, versions_of
-from api.storage.models import Case, Promise
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case, Promise
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["promises"], route_class=StrictRoute)
 

@@ -13,17 +13,20 @@ from api.access.guards import may
 from api.access.handover import let_go_of_flags
 from api.access.visibility import in_force
 from api.domain.errors import Conflict, Forbidden, Invalid, NotFound
-from api.domain.permissions import Action, Actor, may_ever
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Input
 from api.flags.reconcile import catch_up, reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
 from api.records.oversight_notices import News, tell_of_grant
 from api.records.read_models import RecordRead
-from api.storage.models import AccessGrant, Case, GrantKind, User
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case
+from api.storage.models.people import AccessGrant, GrantKind, User
+from api.storage.transaction import Transaction
 
 router = APIRouter(
     prefix="/v1/cases/{case_id}/recusals", tags=["who sees a case"], route_class=StrictRoute

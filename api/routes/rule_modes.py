@@ -13,7 +13,9 @@ from api.access.authentication import require_recent_sign_in
 from api.access.case_relationship import load_clinic
 from api.access.guards import may
 from api.access.visibility import conflicted, open_to_its_clinician
-from api.domain.permissions import Action, Actor, may_count_restricted
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import may_count_restricted
+from api.domain.permissions.table import Actor
 from api.domain.rules.modes import RuleModes
 from api.domain.rules.thresholds import Thresholds
 from api.domain.values import Input, Output
@@ -21,11 +23,13 @@ from api.domain.vocabulary import PromptName, RuleMode, RuleName
 from api.flags.preview import RuleSettings, rehearse, settings_of
 from api.flags.reconcile import ask_every_rule_again, count_no_longer
 from api.http.pagination import Page
+from api.http.request_transaction import Tx
 from api.http.strict_route import LookingRoute
 from api.journal.entries import Happening, record
 from api.records.monthly_counts import MonthsQuery, by_severity, months_asked
-from api.storage.models import Case, MonitoredFinding
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import Case
+from api.storage.models.flags import MonitoredFinding
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/rules", tags=["clinic"], route_class=LookingRoute)
 

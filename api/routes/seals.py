@@ -11,14 +11,16 @@ from sqlmodel import col
 from api.access.guards import may, may_on_cases
 from api.access.journal_reading import as_told, entries_for
 from api.domain.errors import Conflict, NotFound
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.values import Output
 from api.http.pagination import Marks, Page, PageQuery
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.journal.tree_heads import ENTRY, ENTRY_COLUMNS, HEAD, Head, inclusion_of, plain
-from api.storage.models import JournalEntry
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.journal import JournalEntry
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/journal", tags=["journal"], route_class=StrictRoute)
 

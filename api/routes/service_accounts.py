@@ -14,18 +14,20 @@ from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
 from api.access.sessions import end_software_sessions
 from api.domain.errors import Conflict, NotFound
-from api.domain.permissions import Action, Actor, reads_every_word
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor, reads_every_word
 from api.domain.values import Input, Line, YesNo, absent, whole
 from api.domain.vocabulary import Scope
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import News, tell_of_software
 from api.records.read_models import RecordRead
 from api.security.opaque_tokens import client_id_of, hash_of, new_secret
-from api.storage.models import ServiceAccount, ServiceSecret
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.people import ServiceAccount, ServiceSecret
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/service-accounts", tags=["people"], route_class=OneTimeRoute)
 

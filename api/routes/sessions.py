@@ -10,14 +10,16 @@ from sqlmodel import col, select
 from api.access.guards import may
 from api.access.sessions import live
 from api.domain.errors import Conflict, Forbidden, NotFound
-from api.domain.permissions import Action, Actor, may_ever
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor, may_ever
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.records.read_models import RecordRead
-from api.storage.models import SignIn
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.people import SignIn
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/sessions", tags=["sign-in"], route_class=StrictRoute)
 

@@ -22,7 +22,8 @@ from api.access.visibility import (
     visible_flags,
 )
 from api.domain.errors import Invalid
-from api.domain.permissions import Action, Actor, may_ever
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Input, Output
 from api.domain.vocabulary import (
     Audience,
@@ -32,9 +33,11 @@ from api.domain.vocabulary import (
     Severity,
 )
 from api.flags.reconcile import catch_up_due
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.storage.models import IS_OPEN, IS_UNRESOLVED, IS_WAITING, Case, Consultation, Flag, Promise
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.clinical import IS_OPEN, IS_WAITING, Case, Consultation, Promise
+from api.storage.models.flags import IS_UNRESOLVED, Flag
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/summary", tags=["queue"], route_class=StrictRoute)
 

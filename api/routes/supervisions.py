@@ -13,19 +13,21 @@ from sqlmodel import col, select
 from api.access.guards import may
 from api.access.handover import let_go_of_work
 from api.domain.errors import Conflict, Invalid, NotFound
-from api.domain.permissions import TREATING, Action, Actor, may_ever
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import TREATING, Actor, may_ever
 from api.domain.sense import LinkDays, days_of
 from api.domain.values import Day, Input, Instant
 from api.domain.vocabulary import Role
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import News, tell_of_link, tell_of_new_end
 from api.records.read_models import SupervisionRead
 from api.records.sense import make_sense
-from api.storage.models import Supervision, User
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.people import Supervision, User
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/supervisions", tags=["people"], route_class=StrictRoute)
 

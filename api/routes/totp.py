@@ -13,16 +13,18 @@ from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
 from api.access.rate_limits import Throttle
 from api.domain.errors import Conflict, Forbidden, Invalid
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.values import Input, Output
 from api.http.entity_tags import IfMatch, check_version, etag
+from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import News, tell
 from api.security.opaque_tokens import hash_of_code, new_code
 from api.security.totp import new_secret, step_of, uri_of
-from api.storage.models import Clinic, CodePurpose, NoticeKind, OneTimeCode, User
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.people import Clinic, CodePurpose, NoticeKind, OneTimeCode, User
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/me/totp", tags=["sign-in"], route_class=OneTimeRoute)
 

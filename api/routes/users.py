@@ -15,11 +15,13 @@ from api.access.handover import let_go_of_work
 from api.access.rate_limits import Throttle
 from api.access.sessions import end_sessions, live
 from api.domain.errors import Conflict, Forbidden, NotFound, Stale, Unauthorized
-from api.domain.permissions import Action, Actor, may_ever
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Email, Input, Instant, Line, Password, YesNo, absent
 from api.domain.vocabulary import Role
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import (
@@ -32,8 +34,8 @@ from api.records.oversight_notices import (
 )
 from api.records.read_models import ClinicRead, RecordRead, SupervisionRead, supervisions_of
 from api.security.tokens import Passwords
-from api.storage.models import Clinic, SignIn, User
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.people import Clinic, SignIn, User
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["people"], route_class=StrictRoute)
 

@@ -12,15 +12,17 @@ from sqlmodel import col, select
 
 from api.access.guards import may
 from api.domain.errors import Conflict, Invalid, NotFound
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.values import Input, Instant, Output
 from api.domain.vocabulary import Event
 from api.http.idempotency import remember
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.journal.outbox import hidden_since, load_webhook, owe_a_test, owe_again
-from api.storage.models import (
+from api.storage.models.integration import (
     DeliveryStatus,
     Outcome,
     Webhook,
@@ -28,7 +30,7 @@ from api.storage.models import (
     WebhookDelivery,
     WebhookEvent,
 )
-from api.storage.transaction import Transaction, Tx
+from api.storage.transaction import Transaction
 
 # no secret is shown here: what is sent again is answered with the delivery
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=StrictRoute)

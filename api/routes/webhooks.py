@@ -16,28 +16,21 @@ from sqlmodel import col, select
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
 from api.domain.errors import Conflict, Invalid, NotFound
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.domain.values import Input, Line, YesNo, absent, whole
 from api.domain.vocabulary import Event
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
 from api.interop.webhooks.deliveries import live_secrets
 from api.journal.entries import Happening, record
-from api.journal.outbox import (
-    FAMILIES,
-    TELLABLE,
-    load_webhook,
-    stop_deliveries,
-    watch_anew,
-)
+from api.journal.outbox import FAMILIES, TELLABLE, load_webhook, stop_deliveries, watch_anew
 from api.records.read_models import RecordRead
 from api.security.outbound_addresses import LONGEST_URL, Destinations, NotPublicError
-from api.storage.models import (
-    Webhook,
-    WebhookSecret,
-)
-from api.storage.transaction import Transaction, Tx
+from api.storage.models.integration import Webhook, WebhookSecret
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=OneTimeRoute)
 

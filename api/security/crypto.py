@@ -10,13 +10,11 @@ import hashlib
 import hmac
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Dialect, Text
-from sqlalchemy.types import TypeDecorator
 
 from api.security.base64url import decode, encode
 
@@ -129,31 +127,3 @@ class Sealed:
             raise WrongKeyError(f"{place.table}.{place.column} is not sealed")
         opened = unwrap(key, self._stored.removeprefix(_FORMAT), place)
         return SealableText.at(place, key, opened.decode())
-
-
-class SealedText(TypeDecorator[Any]):
-    """The one column type that every clinician's words go through.
-
-    It writes no text that was not bound to its place, and gives none back that was not opened: who
-    goes around the session that does both gets an error, or something that cannot be shown.
-    `found_by` names the column that finds a row by the exact text.
-    """
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, found_by: str | None = None) -> None:
-        super().__init__()
-        self.found_by = found_by
-
-    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Seal. Raises TypeError for a text without a place."""
-        if value is None:
-            return None
-        if not isinstance(value, SealableText):
-            raise TypeError("only a text bound to its place is written, and none is searched for")
-        return value.sealed()
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> Sealed | None:  # noqa: ARG002
-        """Give it as it is kept."""
-        return None if value is None else Sealed(value)

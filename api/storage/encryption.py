@@ -14,7 +14,9 @@ from sqlmodel import SQLModel, col, select
 from api.security.crypto import Place, SealableText, Sealed, WrongKeyError, lookup_hash
 from api.security.normalization import one_text
 from api.storage.keyring import ClinicKeys, Keyring
-from api.storage.models import Case, ClinicKey, sealed_columns
+from api.storage.models.clinical import Case
+from api.storage.models.columns import sealed_columns
+from api.storage.models.people import ClinicKey
 
 SAFE = "seals and opens"
 """Where a session's `info` holds its safe."""

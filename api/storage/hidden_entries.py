@@ -13,7 +13,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import col
 
 from api.domain.vocabulary import Event
-from api.storage.models import JournalEntry
+from api.storage.models.journal import JournalEntry
 
 # made once, because making one costs more than running a statement
 _Beside = aliased(JournalEntry)

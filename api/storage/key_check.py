@@ -5,8 +5,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
 from api.runtime.settings import NO_DATA_KEY, Settings
-from api.storage.models import ClinicKey
-from api.storage.transaction import AcrossClinics, Database, Transaction
+from api.storage.database import Database
+from api.storage.models.people import ClinicKey
+from api.storage.transaction import AcrossClinics, Transaction
 
 _NAMES_IN_USE = AcrossClinics(
     plain=sa.select(col(ClinicKey.wrapped_by)).distinct(),

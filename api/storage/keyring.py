@@ -8,7 +8,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from api.security.crypto import KeyEncryptionKeys, Place, WrongKeyError, new_key, unwrap, wrap
-from api.storage.models import ClinicKey, KeyPurpose
+from api.storage.models.people import ClinicKey, KeyPurpose
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from sqlalchemy import bindparam, event, inspect, orm
 from sqlmodel import col, select
 
 from api.storage.encryption import Ask, Safe
-from api.storage.models import Case, Consultation, Incident, Promise, RecordVersion, sealed_columns
+from api.storage.models.clinical import Case, Consultation, Incident, Promise, RecordVersion
+from api.storage.models.columns import sealed_columns
 
 ACTOR = "who writes"
 """Where a session's `info` holds the id of who is signed in."""

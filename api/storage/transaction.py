@@ -1,32 +1,26 @@
 """The engine, and one transaction for each request, within the walls of one clinic."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Annotated, Any, NamedTuple, TypeVar
+from datetime import date, datetime
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from fastapi import Depends, Request
-from pydantic_core import from_json
-from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlmodel import Session, col, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.runtime import metrics
-from api.security.crypto import KeyEncryptionKeys
 from api.security.normalization import spellings
 from api.storage.compiled_queries import Prepared
 from api.storage.encryption import SAFE, Safe, shows_sealed_text
 from api.storage.instants import Instants, oldest, told
 from api.storage.keyring import ClinicKeys, Keyring
-from api.storage.models import Clinic, JournalEntry
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import Clinic
 from api.storage.record_versions import ACTOR, keep_versions
 from api.storage.tenancy import (
     DRIVER,
@@ -36,44 +30,17 @@ from api.storage.tenancy import (
     INSTANTS,
     OPEN_IN_CLINIC,
     LostBeforeBeginning,
-    WalledConnection,
-    WalledSession,
     confined,
     enter_on_postgresql,
     insert_with_commit,
-    leave,
 )
 
-Clock = Callable[[], datetime]
 Writer = Callable[["Transaction", list[dict[str, Any]]], Awaitable[None]]
 """Writes rows of one kind, all at once."""
 Ending = Callable[["Transaction"], Awaitable[None]]
 """What is done once all else is, and may look back at it."""
 
 T = TypeVar("T")
-
-STATEMENT_TIMEOUT = 5_000
-"""Milliseconds that PostgreSQL gives one statement."""
-LOCK_TIMEOUT = 2_000
-"""Milliseconds that a statement waits there for a lock."""
-IDLE_IN_TRANSACTION_TIMEOUT = 60_000
-"""Milliseconds after which PostgreSQL ends a transaction that asks nothing."""
-SQLITE_BUSY_TIMEOUT = 5_000
-"""Milliseconds that SQLite waits for another process to let go of the file."""
-CONNECT_TIMEOUT = 2
-"""Seconds that opening a connection to PostgreSQL may take."""
-QUEUE_TIMEOUT = 5
-"""Seconds a request waits for its turn at the database when many come at once."""
-
-LOCK_NOT_AVAILABLE = "55P03"
-SERIALIZATION_FAILURE, DEADLOCK_DETECTED = "40001", "40P01"
-"""SQLSTATEs of what passes: somebody else was there first."""
-
-
-def utc_now() -> datetime:
-    """Give the present instant."""
-    return datetime.now(UTC)
-
 
 _LATEST = select(sa.func.max(col(JournalEntry.at))).where(
     col(JournalEntry.clinic_id) == sa.bindparam(HERE)
@@ -419,143 +386,3 @@ class Transaction:
     def _refuse_elsewhere(self, clinic_id: UUID) -> None:
         if self._walled and clinic_id != self._here:
             raise RuntimeError("a row of another clinic")
-
-
-class Database:
-    """The engine and the clock: where transactions come from."""
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        keys: KeyEncryptionKeys | None = None,
-        pool_size: int = 10,
-        clock: Clock = utc_now,
-        walled: bool = True,
-    ) -> None:
-        self.clock = clock
-        self.instants = Instants(self._time)
-        self.keyring = Keyring(keys)
-        self.engine = _engine(url, pool_size)
-        self.traced: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._session = WalledSession if walled else Session
-        self._walled = walled
-
-    @asynccontextmanager
-    async def transaction(self, request_id: str | None = None) -> AsyncIterator[Transaction]:
-        """Open a transaction; commit at the end, or roll back when something was raised."""
-        session = AsyncSession(
-            self.engine, expire_on_commit=False, sync_session_class=self._session
-        )
-        with self.traced():
-            try:
-                tx = Transaction(
-                    session, self.instants, self.keyring, request_id, walled=self._walled
-                )
-                yield tx
-                await tx.end()
-                await session.commit()
-            except BaseException:
-                # also when whoever asked is gone: nothing may stop it halfway
-                await asyncio.shield(asyncio.create_task(session.close()))
-                raise
-        # the commit gave the connection back: nothing is left to wait for
-        session.sync_session.close()
-
-    def _time(self) -> datetime:
-        """Read whichever clock is set by now."""
-        return self.clock()
-
-    async def dispose(self) -> None:
-        """Close every connection."""
-        await self.engine.dispose()
-
-
-async def _transaction(request: Request) -> AsyncIterator[Transaction]:
-    database: Database = request.app.state.database
-    async with database.transaction(request.state.request_id) as tx:
-        yield tx
-
-
-# scope="function": the commit comes before the answer is sent, so a failed commit is never a 201
-Tx = Annotated[Transaction, Depends(_transaction, scope="function")]
-
-
-def _engine(url: str, pool_size: int) -> AsyncEngine:
-    # errors would otherwise print the parameters: clients' words
-    if url.startswith("sqlite"):
-        # One writer at a time is SQLite's rule. One connection makes the requests of a process
-        # wait their turn in order, instead of polling for the lock.
-        engine = create_async_engine(
-            url,
-            hide_parameters=True,
-            json_deserializer=from_json,
-            pool_size=1,
-            max_overflow=0,
-            pool_timeout=QUEUE_TIMEOUT,
-        )
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_immediately)
-        _count_connections(engine, 1)
-        return engine
-    settings = {
-        "statement_timeout": str(STATEMENT_TIMEOUT),
-        "lock_timeout": str(LOCK_TIMEOUT),
-        # a process that was cut off keeps no lock for ever
-        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT),
-        "timezone": "UTC",
-        # short statements: compiling them costs more than it saves
-        "jit": "off",
-    }
-    engine = create_async_engine(
-        url,
-        hide_parameters=True,
-        # several times as fast as the standard library's
-        json_deserializer=from_json,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_pre_ping=False,
-        pool_timeout=QUEUE_TIMEOUT,
-        connect_args={
-            "server_settings": settings,
-            "timeout": CONNECT_TIMEOUT,
-            "connection_class": WalledConnection,
-        },
-    )
-    event.listen(engine.sync_engine, "checkin", leave)
-    _count_connections(engine, pool_size)
-    return engine
-
-
-def _count_connections(engine: AsyncEngine, size: int) -> None:
-    """Keep the numbers of connections as they are, whatever became of single ones."""
-
-    def taken(*_: object) -> None:
-        metrics.connections_in_use.set(engine.pool.checkedout())  # type: ignore[attr-defined]
-
-    def given_back(*_: object) -> None:
-        # told just before
-        metrics.connections_in_use.set(engine.pool.checkedout() - 1)  # type: ignore[attr-defined]
-
-    metrics.connections.set(size)
-    event.listen(engine.sync_engine, "checkout", taken)
-    event.listen(engine.sync_engine, "checkin", given_back)
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # the driver's own transactions begin too late and lose updates: BEGIN is ours
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in (
-        "foreign_keys=ON",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        f"busy_timeout={SQLITE_BUSY_TIMEOUT}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_immediately(connection: Any) -> None:
-    # reading first and writing later would fail when another writer came between
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

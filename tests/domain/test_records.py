@@ -15,16 +15,7 @@ from api.domain.vocabulary import (
     RecordIssue,
     ThirdParty,
 )
-from tests.domain.builders import (
-    ago,
-    consultation,
-    evidence,
-    facts,
-    flags,
-    ids,
-    incident,
-    prompts,
-)
+from tests.domain.builders import ago, consultation, evidence, facts, flags, ids, incident, prompts
 
 OVERDUE = {"record_request_overdue": "moderate"}
 

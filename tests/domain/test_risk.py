@@ -3,16 +3,7 @@
 import pytest
 
 from api.domain.vocabulary import ClientImpact, Initiator, RiskIndicator, RiskResponse
-from tests.domain.builders import (
-    ago,
-    consultation,
-    evidence,
-    facts,
-    flags,
-    ids,
-    incident,
-    prompts,
-)
+from tests.domain.builders import ago, consultation, evidence, facts, flags, ids, incident, prompts
 
 GRAVE = (
     "suicide_attempt",

@@ -3,16 +3,7 @@
 import pytest
 
 from api.domain.vocabulary import ClientImpact, Initiator, SexualConduct
-from tests.domain.builders import (
-    ago,
-    consultation,
-    evidence,
-    facts,
-    flags,
-    ids,
-    incident,
-    prompts,
-)
+from tests.domain.builders import ago, consultation, evidence, facts, flags, ids, incident, prompts
 
 WORDS_ONLY = ("remark", "proposal")
 CRITICAL = {"sexual_conduct": "critical"}

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from api.domain.permissions import KEPT_NOTE, Action, Standing, why_not
+from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import Standing, why_not
+from api.domain.permissions.table import KEPT_NOTE
 
 
 def test_whoever_keeps_a_note_is_told_that_they_see_no_more_of_its_case() -> None:

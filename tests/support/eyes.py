@@ -15,9 +15,7 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from api.domain.lifecycles import BRIEF_LASTS, is_unresolved
-from api.domain.permissions import (
-    TREATING,
-    Actor,
+from api.domain.permissions.case_rules import (
     Standing,
     may_keep_note,
     may_read_note,
@@ -25,26 +23,29 @@ from api.domain.permissions import (
     may_see_flag,
     may_see_restricted,
 )
+from api.domain.permissions.table import TREATING, Actor
 from api.domain.vocabulary import ConsultationStatus, Role, Scope
-from api.storage.models import (
-    AccessGrant,
-    AccessNotice,
-    AccessNoticeReader,
+from api.storage.models.clinical import (
     Case,
     Consultation,
     Decline,
     Disclosure,
-    Flag,
-    GrantKind,
     Incident,
-    JournalEntry,
     LegalHold,
     Note,
     Promise,
     RecordVersion,
+)
+from api.storage.models.columns import sealed_columns
+from api.storage.models.flags import Flag
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import (
+    AccessGrant,
+    AccessNotice,
+    AccessNoticeReader,
+    GrantKind,
     Supervision,
     User,
-    sealed_columns,
 )
 from api.storage.transaction import Transaction
 from tests.support.world import Person, World

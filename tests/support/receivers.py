@@ -15,7 +15,7 @@ from standardwebhooks import Webhook as Verifier
 from api.interop.webhooks.deliveries import Deliveries, write_down
 from api.interop.webhooks.signed_request import Answer, Letter
 from api.security.outbound_addresses import Destinations
-from api.storage.models import Outcome, WebhookDelivery
+from api.storage.models.integration import Outcome, WebhookDelivery
 from tests.support.world import Person, World, made, ok
 
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]

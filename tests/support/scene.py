@@ -15,20 +15,17 @@ from sqlmodel import col
 from api.commands.worker import seal
 from api.domain.vocabulary import Role, Scope
 from api.security.tokens import AccessTokens, Claims
-from api.storage.models import (
+from api.storage.database import Database
+from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
+from api.storage.models.journal import JournalEntry
+from api.storage.models.people import (
     AccessNotice,
     AccessNoticeReader,
-    Case,
-    Consultation,
-    Incident,
-    JournalEntry,
-    Note,
     NoticeKind,
-    Promise,
     Supervision,
     User,
 )
-from api.storage.transaction import Database, Transaction
+from api.storage.transaction import Transaction
 from tests.support.matrix import ASKED, HOOK, NOTE, ROLES, Row
 from tests.support.world import (
     Person,

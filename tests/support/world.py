@@ -23,8 +23,8 @@ from api.domain.vocabulary import Role, Scope
 from api.main import create_app, furnish
 from api.runtime.settings import Settings, new_data_key, random_secret
 from api.security.tokens import AccessTokens, Claims
-from api.storage.models import Clinic, ServiceAccount, SignIn, Supervision, User
-from api.storage.transaction import Database
+from api.storage.database import Database
+from api.storage.models.people import Clinic, ServiceAccount, SignIn, Supervision, User
 
 
 class Urls(NamedTuple):

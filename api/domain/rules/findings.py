@@ -162,3 +162,9 @@ def _because(hits: list[Hit]) -> str:
     if left := len({hit.evidence for hit in hits} - named):
         parts.append(f"And {left} more in the evidence.")
     return " ".join(parts)
+
+
+LOW, MODERATE, HIGH, CRITICAL = Severity.low, Severity.moderate, Severity.high, Severity.critical
+
+GRAVE = frozenset({HIGH, CRITICAL})
+"""The severities of a flag that should not wait unseen for long."""

@@ -13,21 +13,22 @@ from api.domain.details import (
     SexualConductDetails,
     TouchDetails,
 )
-from api.domain.rules.facts import Facts, IncidentFact, Moment, consulted, within_the_frame
-from api.domain.rules.findings import Hit, Rule, incident_hit, promise_hit
-from api.domain.rules.rulebook import (
+from api.domain.rules.care import is_unreviewed_outcome
+from api.domain.rules.conduct import (
     beside_therapy,
-    ended_by_the_care_side,
-    frequent_and_lasting,
     in_passing_with_precautions,
     is_holding,
-    is_out_of_frame,
     is_sexual_word,
-    is_unreviewed_outcome,
-    is_unscreened,
-    left_little_time,
-    old_enough_to_have_asked,
 )
+from api.domain.rules.facts import Facts, IncidentFact, Moment, consulted, within_the_frame
+from api.domain.rules.findings import Hit, Rule, incident_hit, promise_hit
+from api.domain.rules.frame import (
+    ended_by_the_care_side,
+    frequent_and_lasting,
+    is_out_of_frame,
+    left_little_time,
+)
+from api.domain.rules.safety import is_unscreened, old_enough_to_have_asked
 from api.domain.vocabulary import (
     EndingStage,
     Initiator,

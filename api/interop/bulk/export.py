@@ -16,8 +16,11 @@ from api.domain.tenures import whom_it_is_about, whom_it_may_be_about
 from api.domain.vocabulary import ConsultationStatus, IncidentStatus
 from api.interop.bulk.lines import LINE, ConsultationHistory
 from api.journal.entries import Happening, record_shown
-from api.storage.models import Case, Consultation, ImportedRecord, Incident, Promise, User
-from api.storage.transaction import ClinicContext, Database, Transaction
+from api.storage.database import Database
+from api.storage.models.clinical import Case, Consultation, Incident, Promise
+from api.storage.models.integration import ImportedRecord
+from api.storage.models.people import User
+from api.storage.transaction import ClinicContext, Transaction
 
 BATCH = 100
 """Cases read in one transaction."""

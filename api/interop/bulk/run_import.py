@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
-from api.domain.permissions import Standing, may_see_flag
+from api.domain.permissions.case_rules import Standing, may_see_flag
 from api.domain.vocabulary import ConsultationStatus
 from api.flags.case_facts import Room
 from api.flags.reconcile import WritesInARow, catch_up
@@ -33,25 +33,12 @@ from api.interop.bulk.take_line import (
     is_hidden,
 )
 from api.journal.entries import Happening, record
-from api.storage.models import (
-    Case,
-    Clinic,
-    Consultation,
-    Import,
-    ImportedRecord,
-    ImportRefusal,
-    ImportStatus,
-    Incident,
-    Promise,
-)
-from api.storage.transaction import (
-    DEADLOCK_DETECTED,
-    LOCK_NOT_AVAILABLE,
-    SERIALIZATION_FAILURE,
-    ClinicContext,
-    Database,
-    Transaction,
-)
+from api.storage.database import Database
+from api.storage.engine import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, SERIALIZATION_FAILURE
+from api.storage.models.clinical import Case, Consultation, Incident, Promise
+from api.storage.models.integration import Import, ImportedRecord, ImportRefusal, ImportStatus
+from api.storage.models.people import Clinic
+from api.storage.transaction import ClinicContext, Transaction
 
 BATCH_LINES = 250
 BATCH_BYTES = 1024 * 1024

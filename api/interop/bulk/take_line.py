@@ -19,12 +19,9 @@ from api.access.visibility import sees_case
 from api.domain.bodies import IncidentCreate
 from api.domain.errors import CaseFull, Invalid
 from api.domain.lifecycles import ANSWER_WITHIN
-from api.domain.permissions import TREATING, Actor
+from api.domain.permissions.table import TREATING, Actor
 from api.domain.rules.facts import midnight
-from api.domain.sense import (
-    AFTER_TODAY,
-    out_of_order,
-)
+from api.domain.sense import AFTER_TODAY, out_of_order
 from api.domain.tenures import Tenure, whom_it_is_about, whom_it_may_be_about
 from api.domain.vocabulary import AdviceResponse, ConsultationStatus, IncidentStatus, Role
 from api.flags.case_facts import Room, rooms_of
@@ -52,7 +49,9 @@ from api.records.create import (
 )
 from api.security.crypto import lookup_hash
 from api.security.normalization import one_address, one_text, spellings
-from api.storage.models import Case, Consultation, ImportedRecord, Incident, Promise, User
+from api.storage.models.clinical import Case, Consultation, Incident, Promise
+from api.storage.models.integration import ImportedRecord
+from api.storage.models.people import User
 from api.storage.transaction import Transaction
 
 Row = Case | Incident | Promise | Consultation

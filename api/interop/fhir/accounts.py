@@ -17,7 +17,7 @@ from api.interop.fhir.elements import (
     Reference,
     Resource,
 )
-from api.storage import models
+from api.storage.models import journal
 
 _REST = Coding(system="http://terminology.hl7.org/CodeSystem/audit-event-type", code="rest")
 _AUTHOR = Coding(
@@ -116,7 +116,7 @@ def show_provenance(record: Recorded) -> Provenance:
     )
 
 
-def show_entry(entry: models.JournalEntry, name: str | None, role: Role | None) -> AuditEvent:
+def show_entry(entry: journal.JournalEntry, name: str | None, role: Role | None) -> AuditEvent:
     """Show an entry of the journal, with the name of the person or software behind it."""
     journal = Identifier(system=f"{OURS}journal", value=str(entry.clinic_id))
     is_refusal = entry.happening == "request.refused"
@@ -162,7 +162,7 @@ def action_of(happening: str, *, is_read: bool) -> Literal["C", "R", "U", "E"]:
     return "C" if verb in _BEGINNINGS else "U"
 
 
-def _entities(entry: models.JournalEntry) -> Iterator[AuditEventEntity]:
+def _entities(entry: journal.JournalEntry) -> Iterator[AuditEventEntity]:
     record_type = entry.record_type or "record"
     if entry.happening == "case.exported":
         # early entries name all that was given, of whatever type, as if it were cases

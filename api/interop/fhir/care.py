@@ -31,7 +31,7 @@ from api.interop.fhir.elements import (
     Resource,
 )
 from api.interop.fhir.extensions import of_episode
-from api.storage import models
+from api.storage.models import clinical
 
 EpisodeStatus = Literal["active", "onhold", "finished", "entered-in-error"]
 ObservationStatus = Literal["preliminary", "final", "entered-in-error"]
@@ -103,7 +103,7 @@ class Observation(Resource):
     component: list[ObservationComponent]
 
 
-def show_case(case: models.Case, client: Client) -> EpisodeOfCare:
+def show_case(case: clinical.Case, client: Client) -> EpisodeOfCare:
     """Show a case."""
     clinic = Identifier(system=f"{OURS}clinic", value=str(case.clinic_id))
     return EpisodeOfCare(
@@ -118,7 +118,7 @@ def show_case(case: models.Case, client: Client) -> EpisodeOfCare:
     )
 
 
-def show_incident(incident: models.Incident, client: Client) -> Observation:
+def show_incident(incident: clinical.Incident, client: Client) -> Observation:
     """Show an incident."""
     about = practitioner(incident.about_user_id)
     return Observation(
@@ -142,7 +142,7 @@ def partial_date(day: date, precision: DatePrecision) -> str:
     return day.isoformat()[: _LENGTH[precision]]
 
 
-def _components(incident: models.Incident) -> Iterator[ObservationComponent]:
+def _components(incident: clinical.Incident) -> Iterator[ObservationComponent]:
     for name in TOLD_OF_ALL:
         yield from _component(name, getattr(incident, name))
     details = put_together(incident.details, None)

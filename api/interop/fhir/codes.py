@@ -4,13 +4,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from api.domain.vocabulary import VOCABULARY, PromptName, RuleName, Word
-from api.interop.fhir.elements import (
-    CodeableConcept,
-    Coding,
-    Identifier,
-    Period,
-    Reference,
-)
+from api.interop.fhir.elements import CodeableConcept, Coding, Identifier, Period, Reference
 
 OURS = "urn:boundary-notes:"
 CLIENT_REF = f"{OURS}client-ref"

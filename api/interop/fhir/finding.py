@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from api.access.journal_reading import entries_for
 from api.access.visibility import on_its_case, visible_cases, visible_flags, visible_incidents
-from api.domain.permissions import Actor
+from api.domain.permissions.table import Actor
 from api.domain.vocabulary import PromptName, RuleName, Word
 from api.flags.reconcile import MANUAL
 from api.interop.fhir.care import EPISODE_STATUS, OBSERVATION_STATUS
@@ -31,7 +31,10 @@ from api.interop.fhir.searching import (
     one_of,
     references_in,
 )
-from api.storage.models import Case, Consultation, Flag, Incident, JournalEntry, Named, Promise
+from api.storage.models.clinical import Case, Consultation, Incident, Promise
+from api.storage.models.columns import Named
+from api.storage.models.flags import Flag
+from api.storage.models.journal import JournalEntry
 from api.storage.transaction import Transaction
 
 W = TypeVar("W", bound=Word)

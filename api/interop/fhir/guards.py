@@ -18,10 +18,13 @@ from api.access.guards import (
 )
 from api.access.journal_reading import as_told, entries_for
 from api.domain.errors import Forbidden, NotFound, Refusal
-from api.domain.permissions import Actor, purpose_of
+from api.domain.permissions.case_rules import purpose_of
+from api.domain.permissions.table import Actor
+from api.http.request_transaction import Tx
 from api.interop.fhir.notices import type_of
-from api.storage.models import Case, Flag, JournalEntry
-from api.storage.transaction import Tx
+from api.storage.models.clinical import Case
+from api.storage.models.flags import Flag
+from api.storage.models.journal import JournalEntry
 
 
 class Opened(NamedTuple):

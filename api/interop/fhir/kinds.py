@@ -9,7 +9,8 @@ from api.access.actor_names import Known, known_by
 from api.access.guards import case_for, consultation_for, incident_for, promise_for
 from api.access.journal_reading import as_told
 from api.access.visibility import seen_of
-from api.domain.permissions import Action, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor
 from api.http.pagination import Bookmarks, newest_first, newest_of_several
 from api.interop.fhir.accounts import AuditEvent, Provenance, Recorded, show_entry, show_provenance
 from api.interop.fhir.care import EpisodeOfCare, Observation, show_case, show_incident
@@ -39,8 +40,10 @@ from api.interop.fhir.searching import (
     SearchProvenance,
 )
 from api.journal.entries import Happening, record, record_shown
-from api.storage.models import Case, Consultation, Incident, JournalEntry, Named, Promise
-from api.storage.models import Flag as FlagRow
+from api.storage.models.clinical import Case, Consultation, Incident, Promise
+from api.storage.models.columns import Named
+from api.storage.models.flags import Flag as FlagRow
+from api.storage.models.journal import JournalEntry
 from api.storage.record_versions import TYPES
 from api.storage.transaction import Transaction
 

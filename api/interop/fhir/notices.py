@@ -45,7 +45,7 @@ from api.interop.fhir.extensions import (
     SEVERITY,
     of_episode,
 )
-from api.storage import models
+from api.storage.models import columns, flags
 
 OF_THE_CLIENT = frozenset({str(RuleName.client_safety)})
 """The rules whose flags warn of a danger to the client."""
@@ -129,7 +129,7 @@ class Flag(Resource):
 
 
 def show_issue(
-    flag: models.Flag, client: Client, seen: Collection[models.Named], rules: Rules
+    flag: flags.Flag, client: Client, seen: Collection[columns.Named], rules: Rules
 ) -> DetectedIssue:
     """Show a flag about conduct."""
     evidence = _evidence(flag, seen, rules)
@@ -150,7 +150,7 @@ def show_issue(
 
 
 def show_flag(
-    flag: models.Flag, client: Client, seen: Collection[models.Named], rules: Rules
+    flag: flags.Flag, client: Client, seen: Collection[columns.Named], rules: Rules
 ) -> Flag:
     """Show a flag about the client's safety; what it says is the text of its code."""
     details = [FLAG_DETAIL.saying(each) for each in _evidence(flag, seen, rules)]
@@ -173,11 +173,11 @@ def type_of(rule: str) -> str:
     return "Flag" if rule in OF_THE_CLIENT else "DetectedIssue"
 
 
-def _meta(flag: models.Flag) -> Meta:
+def _meta(flag: flags.Flag) -> Meta:
     return Meta(version_id=str(flag.version), last_updated=flag.updated_at)
 
 
-def _extensions(flag: models.Flag) -> list[Extension]:
+def _extensions(flag: flags.Flag) -> list[Extension]:
     said = [
         of_episode(flag.case_id, type_of(flag.rule)),
         SEVERITY.saying(flag.severity),
@@ -188,7 +188,7 @@ def _extensions(flag: models.Flag) -> list[Extension]:
     return said if flag.due_at is None else [*said, DUE.saying(flag.due_at)]
 
 
-def _author(flag: models.Flag) -> Reference:
+def _author(flag: flags.Flag) -> Reference:
     """Refer to the person who raised a flag, or to the rules as they stood then."""
     if flag.recorded_by_id is not None:
         return recorder(flag.recorded_by_id) or Reference()
@@ -196,11 +196,11 @@ def _author(flag: models.Flag) -> Reference:
     return Reference(type="Device", identifier=rulebook)
 
 
-def _is_over(flag: models.Flag) -> bool:
+def _is_over(flag: flags.Flag) -> bool:
     return ACTIVITY[flag.status] == "inactive"
 
 
-def _mitigation(flag: models.Flag) -> list[DetectedIssueMitigation] | None:
+def _mitigation(flag: flags.Flag) -> list[DetectedIssueMitigation] | None:
     if flag.status != FlagStatus.resolved or flag.determination is None:
         return None
     action = CodeableConcept(coding=[coding_of(flag.determination)], text=flag.resolution_note)
@@ -208,7 +208,7 @@ def _mitigation(flag: models.Flag) -> list[DetectedIssueMitigation] | None:
     return [DetectedIssueMitigation(action=action, date=flag.resolved_at, author=author)]
 
 
-def _evidence(flag: models.Flag, seen: Collection[models.Named], rules: Rules) -> list[Reference]:
+def _evidence(flag: flags.Flag, seen: Collection[columns.Named], rules: Rules) -> list[Reference]:
     """Refer to what a flag points at, as far as its reader sees that."""
     return [_record(*named, rules) for named in flag.points_at() if named in seen]
 

@@ -9,12 +9,13 @@ from sqlmodel import col, select
 
 from api.access.visibility import visible_cases
 from api.domain.errors import Forbidden
-from api.domain.permissions import Action, Actor, may_ever
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import Actor, may_ever
 from api.domain.vocabulary import Role
 from api.interop.fhir.codes import CASE, CLIENT_REF, Client
 from api.interop.fhir.outcome import SERVED
 from api.interop.fhir.searching import SearchOfPatients, Token, ids_in, tokens_in, values_in
-from api.storage.models import Case
+from api.storage.models.clinical import Case
 from api.storage.transaction import Transaction
 
 NOBODY = str(UUID(int=0))

@@ -28,7 +28,7 @@ from api.interop.fhir.elements import (
     Resource,
 )
 from api.interop.fhir.extensions import CONSULTATION_STATUS, of_episode
-from api.storage import models
+from api.storage.models import clinical, columns
 
 TaskStatus = Literal["accepted", "on-hold", "completed", "failed", "cancelled", "entered-in-error"]
 RequestStatus = Literal["draft", "active", "on-hold", "completed", "revoked", "entered-in-error"]
@@ -130,7 +130,7 @@ class ServiceRequest(Resource):
     note: list[Annotation] | None = None
 
 
-def show_promise(promise: models.Promise, client: Client) -> Task:
+def show_promise(promise: clinical.Promise, client: Client) -> Task:
     """Show a promise."""
     due = period(None, promise.due_on)
     is_voided = client.entered_in_error or promise.voided_at is not None
@@ -151,7 +151,7 @@ def show_promise(promise: models.Promise, client: Client) -> Task:
 
 
 def show_consultation(
-    consultation: models.Consultation, client: Client, seen: Collection[models.Named]
+    consultation: clinical.Consultation, client: Client, seen: Collection[columns.Named]
 ) -> ServiceRequest:
     """Show a request for consultation; `seen`: the records it is about that its reader sees."""
     asked = practitioner(consultation.consultant_id)

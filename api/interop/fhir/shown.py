@@ -12,18 +12,18 @@ from api.interop.fhir.definitions import DEFINING, defined
 from api.interop.fhir.elements import Element, Resource
 from api.interop.fhir.kinds import KINDS, Kind, Seen
 from api.interop.fhir.searching import OfPages
-from api.storage import models
+from api.storage.models import clinical, flags, journal
 
 _BASE = "https://notes.clinic.example/fhir"
 _MADE_OF: dict[str, tuple[type[Any], str]] = {
-    "EpisodeOfCare": (models.Case, "CaseRead"),
-    "Observation": (models.Incident, "IncidentRead"),
-    "Task": (models.Promise, "PromiseRead"),
-    "ServiceRequest": (models.Consultation, "ConsultationRead"),
-    "DetectedIssue": (models.Flag, "FlagRead"),
-    "Flag": (models.Flag, "FlagRead"),
-    "Provenance": (models.Case, "CaseRead"),
-    "AuditEvent": (models.JournalEntry, "EntryRead"),
+    "EpisodeOfCare": (clinical.Case, "CaseRead"),
+    "Observation": (clinical.Incident, "IncidentRead"),
+    "Task": (clinical.Promise, "PromiseRead"),
+    "ServiceRequest": (clinical.Consultation, "ConsultationRead"),
+    "DetectedIssue": (flags.Flag, "FlagRead"),
+    "Flag": (flags.Flag, "FlagRead"),
+    "Provenance": (clinical.Case, "CaseRead"),
+    "AuditEvent": (journal.JournalEntry, "EntryRead"),
 }
 """The rows of each type, and the schema of our own API that they are shown by."""
 

@@ -23,8 +23,8 @@ from api.interop.webhooks.signed_request import Answer, Letter, body_of, send
 from api.journal.entries import Happening, record
 from api.journal.outbox import hidden_since, stop_deliveries, watch_anew
 from api.security.outbound_addresses import Destinations
-from api.storage.models import (
-    Clinic,
+from api.storage.database import Database
+from api.storage.models.integration import (
     DeliveryStatus,
     Outcome,
     Webhook,
@@ -33,7 +33,8 @@ from api.storage.models import (
     WebhookEvent,
     WebhookSecret,
 )
-from api.storage.transaction import AcrossClinics, Database, Transaction
+from api.storage.models.people import Clinic
+from api.storage.transaction import AcrossClinics, Transaction
 
 CLAIMED_FOR = timedelta(seconds=60)
 """How long nobody else tries what was claimed: longer than a try with its writing down."""

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook as Signer
 from api.domain.values import Output
 from api.domain.vocabulary import Event
 from api.security.outbound_addresses import Address, Destinations, NotPublicError, NotResolvedError
-from api.storage.models import Outcome, WebhookEvent
+from api.storage.models.integration import Outcome, WebhookEvent
 
 TIME_LIMIT = 10.0
 """Seconds that one try may take in all."""

@@ -1,0 +1,337 @@
+"""Who may do what: the one place where roles and scopes are given actions."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from api.domain.permissions.actions import Action
+from api.domain.vocabulary import Role, Scope
+
+A = Action
+
+OWN_CASE = frozenset(
+    {
+        A.case_list,
+        A.case_open,
+        A.case_read,
+        A.case_change,
+        A.case_void,
+        A.timeline_read,
+        A.incident_list,
+        A.incident_report,
+        A.incident_read,
+        A.incident_change,
+        A.incident_void,
+        A.promise_list,
+        A.promise_record,
+        A.promise_read,
+        A.promise_change,
+        A.promise_void,
+        A.consultation_list,
+        A.consultation_draft,
+        A.consultation_read,
+        A.consultation_read_in_full,
+        A.consultation_change,
+        A.consultation_request,
+        A.consultation_cancel,
+        A.consultation_respond,
+        A.flag_list,
+        A.flag_read,
+        A.flag_resolve,
+        A.note_list,
+        A.note_draft,
+        A.note_read,
+        A.note_change,
+        A.note_void,
+        A.note_sign,
+        A.note_amend,
+        A.case_export,
+        A.disclosure_list,
+        A.journal_read,
+    }
+)
+"""What a case's clinician may do with it, whatever their role."""
+
+LINKED_CASE = frozenset(
+    {
+        A.case_list,
+        A.case_open,
+        A.case_read,
+        A.case_change,
+        A.case_void,
+        A.case_transfer,
+        A.timeline_read,
+        A.incident_list,
+        A.incident_report,
+        A.incident_read,
+        A.incident_change,
+        A.incident_void,
+        A.incident_review,
+        A.promise_list,
+        A.promise_record,
+        A.promise_read,
+        A.promise_change,
+        A.promise_void,
+        A.consultation_list,
+        A.consultation_read,
+        A.consultation_read_in_full,
+        A.consultation_accept,
+        A.consultation_decline,
+        A.consultation_start,
+        A.consultation_complete,
+        A.flag_list,
+        A.flag_read,
+        A.flag_raise,
+        A.flag_acknowledge,
+        A.flag_resolve,
+        A.flag_reopen,
+        A.queue_read,
+        A.note_list,
+        A.note_read,
+        A.note_cosign,
+        A.case_export,
+        A.disclosure_list,
+    }
+)
+"""What a supervisor may do with the cases of the clinicians they answer for."""
+
+_READING = frozenset(
+    {
+        A.case_list,
+        A.case_read,
+        A.timeline_read,
+        A.incident_list,
+        A.incident_read,
+        A.promise_list,
+        A.promise_read,
+        A.consultation_list,
+        A.consultation_read,
+        A.consultation_read_in_full,
+        A.flag_list,
+        A.flag_read,
+        A.note_list,
+        A.note_read,
+    }
+)
+
+COVERED_CASE = OWN_CASE - {
+    A.case_open,
+    A.case_void,
+    A.case_export,
+    A.disclosure_list,
+    A.journal_read,
+}
+"""What a colleague may do who stands in for a case's clinician."""
+
+OPENED_CASE = _READING
+"""What a supervisor may do with a case opened in an emergency: read."""
+
+KEPT_NOTE = frozenset({A.note_read, A.note_change, A.note_void, A.note_sign, A.note_amend})
+"""What an author may do with a note of their own, wherever they have come to stand to its case."""
+
+EXCEPTIONS = frozenset(
+    {A.recusal_list, A.recusal_create, A.cover_list, A.cover_create, A.cover_end, A.glass_list}
+)
+"""What those who treat or supervise may do about who sees a case."""
+
+BRIEFS = frozenset(
+    {
+        A.consultation_list,
+        A.consultation_read,
+        A.consultation_accept,
+        A.consultation_decline,
+        A.consultation_start,
+        A.consultation_complete,
+    }
+)
+"""What a consultant may do, with the requests that reach them."""
+
+_ANYONE = frozenset({A.rules_read, A.vocabulary_read, A.sign_out})
+_EVERYONE = _ANYONE | {
+    A.me_read,
+    A.me_change,
+    A.notice_list,
+    A.notice_read,
+    A.session_list,
+    A.session_close,
+    A.totp_read,
+    A.totp_change,
+    A.user_read,
+    A.supervision_list,
+    A.supervision_read,
+}
+_ADMINISTRATION = frozenset(
+    {
+        A.thresholds_read,
+        A.thresholds_change,
+        A.clinic_read,
+        A.clinic_change,
+        A.user_list,
+        A.user_create,
+        A.user_change,
+        A.user_reset,
+        A.service_list,
+        A.service_create,
+        A.service_read,
+        A.service_change,
+        A.supervision_create,
+        A.supervision_change,
+        A.recusal_list,
+        A.recusal_create,
+        A.recusal_end,
+        A.webhook_list,
+        A.webhook_create,
+        A.webhook_read,
+        A.webhook_change,
+    }
+)
+_WATCHING = frozenset(
+    {
+        A.thresholds_read,
+        A.clinic_read,
+        A.user_list,
+        A.service_list,
+        A.service_read,
+        A.recusal_list,
+        A.cover_list,
+        A.glass_list,
+        A.glass_review,
+        A.queue_unwatched,
+        A.summary_read,
+        A.webhook_list,
+        A.webhook_read,
+        A.journal_read,
+        A.journal_heads,
+        A.hold_list,
+        A.hold_place,
+        A.hold_release,
+    }
+)
+_OVERSEEING = frozenset({A.thresholds_read, A.clinic_read, A.patterns_read, A.summary_read})
+_ALLOWED_BY_ROLE: dict[Role, frozenset[Action]] = {
+    Role.clinician: _EVERYONE | OWN_CASE | EXCEPTIONS | _OVERSEEING,
+    Role.supervisor: _EVERYONE
+    | OWN_CASE
+    | LINKED_CASE
+    | EXCEPTIONS
+    | _OVERSEEING
+    | {A.glass_break},
+    Role.consultant: _EVERYONE | BRIEFS,
+    Role.privacy_officer: _EVERYONE | _WATCHING,
+    Role.admin: _EVERYONE | _ADMINISTRATION,
+    Role.service: _ANYONE,
+}
+
+_SCOPES: dict[Scope, frozenset[Action]] = {
+    Scope.cases_read: frozenset(
+        {
+            A.case_list,
+            A.case_read,
+            A.timeline_read,
+            A.incident_list,
+            A.incident_read,
+            A.promise_list,
+            A.promise_read,
+        }
+    ),
+    Scope.cases_write: frozenset(
+        {
+            A.case_open,
+            A.case_change,
+            A.case_void,
+            A.incident_report,
+            A.incident_change,
+            A.incident_void,
+            A.promise_record,
+            A.promise_change,
+            A.promise_void,
+            A.import_run,
+            A.import_read,
+        }
+    ),
+    Scope.consultations_create: frozenset(
+        {
+            A.consultation_draft,
+            A.consultation_change,
+            A.consultation_request,
+            A.consultation_cancel,
+        }
+    ),
+    Scope.consultations_read: frozenset(
+        {A.consultation_list, A.consultation_read, A.consultation_read_in_full}
+    ),
+    Scope.flags_read: frozenset({A.flag_list, A.flag_read, A.queue_read, A.summary_read}),
+}
+"""What clinic software may do by each scope; the others only widen these."""
+
+TREATING = frozenset({Role.clinician, Role.supervisor})
+"""The roles that may be given a case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is asking: a person, or clinic software with its scopes."""
+
+    id: UUID
+    role: Role
+    session_id: UUID
+    authenticated_at: datetime | None = None
+    """When they last proved who they are; None where nobody asks for it."""
+    scopes: frozenset[Scope] = frozenset()
+
+    @property
+    def is_software(self) -> bool:
+        """Tell whether this is no person."""
+        return self.role == Role.service
+
+    def signed_in_since(self, earliest: datetime) -> bool:
+        """Tell whether they have proved who they are since then."""
+        return self.authenticated_at is not None and self.authenticated_at >= earliest
+
+
+def may_ever(actor: Actor, action: Action) -> bool:
+    """Tell whether somebody may use an operation at all, on some record."""
+    if actor.is_software:
+        return action in _ANYONE or any(action in _SCOPES.get(s, ()) for s in actor.scopes)
+    return action in _ALLOWED_BY_ROLE[actor.role]
+
+
+def may_anybody(action: Action) -> bool:
+    """Tell whether everybody who is signed in may use an operation, software too."""
+    return action in _ANYONE
+
+
+def roles_that_may(action: Action) -> frozenset[Role]:
+    """Give the roles of people that may use an operation on some record."""
+    return frozenset(role for role, allowed in _ALLOWED_BY_ROLE.items() if action in allowed) - {
+        Role.service
+    }
+
+
+def scopes_that_let(action: Action) -> list[Scope]:
+    """Give the scopes by which software may use an operation."""
+    return [scope for scope, actions in _SCOPES.items() if action in actions]
+
+
+def opens_others_work(role: Role) -> bool:
+    """Tell whether a role opens more of the clinic to somebody than cases of their own."""
+    return role != Role.clinician
+
+
+def why_no_scope(action: Action) -> str:
+    """Say which scope software lacks for an operation, or that none opens it."""
+    scopes = scopes_that_let(action)
+    if not scopes:
+        return "No software does this: no scope opens it. A person does."
+    return _lacks(scopes)
+
+
+def _lacks(scopes: Sequence[Scope]) -> str:
+    needed = " or ".join(scopes)
+    return f"Software needs the scope {needed} for this, and this token was not given it."
+
+
+def reads_every_word(scopes: Collection[str]) -> bool:
+    """Tell whether software with these scopes reads what was said on every case."""
+    return Scope.narrative_read in scopes

@@ -1,0 +1,58 @@
+"""Rules about promises: kept, broken, or never possible to keep."""
+
+from collections.abc import Iterator
+
+from api.domain.rules.facts import Facts, Moment, PromiseFact, within_the_frame
+from api.domain.rules.findings import HIGH, MODERATE, Hit, graver_in_crisis, promise_hit
+from api.domain.vocabulary import PromiseKeepable, PromiseState, Significance
+
+
+def hard_to_keep(promise: PromiseFact) -> bool:
+    """Tell whether a promise may not be kept; a therapist's door kept open is none such."""
+    return promise.keepable in {PromiseKeepable.no, PromiseKeepable.doubtful} and (
+        not within_the_frame(promise)
+    )
+
+
+def promise_unkeepable(facts: Facts, _at: Moment) -> Iterator[Hit]:
+    """Ask about a promise outside the therapist's role or power. APA 3.05; NASW 1.16."""
+    for promise in facts.promises:
+        if promise.state in {PromiseState.open, PromiseState.disputed} and hard_to_keep(promise):
+            severity = HIGH if promise.keepable == PromiseKeepable.no else MODERATE
+            judged = "not keepable" if promise.keepable == PromiseKeepable.no else "hard to keep"
+            yield promise_hit(promise, severity, f"{{promise}} is recorded as {judged}")
+
+
+def promise_broken(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Ask about a promise not kept, or long overdue. APA 10.09; NASW 1.16."""
+    for promise in facts.promises:
+        if promise.state == PromiseState.broken:
+            severity = HIGH if promise.significance == Significance.major else MODERATE
+            severity = graver_in_crisis(severity, promise.client_impact)
+            yield promise_hit(promise, severity, "{promise} is recorded as not kept")
+        elif (
+            promise.state == PromiseState.open
+            and promise.due_on is not None
+            and at.passed(facts.thresholds.overdue_grace_days, promise.due_on)
+        ):
+            said = f"{{promise}} was due on {promise.due_on} and is still open"
+            yield promise_hit(promise, MODERATE, said)
+
+
+def promise_unexamined(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Ask about a promise that may not be kept and was not talked over with the client."""
+    still_felt = {
+        PromiseState.open,
+        PromiseState.disputed,
+        PromiseState.renegotiated,
+        PromiseState.withdrawn_with_repair,
+    }
+    for promise in facts.promises:
+        if (
+            hard_to_keep(promise)
+            and promise.state in still_felt
+            and promise.discussed_with_client is False
+            and at.passed(facts.thresholds.unexamined_days, promise.made_on)
+        ):
+            said = "{promise} is recorded as not yet talked over with the client"
+            yield promise_hit(promise, MODERATE, said)
