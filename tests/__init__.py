@@ -1,1 +1,5 @@
 """Tests: the product as its users meet it."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.support")

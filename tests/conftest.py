@@ -1,7 +1,6 @@
 """The worlds that tests live in: both databases, and always two clinics."""
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,13 @@ from coverage import Coverage
 from api.storage.migrations import migrate
 from tests.support.matrix import TABLE, count_cells
 from tests.support.postgres import Server, postgres, runtime_url, server_of_our_own
-from tests.support.world import Urls, World, open_world
+from tests.support.world import NOON, Urls, World, open_world
 
-NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-"""When tests begin: a Monday."""
-
+pytest_plugins = [
+    f"tests.support.{room}"
+    for room in ("demo", "fhir", "migrated", "processes", "signing_in", "stage")
+]
+"""Rooms of fixtures that several tests share."""
 
 FIGURE = "figure"
 """Under this name a report carries what its test has measured."""
@@ -31,7 +32,7 @@ UNMEASURED = {
     "test_refresh",
     "test_schemathesis",
     "test_state_machine",
-    "test_throttle",
+    "test_rate_limits",
     "test_two_walls",
 }
 """Rooms of tests that ask the same thousands of times: measuring what they reach doubles their

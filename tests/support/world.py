@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -34,6 +34,8 @@ class Urls(NamedTuple):
     owner: str
 
 
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+"""When tests begin: a Monday."""
 PASSWORD = "a long and fictional password"
 SETTINGS_SECRET = random_secret()
 DATA_KEY = SecretStr(new_data_key())

@@ -1,0 +1,1 @@
+"""What the document promises, and what every operation has in common."""

@@ -1,0 +1,189 @@
+"""The matrix of who may do what, played: no cell wrong, none missing, and no guard idle."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from httpx import Response
+from sqlmodel import select
+
+from api.access import authentication, case_relationship, guards
+from api.main import create_app
+from api.routes import (
+    break_glass,
+    cases,
+    consultations,
+    covers,
+    flagged_cases,
+    recusals,
+    sessions,
+    supervisions,
+    totp,
+    users,
+)
+from api.runtime.settings import Settings, random_secret
+from api.storage.compiled_queries import Prepared
+from api.storage.models.journal import JournalEntry
+from tests.support.guards import unwalled
+from tests.support.matrix import PUBLIC, RELATIONS, STRANGERS, TABLE, Row, kept, letter_of
+from tests.support.scene import Scene, set_scene
+from tests.support.world import NOON, Urls, World, open_world
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def stage_urls(request: pytest.FixtureRequest) -> Urls:
+    """The database that the table is played on."""
+    found: Urls = request.getfixturevalue(f"{request.param}_urls")
+    return found
+
+
+@pytest.fixture(scope="module")
+async def scene(stage_urls: Urls) -> AsyncIterator[Scene]:
+    """One scene for the whole table: what is done on it is undone."""
+    async with open_world(stage_urls, NOON) as world:
+        yield await set_scene(world)
+
+
+def named(row: Row) -> str:
+    """Name a row for the report."""
+    return " ".join([row.method, row.path, *row.on.values()])
+
+
+async def refusals(world: World) -> int:
+    """Count the refusals in the journal."""
+    async with world.owner.transaction() as tx:
+        told = select(sa.func.count()).where(JournalEntry.happening == "request.refused")
+        count: int = (await tx.exec(told)).one()
+        return count
+
+
+def test_no_operation_is_missing_from_the_table() -> None:
+    served = {
+        (method.upper(), path)
+        for path, operations in create_app(Settings(secret_key=random_secret()))
+        .openapi()["paths"]
+        .items()
+        for method in operations
+    }
+    assert {(row.method, row.path.partition("?")[0]) for row in TABLE} == served - PUBLIC
+
+
+@pytest.mark.parametrize("row", TABLE, ids=named)
+async def test_the_matrix(scene: Scene, row: Row) -> None:
+    """Whatever is refused changes nothing, tells nothing, and leaves an entry in the journal."""
+    before, told = await kept(scene.world), await refusals(scene.world)
+    wrong, refused = [], 0
+    for role, relation, letter in row.expected():
+        scene.rehearsing = letter == "y"
+        answer = await scene.send(row, role, relation)
+        if letter_of(answer) != letter:
+            wrong.append((role, relation, letter, letter_of(answer), answer.text[:200]))
+        scene.rehearsing = False
+        if answer.is_error:
+            refused += 1
+            await _tells_nothing(scene, row, role, relation, answer)
+            refused += answer.status_code == 404 and row.names_a_record
+    for who in STRANGERS:
+        for relation in RELATIONS:
+            answer = await scene.send_as_stranger(row, who, relation)
+            if answer.status_code != 401:
+                wrong.append((who, relation, "401", letter_of(answer), answer.text[:200]))
+    assert wrong == []
+    assert await kept(scene.world) == before
+    assert await refusals(scene.world) - told == refused
+
+
+async def _tells_nothing(
+    scene: Scene, row: Row, role: str, relation: str, answer: Response
+) -> None:
+    problem = "fhir+json" if row.path.startswith("/fhir") else "problem+json"
+    assert answer.headers["content-type"] == f"application/{problem}"
+    # the number of a version is no record's alone
+    records = {k: v for k, v in scene.records[role, relation].items() if not v.isdecimal()}
+    shown = [name for name, value in records.items() if value in answer.text]
+    assert shown == [], (role, relation)
+    if answer.status_code == 404 and row.names_a_record:
+        unknown = await scene.send(row, role, relation, unknown=True)
+        assert {**unknown.json(), "request_id": 0} == {**answer.json(), "request_id": 0}
+
+
+@contextmanager
+def without_guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let everybody through wherever an operation asks who may."""
+    with unwalled(monkeypatch), monkeypatch.context() as patch:
+        for room in (
+            guards,
+            users,
+            supervisions,
+            sessions,
+            recusals,
+            covers,
+            consultations,
+            break_glass,
+        ):
+            if hasattr(room, "may_ever"):
+                patch.setattr(room, "may_ever", lambda *_: True)
+        for room in (guards, flagged_cases):
+            patch.setattr(room, "refuse_role", lambda *_: None)
+        for room in (guards, case_relationship):
+            patch.setattr(room, "may_see_case", lambda *_: True)
+        patch.setattr(guards, "_may_see_record", lambda *_: True)
+        patch.setattr(supervisions, "_own", lambda *_: sa.true())
+        patch.setattr(guards, "_allow", lambda *_: None)
+        # what these two ask a second time
+        patch.setattr(totp, "require_recent_sign_in", lambda *_: None)
+        patch.setattr(cases, "_may_open_for", _whoever)
+        yield
+
+
+async def _whoever(*_: object) -> None:
+    """Let everybody."""
+
+
+@contextmanager
+def without_sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a session count that was ended."""
+    asked = authentication._WHO_IS_SIGNED_IN.statement
+    kept_conditions = [each for each in asked._where_criteria if "revoked_at" not in str(each)]
+    careless = asked._generate()
+    careless._where_criteria = tuple(kept_conditions)
+    with monkeypatch.context() as patch:
+        patch.setattr(authentication, "_WHO_IS_SIGNED_IN", Prepared(careless))
+        yield
+
+
+@pytest.mark.parametrize("row", TABLE, ids=named)
+async def test_without_its_guard_an_operation_lets_somebody_in(
+    scene: Scene, row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [cell for cell in row.expected() if cell[2] in "FN"]
+    caught = await _caught(scene, row, cells, monkeypatch)
+    if not cells:
+        # open to everybody who is signed in: then that is its guard
+        with without_sessions(monkeypatch):
+            scene.rehearsing = True
+            caught = (await scene.send_as_stranger(row, "revoked", "own")).status_code != 401
+            scene.rehearsing = False
+    assert caught
+
+
+async def _caught(
+    scene: Scene, row: Row, cells: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> bool:
+    """Try an operation without its guard until one cell of the table is found wrong."""
+    with without_guards(monkeypatch):
+        scene.rehearsing = True
+        try:
+            for role, relation, letter in cells:
+                if letter_of(await scene.send(row, role, relation)) != letter:
+                    return True
+        finally:
+            scene.rehearsing = False
+    return False

@@ -1,0 +1,1 @@
+"""The process, the command line, and the checkout itself."""

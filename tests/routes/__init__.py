@@ -1,0 +1,1 @@
+"""Each noun, through its door."""

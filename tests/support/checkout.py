@@ -1,0 +1,6 @@
+"""Where the checkout is."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
