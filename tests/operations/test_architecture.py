@@ -1,8 +1,6 @@
 """The floors of the house, and a guard at every door."""
 
-import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -10,28 +8,17 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from api.domain.permissions.actions import Action
 from api.main import create_app
 from api.runtime.settings import Settings, random_secret
-from tests.support.checkout import ROOT
-
-API = ROOT / "api"
-
-PACKAGES = (
-    "security",  # what guards, without a database or a network
-    "domain",  # words, rules and rights
-    "runtime",  # the process: settings, logs, how it ends
-    "storage",  # tables, transactions, walls, encryption
-    "journal",  # the audit log
-    "http",  # requests and answers
-    "flags",  # the rules at work on a case
-    "access",  # who asks, and what they see
-    "records",  # clinical rows, made and shown
-    "interop",  # other software
-    "openapi",  # the document
-    "routes",  # a door for each noun
-    "main",
-    "commands",  # what an operator runs
-    "__main__",
+from tests.support.imports_of_packages import (
+    PACKAGES,
+    against_the_law,
+    between_packages,
+    graph,
+    imports_of,
+    in_circles,
+    package_of,
+    rooms,
+    table,
 )
-"""From the ground up: a package imports packages below it only, and within it are no circles."""
 
 OPEN_DOORS = {
     "/v1/auth/token",
@@ -44,55 +31,6 @@ OPEN_DOORS = {
     "/fhir/metadata",
 }
 """What is answered to somebody who is not signed in."""
-
-
-def rooms() -> Iterator[tuple[str, Path]]:
-    """Give every room, as a name below `api`, with its file."""
-    for path in sorted(API.rglob("*.py")):
-        parts = path.relative_to(API).with_suffix("").parts
-        if parts[-1] != "__init__":
-            yield ".".join(parts), path
-
-
-def package_of(room: str) -> str:
-    """Give the package that a room is of."""
-    return room.partition(".")[0]
-
-
-def imports_of(path: Path) -> Iterator[str]:
-    """Give the rooms a file imports, wherever in the file."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            if (API.parent / node.module.replace(".", "/")).is_dir():
-                below = node.module.removeprefix("api").lstrip(".")
-                yield from (f"{below}.{name.name}".lstrip(".") for name in node.names)
-            elif node.module.startswith("api."):
-                yield node.module.removeprefix("api.")
-
-
-def graph() -> dict[str, set[str]]:
-    """Give each room with the rooms that it imports."""
-    known = dict(rooms())
-    return {room: known.keys() & set(imports_of(path)) for room, path in known.items()}
-
-
-def against_the_law(imported: dict[str, set[str]]) -> list[str]:
-    """Name what imports from a package above its own."""
-    height = {package: place for place, package in enumerate(PACKAGES)}
-    return [
-        f"{room} imports {other}"
-        for room, others in imported.items()
-        for other in sorted(others)
-        if height[package_of(other)] > height[package_of(room)]
-    ]
-
-
-def in_circles(imported: dict[str, set[str]]) -> set[str]:
-    """Name the rooms that import each other in a circle, or stand on one that does."""
-    left = {room: set(others) for room, others in imported.items()}
-    while free := {room for room, others in left.items() if not others & left.keys()}:
-        left = {room: others for room, others in left.items() if room not in free}
-    return set(left)
 
 
 def test_a_package_imports_packages_below_it_only() -> None:
@@ -110,6 +48,16 @@ def test_an_arrow_up_and_a_circle_would_be_found() -> None:
     imported["storage.models.people"] = {*imported["storage.models.people"], "storage.transaction"}
     assert against_the_law(imported) == ["domain.values imports storage.models.columns"]
     assert {"storage.models.people", "storage.transaction"} <= in_circles(imported)
+
+
+def test_the_table_of_imports_ends_with_what_is_against_the_law() -> None:
+    imported = graph()
+    assert list(table(imported))[-1] == "up: 0; circles: 0"
+    imported["domain.values"] = {*imported["domain.values"], "storage.models.columns"}
+    *rows, last = table(imported)
+    assert last.startswith("up: 1;")
+    assert len(rows) == len(PACKAGES) + 2
+    assert between_packages(imported)["domain", "storage"] == 1
 
 
 def test_no_door_opens_onto_another_and_none_commits_or_asks_for_a_role() -> None:
