@@ -25,8 +25,9 @@ from api.interop.bulk import charsets
 from api.interop.bulk.charsets import UnreadableFileError
 from api.interop.bulk.columns import all_columns, columns_of, flatten
 from api.interop.bulk.export import records_of
-from api.interop.bulk.parse import Read, read_csv, read_ndjson
-from api.interop.bulk.run_import import Done, Order, TooManyLinesError, take_in
+from api.interop.bulk.parse import FileLine, read_csv, read_ndjson
+from api.interop.bulk.run_import import Order, TooManyLinesError, take_in
+from api.interop.bulk.take_batch import Done
 from api.runtime.settings import Settings
 from api.security.crypto import WrongKeyError
 from api.security.normalization import one_address
@@ -242,7 +243,7 @@ def _read(
     kind: RecordType | None,
     moved: Callable[[int], None],
     charset: str | None,
-) -> AsyncIterator[Read]:
+) -> AsyncIterator[FileLine]:
     chunks = _chunks(file, moved)
     if form is Form.ndjson:
         return read_ndjson(chunks, charset)

@@ -25,9 +25,10 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import LinesRoute, charset_of, media_of
 from api.interop.bulk import charsets
 from api.interop.bulk.charsets import UnreadableFileError
-from api.interop.bulk.parse import Read, read_csv, read_ndjson
-from api.interop.bulk.run_import import Done, Order, TooManyLinesError, take_in
-from api.interop.bulk.take_line import Rights
+from api.interop.bulk.parse import FileLine, read_csv, read_ndjson
+from api.interop.bulk.run_import import Order, TooManyLinesError, take_in
+from api.interop.bulk.sender import Rights
+from api.interop.bulk.take_batch import Done
 from api.records.read_models import RecordRead
 from api.storage.database import Database
 from api.storage.models.integration import Import, ImportRefusal, ImportStatus
@@ -198,7 +199,7 @@ async def list_refusals(
     return Page(items=[RefusalRead.model_validate(row) for row in page], next=following)
 
 
-def _reader(request: Request, query: ImportQuery) -> tuple[AsyncIterator[Read], str]:
+def _reader(request: Request, query: ImportQuery) -> tuple[AsyncIterator[FileLine], str]:
     """Give what reads the body, by what the request says that it is."""
     media, charset = media_of(request), charset_of(request)
     if media not in _FILES:

@@ -11,7 +11,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from api.interop.bulk import take_line
+from api.interop.bulk import source_keys
 from api.security import normalization
 from api.security.normalization import one_address, one_password, password_spellings, spellings
 from api.security.tokens import _fits
@@ -207,7 +207,7 @@ async def test_what_was_taken_under_another_form_before_is_known_again(
     of = world.clinician
     diary = await diary_of(world, of)
     with monkeypatch.context() as then:
-        then.setattr(take_line, "spellings", lambda text: (text,))
+        then.setattr(source_keys, "spellings", lambda text: (text,))
         assert counts(made(await send(diary, ndjson(lines_in(before, world, of))))) == (4, 0, 0)
     # sent again as it is, and by the system that it was exported to since
     for form in {before, "NFC", "NFD"} - ({"NFC", "NFD"} if before == "half" else set()):

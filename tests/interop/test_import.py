@@ -18,10 +18,12 @@ from api.domain.vocabulary import Scope
 from api.flags.reconcile import WritesInARow
 from api.http import middleware
 from api.interop.bulk import parse, run_import
+from api.interop.bulk.batch_lookup import BatchLookup
 from api.interop.bulk.columns import all_columns, flatten
-from api.interop.bulk.parse import Refused, read_csv, read_ndjson
+from api.interop.bulk.parse import read_csv, read_ndjson
+from api.interop.bulk.refusals import Refused
 from api.interop.bulk.run_import import Order, take_in
-from api.interop.bulk.take_line import EVERYTHING, Taking
+from api.interop.bulk.sender import EVERYTHING
 from api.routes import imports
 from api.storage.models.clinical import Case, Incident, Promise
 from api.storage.models.flags import Flag, MonitoredFinding
@@ -281,7 +283,7 @@ async def test_a_key_that_was_not_looked_up_still_makes_no_second_record(
     async def forget(*_: object) -> None:
         """Know nothing."""
 
-    monkeypatch.setattr(Taking, "_find_known", forget)
+    monkeypatch.setattr(BatchLookup, "_find_known", forget)
     monkeypatch.setattr(run_import, "_PAUSES", ())
     transport = world.http._transport
     assert isinstance(transport, ASGITransport)

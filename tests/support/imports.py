@@ -8,9 +8,9 @@ from httpx import Response
 from sqlmodel import select
 
 from api.domain.vocabulary import Scope
-from api.interop.bulk import run_import
 from api.interop.bulk.parse import read_csv, read_ndjson
 from api.interop.bulk.run_import import Order, take_in
+from api.interop.bulk.take_batch import Done
 from api.storage.models.journal import JournalEntry
 from tests.support.world import Person, World, incident, promise, software
 
@@ -78,7 +78,7 @@ async def rows(world: World, model: Any, of: Person) -> list[Any]:
 
 async def as_operator(
     world: World, of: Person, body: bytes, form: str = "ndjson", **options: Any
-) -> run_import.Done:
+) -> Done:
     """Take a file in as the command line does."""
 
     async def chunks() -> AsyncIterator[bytes]:

@@ -14,6 +14,7 @@ from api.http.strict_route import strict_json
 from api.interop.bulk.charsets import UnreadableFileError, in_utf_8
 from api.interop.bulk.columns import all_columns, columns_of, needed_columns, nest
 from api.interop.bulk.lines import LINE, LINE_OF, AnyLine
+from api.interop.bulk.refusals import Refused
 
 LONGEST_LINE = 512 * 1024
 """Bytes: more than any record needs that this program can write."""
@@ -34,14 +35,7 @@ _LINES_AT_A_TIME = 500
 """Lines after which others who are served by this process have their turn."""
 
 
-class Refused(NamedTuple):
-    """Why a line is not taken; it repeats nothing of the line."""
-
-    pointer: str
-    message: str
-
-
-class Read(NamedTuple):
+class FileLine(NamedTuple):
     """A line of the file: where it began, how many bytes it has, and what it says."""
 
     number: int
@@ -63,16 +57,16 @@ _TOO_LONG = Refused("", f"A line has at most {LONGEST_LINE // 1024} KiB.")
 
 async def read_ndjson(
     chunks: AsyncIterator[bytes], charset: str | None = None
-) -> AsyncIterator[Read]:
+) -> AsyncIterator[FileLine]:
     """Read a JSON object a line; blank lines say nothing. `charset` is what was declared."""
     async for number, raw in _lines(in_utf_8(chunks, charset)):
         if raw is None or raw.strip():
-            yield Read(number, len(raw or b""), _TOO_LONG if raw is None else _of_json(raw))
+            yield FileLine(number, len(raw or b""), _TOO_LONG if raw is None else _of_json(raw))
 
 
 async def read_csv(
     chunks: AsyncIterator[bytes], kind: str | None, charset: str | None = None
-) -> AsyncIterator[Read]:
+) -> AsyncIterator[FileLine]:
     """Read rows under a header; `kind` is the type of all of them, where no column says it.
 
     Rows without a word in them are none: a spreadsheet writes them where some were emptied. Raises
@@ -92,7 +86,7 @@ async def read_csv(
             continue
         line = _TOO_LONG if raw is None else under.read(raw, number)
         if line is not None:
-            yield Read(number, len(raw or b""), line)
+            yield FileLine(number, len(raw or b""), line)
     if under is None:
         raise UnreadableFileError("The file is empty: its first line names the columns.")
 

@@ -5,10 +5,9 @@ record becomes the row it would have become at its door, with the same entries a
 """
 
 import asyncio
-from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -17,26 +16,14 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
-from api.domain.permissions.case_rules import Standing, may_see_flag
-from api.domain.vocabulary import ConsultationStatus
-from api.flags.case_facts import Room
-from api.flags.reconcile import WritesInARow, catch_up
-from api.interop.bulk.parse import Read, Refused
-from api.interop.bulk.take_line import (
-    EVERYTHING,
-    Known,
-    Memory,
-    NotTaken,
-    Rights,
-    Taken,
-    Taking,
-    is_hidden,
-)
-from api.journal.entries import Happening, record
+from api.interop.bulk.journalled import record_import
+from api.interop.bulk.parse import FileLine
+from api.interop.bulk.sender import EVERYTHING, Rights, Sender
+from api.interop.bulk.take_batch import Done, Intake
+from api.journal.entries import Happening
 from api.storage.database import Database
 from api.storage.engine import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, SERIALIZATION_FAILURE
-from api.storage.models.clinical import Case, Consultation, Incident, Promise
-from api.storage.models.integration import Import, ImportedRecord, ImportRefusal, ImportStatus
+from api.storage.models.integration import Import, ImportRefusal, ImportStatus
 from api.storage.models.people import Clinic
 from api.storage.transaction import ClinicContext, Transaction
 
@@ -50,9 +37,6 @@ MOST_LINES = 500_000
 MOST_LINES_REHEARSED = 50_000
 """Of a dry run that software asks for: nothing of it is in the database, so all of it is kept in
 memory meanwhile, about 5 KB a case."""
-SHOWN_REFUSALS = 100
-_FILES_KEPT = 2_000
-"""Cases whose facts a dry run remembers."""
 
 _BETWEEN_BATCHES = 0.01
 """Seconds in which whoever waits for the database has their turn; SQLite has one connection."""
@@ -60,9 +44,6 @@ _BETWEEN_BATCHES = 0.01
 _PASSING = {SERIALIZATION_FAILURE, DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE}
 _PAUSES = (0.1, 0.3, 1.0, 2.0)
 """Seconds to wait where somebody else holds what a batch needs."""
-
-# clinic software sees no restricted flags, and no prompts: a number is not for it either
-_TOLD_TO = Standing(service=True)
 
 
 class TooManyLinesError(Exception):
@@ -87,33 +68,10 @@ class Order:
         return MOST_LINES_REHEARSED if self.dry_run and asked_for else MOST_LINES
 
 
-@dataclass(slots=True)
-class Done:
-    """How far an import has come. `flags`: how many were opened, by rule."""
-
-    row: Import | None = None
-    lines: int = 0
-    created: int = 0
-    unchanged: int = 0
-    refused: int = 0
-    refusals: list[tuple[int, Refused]] = field(default_factory=list)
-    flags: Counter[str] = field(default_factory=Counter)
-
-    def add(self, other: "Done") -> None:
-        """Count a batch."""
-        self.row = other.row
-        self.lines += other.lines
-        self.created += other.created
-        self.unchanged += other.unchanged
-        self.refused += other.refused
-        self.refusals += other.refusals[: max(0, SHOWN_REFUSALS - len(self.refusals))]
-        self.flags += other.flags
-
-
 async def take_in(
     database: Database,
     order: Order,
-    lines: AsyncIterator[Read],
+    lines: AsyncIterator[FileLine],
     tell: Callable[[Done, Done], None] | None = None,
 ) -> Done:
     """Take every line in, or look at it only; `tell` hears of all so far, and of each batch.
@@ -133,10 +91,10 @@ async def take_in(
 async def _take_all(
     importer: "_Importer",
     order: Order,
-    lines: AsyncIterator[Read],
+    lines: AsyncIterator[FileLine],
     tell: Callable[[Done, Done], None] | None,
 ) -> Done:
-    done, batch, size = Done(), list[Read](), 0
+    done, batch, size = Done(), list[FileLine](), 0
     async for line in lines:
         if len(batch) >= importer.room or size >= BATCH_BYTES:
             _count(done, await importer.take(batch, is_last=False), tell)
@@ -169,10 +127,9 @@ class _Importer:
         self._has_begun = False
         self.room = BATCH_LINES
         """How many lines the next batch may have."""
-        self._memory = Memory()
-        self._files: OrderedDict[UUID, WritesInARow] = OrderedDict()
+        self._intake = Intake(self._id, dry_run=order.dry_run)
 
-    async def take(self, lines: Sequence[Read], *, is_last: bool) -> Done:
+    async def take(self, lines: Sequence[FileLine], *, is_last: bool) -> Done:
         """Take one batch; where somebody else holds what it needs, try again a little later."""
         if self._has_begun:
             await asyncio.sleep(_BETWEEN_BATCHES)
@@ -181,8 +138,7 @@ class _Importer:
             try:
                 batch = await self._try(lines, is_last=is_last)
             except DBAPIError as error:
-                # what a dry run remembers of these cases may be half a batch ahead
-                self._files.clear()
+                self._intake.forget_case_files()
                 if pause is None or not _may_pass(error):
                     raise
                 await asyncio.sleep(pause)
@@ -205,18 +161,20 @@ class _Importer:
                     row.change({"status": ImportStatus.broken_off}, tx.now)
                     self._tell(tx, Happening.import_broken_off)
 
-    async def _try(self, lines: Sequence[Read], *, is_last: bool) -> Done:
+    async def _try(self, lines: Sequence[FileLine], *, is_last: bool) -> Done:
         dry = self._order.dry_run
         try:
             async with self._database.transaction(self._order.request_id) as tx:
                 row = await self._begin(tx)
-                done, taken = await self._work(tx, lines)
+                sender = await self._sender(tx)
+                await _take_turns(tx)
+                done, taken = await self._intake.take(tx, sender, lines)
                 if dry:
                     await tx.write_kept_back()
                     raise _Undo
                 await self._note(tx, row, done, is_last=is_last)
         except _Undo:
-            self._remember(taken)
+            self._intake.remember(taken)
             async with self._database.transaction(self._order.request_id) as tx:
                 await self._note(tx, await self._begin(tx), done, is_last=is_last)
         return done
@@ -244,6 +202,11 @@ class _Importer:
         self._tell(tx, Happening.import_begun)
         return row
 
+    async def _sender(self, tx: Transaction) -> Sender:
+        order = self._order
+        rights = EVERYTHING if order.rights is None else await order.rights(tx)
+        return Sender(order.actor_id, rights)
+
     async def _note(self, tx: Transaction, row: Import, done: Done, *, is_last: bool) -> None:
         """Write down what came of a batch."""
         counts = {
@@ -266,130 +229,8 @@ class _Importer:
             self._tell(tx, Happening.import_finished)
         done.row = row
 
-    async def _work(self, tx: Transaction, lines: Sequence[Read]) -> tuple[Done, list[Taken]]:
-        order, done = self._order, Done(lines=len(lines))
-        rights = EVERYTHING if order.rights is None else await order.rights(tx)
-        await _take_turns(tx)
-        taking = Taking(tx, order.actor_id, rights, self._memory)
-        good = [line for line in lines if not isinstance(line.line, Refused)]
-        items = iter(await taking.prepare([each.line for each in good]))  # type: ignore[misc]
-        for case in list(taking.cases):
-            await catch_up(tx, case)
-        taken = []
-        for number, _, line in lines:
-            if isinstance(line, Refused):
-                done.refusals.append((number, line))
-                continue
-            if number % 20 == 0:
-                # others who are served by this process have their turn
-                await asyncio.sleep(0)
-            try:
-                made = await taking.take(next(items))
-            except NotTaken as error:
-                done.refusals.append((number, error.refused))
-                continue
-            if made is None:
-                done.unchanged += 1
-            else:
-                taken.append(made)
-        done.created, done.refused = len(taken), len(done.refusals)
-        await self._write(tx, taken, done)
-        return done, taken
-
-    async def _write(self, tx: Transaction, taken: Sequence[Taken], done: Done) -> None:
-        """Write the rows, each with its entries, and ask the rules after each."""
-        # the parents first
-        await tx.flush()
-        for made in taken:
-            if made.is_here:
-                tx.add(self._name_of(tx, made))
-        new = [made for made in taken if not made.is_here]
-        files = await self._open_files(tx, new)
-        for made in new:
-            self._journal(tx, made)
-            if not isinstance(made.row, Case):
-                tx.add(made.row)
-                file = files[made.case.id]
-                opened = await file.add(tx, made.row, actor_id=self._order.actor_id)
-                done.flags.update(
-                    flag.rule
-                    for flag in opened
-                    if may_see_flag(_TOLD_TO, flag.audience, restricted=flag.restricted)
-                )
-            tx.add(self._name_of(tx, made))
-            # the rules may have taken long: others have their turn after each
-            await asyncio.sleep(0)
-        await tx.flush()
-
-    async def _open_files(
-        self, tx: Transaction, taken: Sequence[Taken]
-    ) -> dict[UUID, WritesInARow]:
-        files: dict[UUID, WritesInARow] = {}
-        new = {made.row.id for made in taken}
-        read: WritesInARow | None = None
-        for case in {made.case.id: made.case for made in taken}.values():
-            if (known := self._files.get(case.id)) is not None:
-                files[case.id] = known
-            elif case.id in new and read is not None:
-                files[case.id] = read.on_new(case)
-            else:
-                read = files[case.id] = await WritesInARow.on(tx, case)
-        if self._order.dry_run:
-            self._files |= files
-            while len(self._files) > _FILES_KEPT:
-                self._files.popitem(last=False)
-        return files
-
-    def _name_of(self, tx: Transaction, made: Taken) -> ImportedRecord:
-        return ImportedRecord(
-            clinic_id=tx.clinic.id,
-            import_id=self._id,
-            case_id=made.case.id,
-            record_type=made.name.record_type,
-            record_id=made.row.id,
-            source_key=made.key,
-            source_hash=made.name.source_hash,
-            body_hash=made.body_hash,
-            created_at=tx.now,
-            updated_at=tx.now,
-            recorded_by_id=self._order.actor_id,
-        )
-
-    def _journal(self, tx: Transaction, made: Taken) -> None:
-        for happening in _happenings(made):
-            record(
-                tx,
-                happening,
-                actor_id=self._order.actor_id,
-                record_type=made.line.type,
-                record_ids=[made.row.id],
-                case_id=made.case.id,
-                restricted=getattr(made.row, "restricted", False),
-            )
-
     def _tell(self, tx: Transaction, happening: Happening) -> None:
-        record(
-            tx,
-            happening,
-            actor_id=self._order.actor_id,
-            record_type="import",
-            record_ids=[self._id],
-        )
-
-    def _remember(self, taken: Sequence[Taken]) -> None:
-        """Keep of a dry run's batch, which is undone, what later lines may name."""
-        memory = self._memory
-        for made in taken:
-            memory.known[made.name] = Known(made.row.id, made.case.id, made.body_hash)
-            if isinstance(made.row, Incident | Promise) and is_hidden(made.row):
-                memory.hidden.add(made.row.id)
-            if not isinstance(made.row, Case):
-                memory.rooms.setdefault(made.case.id, Room()).take(made.row)
-            if isinstance(made.row, Case):
-                memory.cases[made.row.id] = made.row.model_dump()
-                if made.row.voided_at is None:
-                    reference = (made.row.client_ref_hash, made.row.started_on)
-                    memory.references.add(reference)  # type: ignore[arg-type]
+        record_import(tx, happening, self._id, actor_id=self._order.actor_id)
 
 
 def _may_pass(error: DBAPIError) -> bool:
@@ -408,55 +249,3 @@ async def _take_turns(tx: Transaction) -> None:
     # whoever adds rows to the clinic meanwhile need not wait
     time_zone, watched = (await tx.exec(mine.with_for_update(key_share=True))).one()
     tx.know_zone(ZoneInfo(time_zone), watched)
-
-
-_OF_STATUS = {
-    ConsultationStatus.requested: (Happening.consultation_requested,),
-    ConsultationStatus.declined: (
-        Happening.consultation_requested,
-        Happening.consultation_declined,
-    ),
-    ConsultationStatus.accepted: (
-        Happening.consultation_requested,
-        Happening.consultation_accepted,
-    ),
-    ConsultationStatus.in_progress: (
-        Happening.consultation_requested,
-        Happening.consultation_accepted,
-        Happening.consultation_started,
-    ),
-    ConsultationStatus.completed: (
-        Happening.consultation_requested,
-        Happening.consultation_accepted,
-        Happening.consultation_started,
-        Happening.consultation_completed,
-    ),
-    ConsultationStatus.cancelled: (Happening.consultation_cancelled,),
-}
-_FIRST = {
-    "case": Happening.case_opened,
-    "incident": Happening.incident_reported,
-    "promise": Happening.promise_recorded,
-    "consultation": Happening.consultation_drafted,
-}
-_VOIDED = {
-    "case": Happening.case_voided,
-    "incident": Happening.incident_voided,
-    "promise": Happening.promise_voided,
-}
-
-
-def _happenings(made: Taken) -> list[Happening]:
-    """Name what a line tells of, as the doors would have journalled it one by one."""
-    row, kind = made.row, made.line.type
-    told = [_FIRST[kind]]
-    if isinstance(row, Consultation):
-        told += _OF_STATUS.get(row.status, ())
-        if row.response is not None:
-            told.append(Happening.consultation_answered)
-        return told
-    if isinstance(row, Incident) and row.reviewed_at is not None:
-        told.append(Happening.incident_reviewed)
-    if row.voided_at is not None:
-        told.append(_VOIDED[kind])
-    return told
