@@ -31,6 +31,7 @@ from api.commands.founding import found_clinic
 from api.commands.key_rotation import rotate
 from api.commands.retention import DueCase, cases_due
 from api.commands.retention import purge as purge_cases
+from api.commands.rules_page import print_rules
 from api.commands.runtime_role import grant_to_runtime_role, why_unsafe
 from api.commands.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
 from api.commands.verifying import (
@@ -66,6 +67,7 @@ app = typer.Typer(
 
 app.command("import")(records.import_records)
 app.command("export")(records.export_records)
+app.command("rules")(print_rules)
 
 
 @app.command()

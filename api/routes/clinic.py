@@ -1,7 +1,6 @@
 """The clinic's own settings, its rules and their thresholds, and every word it uses."""
 
 from collections.abc import Iterable
-from inspect import getdoc
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
@@ -11,6 +10,7 @@ from api.access.case_relationship import load_clinic
 from api.access.guards import may
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
+from api.domain.rules.in_words import in_words
 from api.domain.rules.modes import monitored_rules
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.rulebook import RULEBOOK_VERSION, RULES
@@ -107,7 +107,7 @@ async def list_rules(
             title=name.definition,
             audience=audience,
             mode=RuleMode.monitor if name in monitored else RuleMode.active,
-            asks=getdoc(rule) or "",
+            asks=in_words(rule).asks,
             version=RULEBOOK_VERSION,
         )
         for book, audience in ((RULES, Audience.supervisor), (PROMPTS, Audience.clinician))

@@ -49,7 +49,14 @@ def is_unreviewed_outcome(
 
 
 def outcome_unreviewed(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask whether an outcome was looked at together. APA 10.10(a); NASW 1.17."""
+    """Ask whether an outcome was looked at together. APA 10.10(a); NASW 1.17.
+
+    An outcome that nobody was consulted about, and of which either `trend` is `worse` or
+    `no_benefit`, for `outcome_months` or more or in a case whose status is `ended`; or
+    `times_wished_to_stop` is `wished_to_stop` or more.
+
+    Severity: moderate.
+    """
     for incident, outcome in facts.of(OutcomeDetails):
         if is_unreviewed_outcome(incident, outcome, facts, at):
             counts = counted(
@@ -61,7 +68,13 @@ def outcome_unreviewed(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def consent_gap(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask what was explained at the start. APA 3.10, 10.01; ACA A.2."""
+    """Ask what was explained at the start. APA 3.10, 10.01; ACA A.2.
+
+    A record of consent whose `process_explained` or `goals_known` is false.
+
+    Severity: moderate where `process_explained` is false and `harm_reported` or `questions_refused`
+    is true; else low.
+    """
     for incident, consent in facts.of(ConsentDetails):
         if consent.process_explained is False:
             hurt = consent.harm_reported is True or consent.questions_refused is True
@@ -72,7 +85,14 @@ def consent_gap(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def no_oversight(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask who looks: nobody answers for the work, or a grave flag waits unseen."""
+    """Ask who looks: nobody answers for the work, or a grave flag waits unseen.
+
+    A record of oversight whose `available` is false. And a flag that is high or critical, still
+    `open` `oversight_days` after its `effective_at`, with no consultation on the case requested
+    since then, whatever became of it.
+
+    Severity: moderate.
+    """
     for incident, oversight in facts.of(OversightDetails):
         if oversight.available is False:
             said = "oversight is recorded {when} as not available"
@@ -92,7 +112,12 @@ def no_oversight(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def competence_gap(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about skills and support; honesty is not taxed. APA 2.01; ACA A.11.a."""
+    """Ask about skills and support; honesty is not taxed. APA 2.01; ACA A.11.a.
+
+    A competence gap that nobody was consulted about.
+
+    Severity: low where `reported_by` is `therapist`, else moderate.
+    """
     for incident, _ in facts.of(CompetenceGapDetails):
         if not consulted(facts, incident, at):
             own_word = incident.reported_by == ReportedBy.therapist
@@ -101,7 +126,12 @@ def competence_gap(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def record_conflict(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about two versions in the record. 45 CFR 164.526; APA 6.01."""
+    """Ask about two versions in the record. 45 CFR 164.526; APA 6.01.
+
+    A conflict in the record whose `issue` is `account_conflict` or `unsupported_label`.
+
+    Severity: high.
+    """
     for incident, conflict in facts.of(RecordConflictDetails):
         if conflict.issue in {RecordIssue.account_conflict, RecordIssue.unsupported_label}:
             said = f"a conflict in the record ({spoken(conflict.issue)}) is noted {{when}}"
@@ -109,7 +139,12 @@ def record_conflict(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def third_party_contact(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about contact with someone else without a basis. 45 CFR 164.508; APA 4.05."""
+    """Ask about contact with someone else without a basis. 45 CFR 164.508; APA 4.05.
+
+    Contact with a third party whose `basis` is `none`; a basis that is not known is no such.
+
+    Severity: high.
+    """
     for incident, contact in facts.of(ThirdPartyContactDetails):
         if contact.basis == ContactBasis.none:
             said = f"contact with someone else ({spoken(contact.party)}) without a basis"
@@ -117,7 +152,15 @@ def third_party_contact(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def record_request_overdue(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about a record request waiting. 45 CFR 164.524 (30 days), .526 and .528 (60 days)."""
+    """Ask about a record request waiting. 45 CFR 164.524 (30 days), .526 and .528 (60 days).
+
+    A record request without `answered_on`, asked more than `record_access_days` ago where `request`
+    is `access` or `release`, more than `record_amendment_days` ago where it is `amendment` or
+    `accounting`. It was asked on `requested_on`; where that names no other day than `occurred_on`,
+    on the incident's day.
+
+    Severity: moderate.
+    """
     for incident, request in facts.of(RecordRequestDetails):
         asked, when = request.requested_on, f"on {request.requested_on}"
         if asked is None or asked == incident.occurred_on:

@@ -44,7 +44,15 @@ def in_passing_with_precautions(incident: IncidentFact, role: SecondRoleDetails)
 
 
 def dual_relationship(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about a second role beside therapy. APA 3.05; ACA A.5, A.6; NASW 1.06; AAMFT 1.3."""
+    """Ask about a second role beside therapy. APA 3.05; ACA A.5, A.6; NASW 1.06; AAMFT 1.3.
+
+    A second role whose `timing` is `during_therapy` or `after_therapy`; but not one that is met in
+    passing (`interaction` is `incidental`) with its `precautions` written down.
+
+    Severity: moderate where it is met in passing, where `role` is `related_cotreater`, or where
+    `role` is `neighbour_or_community`, `recovery_peer` or `institution_employee`, `interaction` is
+    `regular` and `precautions` are written down; else high.
+    """
     for incident, role in facts.of(SecondRoleDetails):
         if not beside_therapy(role) or in_passing_with_precautions(incident, role):
             continue
@@ -69,7 +77,13 @@ def is_sexual_word(conduct: SexualConductDetails) -> bool:
 
 
 def sexual_conduct(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about sexual conduct; abstaining is the clinician's duty. APA 10.05-10.08; ACA A.5."""
+    """Ask about sexual conduct; abstaining is the clinician's duty. APA 10.05-10.08; ACA A.5.
+
+    `contact` or a `relationship`, whoever began it; a `remark` or `proposal` where `initiator` is
+    `therapist`, `mutual`, `supervisor`, `institution` or `disputed`.
+
+    Severity: critical; high for a remark or proposal of which accounts differ (`disputed`).
+    """
     graded = {
         Initiator.therapist: CRITICAL,
         Initiator.mutual: CRITICAL,
@@ -85,7 +99,14 @@ def sexual_conduct(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def gifts_or_money(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about loans, money, barter, and undocumented giving both ways. NASW 1.13; ACA A.10."""
+    """Ask about loans, money, barter, and undocumented giving both ways. NASW 1.13; ACA A.10.
+
+    A `loan`, `money` or `barter`, with a `rationale` or without. A `gift` or `favour` without a
+    `rationale`, where such giving went both ways: one record says `both`, or one says `to_client`
+    and another `from_client`.
+
+    Severity: high for a loan, else moderate.
+    """
     given = [
         (incident, gift)
         for incident, gift in facts.of(GiftDetails)
@@ -111,7 +132,18 @@ def is_holding(touch: TouchDetails) -> bool:
 
 
 def physical_contact(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about touch; a handshake is courtesy. APA 3.05; Gutheil & Gabbard (nine areas)."""
+    """Ask about touch; a handshake is courtesy. APA 3.05; Gutheil & Gabbard (nine areas).
+
+    A touch other than a `handshake` whose `consent` is false. And of touch that nobody was
+    consulted about and whose `consent` is not false: `holding` or `hair_stroking` of which
+    `planned_method` is known, be it true or false; any other touch, where that comes to
+    `touch_times` in all. "In all" is the sum of `times` over the records; where that is not known,
+    a record counts once.
+
+    Severity: high without consent. Holding and hair stroking: high where `planned_method` is false
+    and all such that nobody was consulted about, with consent or without, comes to `touch_times`;
+    else moderate. Any other touch: moderate.
+    """
     touches = [(i, t) for i, t in facts.of(TouchDetails) if t.touch != TouchKind.handshake]
     alone = [(i, t) for i, t in touches if not consulted(facts, i, at)]
     held = sum(t.times or 1 for _, t in alone if is_holding(t) and t.planned_method is False)
@@ -138,7 +170,13 @@ def _touched(touch: TouchDetails, how: str) -> str:
 
 
 def role_reversal(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask whose needs were met. APA 3.05; Gutheil & Gabbard (self-disclosure)."""
+    """Ask whose needs were met. APA 3.05; Gutheil & Gabbard (self-disclosure).
+
+    A role reversal whose `initiator` is `therapist` or `mutual`.
+
+    Severity: moderate where it is the only one and its `form` is `own_distress_disclosed` or
+    `caretaking_worry`; else high.
+    """
     begun = [
         (incident, reversal)
         for incident, reversal in facts.of(RoleReversalDetails)
@@ -152,7 +190,13 @@ def role_reversal(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def hurtful_words(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about words reported as hurtful. APA 3.04."""
+    """Ask about words reported as hurtful. APA 3.04.
+
+    Hurtful words whose `initiator` is `therapist`, `supervisor` or `institution`.
+
+    Severity: high where they were `repeated`, or where there are two such records or more; else
+    moderate.
+    """
     speakers = {Initiator.therapist, Initiator.supervisor, Initiator.institution}
     spoken_words = [
         (incident, words)

@@ -64,7 +64,16 @@ def telling_was_answered_by_loss(
 
 
 def disclosure_response(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask how a disclosure was met. APA 3.04, 10.10; ACA A.11."""
+    """Ask how a disclosure was met. APA 3.04, 10.10; ACA A.11.
+
+    A disclosure among whose `responses` is `hostile`, `shaming`, `punitive_measure`,
+    `threatened_termination` or `withdrawal_or_termination`; or `refusal_to_discuss` or
+    `access_withdrawn`, where `responded_on` is no more than `disclosure_window_days` after it, or
+    not known. And an ending, raised or ended, by the care side whose `reason` is
+    `attachment_disclosed` or `disclosure_of_difficulty`.
+
+    Severity: high; critical in a crisis.
+    """
     for incident, told in facts.of(DisclosureDetails):
         if telling_was_answered_by_loss(incident, told, facts, at):
             severity = graver_in_crisis(HIGH, incident.client_impact)
@@ -78,7 +87,13 @@ def disclosure_response(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def disclosure_not_taken_up(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about a disclosure that nobody has come back to."""
+    """Ask about a disclosure that nobody has come back to.
+
+    A disclosure whose `taken_up` is false, and which was not met in a way that
+    `disclosure_response` asks about.
+
+    Severity: low.
+    """
     for incident, told in facts.of(DisclosureDetails):
         met_so = telling_was_answered_by_loss(incident, told, facts, at)
         if told.taken_up is False and not met_so:
@@ -87,7 +102,14 @@ def disclosure_not_taken_up(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def ending_unprepared(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about an ending without preparation. APA 10.09, 10.10; ACA A.11, A.12; NASW 1.17."""
+    """Ask about an ending without preparation. APA 10.09, 10.10; ACA A.11, A.12; NASW 1.17.
+
+    An ending whose `stage` is `ended`, by the care side; whose `planned_at_outset` is false; and
+    which left little time: `abrupt` is true, or `notice_days` are known and fewer than
+    `ending_notice_days`, or the closing sessions are known and fewer than `closing_sessions`.
+
+    Severity: high; critical in a crisis; moderate where a review of it found `real_danger`.
+    """
     for incident, ending in facts.of(EndingDetails):
         if (
             ended_by_the_care_side(incident, ending)
@@ -109,7 +131,15 @@ def _time_left(ending: EndingDetails) -> str:
 
 
 def left_after_rupture(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about a client leaving soon after a rupture."""
+    """Ask about a client leaving soon after a rupture.
+
+    An ending whose `stage` is `ended` and whose `initiator` is `client`, on the day of a rupture or
+    no more than `rupture_days` after it; and the rupture. A rupture is a disclosure that was met in
+    a way that `disclosure_response` asks about, or a frame change that `frame_tightened_unprepared`
+    asks about.
+
+    Severity: moderate.
+    """
     ruptures = [
         incident
         for incident, told in facts.of(DisclosureDetails)
@@ -151,7 +181,13 @@ def _left_soon_after(
 
 
 def no_referral(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about onward care after an ending. APA 10.10(c); ACA A.11.c; NASW 1.17."""
+    """Ask about onward care after an ending. APA 10.10(c); ACA A.11.c; NASW 1.17.
+
+    An ending whose `stage` is `ended`, by the care side; whose `needs_ongoing_care` is true and
+    whose `referral_offered` is false.
+
+    Severity: high; critical in a crisis.
+    """
     for incident, ending in facts.of(EndingDetails):
         if (
             ended_by_the_care_side(incident, ending)
@@ -164,7 +200,12 @@ def no_referral(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def collateral_care_loss(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask what else was lost with an ending. NASW 1.17; 45 CFR 164.508."""
+    """Ask what else was lost with an ending. NASW 1.17; 45 CFR 164.508.
+
+    An ending whose `stage` is `ended`, whoever began it, with any `collateral_loss`.
+
+    Severity: critical where `medical_care` or `medication` is among what was lost, else high.
+    """
     vital = {CollateralLoss.medical_care, CollateralLoss.medication}
     for incident, ending in facts.of(EndingDetails):
         if ending.stage == EndingStage.ended and ending.collateral_loss:
@@ -174,7 +215,13 @@ def collateral_care_loss(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def way_back_closed(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about a way back that is closed or open only in a crisis. ACA A.12; APA 10.10."""
+    """Ask about a way back that is closed or open only in a crisis. ACA A.12; APA 10.10.
+
+    An ending whose `stage` is `ended`, whoever began it, and whose `return_condition` is
+    `only_if_crisis` or `never`; but not where a review of it found `real_danger`.
+
+    Severity: high.
+    """
     for incident, ending in facts.of(EndingDetails):
         if (
             ending.stage == EndingStage.ended

@@ -35,7 +35,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class IncidentFact:
-    """An incident as rules see it. `determination` is that of a review that still stands."""
+    """An incident as rules see it.
+
+    `documented` tells whether there is a `rationale`, and `has_sealed_detail` whether there is a
+    text of its kind's own (the `precautions` of a second role, the `plan` of an ending): rules read
+    no words. `determination` is that of a review that still stands.
+    """
 
     id: UUID
     occurred_on: date
@@ -187,7 +192,11 @@ class Moment:
         return self.now >= instant or self._wait_for(instant)
 
     def passed(self, days: int, since: date) -> bool:
-        """Tell whether more than `days` days lie between `since` and today."""
+        """Tell whether more than `days` days lie between `since` and today.
+
+        On the day that is just so many days later it is not yet so, and on the next it is. Days
+        begin at the clinic's midnight.
+        """
         return self.reached(since + timedelta(days=days + 1))
 
     def day_of(self, incident: IncidentFact) -> date:
@@ -262,12 +271,20 @@ CARE_SIDE = frozenset(
 
 
 def on_the_care_side(incident: IncidentFact) -> bool:
-    """Tell whether the incident was begun by the side that gives care, or accounts differ."""
+    """Tell whether the incident was begun by the side that gives care, or accounts differ.
+
+    Its `initiator` is `therapist`, `institution`, `supervisor`, `third_party` or `disputed`.
+    """
     return incident.initiator in CARE_SIDE
 
 
 def consulted(facts: Facts, incident: IncidentFact, at: Moment) -> bool:
-    """Tell whether another clinician was asked about this, and the advice not put aside."""
+    """Tell whether another clinician was asked about this, and the advice not put aside.
+
+    A consultation of the kind `peer_consultation`, `supervision`, `second_opinion_for_client`,
+    `ethics` or `specialist` is `completed`, its advice was not answered with `not_followed`, and it
+    is linked to the incident or was completed on the incident's day or later.
+    """
     consulting = facts.consulting
     return consulting.last_day is not None and (
         incident.id in consulting.about or consulting.last_day >= at.day_of(incident)
@@ -275,7 +292,10 @@ def consulted(facts: Facts, incident: IncidentFact, at: Moment) -> bool:
 
 
 def within_the_frame(promise: PromiseFact) -> bool:
-    """Tell whether this is a therapist's promise to stay available as a therapist."""
+    """Tell whether this is a therapist's promise to stay available as a therapist.
+
+    Its `kind` is `professional_availability` and its `scope` is `within_frame`.
+    """
     return (
         promise.kind == PromiseKind.professional_availability
         and promise.scope == PromiseScope.within_frame

@@ -97,7 +97,8 @@ def flag_hit(flag: FlagFact, day: date, severity: Severity, said: str) -> Hit:
 def finding(rule: RuleName | PromptName, hits: Iterable[Hit]) -> Finding | None:
     """Bring the hits of one rule together: the gravest severity, all the evidence, one text.
 
-    The order in which the hits came changes nothing.
+    A case has one finding of a rule, as grave as the gravest of the records that raise it. The
+    order in which they came changes nothing.
     """
     ordered = sorted(hits, key=lambda hit: (hit.day, hit.account, hit.said, hit.evidence))
     if not ordered:
@@ -117,7 +118,11 @@ def finding(rule: RuleName | PromptName, hits: Iterable[Hit]) -> Finding | None:
 
 
 def graver_in_crisis(severity: Severity, impact: ClientImpact) -> Severity:
-    """Make high critical where that record's impact on the client was a crisis."""
+    """Make high critical where that record's impact on the client was a crisis.
+
+    Its `client_impact` is `crisis`. Where a rule says so, high is critical then; nothing else
+    changes.
+    """
     if severity == Severity.high and impact == ClientImpact.crisis:
         return Severity.critical
     return severity

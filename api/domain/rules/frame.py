@@ -44,7 +44,14 @@ def is_out_of_frame(contact: ContactDetails, thresholds: Thresholds) -> bool:
 
 
 def contact_out_of_frame(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about contact outside sessions in which the therapist takes part. Gutheil & Gabbard."""
+    """Ask about contact outside sessions in which the therapist takes part. Gutheil & Gabbard.
+
+    Contact where `therapist_participates` is true and either `social_meetings` is true, or
+    `limits_agreed` is false and the contact is frequent and lasting: `days_per_week` is
+    `contact_days_per_week` or more, and `weeks` is `contact_weeks` or more.
+
+    Severity: moderate.
+    """
     for incident, contact in facts.of(ContactDetails):
         if is_out_of_frame(contact, facts.thresholds):
             said = f"{_contact(contact)} with the therapist taking part, recorded {{when}}"
@@ -58,7 +65,13 @@ def _contact(contact: ContactDetails) -> str:
 
 
 def special_exceptions(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about several running exceptions without a written reason. Gutheil & Gabbard."""
+    """Ask about several running exceptions without a written reason. Gutheil & Gabbard.
+
+    Exceptions without a `rationale` whose `ends_on` has not come (or is not known), where there are
+    `exceptions` of them or more.
+
+    Severity: moderate.
+    """
     running = [
         (incident, terms)
         for incident, terms in facts.of(ExceptionDetails)
@@ -89,7 +102,15 @@ def is_unprepared_tightening(
 
 
 def frame_tightened_unprepared(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask how a limit was drawn; drawing it is never the fault. Gutheil & Gabbard 1998."""
+    """Ask how a limit was drawn; drawing it is never the fault. Gutheil & Gabbard 1998.
+
+    A frame change whose `direction` is `tighten` and whose `initiator` is anybody but `client` and
+    `unknown`; and whose `discussed` is false, or whose `notice_days` are known and fewer than
+    `tightening_notice_days`.
+
+    Severity: high where it has `tightening_elements` different `elements` or more, and then
+    critical in a crisis; else moderate.
+    """
     for incident, change in facts.of(FrameChangeDetails):
         if is_unprepared_tightening(incident, change, facts.thresholds):
             weighty = len(set(change.elements)) >= facts.thresholds.tightening_elements
@@ -100,7 +121,15 @@ def frame_tightened_unprepared(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def frame_drift(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about many departures in a short time. Gutheil & Gabbard 1993 (the slippery slope)."""
+    """Ask about many departures in a short time. Gutheil & Gabbard 1993 (the slippery slope).
+
+    Departures are crossings, exceptions, and frame changes whose `direction` is `loosen`, with a
+    `rationale` or without. Where there are `drift_departures` or more that are no more than
+    `drift_days` old, and of the latest (of several on one day: of any) nobody was consulted about,
+    all of them.
+
+    Severity: moderate.
+    """
     recent = [
         incident
         for incident in facts.incidents
@@ -145,7 +174,12 @@ def left_little_time(ending: EndingDetails, thresholds: Thresholds) -> bool:
 
 
 def crossing_undocumented(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask for the written reason of a departure. Gutheil & Gabbard 1993."""
+    """Ask for the written reason of a departure. Gutheil & Gabbard 1993.
+
+    A crossing without a `rationale`.
+
+    Severity: low.
+    """
     for incident, crossing in facts.of(CrossingDetails):
         if not incident.documented:
             said = f"a departure {{when}} ({spoken(crossing.area)}) has no written reason"

@@ -15,7 +15,13 @@ def hard_to_keep(promise: PromiseFact) -> bool:
 
 
 def promise_unkeepable(facts: Facts, _at: Moment) -> Iterator[Hit]:
-    """Ask about a promise outside the therapist's role or power. APA 3.05; NASW 1.16."""
+    """Ask about a promise outside the therapist's role or power. APA 3.05; NASW 1.16.
+
+    A promise whose `state` is `open` or `disputed` and whose `keepable` is `no` or `doubtful`,
+    unless it is within the frame.
+
+    Severity: high where `keepable` is `no`, moderate where it is `doubtful`.
+    """
     for promise in facts.promises:
         if promise.state in {PromiseState.open, PromiseState.disputed} and hard_to_keep(promise):
             severity = HIGH if promise.keepable == PromiseKeepable.no else MODERATE
@@ -24,7 +30,14 @@ def promise_unkeepable(facts: Facts, _at: Moment) -> Iterator[Hit]:
 
 
 def promise_broken(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about a promise not kept, or long overdue. APA 10.09; NASW 1.16."""
+    """Ask about a promise not kept, or long overdue. APA 10.09; NASW 1.16.
+
+    A promise whose `state` is `broken`; or whose `state` is `open` and whose `due_on` is more than
+    `overdue_grace_days` ago.
+
+    Severity: broken: high where its `significance` is `major`, and then critical in a crisis;
+    moderate where it is not. Overdue: moderate.
+    """
     for promise in facts.promises:
         if promise.state == PromiseState.broken:
             severity = HIGH if promise.significance == Significance.major else MODERATE
@@ -40,7 +53,14 @@ def promise_broken(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def promise_unexamined(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about a promise that may not be kept and was not talked over with the client."""
+    """Ask about a promise that may not be kept and was not talked over with the client.
+
+    A promise whose `keepable` is `no` or `doubtful`, unless it is within the frame; whose `state`
+    is `open`, `disputed`, `renegotiated` or `withdrawn_with_repair`; whose `discussed_with_client`
+    is false; and which was made more than `unexamined_days` ago.
+
+    Severity: moderate.
+    """
     still_felt = {
         PromiseState.open,
         PromiseState.disputed,

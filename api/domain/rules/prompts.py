@@ -42,7 +42,10 @@ INFO = Severity.info
 
 
 def clarify_open_promise(facts: Facts, _at: Moment) -> Iterator[Hit]:
-    """Suggest saying what an open-ended promise to stay available means."""
+    """Suggest saying what an open-ended promise to stay available means.
+
+    A promise within the frame that is `open_ended`, and whose `state` is `open` or `disputed`.
+    """
     for promise in facts.promises:
         if (
             promise.state in {PromiseState.open, PromiseState.disputed}
@@ -53,7 +56,10 @@ def clarify_open_promise(facts: Facts, _at: Moment) -> Iterator[Hit]:
 
 
 def plan_ending(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Suggest a plan where an ending was spoken of and none has happened."""
+    """Suggest a plan where an ending was spoken of and none has happened.
+
+    An ending without a `plan`, in a case where no ending has the `stage` `ended`.
+    """
     endings = list(facts.of(EndingDetails))
     if any(ending.stage == EndingStage.ended for _, ending in endings):
         return
@@ -63,7 +69,11 @@ def plan_ending(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def offer_consultation(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Suggest another view where the outcome is in doubt."""
+    """Suggest another view where the outcome is in doubt.
+
+    An outcome whose `doubt` is true, that nobody was consulted about, and of which
+    `outcome_unreviewed` does not ask.
+    """
     for incident, outcome in facts.of(OutcomeDetails):
         if (
             outcome.doubt is True
@@ -74,7 +84,14 @@ def offer_consultation(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def agree_contact_limits(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Suggest limits for contact between sessions, where none are known."""
+    """Suggest limits for contact between sessions, where none are known.
+
+    Contact where `client_messages_30d` is `client_messages` or more, and neither
+    `therapist_participates` nor `limits_agreed` is true; or where `therapist_participates` is true,
+    `limits_agreed` is not known, and the contact is frequent and lasting (`days_per_week` is
+    `contact_days_per_week` or more, and `weeks` is `contact_weeks` or more). Not where
+    `contact_out_of_frame` asks about it.
+    """
     thresholds = facts.thresholds
     for incident, contact in facts.of(ContactDetails):
         messages = contact.client_messages_30d
@@ -95,7 +112,11 @@ def agree_contact_limits(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def screen_distress(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Suggest asking what ambiguous words meant, while they are fresh."""
+    """Suggest asking what ambiguous words meant, while they are fresh.
+
+    A risk whose `indicator` is `ambiguous_statement`, less than `screen_days` old, and whose
+    `screened` is not true. Later `risk_unscreened` asks.
+    """
     for incident, risk in facts.of(RiskDetails):
         if is_unscreened(risk) and not old_enough_to_have_asked(incident, facts, at):
             said = "words that may or may not mean danger are recorded {when}"
@@ -103,7 +124,12 @@ def screen_distress(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def clarify_roles(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Suggest making roles clear: an earlier or passing second role, or several treaters."""
+    """Suggest making roles clear: an earlier or passing second role, or several treaters.
+
+    A second role whose `timing` is `before_therapy` or `unknown`, or which is met in passing
+    (`interaction` is `incidental`) with its `precautions` written down, so that `dual_relationship`
+    does not ask about it. And treatment by several clinicians whose `coordinated` is false.
+    """
     for incident, role in facts.of(SecondRoleDetails):
         if role.timing in {RoleTiming.before_therapy, RoleTiming.unknown} or (
             beside_therapy(role) and in_passing_with_precautions(incident, role)
@@ -116,7 +142,15 @@ def clarify_roles(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def complete_record(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Suggest filling in what is not known and would decide a rule."""
+    """Suggest filling in what is not known and would decide a rule.
+
+    Cover (`coverage`) of an absence of `absence_with_safety_days` or more whose `returned` is not
+    known either. Who began (`initiator` is `unknown`) a sexual `remark` or `proposal`.
+    `planned_at_outset` of an ending by the care side, `stage` `ended`, that left little time, as
+    `ending_unprepared` has it; where that is not asked, `referral_offered`, if `needs_ongoing_care`
+    is true. `planned_method` of `holding` or `hair_stroking` that nobody was consulted about, and
+    whose `consent` is not false.
+    """
     for incident in facts.incidents:
         missing = _deciding_unknown(incident, facts, at)
         if missing is not None:

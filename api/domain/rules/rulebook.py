@@ -1,8 +1,8 @@
 """The rules: what asks a supervisor to look, one short function each, in the rulebook's order.
 
-Sources: Gutheil & Gabbard 1993 and 1998 (nine areas; crossing and violation); APA Ethics Code
-3.05, 3.10, 3.12, 10.01, 10.05-10.10; ACA 2014 A.5, A.6, A.11, A.12; NASW 1.10, 1.15-1.17;
-AAMFT 1.3; 45 CFR 164.501, .508, .524-.528. Not legal advice.
+Sources: Gutheil & Gabbard 1993 and 1998 (nine areas; crossing and violation); the codes of ethics
+of APA, ACA (2014), NASW and AAMFT; 45 CFR part 164. Each rule names its sections; one that names
+none is the rulebook's own. Not legal advice.
 
 A rule asks "please look"; it never finds fault. Not known never counts against anyone, so every
 yes-or-no is compared with `is True` or `is False`.

@@ -21,7 +21,15 @@ from api.domain.vocabulary import Determination, RiskIndicator, RiskResponse, Se
 
 
 def absence_uncovered(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about an absence without cover or return. APA 3.12, 10.09; NASW 1.15; ACA A.12."""
+    """Ask about an absence without cover or return. APA 3.12, 10.09; NASW 1.15; ACA A.12.
+
+    An absence whose `returned` is false and whose `return_due_on` is more than `absence_grace_days`
+    ago. Any other absence whose `coverage` is false and whose `days` are `absence_days` or more;
+    while `client_safety` asks about anything on the case, `absence_with_safety_days` or more, if
+    those are fewer.
+
+    Severity: critical where there was to be a return, moderate where there is no cover.
+    """
     endangered = any(client_safety(facts, at))
     thresholds = facts.thresholds
     # a risk may shorten the time without cover, and never lengthens it
@@ -71,7 +79,19 @@ _ONE_STEP_DOWN = {CRITICAL: HIGH, HIGH: MODERATE, MODERATE: LOW, LOW: LOW}
 
 
 def client_safety(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about the client's safety; never grounds for ending care. Graded by age and answer."""
+    """Ask about the client's safety; never grounds for ending care. Graded by age and answer.
+
+    A risk that is no more than `risk_distant_days` old, whoever began it. An ambiguous statement is
+    left to `risk_unscreened`.
+
+    Severity: by its age, up to `risk_recent_days`, up to `risk_past_days`, and older. Critical,
+    high, moderate: `suicide_attempt`, `hospitalisation`, `emergency_visits`,
+    `suicidal_ideation_active`, `essential_medication_stopped`, `concern_for_others`. High, high,
+    moderate: `suicidal_ideation`, `suicidal_ideation_conditional`, `self_harm`,
+    `substance_relapse`. Moderate, moderate, low: `suicidal_ideation_passive`,
+    `considering_stopping_medication`. A `response` that is known and other than `none` or `unknown`
+    makes it one step milder, and never less than low.
+    """
     for incident, risk in facts.of(RiskDetails):
         severity = _risk_severity(incident, risk, facts.thresholds, at)
         if severity is not None:
@@ -103,7 +123,13 @@ def old_enough_to_have_asked(incident: IncidentFact, facts: Facts, at: Moment) -
 
 
 def risk_unscreened(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about words that may or may not mean danger, not yet asked about."""
+    """Ask about words that may or may not mean danger, not yet asked about.
+
+    A risk whose `indicator` is `ambiguous_statement`, `screen_days` old or older, and whose
+    `screened` is not true.
+
+    Severity: moderate.
+    """
     for incident, risk in facts.of(RiskDetails):
         if is_unscreened(risk) and old_enough_to_have_asked(incident, facts, at):
             said = "words that may or may not mean danger are recorded {when}, not yet asked about"
@@ -111,7 +137,12 @@ def risk_unscreened(facts: Facts, at: Moment) -> Iterator[Hit]:
 
 
 def danger_review_required(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask whether the danger behind a protective measure was real or mistaken."""
+    """Ask whether the danger behind a protective measure was real or mistaken.
+
+    A coercive measure of which no review found `real_danger` or `mistaken_for_danger`.
+
+    Severity: high; critical in a crisis.
+    """
     settled = {Determination.real_danger, Determination.mistaken_for_danger}
     for incident, measure in facts.of(CoerciveMeasureDetails):
         if incident.determination not in settled:

@@ -6,7 +6,8 @@ from pydantic import ConfigDict, Field, model_validator
 
 from api.domain.values import Input, whole
 
-_Days = Annotated[int, whole(1, 3_650)]
+# the text beside the bounds is the unit, which docs/rules.md tells
+_Days = Annotated[int, whole(1, 3_650), "days"]
 _Times = Annotated[int, whole(1, 1_000)]
 
 
@@ -21,33 +22,37 @@ class Thresholds(Input):
     overdue_grace_days: _Days = Field(
         default=7, description="Days of grace after a promise was due."
     )
-    contact_days_per_week: Annotated[int, whole(1, 7)] = Field(
+    contact_days_per_week: Annotated[int, whole(1, 7), "days a week"] = Field(
         default=3, description="Days a week from which contact is frequent."
     )
-    contact_weeks: _Times = Field(
+    contact_weeks: Annotated[_Times, "weeks"] = Field(
         default=4, description="Weeks from which frequent contact is lasting."
     )
-    client_messages: _Times = Field(
+    client_messages: Annotated[_Times, "messages"] = Field(
         default=10, description="Client messages in 30 days from which limits are worth agreeing."
     )
-    exceptions: _Times = Field(
+    exceptions: Annotated[_Times, "records"] = Field(
         default=2, description="Running exceptions without a written reason."
     )
-    touch_times: _Times = Field(default=3, description="Touches in all.")
+    touch_times: Annotated[_Times, "times"] = Field(default=3, description="Touches in all.")
     tightening_notice_days: _Days = Field(
         default=14, description="Days of notice before a tighter frame."
     )
-    tightening_elements: _Times = Field(
+    tightening_elements: Annotated[_Times, "elements"] = Field(
         default=2, description="Elements that make a tightening weighty."
     )
-    drift_departures: _Times = Field(default=4, description="Departures that make a drift.")
+    drift_departures: Annotated[_Times, "records"] = Field(
+        default=4, description="Departures that make a drift."
+    )
     drift_days: _Days = Field(default=90, description="Days within which departures are counted.")
     disclosure_window_days: _Days = Field(
         default=30,
         description="Days after a disclosure in which a withdrawal counts as the answer to it.",
     )
     ending_notice_days: _Days = Field(default=30, description="Days of notice before an ending.")
-    closing_sessions: _Times = Field(default=3, description="Closing sessions before an ending.")
+    closing_sessions: Annotated[_Times, "sessions"] = Field(
+        default=3, description="Closing sessions before an ending."
+    )
     rupture_days: _Days = Field(
         default=30, description="Days after a rupture in which leaving is linked."
     )
@@ -64,8 +69,12 @@ class Thresholds(Input):
     risk_past_days: _Days = Field(default=90, description="Days in which a risk is past.")
     risk_distant_days: _Days = Field(default=365, description="Days after which a risk is history.")
     screen_days: _Days = Field(default=7, description="Days in which to ask about ambiguous words.")
-    outcome_months: _Times = Field(default=3, description="Months without benefit.")
-    wished_to_stop: _Times = Field(default=2, description="Times the client wished to stop.")
+    outcome_months: Annotated[_Times, "months"] = Field(
+        default=3, description="Months without benefit."
+    )
+    wished_to_stop: Annotated[_Times, "times"] = Field(
+        default=2, description="Times the client wished to stop."
+    )
     oversight_days: _Days = Field(default=14, description="Days a grave flag may wait for a look.")
     record_access_days: _Days = Field(
         default=30, description="Days to answer an access (45 CFR 164.524) or release request."
