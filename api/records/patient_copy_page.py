@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.records.patient_copy import CaseCopy, NamedPerson
+from api.records.patient_copy_schemas import CaseCopy, NamedPerson
 
 STYLE = """
 body { font: 1rem/1.5 sans-serif; color: #111; background: #fff; max-width: 50rem;

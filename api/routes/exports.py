@@ -22,8 +22,9 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_shown
-from api.records.patient_copy import CaseCopy, Form, Purpose, Recipient, copy_of
+from api.records.patient_copy import copy_of
 from api.records.patient_copy_page import POLICY, page_of
+from api.records.patient_copy_schemas import CaseCopy, Form, Purpose, Recipient
 from api.records.read_models import RecordRead
 from api.storage.models.clinical import Case, DisclosedDocument, Disclosure, Incident
 from api.storage.transaction import Transaction

@@ -14,7 +14,7 @@ from api.interop.fhir.codes import HAPPENING, KIND, PURPOSE, SYSTEMS, coding_of,
 from api.interop.fhir.extensions import EXTENSIONS, WORKFLOW_EPISODE, of_episode
 from api.interop.fhir.outcome import SERVED
 from api.journal.entries import Happening
-from api.records.patient_copy import Purpose
+from api.records.patient_copy_schemas import Purpose
 from tests.support.fhir import check, one_world, refused, rich, search
 from tests.support.world import NOON, Person, Urls, World, made, ok, open_world, software
 

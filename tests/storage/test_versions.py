@@ -385,6 +385,6 @@ async def test_what_was_restricted_when_it_stood_there_stays_out_of_the_copy(wor
 async def test_without_that_look_it_would_be_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.records.patient_copy._was_told", lambda _: True)
+    monkeypatch.setattr("api.records.corrections._was_told", lambda _: True)
     with pytest.raises(AssertionError):
         await test_what_was_restricted_when_it_stood_there_stays_out_of_the_copy(world)

@@ -20,7 +20,7 @@ from api.interop.fhir.extensions import EXTENSIONS, Kept
 from api.interop.fhir.requests import TOLD
 from api.interop.fhir.searching import SearchDefinitions, is_id, values_in
 from api.journal.entries import Happening
-from api.records.patient_copy import Purpose
+from api.records.patient_copy_schemas import Purpose
 
 SINCE = "2026-11-29"
 """When what is told of this façade, and what is defined here, last changed."""
