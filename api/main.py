@@ -19,8 +19,9 @@ from api.http.oauth_refusals import AS_OAUTH
 from api.http.pagination import Bookmarks
 from api.http.problem_details import add_error_handlers
 from api.interop.fhir.outcome import AS_FHIR
-from api.openapi.documents import DESCRIPTION, REFUSALS, document, kept
+from api.openapi.description import DESCRIPTION, REFUSALS
 from api.openapi.events_told import told
+from api.openapi.served_document import document, kept
 from api.routes import (
     auth,
     break_glass,

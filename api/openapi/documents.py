@@ -1,177 +1,26 @@
 """The OpenAPI document: what the framework writes, finished with what it does not know."""
 
 import inspect
-import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, partial
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
-from api.domain.errors import Refusal, SignInAgain, every_refusal
-from api.domain.permissions.table import may_anybody, roles_that_may, scopes_that_let
-from api.domain.vocabulary import Scope
+from api.domain.errors import SignInAgain
 from api.http.csv_lists import CSV, write_csv
-from api.http.oauth_refusals import TOKEN_PATH, token_body_of
-from api.http.problem_details import PROBLEM, Problem, body_of
-from api.interop.fhir.elements import FHIR_JSON
-from api.interop.fhir.outcome import as_outcome
 from api.interop.fhir.shown import fhir_examples
-from api.openapi.examples import VALUES, Examples, first_sentence
+from api.openapi.description import TAGS
+from api.openapi.example_values import VALUES
+from api.openapi.examples import Examples, first_sentence
+from api.openapi.headers import HEADERS, SET_BY_DOORS, SOMETIMES, headers
 from api.openapi.operations import Operation, operations_of, who_may
-from api.openapi.plain_schemas import write_plainly
-from api.openapi.promised import refusals_of
+from api.openapi.refusal_responses import write_refusals
+from api.openapi.security_schemes import SECURITY_SCHEMES, security_of
 
-DESCRIPTION = """
-Case notes for clinicians who keep the frame of psychotherapy.
-
-Clinicians record cases, boundary incidents, promises and requests for consultation. Rules raise
-flags that say "please look"; supervisors work through the queue of flagged cases. Feelings for a
-therapist are how therapy works, and are never a flag.
-
-**Sign in** at `POST /v1/auth/token`, and send what it gives as `Authorization: Bearer …`. A person
-signs in with address and password; the clinic's software with the id and secret of a service
-account, and may do what its scopes name. A token is valid for at most ten minutes.
-
-**Lists** give `items` and `next`: send it as `cursor` for the page that follows. Any list is also
-written as CSV for whoever sends `Accept: text/csv`; there a `Link` header names the next page.
-
-**Changes** carry the `ETag` of the version that was read as `If-Match`. A POST may carry an
-`Idempotency-Key`: sent again within 24 hours, it is carried out once.
-
-**Refusals** are problem documents (RFC 9457), each with a sentence that a clinician can read. The
-pages under [/problems](/problems) say for each kind what it means and what to do. Besides what is
-listed with an operation, a path that is not known is 404, a method that a path does not answer is
-405, and a mistake of the server is 500.
-"""
-
-REFUSALS: dict[int | str, dict[str, Any]] = {"4XX": {"model": Problem}}
-"""Tells the framework of problem documents; each operation's own take the place of this."""
-
-TAGS = {
-    "sign-in": "Tokens for people and for software, sessions, and the second factor.",
-    "people": "The users of a clinic, who supervises whom, and the software that signs in.",
-    "clinic": "The clinic's settings, the rules and their thresholds, and every word it uses.",
-    "cases": "A case is one client's therapy with one clinician; everything else hangs on it.",
-    "incidents": "One dated thing that touched the frame, as somebody told it.",
-    "promises": "The ledger of what was promised to a client, and what became of it.",
-    "consultations": "Asking another clinician, from the draft of a question to the answer.",
-    "notes": "Clinical notes: drafts that are their author's alone, and signed notes.",
-    "flags": "What the rules, or a supervisor, ask to look at: a question, never a finding.",
-    "queue": "The supervisor's queue: the cases that ask for a look, the gravest first.",
-    "who sees a case": "Recusals, covers, and emergency openings.",
-    "copies": "Copies of a case for its client, and to whom they were given.",
-    "journal": "Who did what and who read what, sealed so that nothing can be taken back.",
-    "retention": "Legal holds, which keep a case from being destroyed.",
-    "problems": "What each kind of refusal means, and what to do about it.",
-    "health": "Whether the server lives, and whether it is ready.",
-}
-"""The parts of the API in reading order; a part not named here comes last, with its door's
-words."""
-
-PERSON, SOFTWARE = "person", "software"
-_FRAMEWORKS_SCHEME = "OAuth2PasswordBearer"
 _FRAMEWORKS_422 = {"HTTPValidationError", "ValidationError"}
 _JSON = "application/json"
-_NO_ID = "019cadf1-0000-7000-8000-000000000000"
-
-HEADERS: dict[str, dict[str, Any]] = {
-    "X-Request-Id": {
-        "description": "The id of this answer, in the journal and in the server's log.",
-        "schema": {"type": "string", "format": "uuid"},
-        "example": _NO_ID,
-    },
-    "ETag": {
-        "description": "The version of the record, for `If-Match`.",
-        "schema": {"type": "string"},
-        "example": '"3"',
-    },
-    "Location": {
-        "description": "Where the record is read.",
-        "schema": {"type": "string"},
-        "example": "/v1/cases/019cadf1-0000-7000-8000-000000000000",
-    },
-    "Link": {
-        "description": 'Of a list as CSV: the page that follows, with `rel="next"`.',
-        "schema": {"type": "string"},
-        "example": '</v1/cases?cursor=bmV4dA>; rel="next"',
-    },
-    "Vary": {
-        "description": "The answer is another for another `Accept`.",
-        "schema": {"type": "string"},
-        "example": "Accept",
-    },
-    "Content-Disposition": {
-        "description": "The name to save the copy under.",
-        "schema": {"type": "string"},
-        "example": 'attachment; filename="case.json"',
-    },
-    "Deprecation": {
-        "description": "Since when what was asked for is deprecated (RFC 9745); where it is.",
-        "schema": {"type": "string"},
-        "example": "@1795824000",
-    },
-    "Accept-Encoding": {
-        "description": "How a body may be encoded: not at all.",
-        "schema": {"type": "string"},
-        "example": "identity",
-    },
-    "Retry-After": {
-        "description": "Seconds to wait before it is sent again.",
-        "schema": {"type": "string", "pattern": "^[0-9]+$"},
-        "example": "42",
-    },
-    "WWW-Authenticate": {
-        "description": "How to sign in: with a bearer token; `Basic` to software that sent its id "
-        "and secret in such a header.",
-        "schema": {"type": "string"},
-        "example": "Bearer",
-    },
-}
-"""The headers that an answer may carry and a program may need."""
-
-_SET_BY_DOORS = ("ETag", "Location", "Content-Disposition", "Vary", "Deprecation")
-_SOMETIMES = frozenset({"Deprecation"})
-"""What a door sets on some of its answers only."""
-
-
-_KEPT = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
-
-
-def document(app: FastAPI) -> None:
-    """Let an application build the finished document, and answer with the one that is kept.
-
-    To build it takes seconds, for which a process would answer nobody else; so it is built where
-    the program is changed, and what is served is a file.
-    """
-    app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
-    for route in list(app.router.routes):
-        if getattr(route, "path", None) == app.openapi_url:
-            app.router.routes.remove(route)
-    app.add_route(str(app.openapi_url), _answer, ["GET"], include_in_schema=False)
-
-
-@cache
-def kept() -> bytes:
-    """Read the document that is kept, without its line breaks. Raises OSError where it is not."""
-    written = json.loads(_KEPT.read_text())
-    return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-async def _answer(_request: Request) -> Response:
-    return Response(kept(), media_type="application/json")
-
-
-def _openapi(app: FastAPI, framework: Any) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        written: dict[str, Any] = framework()
-        write_plainly(written)
-        Finishing(app, written).finish()
-        app.openapi_schema = written
-    return app.openapi_schema
 
 
 class Finishing:
@@ -189,10 +38,11 @@ class Finishing:
         """Finish it, in place."""
         for operation in self._operations:
             self._describe(operation)
-            self._secure(operation)
+            if operation.action is not None:
+                operation.written["security"] = security_of(operation.action)
             self._parameters(operation)
             self._answers(operation)
-            self._refuse(operation)
+            write_refusals(operation, self._components)
         for operation in self._told:
             operation.written["responses"].pop("422", None)
             for status, answer in operation.written["responses"].items():
@@ -206,7 +56,7 @@ class Finishing:
         self._components["headers"] = {
             name: {**header, "required": True} for name, header in HEADERS.items()
         }
-        self._secure_all()
+        self._components["securitySchemes"] = SECURITY_SCHEMES
         self._written["tags"] = list(self._tags())
         for name in _FRAMEWORKS_422:
             self._components["schemas"].pop(name, None)
@@ -244,41 +94,6 @@ class Finishing:
             sentences.append("With `Accept: text/csv` the same page is written as CSV.")
         written["description"] = "\n\n".join(sentences)
 
-    # -------------------------------------------------------------------- who may
-
-    def _secure(self, operation: Operation) -> None:
-        if operation.action is None:
-            return
-        scopes = scopes_that_let(operation.action)
-        security: list[dict[str, list[str]]] = []
-        if roles_that_may(operation.action) or may_anybody(operation.action):
-            security.append({PERSON: []})
-        security += [{SOFTWARE: [str(scope)]} for scope in scopes]
-        if may_anybody(operation.action):
-            security.append({SOFTWARE: []})
-        operation.written["security"] = security
-
-    def _secure_all(self) -> None:
-        schemes = self._components.setdefault("securitySchemes", {})
-        schemes.pop(_FRAMEWORKS_SCHEME, None)
-        schemes[PERSON] = {
-            "type": "oauth2",
-            "description": "Somebody who signs in with address and password, and may do what their "
-            "role and their part in a case allow.",
-            "flows": {"password": {"tokenUrl": TOKEN_PATH, "refreshUrl": TOKEN_PATH, "scopes": {}}},
-        }
-        schemes[SOFTWARE] = {
-            "type": "oauth2",
-            "description": "The clinic's software, which signs in with the id and secret of its "
-            "service account, and may do what the account's scopes name.",
-            "flows": {
-                "clientCredentials": {
-                    "tokenUrl": TOKEN_PATH,
-                    "scopes": {str(scope): scope.definition for scope in Scope},
-                }
-            },
-        }
-
     # ------------------------------------------------------------------- parameters
 
     def _parameters(self, operation: Operation) -> None:
@@ -305,13 +120,13 @@ class Finishing:
                 continue
             content = answer.get("content", {})
             answer["description"] = self._told_by(content)
-            answer["headers"] = _headers(
-                name for name in _SET_BY_DOORS if name in operation.foreseen.texts
+            answer["headers"] = headers(
+                name for name in SET_BY_DOORS if name in operation.foreseen.texts
             )
-            for name in _SOMETIMES & answer["headers"].keys():
+            for name in SOMETIMES & answer["headers"].keys():
                 answer["headers"][name] = {**HEADERS[name], "required": False}
             if CSV in content:
-                answer["headers"] |= _headers(["Vary"])
+                answer["headers"] |= headers(["Vary"])
                 answer["headers"]["Link"] = {**HEADERS["Link"], "required": False}
 
     def _told_by(self, content: dict[str, Any]) -> str:
@@ -320,79 +135,6 @@ class Finishing:
         if not content:
             return "It is done; there is nothing to say."
         return f"{first_sentence(told.get('description', '')) or 'What was asked for'}."
-
-    # --------------------------------------------------------------------- refusals
-
-    def _refuse(self, operation: Operation) -> None:
-        by_status: dict[int, list[Refusal]] = {}
-        for refusal in refusals_of(operation):
-            status = as_outcome(refusal)[0] if operation.speaks_fhir else refusal.status
-            known = by_status.setdefault(status, [])
-            if body_of(refusal, "") not in [body_of(each, "") for each in known]:
-                known.append(refusal)
-        answers = operation.written["responses"]
-        for kind in every_refusal().values():
-            # what a door declares because it cannot be read in its code
-            if str(kind.status) in answers and kind.status not in by_status:
-                by_status[kind.status] = [kind(*kind.example)]
-        write = self._refusal
-        if operation.speaks_fhir:
-            write = self._outcome
-        elif operation.speaks_oauth:
-            write = self._token_refusal
-        for status, refusals in sorted(by_status.items()):
-            answers[str(status)] = write(refusals)
-
-    def _refusal(self, refusals: list[Refusal]) -> dict[str, Any]:
-        kinds = dict.fromkeys(type(refusal) for refusal in refusals)
-        response = {
-            "description": " ".join(map(_explained, kinds)),
-            "headers": _headers_of(refusals),
-            "content": {
-                PROBLEM: {
-                    "schema": {"$ref": "#/components/schemas/Problem"},
-                    "examples": dict(_told(refusals)),
-                }
-            },
-        }
-        usual = [body_of(kind(*kind.example), "") for kind in kinds]
-        if [body_of(each, "") for each in refusals] != usual:
-            return response
-        # the same everywhere: written down once
-        name = "Or".join(kind.__name__ for kind in kinds)
-        self._components.setdefault("responses", {})[name] = response
-        return {"$ref": f"#/components/responses/{name}"}
-
-    def _token_refusal(self, refusals: list[Refusal]) -> dict[str, Any]:
-        """Write a refusal as it is told to whoever asked for a token."""
-        told = zip(_told(refusals), refusals, strict=True)
-        examples = {
-            name: {**each, "value": token_body_of(refusal, _NO_ID)}
-            for (name, each), refusal in told
-        }
-        schema = {"$ref": "#/components/schemas/TokenProblem"}
-        kinds = dict.fromkeys(type(refusal) for refusal in refusals)
-        # plain JSON for who asks for nothing else
-        content = {media: {"schema": schema, "examples": examples} for media in (PROBLEM, _JSON)}
-        return {
-            "description": " ".join(map(_explained, kinds)),
-            "headers": {**_headers_of(refusals), **_headers(["Vary"])},
-            "content": content,
-        }
-
-    def _outcome(self, refusals: list[Refusal]) -> dict[str, Any]:
-        """Write a refusal as it is told to an EHR."""
-        kinds = dict.fromkeys(type(refusal) for refusal in refusals)
-        told = zip(_told(refusals), refusals, strict=True)
-        examples = {
-            name: {**each, "value": as_outcome(refusal)[1]} for (name, each), refusal in told
-        }
-        schema = {"$ref": "#/components/schemas/OperationOutcome"}
-        return {
-            "description": " ".join(map(_explained, kinds)),
-            "headers": _headers_of(refusals),
-            "content": {FHIR_JSON: {"schema": schema, "examples": examples}},
-        }
 
     # --------------------------------------------------------------------- examples
 
@@ -441,38 +183,6 @@ class Finishing:
     ) -> dict[str, tuple[str, Any]]:
         name = operation.route.name
         return self.examples.several(content.get("schema", {}), name, is_request=is_request)
-
-
-# ---------------------------------------------------------------------- parts of the document
-
-
-def _explained(kind: type[Refusal]) -> str:
-    meaning = first_sentence(kind.__doc__ or "")
-    return f"{meaning} ([{kind.code}](/problems/{kind.code}))."
-
-
-def _told(refusals: list[Refusal]) -> Iterator[tuple[str, Any]]:
-    counted: dict[str, int] = {}
-    for refusal in refusals:
-        counted[refusal.code] = number = counted.get(refusal.code, 0) + 1
-        name = refusal.code if number == 1 else f"{refusal.code}-{number}"
-        yield name, {"summary": _summary(refusal), "value": body_of(refusal, _NO_ID)}
-
-
-def _summary(refusal: Refusal) -> str:
-    return refusal.errors[0].message if refusal.errors else refusal.detail
-
-
-def _headers(names: Iterable[str]) -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}
-
-
-def _headers_of(refusals: list[Refusal]) -> dict[str, Any]:
-    """Name the headers of refusals of one status; what only some of them carry may be absent."""
-    names = list(dict.fromkeys(name for refusal in refusals for name in refusal.headers))
-    everywhere = [name for name in names if all(name in each.headers for each in refusals)]
-    absent = {name: {**HEADERS[name], "required": False} for name in names}
-    return {**absent, **_headers(everywhere)}
 
 
 def _as_csv(items: list[dict[str, Any]]) -> str:

@@ -21,10 +21,12 @@ from api.domain.errors import Invalid, every_refusal
 from api.domain.vocabulary import Scope
 from api.http.problem_details import PROBLEM
 from api.main import VERSION, create_app
-from api.openapi import documents, examples
-from api.openapi.documents import PERSON, SOFTWARE, TAGS
+from api.openapi import documents
+from api.openapi.description import TAGS
+from api.openapi.example_values import VALUES
 from api.openapi.examples import Examples
 from api.openapi.foreseen import foresee
+from api.openapi.security_schemes import PERSON, SOFTWARE
 from api.runtime.settings import Settings, random_secret
 from tests.support.checkout import DOCS
 from tests.support.matrix import PUBLIC, TABLE
@@ -269,7 +271,9 @@ class Thing(BaseModel):
 
 def test_every_property_has_a_realistic_value() -> None:
     app = create_app(Settings(secret_key=random_secret()))
-    assert finished(app)[1].missing == set(), "add a value to the table in api/openapi/examples.py"
+    assert finished(app)[1].missing == set(), (
+        "add a value to the table in api/openapi/example_values.py"
+    )
 
 
 def test_a_property_without_a_value_is_found_in_webhooks_too(
@@ -288,7 +292,7 @@ def test_a_property_without_a_value_is_found_in_webhooks_too(
     told = written["webhooks"]["thing.happened"]["post"]
     assert told["summary"] == "A thing happened"
     sent = told["requestBody"]["content"]["application/json"]["example"]
-    assert sent["client_ref"] == examples.VALUES["client_ref"][0]
+    assert sent["client_ref"] == VALUES["client_ref"][0]
     assert "422" not in told["responses"]
 
 

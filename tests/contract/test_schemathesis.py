@@ -22,7 +22,7 @@ from schemathesis.generation.meta import TestPhase
 from structlog.testing import capture_logs
 
 from api.http.oauth_refusals import TOKEN_PATH
-from api.openapi.documents import PERSON, SOFTWARE
+from api.openapi.security_schemes import PERSON, SOFTWARE
 from tests.support.matrix import ROLES, TABLE
 from tests.support.scene import Scene, set_scene
 from tests.support.world import NOON, Urls, open_world
