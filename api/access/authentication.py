@@ -15,7 +15,7 @@ from sqlmodel import col
 from api.access.sessions import live
 from api.domain.errors import Forbidden, SignInAgain, Unauthorized
 from api.domain.permissions.table import Actor
-from api.domain.vocabulary import Role, Scope
+from api.domain.vocabulary import Scope
 from api.http.idempotency import only_once
 from api.http.request_transaction import Tx
 from api.security.tokens import AccessTokens, AheadOfTheClock, Claims, InvalidToken
@@ -179,7 +179,7 @@ async def software_now(tx: Transaction, me: Actor) -> Actor:
 
 
 def _software(claims: Claims, scopes: frozenset[Scope]) -> Actor:
-    return Actor(claims.user_id, Role.service, claims.session_id, scopes=scopes)
+    return Actor.of_software(claims.user_id, claims.session_id, scopes)
 
 
 def _scopes_of(given: Collection[str], asked: Collection[str] | None) -> frozenset[Scope]:

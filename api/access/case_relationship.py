@@ -16,7 +16,7 @@ from api.access.visibility import asked_by, asker, conflicted, existing_case, gr
 from api.domain.errors import Conflict, NotFound
 from api.domain.lifecycles import BRIEF_LASTS
 from api.domain.permissions.case_rules import Standing, may_see_case
-from api.domain.permissions.table import TREATING, Actor
+from api.domain.permissions.table import SUPERVISING, TREATING, Actor
 from api.domain.vocabulary import Audience, Role, Severity
 from api.storage.compiled_queries import Prepared
 from api.storage.models.clinical import Case
@@ -196,7 +196,7 @@ def standing_columns(role: Role) -> tuple[Any, ...]:
     if role in TREATING:
         covering = granted(GrantKind.cover, clinic, me, now)
         conflict = conflicted(clinic, me, now)
-    if role == Role.supervisor:
+    if role in SUPERVISING:
         held = links(clinic, me, today, supervises=True)
         linked = exists().where(*held, col(Supervision.clinician_id) == Case.clinician_id)
         opened = granted(GrantKind.break_glass, clinic, me, now)

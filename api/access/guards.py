@@ -40,7 +40,7 @@ from api.domain.permissions.case_rules import (
     may_see_restricted,
     why_not,
 )
-from api.domain.permissions.table import Actor, may_ever, why_no_scope
+from api.domain.permissions.table import CONSULTING, Actor, may_ever, why_no_scope
 from api.domain.vocabulary import Role
 from api.flags.reconcile import catch_up, is_due
 from api.http.request_transaction import Tx
@@ -190,7 +190,7 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
             return None
         row, case, *held = found
         standing = standing_of(me, case, *held)
-        if self.model is Consultation and me.role == Role.consultant and not standing.own:
+        if self.model is Consultation and me.role in CONSULTING and not standing.own:
             # the statement finds only what they may read the brief of
             standing = Standing(consulting=True)
         return OpenRecord(row, case, standing)

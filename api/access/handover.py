@@ -10,7 +10,7 @@ from api.access.visibility import in_force, on_its_case, sees_case, visible_inci
 from api.domain.errors import Conflict
 from api.domain.permissions.table import Actor
 from api.domain.values import Output
-from api.domain.vocabulary import FlagStatus, NoteClass, NoteStatus, Role
+from api.domain.vocabulary import FlagStatus, NoteClass, NoteStatus
 from api.flags.reconcile import catch_up, reconcile_flags, record_flag
 from api.journal.entries import Happening, record
 from api.storage.models.clinical import Case, Incident, Note
@@ -136,7 +136,7 @@ async def let_go_of_flags(tx: Transaction, case: Case, *, actor_id: UUID) -> boo
     for flag, user in assigned:
         key = user.id, flag.restricted
         if key not in looks:
-            told = None if flag.restricted else _its_clinician(case)
+            told = None if flag.restricted else Actor.of_a_clinician(case.clinician_id)
             looks[key] = await sees_case(tx, user, case, told=told)
         if not looks[key]:
             flag.change(
@@ -144,10 +144,6 @@ async def let_go_of_flags(tx: Transaction, case: Case, *, actor_id: UUID) -> boo
             )
             record_flag(tx, flag, Happening.flag_unassigned, actor_id=actor_id)
     return not all(looks.values())
-
-
-def _its_clinician(case: Case) -> Actor:
-    return Actor(case.clinician_id, Role.clinician, case.clinician_id)
 
 
 async def let_go_of_work(tx: Transaction, user_id: UUID, *, actor_id: UUID) -> None:

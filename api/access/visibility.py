@@ -21,7 +21,15 @@ from sqlalchemy import select as sa_select
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from api.domain.permissions.table import TREATING, Actor
+from api.domain.permissions.actions import Action
+from api.domain.permissions.table import (
+    CONSULTING,
+    SUPERVISING,
+    TREATING,
+    Actor,
+    is_software,
+    may_ever,
+)
 from api.domain.vocabulary import Audience, ConsultationStatus, NoteClass, NoteStatus, Role
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.storage.models.clinical import Case, Consultation, Decline, Incident, Note, Promise
@@ -56,7 +64,7 @@ class Reader(NamedTuple):
     @property
     def is_software(self) -> bool:
         """Tell whether this is no person."""
-        return self.role == Role.service
+        return is_software(self.role)
 
 
 def reader(tx: Transaction, me: Actor) -> Reader:
@@ -86,7 +94,7 @@ def supervised_clinicians(tx: Transaction, me: Actor) -> Any:
 
 
 def _answered_for(who: Reader) -> Any:
-    supervises = who.role == Role.supervisor
+    supervises = who.role in SUPERVISING
     return select(col(Supervision.clinician_id)).where(
         *links(who.clinic, who.id, who.today, supervises=supervises)
     )
@@ -103,7 +111,7 @@ def visible_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     seen = [col(Case.clinician_id) == me.id]
     if me.role in TREATING:
         seen.append(covered_cases(tx, me))
-    if me.role == Role.supervisor:
+    if me.role in SUPERVISING:
         seen.append(supervised_cases(tx, me))
     return and_(here, or_(*seen))
 
@@ -120,7 +128,7 @@ def existing_case(who: Reader) -> ColumnElement[bool]:
     if who.role not in TREATING:
         return own
     admitted = [granted(GrantKind.cover, who.clinic, who.id, who.now)]
-    if who.role == Role.supervisor:
+    if who.role in SUPERVISING:
         admitted.append(col(Case.clinician_id).in_(_answered_for(who)))
         admitted.append(granted(GrantKind.break_glass, who.clinic, who.id, who.now))
     return or_(own, and_(or_(*admitted), ~conflicted(who.clinic, who.id, who.now)))
@@ -132,7 +140,7 @@ def existing_record(model: Any, who: Reader, since: Any) -> ColumnElement[bool]:
     `since`: when a brief expires that was not answered.
     """
     on_seen_case = existing_case(who)
-    if model is Consultation and who.role == Role.consultant:
+    if model is Consultation and who.role in CONSULTING:
         return or_(on_seen_case, open_briefs(who.id, who.now, since))
     if (seen := _SEEN.get(model)) is not None:
         on_seen_case = and_(on_seen_case, seen(who))
@@ -178,7 +186,7 @@ def unwatched_cases(tx: Transaction) -> ColumnElement[bool]:
         *_in_force(tx.today),
         col(watcher.clinic_id) == tx.clinic.id,
         col(watcher.id) == Supervision.supervisor_id,
-        col(watcher.role) == Role.supervisor,
+        col(watcher.role).in_(SUPERVISING),
         col(watcher.is_active),
         ~conflicted(tx.clinic.id, Supervision.supervisor_id, tx.now),
     )
@@ -239,7 +247,7 @@ def visible_entries(tx: Transaction, me: Actor, hidden: Collection[UUID]) -> Col
         and_(about_rows, ~tells_of_hidden(hidden)),
         and_(~about_rows, col(JournalEntry.restricted).is_(False)),
     )
-    if me.role == Role.privacy_officer:
+    if may_ever(me, Action.journal_heads):
         return and_(here, or_(by_themselves, told, ~_of_own_case(tx, me, JournalEntry)))
     own = select(col(Case.id)).where(Case.clinic_id == tx.clinic.id, Case.clinician_id == me.id)
     return and_(here, or_(by_themselves, and_(col(JournalEntry.case_id).in_(own), told)))
@@ -354,7 +362,7 @@ def supervised(tx: Transaction, me: Actor) -> ColumnElement[bool]:
 
 
 def _supervised(who: Reader) -> ColumnElement[bool]:
-    return _supervised_by(who) if who.role == Role.supervisor else false()
+    return _supervised_by(who) if who.role in SUPERVISING else false()
 
 
 def open_briefs(me: Any, now: Any, since: Any) -> ColumnElement[bool]:
@@ -396,7 +404,7 @@ async def sees_case(tx: Transaction, user: User, case: Case, *, told: Actor | No
     in conflict by such an incident counts as anybody linked, and still does not see the case. From
     the operator (None) nothing is hidden.
     """
-    if not user.is_active or user.role != Role.supervisor or user.id == case.clinician_id:
+    if not user.is_active or user.role not in SUPERVISING or user.id == case.clinician_id:
         return False
     other = Reader(tx.clinic.id, user.id, user.role, tx.now, tx.today)
     found = await tx.exec(

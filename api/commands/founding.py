@@ -3,7 +3,7 @@
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from api.domain.vocabulary import Role
+from api.domain.permissions.table import FOUNDER
 from api.journal.entries import Happening, record
 from api.storage.keyring import Keyring
 from api.storage.models.people import Clinic, User
@@ -31,7 +31,7 @@ async def found_clinic(
         clinic_id=clinic.id,
         name="Admin",
         email=admin_email,
-        role=Role.admin,
+        role=FOUNDER,
         password_hash=password_hash,
         created_at=tx.now,
         updated_at=tx.now,

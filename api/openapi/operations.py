@@ -16,23 +16,14 @@ from api.domain.permissions.table import (
     LINKED_CASE,
     OPENED_CASE,
     OWN_CASE,
+    PEOPLE,
     may_anybody,
     roles_that_may,
     scopes_that_let,
 )
-from api.domain.vocabulary import Role
 from api.http.oauth_refusals import is_asked_as_oauth
 from api.interop.fhir.outcome import is_asked_as_fhir
 from api.openapi.foreseen import Foreseen, foresee
-
-PEOPLE = {
-    Role.clinician: "clinicians",
-    Role.supervisor: "supervisors",
-    Role.consultant: "consultants",
-    Role.privacy_officer: "privacy officers",
-    Role.admin: "admins",
-}
-"""What people of a role are called."""
 
 _ON_A_CASE = {
     "the case's clinician": OWN_CASE,

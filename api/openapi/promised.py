@@ -22,13 +22,13 @@ from api.domain.errors import (
     UnsupportedMediaType,
 )
 from api.domain.permissions.case_rules import Standing, why_not
-from api.domain.permissions.table import may_anybody, roles_that_may, why_no_scope
+from api.domain.permissions.table import PEOPLE, may_anybody, roles_that_may, why_no_scope
 from api.http.field_errors import BOUNDED, NEEDED, SENTENCES, unknown
 from api.http.idempotency import being_carried_out
 from api.http.oauth_refusals import as_token_refusal
 from api.http.strict_route import KEY, StrictRoute
 from api.openapi.foreseen import Refused, foresee
-from api.openapi.operations import PEOPLE, Operation, fields_of
+from api.openapi.operations import Operation, fields_of
 
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"

@@ -21,11 +21,11 @@ from api.access.visibility import on_its_case
 from api.domain.errors import NotFound
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import (
+    SUPERVISING,
     TREATING,
     Actor,
     may_ever,
     opens_others_work,
-    roles_that_may,
 )
 from api.domain.rules.facts import midnight
 from api.domain.values import Output
@@ -49,7 +49,6 @@ MOST = 100
 """Notices that somebody is told at once, the newest."""
 
 _READERS = SQLModel.metadata.tables[AccessNoticeReader.__tablename__]
-_SUPERVISES = roles_that_may(Action.case_transfer)
 
 
 class Notice(Output):
@@ -94,7 +93,7 @@ class Admitted:
     @property
     def supervises(self) -> bool:
         """Tell whether their links and their emergency openings count."""
-        return self.is_active and self.role in _SUPERVISES
+        return self.is_active and self.role in SUPERVISING
 
     @property
     def treats(self) -> bool:

@@ -27,7 +27,7 @@ from api.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from api.domain.lifecycles import ANSWER_WITHIN, BRIEF_LASTS, EDITABLE_CONSULTATION, may_move
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing, purpose_of, why_not_respond
-from api.domain.permissions.table import Actor, may_ever
+from api.domain.permissions.table import CONSULTING, Actor, may_ever
 from api.domain.rules.facts import midnight
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.domain.vocabulary import (
@@ -36,7 +36,6 @@ from api.domain.vocabulary import (
     ConsultationOutcome,
     ConsultationStatus,
     ConsultationUrgency,
-    Role,
 )
 from api.flags.case_facts import add_record
 from api.flags.reconcile import reconcile_flags
@@ -589,9 +588,7 @@ async def _refuse_who_cannot_answer(
         )
     )
     user = known.first()
-    if user is None or not (
-        user.role == Role.consultant or await sees_case(tx, user, case, told=me)
-    ):
+    if user is None or not (user.role in CONSULTING or await sees_case(tx, user, case, told=me)):
         raise Invalid("/consultant_id", NOT_TO_BE_CONSULTED)
 
 

@@ -14,10 +14,9 @@ from api.access.guards import may
 from api.access.handover import let_go_of_work
 from api.domain.errors import Conflict, Invalid, NotFound
 from api.domain.permissions.actions import Action
-from api.domain.permissions.table import TREATING, Actor, may_ever
+from api.domain.permissions.table import SUPERVISING, TREATING, Actor, may_ever
 from api.domain.sense import LinkDays, days_of
 from api.domain.values import Day, Input, Instant
-from api.domain.vocabulary import Role
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
@@ -208,7 +207,7 @@ async def _fitting(tx: Transaction, supervisor_id: UUID, clinician_id: UUID) -> 
     roles = dict((await tx.exec(locked)).all())
     return {
         user_id
-        for user_id, fitting in ((supervisor_id, {Role.supervisor}), (clinician_id, TREATING))
+        for user_id, fitting in ((supervisor_id, SUPERVISING), (clinician_id, TREATING))
         if roles.get(user_id) in fitting
     }
 

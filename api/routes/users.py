@@ -1,7 +1,7 @@
 """The users of a clinic, and what each may know and change of themselves."""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -16,7 +16,7 @@ from api.access.rate_limits import Throttle
 from api.access.sessions import end_sessions, live
 from api.domain.errors import Conflict, Forbidden, NotFound, Stale, Unauthorized
 from api.domain.permissions.actions import Action
-from api.domain.permissions.table import Actor, may_ever
+from api.domain.permissions.table import Actor, PersonRole, may_ever
 from api.domain.values import Email, Input, Instant, Line, Password, YesNo, absent
 from api.domain.vocabulary import Role
 from api.http.entity_tags import IfMatch, check_version, etag
@@ -38,8 +38,6 @@ from api.storage.models.people import Clinic, SignIn, User
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["people"], route_class=StrictRoute)
-
-PersonRole = Literal["clinician", "supervisor", "consultant", "privacy_officer", "admin"]
 
 
 class UserCreate(Input):

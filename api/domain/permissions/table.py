@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from api.domain.permissions.actions import Action
@@ -265,8 +266,39 @@ _SCOPES: dict[Scope, frozenset[Action]] = {
 }
 """What clinic software may do by each scope; the others only widen these."""
 
-TREATING = frozenset({Role.clinician, Role.supervisor})
+
+def _those_given(actions: frozenset[Action]) -> frozenset[Role]:
+    return frozenset(role for role, allowed in _ALLOWED_BY_ROLE.items() if actions <= allowed)
+
+
+TREATING = _those_given(OWN_CASE)
 """The roles that may be given a case."""
+
+SUPERVISING = _those_given(LINKED_CASE)
+"""The roles that may answer for the work of those who treat."""
+
+CONSULTING = _those_given(BRIEFS) - TREATING
+"""The roles that stand outside every case, and answer requests by their briefs."""
+
+FOUNDER = Role.admin
+"""The role of whoever a clinic begins with: they let in everybody else."""
+
+PEOPLE: dict[Role, str] = {
+    Role.clinician: "clinicians",
+    Role.supervisor: "supervisors",
+    Role.consultant: "consultants",
+    Role.privacy_officer: "privacy officers",
+    Role.admin: "admins",
+}
+"""What people of a role are called."""
+
+PersonRole = Literal["clinician", "supervisor", "consultant", "privacy_officer", "admin"]
+"""The roles that a person may be given: all but that of software."""
+
+
+def is_software(role: Role) -> bool:
+    """Tell whether who has this role is no person."""
+    return role == Role.service
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +315,19 @@ class Actor:
     @property
     def is_software(self) -> bool:
         """Tell whether this is no person."""
-        return self.role == Role.service
+        return is_software(self.role)
+
+    @classmethod
+    def of_software(
+        cls, account_id: UUID, session_id: UUID, scopes: frozenset[Scope] = frozenset()
+    ) -> "Actor":
+        """Give clinic software as who asks."""
+        return cls(account_id, Role.service, session_id, scopes=scopes)
+
+    @classmethod
+    def of_a_clinician(cls, user_id: UUID) -> "Actor":
+        """Give somebody as who would ask, with no more sight than cases of their own give."""
+        return cls(user_id, Role.clinician, user_id)
 
     def signed_in_since(self, earliest: datetime) -> bool:
         """Tell whether they have proved who they are since then."""
@@ -304,9 +348,7 @@ def may_anybody(action: Action) -> bool:
 
 def roles_that_may(action: Action) -> frozenset[Role]:
     """Give the roles of people that may use an operation on some record."""
-    return frozenset(role for role, allowed in _ALLOWED_BY_ROLE.items() if action in allowed) - {
-        Role.service
-    }
+    return _those_given(frozenset({action})).intersection(PEOPLE)
 
 
 def scopes_that_let(action: Action) -> list[Scope]:

@@ -8,9 +8,9 @@ from sqlmodel import select
 from api.access.visibility import sees_case
 from api.domain.bodies import IncidentCreate
 from api.domain.errors import CaseFull, Invalid
-from api.domain.permissions.table import TREATING, Actor
+from api.domain.permissions.table import CONSULTING, TREATING, Actor
 from api.domain.tenures import whom_it_is_about, whom_it_may_be_about
-from api.domain.vocabulary import ConsultationStatus, Role
+from api.domain.vocabulary import ConsultationStatus
 from api.http.field_errors import NEEDED
 from api.interop.bulk.batch_lookup import BatchLookup
 from api.interop.bulk.dry_run import Row
@@ -221,8 +221,8 @@ class Taking:
         # one who is still to answer must be able to
         if person is not None and person.is_active:
             user = (await self._tx.exec(select(User).where(User.id == person.id))).one()
-            told = None if sender.rights.history else Actor(sender.id, Role.service, sender.id)
-            if person.role == Role.consultant or await sees_case(self._tx, user, case, told=told):
+            told = None if sender.rights.history else Actor.of_software(sender.id, sender.id)
+            if person.role in CONSULTING or await sees_case(self._tx, user, case, told=told):
                 return person.id
         raise NotTaken("/consultant", NOT_TO_BE_CONSULTED)
 
