@@ -44,6 +44,12 @@ class OpenCase:
     waiting: tuple[WaitingFlag, ...] = ()
 
 
+class _CaseRead(SimpleNamespace):
+    """A case that is read and not changed: as a plain row it takes half the time."""
+
+    noun = Case.noun
+
+
 async def find_case(
     tx: Transaction, me: Actor, case_id: UUID, *, lock: bool = False
 ) -> OpenCase | None:
@@ -54,8 +60,7 @@ async def find_case(
     rows = (await tx.exec(_case_to_read(me.role, tx.withholds_sealed_text), asked)).all()
     if not rows:
         return None
-    # what is read is not changed: a plain row takes half the time of one that could be
-    case = cast("Case", SimpleNamespace(**dict(zip(_CASE, rows[0], strict=False))))
+    case = cast("Case", _CaseRead(**dict(zip(_CASE, rows[0], strict=False))))
     await tx.open(Case, case)
     waiting = (row[_READ:] for row in rows)
     flags = tuple(WaitingFlag(*flag) for flag in waiting if flag[0])

@@ -38,13 +38,14 @@ from api.domain.permissions.case_rules import (
     may_see_case,
     may_see_flag,
     may_see_restricted,
+    purpose_of,
     why_not,
 )
 from api.domain.permissions.table import CONSULTING, Actor, may_ever, why_no_scope
 from api.domain.vocabulary import Role
 from api.flags.reconcile import catch_up, is_due
 from api.http.request_transaction import Tx
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record, record_shown
 from api.storage.database import Database
 from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
 from api.storage.models.flags import Flag
@@ -117,6 +118,13 @@ class OpenRecord(Generic[Child]):
     row: Child
     case: Case
     standing: Standing
+
+
+def record_opened(
+    tx: Transaction, happening: Happening, found: OpenCase | OpenRecord[Any], *, actor_id: UUID
+) -> None:
+    """Journal that somebody was shown what they opened, and what for, if out of the ordinary."""
+    record_shown(tx, happening, [found.row], actor_id=actor_id, purpose=purpose_of(found.standing))
 
 
 class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.case_read))

@@ -11,8 +11,8 @@ from api.domain.errors import Conflict
 from api.domain.permissions.table import Actor
 from api.domain.values import Output
 from api.domain.vocabulary import FlagStatus, NoteClass, NoteStatus
-from api.flags.reconcile import catch_up, reconcile_flags, record_flag
-from api.journal.entries import Happening, record
+from api.flags.reconcile import catch_up, reconcile_flags
+from api.journal.entries import Happening, record_row
 from api.storage.models.clinical import Case, Incident, Note
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.people import AccessGrant, GrantKind, User
@@ -94,21 +94,7 @@ async def end_covers(tx: Transaction, case: Case, *, actor_id: UUID, keep: bool)
 def end_cover_now(tx: Transaction, row: AccessGrant, *, actor_id: UUID) -> None:
     """End a cover, with an entry; one that has not begun holds never."""
     row.change({"ends_at": max(row.starts_at, tx.now)}, tx.now)
-    record_cover(tx, Happening.cover_ended, row, actor_id=actor_id)
-
-
-def record_cover(
-    tx: Transaction, happening: Happening, row: AccessGrant, *, actor_id: UUID
-) -> UUID:
-    """Journal what happened to a cover; give the id of the entry."""
-    return record(
-        tx,
-        happening,
-        actor_id=actor_id,
-        record_type="cover",
-        record_ids=[row.id],
-        case_id=row.case_id,
-    )
+    record_row(tx, Happening.cover_ended, row, actor_id=actor_id)
 
 
 async def let_go_of_flags(tx: Transaction, case: Case, *, actor_id: UUID) -> bool:
@@ -142,7 +128,7 @@ async def let_go_of_flags(tx: Transaction, case: Case, *, actor_id: UUID) -> boo
             flag.change(
                 {"status": FlagStatus.open, "assigned_to_id": None, "acknowledged_at": None}, tx.now
             )
-            record_flag(tx, flag, Happening.flag_unassigned, actor_id=actor_id)
+            record_row(tx, Happening.flag_unassigned, flag, actor_id=actor_id)
     return not all(looks.values())
 
 

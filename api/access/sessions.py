@@ -13,7 +13,7 @@ from sqlmodel import col, select, update
 
 from api.access.rate_limits import Known
 from api.domain.vocabulary import Scope
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record_row
 from api.security.opaque_tokens import RefreshToken, RefreshTokens, hash_of
 from api.storage.instants import never_back
 from api.storage.models.people import Clinic, ServiceAccount, ServiceSecret, SignIn, User
@@ -124,7 +124,7 @@ async def begin_session(
     token = tokens.new(user.clinic_id, session.id)
     session.refresh_hash = hash_of(token.text)
     tx.add(session)
-    _record(tx, Happening.signed_in, user.id, session.id)
+    record_row(tx, Happening.signed_in, session, actor_id=user.id)
     return session, token
 
 
@@ -179,7 +179,7 @@ async def begin_software_session(
         scopes=granted if asked else None,
     )
     tx.add(session)
-    _record(tx, Happening.signed_in, account.id, session.id)
+    record_row(tx, Happening.signed_in, session, actor_id=account.id)
     return session, granted
 
 
@@ -202,7 +202,7 @@ async def refresh_session(
     successor = tokens.new(token.clinic_id, token.session_id)
     if await _replace(tx, token, successor, times):
         session = await _load(tx, token.session_id)
-        _record(tx, Happening.session_refreshed, session.user_id, session.id)
+        record_row(tx, Happening.session_refreshed, session, actor_id=session.user_id)
         return session, successor
     return await _end_if_reused(tx, token)
 
@@ -282,7 +282,7 @@ async def _end_if_reused(tx: Transaction, token: RefreshToken) -> Refused:
     if not token.ours:
         return Refused.unknown
     session.change({"revoked_at": tx.now}, tx.now)
-    _record(tx, Happening.session_token_reused, session.user_id, session.id)
+    record_row(tx, Happening.session_token_reused, session, actor_id=session.user_id)
     return Refused.unknown
 
 
@@ -297,7 +297,3 @@ def _is_repeated(tx: Transaction, session: SignIn, token: RefreshToken) -> bool:
         and session.refreshed_at is not None
         and tx.now - session.refreshed_at <= REPEATED
     )
-
-
-def _record(tx: Transaction, happening: Happening, user_id: UUID | None, session_id: UUID) -> None:
-    record(tx, happening, actor_id=user_id, record_type="session", record_ids=[session_id])

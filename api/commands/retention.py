@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from api.domain.rules.facts import midnight
 from api.domain.vocabulary import CaseStatus
 from api.flags.reconcile import MANUAL, catch_up, catch_up_due
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record_row
 from api.storage.database import Database
 from api.storage.instants import never_back
 from api.storage.models.clinical import Case, LegalHold
@@ -171,11 +171,4 @@ async def _destroy(tx: Transaction, case: Case) -> None:
             updated_at=never_back(col(Flag.updated_at), tx.instant),
         )
     )
-    record(
-        tx,
-        Happening.case_purged,
-        actor_id=None,
-        record_type="case",
-        record_ids=[case.id],
-        case_id=case.id,
-    )
+    record_row(tx, Happening.case_purged, case, actor_id=None)

@@ -27,7 +27,7 @@ from api.flags.hiding import (
     was_settled,
 )
 from api.flags.rule_runs import ask_rules
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record_row
 from api.storage.instants import never_back
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.flags import Flag, MonitoredFinding
@@ -208,7 +208,7 @@ def _write(tx: Transaction, moves: "_Moves", run: _Run) -> list[Flag]:
         tx.add(row)
     for flag, happening in (*rearranged.told, *moves.told):
         flag.change({}, tx.now)
-        record_flag(tx, flag, happening, actor_id=run.actor_id)
+        record_row(tx, happening, flag, actor_id=run.actor_id)
     return moves.worse
 
 
@@ -427,22 +427,6 @@ def _new_count(case: Case, found: Finding, run: _Run) -> MonitoredFinding:
         restricted=found.restricted,
         evidence=evidence_of(found),
         effective_at=run.at,
-    )
-
-
-def record_flag(
-    tx: Transaction, flag: Flag, happening: Happening, *, actor_id: UUID | None
-) -> None:
-    """Journal what happened to a flag, hidden from whom the flag is hidden."""
-    record(
-        tx,
-        happening,
-        actor_id=actor_id,
-        record_type="flag",
-        record_ids=[flag.id],
-        case_id=flag.case_id,
-        restricted=flag.restricted,
-        prompt=flag.audience == Audience.clinician,
     )
 
 

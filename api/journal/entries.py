@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlmodel import SQLModel
@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from api.journal.outbox import owe
 from api.runtime import metrics
+from api.storage.models.clinical import Case
 from api.storage.models.journal import JournalEntry
 from api.storage.transaction import Transaction
 
@@ -123,6 +124,21 @@ class Happening(StrEnum):
     patterns_read = "patterns.read"
 
 
+class Row(Protocol):
+    """A row that the journal tells of; `noun` is what it calls such rows.
+
+    It may have a `case_id`, and be `restricted` or a `prompt`.
+    """
+
+    @property
+    def noun(self) -> str:
+        """Say what it is."""
+
+    @property
+    def id(self) -> UUID:
+        """Say which."""
+
+
 def record(
     tx: Transaction,
     happening: Happening,
@@ -146,55 +162,71 @@ def record(
     Where the clinic's software asked to be told of it, that is owed from here on too; never of what
     is hidden from somebody, because who reads that software's screens is not known.
     """
-    record_ids = list(record_ids)
+    ids = list(record_ids)
+    about: dict[str, Any] = {"record_type": record_type, "case_id": case_id}
     if not (restricted or prompt or is_read):
-        owe(tx, str(happening), record_type=record_type, record_ids=record_ids, case_id=case_id)
-    entry_id = uuid7()
-    entry = {
-        "clinic_id": tx.clinic.id,
-        "id": entry_id,
-        "at": tx.now,
-        "actor_id": actor_id,
-        "happening": str(happening),
-        "case_id": case_id,
-        "record_type": record_type,
-        "record_ids": [str(record_id) for record_id in record_ids],
-        "changed": sorted(changed),
-        "restricted": restricted,
-        "prompt": prompt,
-        "is_read": is_read,
-        "purpose": purpose,
-        "request_id": tx.request_id,
-    }
-    tx.write_last(_append, entry)
-    return entry_id
+        owe(tx, str(happening), record_ids=ids, **about)
+    return _keep(
+        tx,
+        **about,
+        happening=str(happening),
+        actor_id=actor_id,
+        record_ids=[str(record_id) for record_id in ids],
+        changed=sorted(changed),
+        restricted=restricted,
+        prompt=prompt,
+        is_read=is_read,
+        purpose=purpose,
+    )
+
+
+def record_row(
+    tx: Transaction,
+    happening: Happening,
+    row: Row,
+    *,
+    actor_id: UUID | None,
+    changed: Iterable[str] = (),
+    purpose: str | None = None,
+) -> UUID:
+    """Append an entry about one row that was written, hidden from whom the row is; give its id."""
+    return record(
+        tx,
+        happening,
+        actor_id=actor_id,
+        record_type=row.noun,
+        record_ids=[row.id],
+        case_id=_case_of(row),
+        changed=changed,
+        restricted=_is_restricted(row),
+        prompt=getattr(row, "prompt", False),
+        purpose=purpose,
+    )
 
 
 def record_shown(
     tx: Transaction,
     happening: Happening,
-    rows: Iterable[Any],
+    rows: Iterable[Row],
     *,
     actor_id: UUID | None,
-    record_type: str,
     purpose: str | None = None,
 ) -> None:
     """Journal that rows were shown: an entry for each case, so that it is found by its case.
 
-    Rows that are hidden from some who may read the journal have entries of their own. A row has an
-    `id`, a `case_id` unless it is a case, and perhaps `restricted`. Raises nothing itself; where an
-    entry cannot be written, the commit fails and nothing is shown.
+    Rows that are hidden from some who may read the journal have entries of their own. Raises
+    nothing itself; where an entry cannot be written, the commit fails and nothing is shown.
     """
-    together: dict[tuple[UUID | None, bool], list[UUID]] = {}
+    together: dict[tuple[str, UUID | None, bool], list[UUID]] = {}
     for row in rows:
-        case_id = row.id if record_type == "case" else row.case_id
-        together.setdefault((case_id, getattr(row, "restricted", False)), []).append(row.id)
-    for (case_id, restricted), ids in together.items():
+        alike = row.noun, _case_of(row), _is_restricted(row)
+        together.setdefault(alike, []).append(row.id)
+    for (noun, case_id, restricted), ids in together.items():
         record(
             tx,
             happening,
             actor_id=actor_id,
-            record_type=record_type,
+            record_type=noun,
             record_ids=ids,
             case_id=case_id,
             restricted=restricted,
@@ -203,9 +235,24 @@ def record_shown(
         )
 
 
+def _case_of(row: Row) -> UUID | None:
+    return row.id if row.noun == Case.noun else getattr(row, "case_id", None)
+
+
+def _is_restricted(row: Row) -> bool:
+    return getattr(row, "restricted", False)
+
+
 def told(tx: Transaction) -> Sequence[dict[str, Any]]:
     """Give the entries of this transaction, in their order."""
     return tx.kept_back(_append)
+
+
+def _keep(tx: Transaction, **told: Any) -> UUID:
+    entry_id = uuid7()
+    entry = {"clinic_id": tx.clinic.id, "id": entry_id, "at": tx.now, "request_id": tx.request_id}
+    tx.write_last(_append, entry | told)
+    return entry_id
 
 
 _TABLE = SQLModel.metadata.tables[JournalEntry.__tablename__]

@@ -5,7 +5,7 @@ what happened: a notice is made with its entry of the journal, in the same trans
 change of the rows takes it away. Those concerned are told, and all privacy officers.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -30,6 +30,7 @@ from api.domain.permissions.table import (
 from api.domain.rules.facts import midnight
 from api.domain.values import Output
 from api.domain.vocabulary import Role
+from api.journal.entries import Happening, Row, record_row
 from api.storage.models.clinical import Case
 from api.storage.models.people import (
     AccessGrant,
@@ -75,6 +76,18 @@ class News:
 
     entry_id: UUID
     actor_id: UUID | None
+
+
+def news_of(
+    tx: Transaction,
+    happening: Happening,
+    row: Row,
+    *,
+    actor_id: UUID,
+    changed: Iterable[str] = (),
+) -> News:
+    """Journal what was written to a row, so that it can be told of."""
+    return News(record_row(tx, happening, row, actor_id=actor_id, changed=changed), actor_id)
 
 
 @dataclass(frozen=True, slots=True)

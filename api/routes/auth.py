@@ -36,7 +36,7 @@ from api.domain.values import Output
 from api.http.oauth_refusals import TokenProblem
 from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record, record_row
 from api.openapi.plain_schemas import without_null
 from api.security.normalization import one_address
 from api.security.opaque_tokens import (
@@ -287,13 +287,7 @@ async def _let_in(
     if not await _still_holds(tx, user, proof):
         raise InvalidGrant(_NO_MATCH)
     if proof.recovery_id is not None:
-        record(
-            tx,
-            Happening.recovery_code_used,
-            actor_id=user.id,
-            record_type="user",
-            record_ids=[user.id],
-        )
+        record_row(tx, Happening.recovery_code_used, user, actor_id=user.id)
     session, token = await begin_session(
         tx,
         user,

@@ -21,8 +21,8 @@ from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record, record_shown
-from api.records.oversight_notices import News, tell_of_grant
+from api.journal.entries import Happening, record_row, record_shown
+from api.records.oversight_notices import news_of, tell_of_grant
 from api.records.read_models import RecordRead
 from api.storage.models.clinical import Case
 from api.storage.models.people import AccessGrant, GrantKind
@@ -90,7 +90,7 @@ async def list_glass_breaks(
         reviewed = col(AccessGrant.reviewed_at).is_not(None)
         statement = statement.where(reviewed if query.reviewed else ~reviewed)
     rows, following = await newest_first(tx, marks, "break-glass", query, statement, AccessGrant)
-    record_shown(tx, Happening.glass_read, rows, actor_id=me.id, record_type="break_glass")
+    record_shown(tx, Happening.glass_read, rows, actor_id=me.id)
     return Page(items=[_shown(me, row) for row in rows], next=following)
 
 
@@ -128,7 +128,7 @@ async def break_glass(
         recorded_by_id=me.id,
     )
     tx.add(row)
-    news = _record(tx, Happening.glass_broken, me, row)
+    news = news_of(tx, Happening.glass_broken, row, actor_id=me.id)
     await tell_of_grant(tx, news, row, found.row.clinician_id)
     response.headers["Location"] = f"/v1/break-glass/{row.id}"
     response.headers["ETag"] = etag(row.version)
@@ -145,7 +145,7 @@ async def read_glass_break(
     """Read one emergency opening."""
     row = await _load(tx, me, opening_id)
     response.headers["ETag"] = etag(row.version)
-    record_shown(tx, Happening.glass_read, [row], actor_id=me.id, record_type="break_glass")
+    record_shown(tx, Happening.glass_read, [row], actor_id=me.id)
     return _shown(me, row)
 
 
@@ -165,7 +165,7 @@ async def review_glass_break(
     row.change(
         {"reviewed_by_id": me.id, "reviewed_at": tx.now, "review_note": body.review_note}, tx.now
     )
-    _record(tx, Happening.glass_reviewed, me, row)
+    record_row(tx, Happening.glass_reviewed, row, actor_id=me.id)
     response.headers["ETag"] = etag(row.version)
     return _shown(me, row)
 
@@ -200,15 +200,3 @@ def _shown(me: Actor, row: AccessGrant) -> GlassBreakRead:
     if may_ever(me, Action.glass_review):
         return shown
     return shown.model_copy(update={"review_note": None})
-
-
-def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) -> News:
-    entry_id = record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="break_glass",
-        record_ids=[row.id],
-        case_id=row.case_id,
-    )
-    return News(entry_id, me.id)

@@ -1,6 +1,5 @@
 """Cases: open, read, change, hand over, void; and what happened on one, in order."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -15,7 +14,7 @@ from api.access.actor_names import ActorKind, Known, actor_named, known_by
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.conduct import remember_tenure
-from api.access.guards import case_for, may_on_cases
+from api.access.guards import case_for, may_on_cases, record_opened
 from api.access.handover import (
     DraftsWaiting,
     drafts_waiting,
@@ -33,7 +32,7 @@ from api.access.visibility import (
 from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
 from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.permissions.actions import Action
-from api.domain.permissions.case_rules import Standing, purpose_of, why_not_rewrite
+from api.domain.permissions.case_rules import Standing, why_not_rewrite
 from api.domain.permissions.table import TREATING, Actor
 from api.domain.sense import CaseDays, days_of
 from api.domain.values import Day, Input, Instant, Output, Reference, Text, YesNo, absent
@@ -44,9 +43,9 @@ from api.http.field_errors import NEEDED
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record, record_shown
+from api.journal.entries import Happening, record_row, record_shown
 from api.records.create import NOT_TREATING, SAME_CASE, new_case
-from api.records.oversight_notices import News, tell_of_transfer
+from api.records.oversight_notices import news_of, tell_of_transfer
 from api.records.read_models import (
     CaseFields,
     CaseRead,
@@ -158,7 +157,7 @@ async def list_cases(
     cases, following = await newest_first(tx, marks, "cases", query, statement, Case)
     if any(is_due(case, tx.now) for case in cases):
         await catch_up_due(tx, col(Case.id).in_([case.id for case in cases]))
-    record_shown(tx, Happening.case_read, cases, actor_id=me.id, record_type="case")
+    record_shown(tx, Happening.case_read, cases, actor_id=me.id)
     return Page(items=await read_cases(tx, me, cases), next=following)
 
 
@@ -178,7 +177,7 @@ async def open_case(
     tx.add(case)
     await _flush_unique(tx)
     await _refuse_other_forms(tx, case)
-    _record(tx, Happening.case_opened, me, case)
+    record_row(tx, Happening.case_opened, case, actor_id=me.id)
     response.headers["Location"] = f"/v1/cases/{case.id}"
     own, service = clinician_id == me.id, me.is_software
     standing = Standing(own=own, linked=not own and not service, service=service)
@@ -194,7 +193,7 @@ async def read_case(
     response: Response,
 ) -> CaseRead:
     """Read one case."""
-    _record_shown(tx, Happening.case_read, me, found)
+    record_opened(tx, Happening.case_read, found, actor_id=me.id)
     response.headers["ETag"] = etag(found.row.version)
     return show_case(found.row, found.standing, found.waiting)
 
@@ -212,7 +211,7 @@ async def list_case_versions(
     Who may read it as it is reads what stood there before.
     """
     versions = await versions_of(tx, me, marks, query, Case, found.row)
-    _record_shown(tx, Happening.versions_read, me, found)
+    record_opened(tx, Happening.versions_read, found, actor_id=me.id)
     items = [
         CaseVersionRead.model_validate(each) for each in told(versions, CaseFields.model_validate)
     ]
@@ -238,7 +237,7 @@ async def change_case(
         await _flush_unique(tx)
         if not changes.keys().isdisjoint({"client_ref", "started_on"}):
             await _refuse_other_forms(tx, case)
-        _record(tx, Happening.case_changed, me, case, changed=changes)
+        record_row(tx, Happening.case_changed, case, actor_id=me.id, changed=changes)
     return await _written(tx, me, found, response)
 
 
@@ -260,7 +259,7 @@ async def void_case(
         raise Forbidden(refusal)
     check_version(case.version, if_match)
     case.change({"voided_at": tx.now, "void_reason": reason}, tx.now)
-    _record(tx, Happening.case_voided, me, case)
+    record_row(tx, Happening.case_voided, case, actor_id=me.id)
     await reconcile_flags(tx, case, actor_id=me.id)
 
 
@@ -285,8 +284,9 @@ async def transfer_case(
     await remember_tenure(tx, case, actor_id=me.id)
     before = case.clinician_id
     case.change({"clinician_id": body.clinician_id, "transfer_reason": body.reason}, tx.now)
-    entry_id = _record(tx, Happening.case_transferred, me, case, changed=["clinician_id"])
-    await tell_of_transfer(tx, News(entry_id, me.id), case, before)
+    moved = Happening.case_transferred
+    news = news_of(tx, moved, case, actor_id=me.id, changed=["clinician_id"])
+    await tell_of_transfer(tx, news, case, before)
     await end_covers(tx, case, actor_id=me.id, keep=body.keep_covers)
     await let_go_of_flags(tx, case, actor_id=me.id)
     # the answer shows the case as the one who handed it over saw it a moment ago
@@ -315,7 +315,7 @@ async def read_timeline(
     )
     listing = f"timeline/{found.row.id}"
     entries, following = await newest_first(tx, marks, listing, query, statement, JournalEntry)
-    _record_shown(tx, Happening.timeline_read, me, found)
+    record_opened(tx, Happening.timeline_read, found, actor_id=me.id)
     known = await known_by(tx, (entry.actor_id for entry in entries))
     items = [_item(entry, hidden, known) for entry in entries]
     return Page(items=items, next=following)
@@ -431,25 +431,6 @@ def _item(entry: JournalEntry, hidden: Ids, known: dict[UUID, Known]) -> Timelin
     record_ids = without(entry.record_ids, hidden)
     named = actor_named(known, entry.actor_id)
     return TimelineItem.model_validate({**dict(entry), **named, "record_ids": record_ids})
-
-
-def _record_shown(tx: Transaction, happening: Happening, me: Actor, found: OpenCase) -> None:
-    purpose = purpose_of(found.standing)
-    record_shown(tx, happening, [found.row], actor_id=me.id, record_type="case", purpose=purpose)
-
-
-def _record(
-    tx: Transaction, happening: Happening, me: Actor, case: Case, changed: Iterable[str] = ()
-) -> UUID:
-    return record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="case",
-        record_ids=[case.id],
-        case_id=case.id,
-        changed=changed,
-    )
 
 
 async def _written(tx: Transaction, me: Actor, found: OpenCase, response: Response) -> CaseWritten:

@@ -1,6 +1,5 @@
 """The clinic's own settings, its rules and their thresholds, and every word it uses."""
 
-from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
@@ -22,9 +21,8 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Page
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record_row
 from api.records.read_models import ClinicRead
-from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["clinic"], route_class=StrictRoute)
 
@@ -87,7 +85,7 @@ async def change_clinic(
         require_recent_sign_in(me, tx.now)
     if changes:
         clinic.change(changes, tx.now)
-        _record(tx, Happening.clinic_changed, me, changes)
+        record_row(tx, Happening.clinic_changed, clinic, actor_id=me.id, changed=changes)
     if "time_zone" in changes:
         await ask_every_rule_again(tx)
     response.headers["ETag"] = etag(clinic.version)
@@ -139,7 +137,7 @@ async def set_thresholds(
     }
     if changed:
         clinic.change({"thresholds": own}, tx.now)
-        _record(tx, Happening.thresholds_changed, me, changed)
+        record_row(tx, Happening.thresholds_changed, clinic, actor_id=me.id, changed=changed)
         await ask_every_rule_again(tx)
     return body
 
@@ -150,14 +148,3 @@ async def read_vocabulary(
 ) -> dict[str, dict[str, str]]:
     """Read every word the records use, with its definition."""
     return served_vocabulary()
-
-
-def _record(tx: Transaction, happening: Happening, me: Actor, changed: Iterable[str]) -> None:
-    record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="clinic",
-        record_ids=[tx.clinic.id],
-        changed=changed,
-    )

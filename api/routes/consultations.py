@@ -13,7 +13,7 @@ from sqlmodel import col, select, update
 
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
-from api.access.guards import OpenRecord, case_for, consultation_for, may_on_cases
+from api.access.guards import OpenRecord, case_for, consultation_for, may_on_cases, record_opened
 from api.access.visibility import (
     on_its_case,
     open_briefs,
@@ -26,7 +26,7 @@ from api.domain.bodies import ConsultationCreate, LinkedIds
 from api.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from api.domain.lifecycles import ANSWER_WITHIN, BRIEF_LASTS, EDITABLE_CONSULTATION, may_move
 from api.domain.permissions.actions import Action
-from api.domain.permissions.case_rules import Standing, purpose_of, why_not_respond
+from api.domain.permissions.case_rules import purpose_of, why_not_respond
 from api.domain.permissions.table import CONSULTING, Actor, may_ever
 from api.domain.rules.facts import midnight
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
@@ -43,7 +43,7 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record, record_shown
+from api.journal.entries import Happening, record, record_row, record_shown
 from api.records.create import (
     NOT_OF_THE_CASE,
     NOT_TO_BE_CONSULTED,
@@ -173,7 +173,9 @@ async def list_consultations_of_case(
     statement = _consultations(tx, wanted)
     listing = f"consultations/{found.row.id}"
     rows, following = await newest_first(tx, marks, listing, query, statement, Consultation)
-    _record_shown(tx, me, rows, found.standing)
+    record_shown(
+        tx, Happening.consultation_read, rows, actor_id=me.id, purpose=purpose_of(found.standing)
+    )
     return Page(items=await _show(tx, me, rows), next=following)
 
 
@@ -192,7 +194,7 @@ async def list_consultations(
         wanted.append(col(Consultation.consultant_id) == query.consultant_id)
     statement = _consultations(tx, wanted)
     rows, following = await newest_first(tx, marks, "consultations", query, statement, Consultation)
-    _record_shown(tx, me, rows)
+    record_shown(tx, Happening.consultation_read, rows, actor_id=me.id)
     return Page(items=await _items(tx, me, rows), next=following)
 
 
@@ -227,7 +229,7 @@ async def read_consultation(
 ) -> ConsultationRead | ConsultationBrief:
     """Read one consultation; a consultant reads its brief."""
     response.headers["ETag"] = etag(found.row.version)
-    _record_shown(tx, me, [found.row], found.standing)
+    record_opened(tx, Happening.consultation_read, found, actor_id=me.id)
     if found.standing.consulting:
         return await brief_of(tx, found.row, found.case)
     (shown,) = await _show(tx, me, [found.row])
@@ -250,14 +252,7 @@ async def list_consultation_versions(
     they read its brief, as it is.
     """
     versions = await versions_of(tx, me, marks, query, Consultation, found.row)
-    record_shown(
-        tx,
-        Happening.versions_read,
-        [found.row],
-        actor_id=me.id,
-        record_type="consultation",
-        purpose=purpose_of(found.standing),
-    )
+    record_opened(tx, Happening.versions_read, found, actor_id=me.id)
     items = [
         ConsultationVersionRead.model_validate(each)
         for each in told(versions, ConsultationRead.model_validate)
@@ -463,19 +458,6 @@ async def _items(
     return [briefs.get(row.id) or in_full[row.id] for row in rows]
 
 
-def _record_shown(
-    tx: Transaction, me: Actor, rows: Iterable[Consultation], standing: Standing | None = None
-) -> None:
-    record_shown(
-        tx,
-        Happening.consultation_read,
-        rows,
-        actor_id=me.id,
-        record_type="consultation",
-        purpose=None if standing is None else purpose_of(standing),
-    )
-
-
 async def _show(tx: Transaction, me: Actor, rows: Sequence[Consultation]) -> list[ConsultationRead]:
     """Show consultations, each with its linked records as far as the reader sees them."""
     seen = await seen_of(tx, me, (named for row in rows for named in row.links()))
@@ -531,11 +513,13 @@ async def _link_in_silence(
     silently = update(Consultation).where(*here).values(incident_ids=links)
     await tx.exec(silently.execution_options(synchronize_session=False))
     set_committed_value(consultation, "incident_ids", links)
-    _record(
+    record(
         tx,
         Happening.consultation_changed,
-        me,
-        consultation,
+        actor_id=me.id,
+        record_type=consultation.noun,
+        record_ids=[consultation.id],
+        case_id=consultation.case_id,
         changed=["incident_ids"],
         restricted=True,
     )
@@ -655,27 +639,6 @@ async def _answered(
     return await brief_of(tx, found.row, found.case) if found.standing.consulting else written
 
 
-def _record(
-    tx: Transaction,
-    happening: Happening,
-    me: Actor,
-    consultation: Consultation,
-    *,
-    changed: Iterable[str],
-    restricted: bool = False,
-) -> None:
-    record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="consultation",
-        record_ids=[consultation.id],
-        case_id=consultation.case_id,
-        changed=changed,
-        restricted=restricted,
-    )
-
-
 async def _written(
     tx: Transaction,
     me: Actor,
@@ -687,7 +650,7 @@ async def _written(
     """Journal a write, run the rules, and show the consultation with what they raised."""
     consultation = found.row
     if happening is not None:
-        _record(tx, happening, me, consultation, changed=changed)
+        record_row(tx, happening, consultation, actor_id=me.id, changed=changed)
     raised = await reconcile_flags(tx, found.case, actor_id=me.id)
     response.headers["ETag"] = etag(consultation.version)
     seen = await seen_of(tx, me, consultation.links())

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from api.access.case_relationship import load_seen_case, refuse_purged
 from api.access.guards import may
-from api.access.handover import end_cover_now, record_cover, refuse_who_keeps_away
+from api.access.handover import end_cover_now, refuse_who_keeps_away
 from api.access.visibility import on_its_case, supervised_cases
 from api.domain.errors import Forbidden, Invalid, NotFound
 from api.domain.permissions.actions import Action
@@ -23,7 +23,7 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
-from api.records.oversight_notices import News, tell_of_grant
+from api.records.oversight_notices import news_of, tell_of_grant
 from api.records.read_models import RecordRead
 from api.storage.models.clinical import Case
 from api.storage.models.people import AccessGrant, GrantKind, User
@@ -77,7 +77,7 @@ async def list_covers(
     if query.user_id is not None:
         statement = statement.where(AccessGrant.user_id == query.user_id)
     rows, following = await newest_first(tx, marks, "covers", query, statement, AccessGrant)
-    record_shown(tx, Happening.cover_read, rows, actor_id=me.id, record_type="cover")
+    record_shown(tx, Happening.cover_read, rows, actor_id=me.id)
     return Page(items=[_shown(tx, row) for row in rows], next=following)
 
 
@@ -110,8 +110,8 @@ async def arrange_cover(
         recorded_by_id=me.id,
     )
     tx.add(row)
-    entry_id = record_cover(tx, Happening.cover_arranged, row, actor_id=me.id)
-    await tell_of_grant(tx, News(entry_id, me.id), row, found.row.clinician_id)
+    news = news_of(tx, Happening.cover_arranged, row, actor_id=me.id)
+    await tell_of_grant(tx, news, row, found.row.clinician_id)
     response.headers["Location"] = f"/v1/covers/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return _shown(tx, row)
@@ -127,7 +127,7 @@ async def read_cover(
     """Read one cover."""
     row = await _load(tx, me, cover_id)
     response.headers["ETag"] = etag(row.version)
-    record_shown(tx, Happening.cover_read, [row], actor_id=me.id, record_type="cover")
+    record_shown(tx, Happening.cover_read, [row], actor_id=me.id)
     return _shown(tx, row)
 
 

@@ -21,7 +21,7 @@ from api.http.idempotency import remember
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record, record_shown
+from api.journal.entries import Happening, record, record_row, record_shown
 from api.records.patient_copy import copy_of
 from api.records.patient_copy_page import POLICY, page_of
 from api.records.patient_copy_schemas import CaseCopy, Form, Purpose, Recipient
@@ -113,7 +113,7 @@ async def export_case(
     if not await _given_just_now(tx, me, found.row.id, query):
         tx.add(_disclosure(tx, me, found.row.id, query))
         await tx.flush()
-        _record_given(tx, me, found.row.id, query.purpose)
+        record_row(tx, Happening.case_exported, found.row, actor_id=me.id, purpose=query.purpose)
     copy = await copy_of(tx, found.row)
     _record_read(tx, me, found.row.id, copy, query.purpose)
     answer = _written(copy, query.form, found.row.id, response)
@@ -134,7 +134,7 @@ async def list_disclosures(
     statement = select(Disclosure).where(Disclosure.case_id == found.row.id)
     listing = f"disclosures/{found.row.id}"
     rows, following = await newest_first(tx, marks, listing, query, statement, Disclosure)
-    _record_shown(tx, me, rows)
+    record_shown(tx, Happening.disclosure_read, rows, actor_id=me.id)
     return Page(items=[DisclosureRead.model_validate(row) for row in rows], next=following)
 
 
@@ -158,7 +158,7 @@ async def give_copy(
     await tx.flush()
     copy = await copy_of(tx, found.row)
     tx.add(_document(tx, me, disclosure, copy))
-    _record_given(tx, me, found.row.id, body.purpose)
+    record_row(tx, Happening.case_exported, found.row, actor_id=me.id, purpose=body.purpose)
     _record_read(tx, me, found.row.id, copy, body.purpose)
     remember(request, "disclosure", disclosure.id)
     response.headers["Location"] = f"/v1/cases/{found.row.id}/disclosures/{disclosure.id}"
@@ -174,7 +174,7 @@ async def read_disclosure(
 ) -> DisclosureRead:
     """Read to whom one copy of a case was given, and what for."""
     disclosure = await _load(tx, found.row.id, disclosure_id)
-    _record_shown(tx, me, [disclosure])
+    record_shown(tx, Happening.disclosure_read, [disclosure], actor_id=me.id)
     return DisclosureRead.model_validate(disclosure)
 
 
@@ -294,18 +294,6 @@ def _document(
     )
 
 
-def _record_given(tx: Transaction, me: Actor, case_id: UUID, purpose: Purpose) -> None:
-    record(
-        tx,
-        Happening.case_exported,
-        actor_id=me.id,
-        record_type="case",
-        record_ids=[case_id],
-        case_id=case_id,
-        purpose=purpose,
-    )
-
-
 def _record_read(tx: Transaction, me: Actor, case_id: UUID, copy: CaseCopy, purpose: str) -> None:
     """Journal that a copy showed records: an entry for each type."""
     for record_type, ids in copy.record_ids().items():
@@ -320,10 +308,6 @@ def _record_read(tx: Transaction, me: Actor, case_id: UUID, copy: CaseCopy, purp
                 is_read=True,
                 purpose=purpose,
             )
-
-
-def _record_shown(tx: Transaction, me: Actor, rows: list[Disclosure]) -> None:
-    record_shown(tx, Happening.disclosure_read, rows, actor_id=me.id, record_type="disclosure")
 
 
 def _written(

@@ -29,7 +29,7 @@ from api.interop.fhir.capability import CapabilityStatement, capabilities
 from api.interop.fhir.definitions import DEFINING, Defining, asked_of, defined
 from api.interop.fhir.elements import FHIR_JSON, Element, Resource
 from api.interop.fhir.guards import opened
-from api.interop.fhir.kinds import KINDS, Kind, seen_with, tell_of_versions
+from api.interop.fhir.kinds import KINDS, Kind, seen_with
 from api.interop.fhir.outcome import BASE, OperationOutcome
 from api.interop.fhir.patients import NOBODY, client_of, clients_of, know_patients
 from api.interop.fhir.searching import (
@@ -40,6 +40,7 @@ from api.interop.fhir.searching import (
     SearchOfPatients,
     is_id,
 )
+from api.journal.entries import Happening, record_shown
 from api.records.versions import Version, version_at, versions_of
 from api.storage.instants import last_ended
 from api.storage.transaction import Transaction
@@ -171,7 +172,7 @@ def _serve_version(kind: Kind) -> None:
         clients = {case.id: client_of(me, case)} if case is not None else {}
         if kind.kept is not None:
             version = await _numbered(tx, me, kind.kept, row, version_id)
-            tell_of_versions(kind, tx, me, row, purpose)
+            record_shown(tx, Happening.versions_read, [row], actor_id=me.id, purpose=purpose)
             row = version.row
         else:
             kind.tell(tx, me, [row], purpose)
@@ -221,7 +222,7 @@ def _serve_history(kind: Kind, model: type[Any]) -> None:
         row, case, purpose = opened(found)
         clients = {} if case is None else {case.id: client_of(me, case)}
         versions = await versions_of(tx, me, marks, query, model, row)
-        tell_of_versions(kind, tx, me, row, purpose)
+        record_shown(tx, Happening.versions_read, [row], actor_id=me.id, purpose=purpose)
         rows = [each.row for each in versions.items if each.row is not None]
         seen = await seen_with(tx, me, kind, rows, clients)
         shown = [kind.show(each, seen) for each in rows]

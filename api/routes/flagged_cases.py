@@ -158,8 +158,8 @@ async def _read_unwatched(
 
 def _tell_of_cases(tx: Transaction, me: Actor, page: Iterable[Any]) -> None:
     """Journal which cases were shown, so that nobody learns from it of a flag they may not see."""
-    shown = [SimpleNamespace(id=row[0], restricted=bool(row[-1])) for row in page]
-    record_shown(tx, Happening.case_read, shown, actor_id=me.id, record_type="case")
+    shown = [SimpleNamespace(noun=Case.noun, id=row[0], restricted=bool(row[-1])) for row in page]
+    record_shown(tx, Happening.case_read, shown, actor_id=me.id)
 
 
 def _refuse_to_tell_more(query: QueueQuery) -> None:
@@ -349,7 +349,7 @@ async def _items(tx: Transaction, me: Actor, case_ids: list[UUID]) -> list[Flagg
         cases[row.id] = row
         flags[row.id].append(flag)
     shown = chain.from_iterable(flags.values())
-    record_shown(tx, Happening.flag_read, shown, actor_id=me.id, record_type="flag")
+    record_shown(tx, Happening.flag_read, shown, actor_id=me.id)
     service = me.is_software
     standing = Standing(linked=not service, service=service)
     every = list(chain.from_iterable(flags.values()))

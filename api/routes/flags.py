@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
-from api.access.guards import OpenRecord, case_for, flag_for, may_on_cases
+from api.access.guards import OpenRecord, case_for, flag_for, may_on_cases, record_opened
 from api.access.visibility import on_its_case, sees_case, visible_cases, visible_flags
 from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.lifecycles import due_by, is_unresolved
@@ -30,12 +30,12 @@ from api.domain.vocabulary import (
     Severity,
     severity_rank,
 )
-from api.flags.reconcile import MANUAL, catch_up_due, reconcile_flags, record_flag
+from api.flags.reconcile import MANUAL, catch_up_due, reconcile_flags
 from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record_shown
+from api.journal.entries import Happening, record_row, record_shown
 from api.records.read_models import FlagRead, FlagRule, RecordRead, show_flag, show_flags
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, EarlierResolution, Flag
@@ -183,7 +183,7 @@ async def read_flag(
 ) -> FlagRead:
     """Read one flag."""
     response.headers["ETag"] = etag(found.row.version)
-    _record_shown(tx, me, [found.row], purpose_of(found.standing))
+    record_opened(tx, Happening.flag_read, found, actor_id=me.id)
     return await show_flag(tx, me, found.row)
 
 
@@ -204,7 +204,7 @@ async def list_flag_resolutions(
     )
     listing = f"resolutions/{found.row.id}"
     rows, following = await newest_first(tx, marks, listing, query, statement, EarlierResolution)
-    _record_shown(tx, me, [found.row], purpose_of(found.standing))
+    record_opened(tx, Happening.flag_read, found, actor_id=me.id)
     return Page(items=[FlagResolutionRead.model_validate(row) for row in rows], next=following)
 
 
@@ -329,12 +329,8 @@ async def _list(
         .where(col(Flag.clinic_id) == tx.clinic.id, visible_flags(tx, me), *wanted)
     )
     flags, following = await newest_first(tx, marks, listing, query, statement, Flag)
-    _record_shown(tx, me, flags, purpose)
+    record_shown(tx, Happening.flag_read, flags, actor_id=me.id, purpose=purpose)
     return Page(items=await show_flags(tx, me, flags), next=following)
-
-
-def _record_shown(tx: Transaction, me: Actor, rows: Iterable[Flag], purpose: str | None) -> None:
-    record_shown(tx, Happening.flag_read, rows, actor_id=me.id, record_type="flag", purpose=purpose)
 
 
 async def _refuse_who_cannot_look(tx: Transaction, me: Actor, user_id: UUID, case: Case) -> None:
@@ -384,7 +380,7 @@ async def _written(
     tx: Transaction, me: Actor, found: Found, response: Response, happening: Happening
 ) -> FlagRead:
     """Journal a move, run the rules, and show the flag."""
-    record_flag(tx, found.row, happening, actor_id=me.id)
+    record_row(tx, happening, found.row, actor_id=me.id)
     await reconcile_flags(tx, found.case, actor_id=me.id)
     response.headers["ETag"] = etag(found.row.version)
     return await show_flag(tx, me, found.row)

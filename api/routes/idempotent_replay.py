@@ -113,7 +113,9 @@ async def _flags(request: Request, done: DoneBefore) -> list[Any]:
         found = await find_case(tx, me, done.case_id)
         if found is None or not may_see_case(found.standing):
             return []
-        rows = await tx.exec(select(Flag).where(col(Flag.id).in_(done.flag_ids)))
-        seen = await flags_raised_before(tx, me, rows, found.standing)
-        record_shown(tx, Happening.flag_read, seen, actor_id=me.id, record_type="flag")
+        wanted = select(Flag).where(col(Flag.id).in_(done.flag_ids))
+        rows = {row.id: row for row in await tx.exec(wanted)}
+        seen = await flags_raised_before(tx, me, rows.values(), found.standing)
+        shown = [rows[flag.id] for flag in seen]
+        record_shown(tx, Happening.flag_read, shown, actor_id=me.id)
         return [flag.model_dump(mode="json") for flag in seen]

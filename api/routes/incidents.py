@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.conduct import former_clinicians
-from api.access.guards import OpenRecord, case_for, incident_for, may_on_cases
+from api.access.guards import OpenRecord, case_for, incident_for, may_on_cases, record_opened
 from api.access.handover import let_go_of_flags
 from api.access.visibility import on_its_case, visible_cases, visible_incidents
 from api.domain.bodies import IncidentCreate
@@ -49,7 +49,7 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record, record_shown
+from api.journal.entries import Happening, record_row, record_shown
 from api.records.create import details_as_stored, new_incident
 from api.records.read_models import FlagRead, RecordRead, flags_raised
 from api.records.sense import make_sense
@@ -194,7 +194,7 @@ async def report_incident(
     restricted = _restricted(me, found, body.restricted, maybe)
     incident = new_incident(tx, body, found.row.id, me.id, about=about, restricted=restricted)
     await add_record(tx, found.row, incident)
-    _record(tx, Happening.incident_reported, me, incident)
+    record_row(tx, Happening.incident_reported, incident, actor_id=me.id)
     response.headers["Location"] = f"/v1/incidents/{incident.id}"
     return await _written(tx, me, OpenRecord(incident, found.row, found.standing), response)
 
@@ -208,7 +208,7 @@ async def read_incident(
 ) -> IncidentRead:
     """Read one incident."""
     response.headers["ETag"] = etag(found.row.version)
-    _record_shown(tx, me, [found.row], purpose_of(found.standing))
+    record_opened(tx, Happening.incident_read, found, actor_id=me.id)
     return _shown(found.row)
 
 
@@ -225,14 +225,7 @@ async def list_incident_versions(
     Who may read it as it is reads what stood there before.
     """
     versions = await versions_of(tx, me, marks, query, Incident, found.row)
-    record_shown(
-        tx,
-        Happening.versions_read,
-        [found.row],
-        actor_id=me.id,
-        record_type="incident",
-        purpose=purpose_of(found.standing),
-    )
+    record_opened(tx, Happening.versions_read, found, actor_id=me.id)
     items = [IncidentVersionRead.model_validate(each) for each in told(versions, _shown)]
     return Page(items=items, next=versions.following)
 
@@ -271,7 +264,7 @@ async def change_incident(
     if changes:
         incident.change({**changes, "status": IncidentStatus.reported}, tx.now)
         changed = named | (changes.keys() & {"restricted"})
-        _record(tx, Happening.incident_changed, me, incident, changed=changed)
+        record_row(tx, Happening.incident_changed, incident, actor_id=me.id, changed=changed)
     return await _written(tx, me, found, response, turned=incident.id if turns else None)
 
 
@@ -290,7 +283,7 @@ async def void_incident(
     incident.change(
         {"voided_at": tx.now, "void_reason": reason, "status": IncidentStatus.voided}, tx.now
     )
-    _record(tx, Happening.incident_voided, me, incident)
+    record_row(tx, Happening.incident_voided, incident, actor_id=me.id)
     await reconcile_flags(tx, found.case, actor_id=me.id)
 
 
@@ -314,7 +307,7 @@ async def review_incident(
         },
         tx.now,
     )
-    _record(tx, Happening.incident_reviewed, me, incident)
+    record_row(tx, Happening.incident_reviewed, incident, actor_id=me.id)
     return await _written(tx, me, found, response)
 
 
@@ -368,7 +361,7 @@ async def _list(
         .where(col(Incident.clinic_id) == tx.clinic.id, visible_incidents(tx, me), *wanted)
     )
     incidents, following = await newest_first(tx, marks, listing, query, statement, Incident)
-    _record_shown(tx, me, incidents, purpose)
+    record_shown(tx, Happening.incident_read, incidents, actor_id=me.id, purpose=purpose)
     return Page(items=[_shown(incident) for incident in incidents], next=following)
 
 
@@ -441,38 +434,6 @@ def _may_rewrite(me: Actor, found: OpenRecord[Incident]) -> None:
     reviewed = found.row.reviewed_at is not None
     if refusal := why_not_rewrite(me, found.standing, found.row.recorded_by_id, reviewed=reviewed):
         raise Forbidden(refusal)
-
-
-def _record(
-    tx: Transaction,
-    happening: Happening,
-    me: Actor,
-    incident: Incident,
-    changed: Iterable[str] = (),
-) -> None:
-    record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="incident",
-        record_ids=[incident.id],
-        case_id=incident.case_id,
-        changed=changed,
-        restricted=incident.restricted,
-    )
-
-
-def _record_shown(
-    tx: Transaction, me: Actor, rows: Iterable[Incident], purpose: str | None
-) -> None:
-    record_shown(
-        tx,
-        Happening.incident_read,
-        rows,
-        actor_id=me.id,
-        record_type="incident",
-        purpose=purpose,
-    )
 
 
 def _shown(incident: Incident) -> IncidentRead:

@@ -17,7 +17,7 @@ from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record, record_shown
+from api.journal.entries import Happening, record_row, record_shown
 from api.records.read_models import RecordRead
 from api.storage.models.clinical import LegalHold
 from api.storage.transaction import Transaction
@@ -66,7 +66,7 @@ async def list_holds(
         active = col(LegalHold.released_at).is_(None)
         statement = statement.where(active if query.active else ~active)
     rows, following = await newest_first(tx, marks, "legal-holds", query, statement, LegalHold)
-    record_shown(tx, Happening.hold_read, rows, actor_id=me.id, record_type="legal_hold")
+    record_shown(tx, Happening.hold_read, rows, actor_id=me.id)
     return Page(items=[HoldRead.model_validate(row) for row in rows], next=following)
 
 
@@ -89,7 +89,7 @@ async def place_hold(
         recorded_by_id=me.id,
     )
     tx.add(hold)
-    _record(tx, Happening.hold_placed, me, hold)
+    record_row(tx, Happening.hold_placed, hold, actor_id=me.id)
     response.headers["Location"] = f"/v1/legal-holds/{hold.id}"
     response.headers["ETag"] = etag(hold.version)
     return HoldRead.model_validate(hold)
@@ -104,7 +104,7 @@ async def read_hold(
 ) -> HoldRead:
     """Read one legal hold."""
     hold = await _load(tx, hold_id)
-    record_shown(tx, Happening.hold_read, [hold], actor_id=me.id, record_type="legal_hold")
+    record_shown(tx, Happening.hold_read, [hold], actor_id=me.id)
     response.headers["ETag"] = etag(hold.version)
     return HoldRead.model_validate(hold)
 
@@ -121,7 +121,7 @@ async def release_hold(
     if hold.released_at is not None:
         raise Conflict("This hold was released already.")
     hold.change({"released_at": tx.now, "released_by_id": me.id}, tx.now)
-    _record(tx, Happening.hold_released, me, hold)
+    record_row(tx, Happening.hold_released, hold, actor_id=me.id)
     response.headers["ETag"] = etag(hold.version)
     return HoldRead.model_validate(hold)
 
@@ -134,14 +134,3 @@ async def _load(tx: Transaction, hold_id: UUID, *, lock: bool = False) -> LegalH
     if hold is None:
         raise NotFound
     return hold
-
-
-def _record(tx: Transaction, happening: Happening, me: Actor, hold: LegalHold) -> None:
-    record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="legal_hold",
-        record_ids=[hold.id],
-        case_id=hold.case_id,
-    )

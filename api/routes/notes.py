@@ -29,7 +29,7 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record, record_shown
+from api.journal.entries import Happening, record_row, record_shown
 from api.records.read_models import RecordRead
 from api.security import base64url
 from api.storage.models.clinical import Case, Cosignature, Note
@@ -128,7 +128,7 @@ async def list_notes(
         seen = visible_cases(tx, me)
         statement = statement.where(~seen if query.kept else seen)
     notes, following = await newest_first(tx, marks, "notes", query, statement, Note)
-    record_shown(tx, Happening.note_read, notes, actor_id=me.id, record_type="note")
+    record_shown(tx, Happening.note_read, notes, actor_id=me.id)
     return Page(items=await _show(tx, notes), next=following)
 
 
@@ -153,7 +153,7 @@ async def list_notes_of_case(
     )
     listing = f"notes/{found.row.id}"
     notes, following = await newest_first(tx, marks, listing, query, statement, Note)
-    record_shown(tx, Happening.note_read, notes, actor_id=me.id, record_type="note")
+    record_shown(tx, Happening.note_read, notes, actor_id=me.id)
     return Page(items=await _show(tx, notes), next=following)
 
 
@@ -180,7 +180,7 @@ async def read_note(
     response: Response,
 ) -> NoteRead:
     """Read one note. A psychotherapy note is read by its author only (45 CFR 164.501)."""
-    record_shown(tx, Happening.note_read, [found.row], actor_id=me.id, record_type="note")
+    record_shown(tx, Happening.note_read, [found.row], actor_id=me.id)
     response.headers["ETag"] = etag(found.row.version)
     (shown,) = await _show(tx, [found.row])
     return shown
@@ -217,7 +217,7 @@ async def void_note(
     note = _own_draft(me, found)
     check_version(note.version, if_match)
     note.change({"voided_at": tx.now, "void_reason": reason}, tx.now)
-    _record(tx, Happening.note_voided, me, note)
+    record_row(tx, Happening.note_voided, note, actor_id=me.id)
 
 
 @router.post("/notes/{note_id}/sign")
@@ -375,21 +375,6 @@ async def _show(tx: Transaction, notes: Sequence[Note]) -> list[NoteRead]:
     ]
 
 
-def _record(
-    tx: Transaction, happening: Happening, me: Actor, note: Note, changed: Iterable[str] = ()
-) -> None:
-    record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="note",
-        record_ids=[note.id],
-        case_id=note.case_id,
-        changed=changed,
-        restricted=note.restricted,
-    )
-
-
 async def _written(
     tx: Transaction,
     me: Actor,
@@ -400,7 +385,7 @@ async def _written(
 ) -> NoteRead:
     """Journal a write, and show the note. No rule looks at it."""
     if happening is not None:
-        _record(tx, happening, me, note, changed)
+        record_row(tx, happening, note, actor_id=me.id, changed=changed)
     await tx.flush()
     response.headers["ETag"] = etag(note.version)
     (shown,) = await _show(tx, [note])

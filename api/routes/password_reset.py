@@ -19,7 +19,7 @@ from api.domain.permissions.table import Actor
 from api.domain.values import Input, Output, Password
 from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record_row
 from api.records.oversight_notices import News, tell
 from api.security.normalization import one_address
 from api.security.opaque_tokens import hash_of_code, new_code
@@ -163,6 +163,6 @@ async def _tell(
     tx: Transaction, happening: Happening, kind: NoticeKind, user: User, *, actor: UUID, by: UUID
 ) -> None:
     """Journal it, and tell the user and the privacy officers by whose doing it came about."""
-    entry_id = record(tx, happening, actor_id=actor, record_type="user", record_ids=[user.id])
+    entry_id = record_row(tx, happening, user, actor_id=actor)
     concerned = {user.id}
     await tell(tx, News(entry_id, by), kind, of=user.id, record_id=user.id, concerned=concerned)

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
-from api.access.guards import OpenRecord, case_for, may_on_cases, promise_for
+from api.access.guards import OpenRecord, case_for, may_on_cases, promise_for, record_opened
 from api.access.visibility import on_its_case, visible_cases
 from api.domain.bodies import PromiseCreate
 from api.domain.errors import Forbidden
@@ -39,7 +39,7 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record, record_shown
+from api.journal.entries import Happening, record_row, record_shown
 from api.records.create import new_promise
 from api.records.read_models import FlagRead, RecordRead, flags_raised
 from api.records.sense import make_sense
@@ -166,7 +166,7 @@ async def record_promise(
     """
     promise = new_promise(tx, body, found.row.id, me.id)
     await add_record(tx, found.row, promise)
-    _record(tx, Happening.promise_recorded, me, promise)
+    record_row(tx, Happening.promise_recorded, promise, actor_id=me.id)
     response.headers["Location"] = f"/v1/promises/{promise.id}"
     return await _written(tx, me, OpenRecord(promise, found.row, found.standing), response)
 
@@ -180,7 +180,7 @@ async def read_promise(
 ) -> PromiseRead:
     """Read one promise."""
     response.headers["ETag"] = etag(found.row.version)
-    _record_shown(tx, me, [found.row], purpose_of(found.standing))
+    record_opened(tx, Happening.promise_read, found, actor_id=me.id)
     return PromiseRead.model_validate(found.row)
 
 
@@ -197,14 +197,7 @@ async def list_promise_versions(
     Who may read it as it is reads what stood there before.
     """
     versions = await versions_of(tx, me, marks, query, Promise, found.row)
-    record_shown(
-        tx,
-        Happening.versions_read,
-        [found.row],
-        actor_id=me.id,
-        record_type="promise",
-        purpose=purpose_of(found.standing),
-    )
+    record_opened(tx, Happening.versions_read, found, actor_id=me.id)
     items = [
         PromiseVersionRead.model_validate(each)
         for each in told(versions, PromiseRead.model_validate)
@@ -230,7 +223,7 @@ async def change_promise(
     make_sense(tx, days_of(PromiseDays, promise, changes), days_of(PromiseDays, promise))
     if changes:
         promise.change(changes, tx.now)
-        _record(tx, Happening.promise_changed, me, promise, changed=changes)
+        record_row(tx, Happening.promise_changed, promise, actor_id=me.id, changed=changes)
     return await _written(tx, me, found, response)
 
 
@@ -246,7 +239,7 @@ async def void_promise(
     _may_rewrite(me, found)
     check_version(found.row.version, if_match)
     found.row.change({"voided_at": tx.now, "void_reason": reason}, tx.now)
-    _record(tx, Happening.promise_voided, me, found.row)
+    record_row(tx, Happening.promise_voided, found.row, actor_id=me.id)
     await reconcile_flags(tx, found.case, actor_id=me.id)
 
 
@@ -280,33 +273,13 @@ async def _list(
         .where(col(Promise.clinic_id) == tx.clinic.id, *wanted)
     )
     promises, following = await newest_first(tx, marks, listing, query, statement, Promise)
-    _record_shown(tx, me, promises, purpose)
+    record_shown(tx, Happening.promise_read, promises, actor_id=me.id, purpose=purpose)
     return Page(items=[PromiseRead.model_validate(each) for each in promises], next=following)
 
 
 def _may_rewrite(me: Actor, found: OpenRecord[Promise]) -> None:
     if refusal := why_not_rewrite(me, found.standing, found.row.recorded_by_id, reviewed=False):
         raise Forbidden(refusal)
-
-
-def _record_shown(tx: Transaction, me: Actor, rows: Iterable[Promise], purpose: str | None) -> None:
-    record_shown(
-        tx, Happening.promise_read, rows, actor_id=me.id, record_type="promise", purpose=purpose
-    )
-
-
-def _record(
-    tx: Transaction, happening: Happening, me: Actor, promise: Promise, changed: Iterable[str] = ()
-) -> None:
-    record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="promise",
-        record_ids=[promise.id],
-        case_id=promise.case_id,
-        changed=changed,
-    )
 
 
 async def _written(

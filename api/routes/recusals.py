@@ -21,8 +21,8 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record, record_shown
-from api.records.oversight_notices import News, tell_of_grant
+from api.journal.entries import Happening, record_row, record_shown
+from api.records.oversight_notices import news_of, tell_of_grant
 from api.records.read_models import RecordRead
 from api.storage.models.clinical import Case
 from api.storage.models.people import AccessGrant, GrantKind, User
@@ -64,7 +64,7 @@ async def list_recusals(
     rows, following = await newest_first(
         tx, marks, f"recusals/{case_id}", query, statement, AccessGrant
     )
-    record_shown(tx, Happening.recusal_read, rows, actor_id=me.id, record_type="recusal")
+    record_shown(tx, Happening.recusal_read, rows, actor_id=me.id)
     return Page(items=[RecusalRead.model_validate(row) for row in rows], next=following)
 
 
@@ -96,7 +96,7 @@ async def recuse(
         recorded_by_id=me.id,
     )
     tx.add(row)
-    _record(tx, Happening.recused, me, row)
+    record_row(tx, Happening.recused, row, actor_id=me.id)
     await catch_up(tx, case)
     if await let_go_of_flags(tx, case, actor_id=me.id):
         await reconcile_flags(tx, case, actor_id=me.id)
@@ -116,7 +116,7 @@ async def read_recusal(
     """Read one recusal."""
     row = await _load(tx, me, case_id, recusal_id)
     response.headers["ETag"] = etag(row.version)
-    record_shown(tx, Happening.recusal_read, [row], actor_id=me.id, record_type="recusal")
+    record_shown(tx, Happening.recusal_read, [row], actor_id=me.id)
     return RecusalRead.model_validate(row)
 
 
@@ -133,7 +133,7 @@ async def end_recusal(
     check_version(row.version, if_match)
     if row.ends_at is None:
         row.change({"ends_at": tx.now}, tx.now)
-        news = _record(tx, Happening.recusal_ended, me, row)
+        news = news_of(tx, Happening.recusal_ended, row, actor_id=me.id)
         case = await load_case(tx, row.case_id)
         await tell_of_grant(tx, news, row, case.clinician_id)
 
@@ -183,15 +183,3 @@ async def _refuse_who_cannot_keep_away(tx: Transaction, case: Case, user_id: UUI
     )
     if held.first() is not None:
         raise Conflict("This person keeps away from the case already.")
-
-
-def _record(tx: Transaction, happening: Happening, me: Actor, row: AccessGrant) -> News:
-    entry_id = record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="recusal",
-        record_ids=[row.id],
-        case_id=row.case_id,
-    )
-    return News(entry_id, me.id)

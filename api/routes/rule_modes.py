@@ -25,7 +25,7 @@ from api.flags.reconcile import ask_every_rule_again, count_no_longer
 from api.http.pagination import Page
 from api.http.request_transaction import Tx
 from api.http.strict_route import LookingRoute
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record_row
 from api.records.monthly_counts import MonthsQuery, by_severity, months_asked
 from api.storage.models.clinical import Case
 from api.storage.models.flags import MonitoredFinding
@@ -125,14 +125,7 @@ async def set_modes(
     changed = own.keys() ^ clinic.rule_modes.keys()
     if changed:
         clinic.change({"rule_modes": own}, tx.now)
-        record(
-            tx,
-            Happening.modes_changed,
-            actor_id=me.id,
-            record_type="clinic",
-            record_ids=[tx.clinic.id],
-            changed=changed,
-        )
+        record_row(tx, Happening.modes_changed, clinic, actor_id=me.id, changed=changed)
         await ask_every_rule_again(tx)
         if again := changed - own.keys():
             await count_no_longer(tx, again)

@@ -22,8 +22,8 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
-from api.journal.entries import Happening, record
-from api.records.oversight_notices import News, tell_of_software
+from api.journal.entries import Happening, record_row
+from api.records.oversight_notices import news_of, tell_of_software
 from api.records.read_models import RecordRead
 from api.security.opaque_tokens import client_id_of, hash_of, new_secret
 from api.storage.models.people import ServiceAccount, ServiceSecret
@@ -127,7 +127,7 @@ async def create_service_account(
     # its secret's row points at it
     await tx.flush()
     secret, text = _new_secret(tx, me, account, body.secret_days)
-    news = _record(tx, Happening.service_created, me, account)
+    news = news_of(tx, Happening.service_created, account, actor_id=me.id)
     if reads_every_word(account.scopes):
         await tell_of_software(tx, news, account)
     response.headers["Location"] = f"/v1/service-accounts/{account.id}"
@@ -168,7 +168,7 @@ async def change_service_account(
     if changes:
         had = set(account.scopes) if account.is_active else set[str]()
         account.change(changes, tx.now)
-        news = _record(tx, Happening.service_changed, me, account, changed=changes)
+        news = news_of(tx, Happening.service_changed, account, actor_id=me.id, changed=changes)
         # whatever is added to the one scope may be another place to read at
         if account.is_active and reads_every_word(account.scopes) and set(account.scopes) - had:
             await tell_of_software(tx, news, account)
@@ -192,7 +192,7 @@ async def add_secret(
     if len((await _valid_secrets(tx, [account.id]))[account.id]) >= AT_ONCE:
         raise Conflict("Two secrets are valid already; end one of them first.")
     secret, text = _new_secret(tx, me, account, body.days)
-    news = _record(tx, Happening.service_secret_added, me, account)
+    news = news_of(tx, Happening.service_secret_added, account, actor_id=me.id)
     if account.is_active and reads_every_word(account.scopes):
         await tell_of_software(tx, news, account)
     response.headers["Location"] = f"/v1/service-accounts/{account.id}"
@@ -226,7 +226,7 @@ async def end_secret(
     check_version(secret.version, if_match)
     if secret.expires_at > tx.now:
         secret.change({"expires_at": tx.now}, tx.now)
-        _record(tx, Happening.service_secret_ended, me, account)
+        record_row(tx, Happening.service_secret_ended, account, actor_id=me.id)
     await end_software_sessions(tx, account.id)
 
 
@@ -281,21 +281,3 @@ def _shown(account: ServiceAccount, secrets: list[ServiceSecret]) -> ServiceAcco
             "secrets": [SecretRead.model_validate(secret) for secret in secrets],
         }
     )
-
-
-def _record(
-    tx: Transaction,
-    happening: Happening,
-    me: Actor,
-    account: ServiceAccount,
-    changed: Iterable[str] = (),
-) -> News:
-    entry_id = record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="service_account",
-        record_ids=[account.id],
-        changed=changed,
-    )
-    return News(entry_id, me.id)

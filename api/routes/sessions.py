@@ -16,7 +16,7 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record_row
 from api.records.read_models import RecordRead
 from api.storage.models.people import SignIn
 from api.storage.transaction import Transaction
@@ -84,13 +84,7 @@ async def end_session(
     if session.revoked_at is not None:
         raise Conflict("This session has already ended.")
     session.change({"revoked_at": tx.now}, tx.now)
-    record(
-        tx,
-        Happening.session_ended,
-        actor_id=me.id,
-        record_type="session",
-        record_ids=[session.id],
-    )
+    record_row(tx, Happening.session_ended, session, actor_id=me.id)
 
 
 async def _load(tx: Transaction, me: Actor, session_id: UUID, *, lock: bool = False) -> SignIn:

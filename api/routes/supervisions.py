@@ -1,6 +1,5 @@
 """Supervision links: who answers for whose work, from when, until when."""
 
-from collections.abc import Iterable
 from datetime import date
 from typing import Annotated
 from uuid import UUID
@@ -21,8 +20,8 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record
-from api.records.oversight_notices import News, tell_of_link, tell_of_new_end
+from api.journal.entries import Happening
+from api.records.oversight_notices import news_of, tell_of_link, tell_of_new_end
 from api.records.read_models import SupervisionRead
 from api.records.sense import make_sense
 from api.storage.models.people import Supervision, User
@@ -103,7 +102,8 @@ async def link(
         recorded_by_id=me.id,
     )
     tx.add(row)
-    await tell_of_link(tx, _record(tx, Happening.supervision_began, me, row), row)
+    news = news_of(tx, Happening.supervision_began, row, actor_id=me.id)
+    await tell_of_link(tx, news, row)
     response.headers["Location"] = f"/v1/supervisions/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return SupervisionRead.model_validate(row)
@@ -143,7 +143,7 @@ async def change_link(
     await _refuse_a_longer_one(tx, row, body.ends_on)
     former = row.ends_on
     row.change({"ends_on": body.ends_on}, tx.now)
-    news = _record(tx, Happening.supervision_changed, me, row, changed=["ends_on"])
+    news = news_of(tx, Happening.supervision_changed, row, actor_id=me.id, changed=["ends_on"])
     await tell_of_new_end(tx, news, row, former)
     await let_go_of_work(tx, row.supervisor_id, actor_id=me.id)
     response.headers["ETag"] = etag(row.version)
@@ -166,7 +166,7 @@ async def end_link(
     if row.ends_on is None or row.ends_on > tx.today:
         former = row.ends_on
         row.change({"ends_on": max(row.starts_on, tx.today)}, tx.now)
-        news = _record(tx, Happening.supervision_ended, me, row, changed=["ends_on"])
+        news = news_of(tx, Happening.supervision_ended, row, actor_id=me.id, changed=["ends_on"])
         await tell_of_new_end(tx, news, row, former)
         await let_go_of_work(tx, row.supervisor_id, actor_id=me.id)
 
@@ -241,17 +241,3 @@ async def _refuse_overlap(
         others = others.where(Supervision.id != link.id)
     if (await tx.exec(others)).first() is not None:
         raise Conflict("These two are already linked in this time: end that link first.")
-
-
-def _record(
-    tx: Transaction, happening: Happening, me: Actor, row: Supervision, changed: Iterable[str] = ()
-) -> News:
-    entry_id = record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="supervision",
-        record_ids=[row.id],
-        changed=changed,
-    )
-    return News(entry_id, me.id)

@@ -19,8 +19,8 @@ from api.domain.values import Input, Output
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
-from api.journal.entries import Happening, record
-from api.records.oversight_notices import News, tell
+from api.journal.entries import Happening, record_row
+from api.records.oversight_notices import news_of, tell
 from api.security.opaque_tokens import hash_of_code, new_code
 from api.security.totp import new_secret, step_of, uri_of
 from api.storage.models.people import Clinic, CodePurpose, NoticeKind, OneTimeCode, User
@@ -82,7 +82,7 @@ async def begin_totp(me: Annotated[Actor, Depends(may(Action.totp_change))], tx:
         raise Conflict("You have a second factor already. Remove it first.")
     secret = new_secret()
     user.change({"totp_secret": secret, "totp_last_step": None}, tx.now)
-    _record(tx, Happening.totp_begun, me)
+    record_row(tx, Happening.totp_begun, user, actor_id=me.id)
     return TotpBegun(secret=secret, uri=uri_of(secret, user.email))
 
 
@@ -112,7 +112,7 @@ async def confirm_totp(
     codes = [new_code() for _ in range(RECOVERY_CODES)]
     for code in codes:
         tx.add(_recovery_code(tx, me.id, code))
-    _record(tx, Happening.totp_confirmed, me)
+    record_row(tx, Happening.totp_confirmed, user, actor_id=me.id)
     return RecoveryCodesMade(recovery_codes=codes)
 
 
@@ -130,7 +130,7 @@ async def remove_totp(
         raise Conflict("You have no second factor.")
     user.change(dict.fromkeys(("totp_secret", "totp_confirmed_at", "totp_last_step")), tx.now)
     await tx.exec(update(OneTimeCode).where(*_unused(me.id)).values(used_at=tx.now))
-    news = News(_record(tx, Happening.totp_removed, me), me.id)
+    news = news_of(tx, Happening.totp_removed, user, actor_id=me.id)
     # they too: whoever sits at their desk may have done it
     removed = NoticeKind.second_factor_removed
     await tell(tx, news, removed, of=me.id, record_id=me.id, concerned={me.id})
@@ -162,7 +162,3 @@ def _recovery_code(tx: Transaction, user_id: UUID, code: str) -> OneTimeCode:
         updated_at=tx.now,
         recorded_by_id=user_id,
     )
-
-
-def _record(tx: Transaction, happening: Happening, me: Actor) -> UUID:
-    return record(tx, happening, actor_id=me.id, record_type="user", record_ids=[me.id])

@@ -1,6 +1,6 @@
 """The users of a clinic, and what each may know and change of themselves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,11 +23,11 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record_row
 from api.records.oversight_notices import (
     Admitted,
-    News,
     Notice,
+    news_of,
     notices_for,
     tell_of_changed_user,
     tell_of_new_user,
@@ -135,7 +135,7 @@ async def change_my_password(
         raise Stale
     user.change({"password_hash": password_hash}, tx.now)
     await end_sessions(tx, me.id, but=me.session_id)
-    _record(tx, Happening.password_changed, me, user)
+    record_row(tx, Happening.password_changed, user, actor_id=me.id)
     response.headers["ETag"] = etag(user.version)
     return UserRead.model_validate(user)
 
@@ -182,7 +182,8 @@ async def create_user(
     )
     tx.add(user)
     await _flush_unique(tx)
-    await tell_of_new_user(tx, _record(tx, Happening.user_created, me, user), user)
+    news = news_of(tx, Happening.user_created, user, actor_id=me.id)
+    await tell_of_new_user(tx, news, user)
     response.headers["Location"] = f"/v1/users/{user.id}"
     response.headers["ETag"] = etag(user.version)
     return UserRead.model_validate(user)
@@ -230,7 +231,7 @@ async def change_user(
         before = Admitted.as_is(user)
         user.change(changes, tx.now)
         await _flush_unique(tx)
-        news = _record(tx, Happening.user_changed, me, user, changed=changes)
+        news = news_of(tx, Happening.user_changed, user, actor_id=me.id, changed=changes)
         await tell_of_changed_user(tx, news, user, before)
     if not user.is_active:
         await end_sessions(tx, user.id)
@@ -280,12 +281,3 @@ async def _flush_unique(tx: Transaction) -> None:
         await tx.flush()
     except IntegrityError as error:
         raise Conflict("This address is already known in the clinic.") from error
-
-
-def _record(
-    tx: Transaction, happening: Happening, me: Actor, user: User, changed: Iterable[str] = ()
-) -> News:
-    entry_id = record(
-        tx, happening, actor_id=me.id, record_type="user", record_ids=[user.id], changed=changed
-    )
-    return News(entry_id, me.id)

@@ -20,7 +20,7 @@ from api.http.idempotency import remember
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record_row
 from api.journal.outbox import hidden_since, load_webhook, owe_a_test, owe_again
 from api.storage.models.integration import (
     DeliveryStatus,
@@ -96,7 +96,7 @@ async def try_webhook(
     webhook = await load_webhook(tx, webhook_id, lock=True)
     _refuse_switched_off(webhook)
     delivery = await owe_a_test(tx, webhook)
-    _record(tx, Happening.webhook_tested, me, webhook)
+    record_row(tx, Happening.webhook_tested, webhook, actor_id=me.id)
     remember(request, _TYPE, delivery.id)
     await tx.flush()
     (shown,) = await _shown_deliveries(tx, [delivery])
@@ -150,7 +150,7 @@ async def replay_webhook_events(
     if body.since > tx.now:
         raise Invalid("/since", "What has happened cannot be dated after now.")
     await owe_again(tx, webhook, body.since)
-    _record(tx, Happening.webhook_replayed, me, webhook)
+    record_row(tx, Happening.webhook_replayed, webhook, actor_id=me.id)
 
 
 @router.get("/{webhook_id}/deliveries/{delivery_id}")
@@ -186,7 +186,7 @@ async def resend_delivery(
         raise Conflict("What it tells of is restricted now; of such no event is sent.")
     again = {"status": DeliveryStatus.pending, "attempts": 0, "next_attempt_at": tx.now}
     delivery.change(again, tx.now)
-    _record(tx, Happening.webhook_resent, me, webhook)
+    record_row(tx, Happening.webhook_resent, webhook, actor_id=me.id)
     remember(request, _TYPE, delivery.id)
     (shown,) = await _shown_deliveries(tx, [delivery])
     return shown
@@ -237,7 +237,3 @@ def _shown_delivery(
     )
     attempts = [AttemptRead.model_validate(attempt) for attempt in tried]
     return DeliveryRead(**of_event, **of_row, case_id=event.case_id, attempts=attempts)
-
-
-def _record(tx: Transaction, happening: Happening, me: Actor, webhook: Webhook) -> None:
-    record(tx, happening, actor_id=me.id, record_type="webhook", record_ids=[webhook.id])

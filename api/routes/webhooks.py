@@ -25,7 +25,7 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
 from api.interop.webhooks.deliveries import live_secrets
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record_row
 from api.journal.outbox import FAMILIES, TELLABLE, load_webhook, stop_deliveries, watch_anew
 from api.records.read_models import RecordRead
 from api.security.outbound_addresses import LONGEST_URL, Destinations, NotPublicError
@@ -172,7 +172,7 @@ async def create_webhook(
     # its secret's row points at it
     await tx.flush()
     secret, text = _new_secret(tx, me, webhook)
-    _record(tx, Happening.webhook_created, me, webhook)
+    record_row(tx, Happening.webhook_created, webhook, actor_id=me.id)
     await watch_anew(tx)
     _say_where(response, webhook)
     return WebhookMade(**dict(_shown(webhook, [secret])), secret=text)
@@ -219,7 +219,7 @@ async def change_webhook(
         changes["events"] = sorted(set(changes["events"]))
     if changes:
         webhook.change(changes, tx.now)
-        _record(tx, Happening.webhook_changed, me, webhook, changed=changes)
+        record_row(tx, Happening.webhook_changed, webhook, actor_id=me.id, changed=changes)
         await watch_anew(tx)
     if not webhook.is_active:
         await stop_deliveries(tx, webhook.id)
@@ -242,7 +242,7 @@ async def delete_webhook(
     webhook = await load_webhook(tx, webhook_id, lock=True)
     check_version(webhook.version, if_match)
     webhook.change({"deleted_at": tx.now, "is_active": False}, tx.now)
-    _record(tx, Happening.webhook_deleted, me, webhook)
+    record_row(tx, Happening.webhook_deleted, webhook, actor_id=me.id)
     await stop_deliveries(tx, webhook.id)
     await watch_anew(tx)
 
@@ -267,7 +267,7 @@ async def add_webhook_secret(
     for older in live:
         older.change({"expires_at": tx.now + timedelta(hours=body.overlap_hours)}, tx.now)
     secret, text = _new_secret(tx, me, webhook)
-    _record(tx, Happening.webhook_secret_added, me, webhook)
+    record_row(tx, Happening.webhook_secret_added, webhook, actor_id=me.id)
     response.headers["Location"] = f"/v1/webhooks/{webhook.id}"
     response.headers["ETag"] = etag(secret.version)
     return WebhookSecretMade(**dict(WebhookSecretRead.model_validate(secret)), secret=text)
@@ -305,7 +305,7 @@ async def end_webhook_secret(
     (other,) = (each for each in live if each is not secret)
     # it is the only one now, whatever was planned for it
     other.change({"expires_at": None}, tx.now)
-    _record(tx, Happening.webhook_secret_ended, me, webhook)
+    record_row(tx, Happening.webhook_secret_ended, webhook, actor_id=me.id)
 
 
 def _refuse_unless_public(request: Request, url: str) -> None:
@@ -351,20 +351,3 @@ def _shown(webhook: Webhook, secrets: list[WebhookSecret]) -> WebhookRead:
 def _say_where(response: Response, webhook: Webhook) -> None:
     response.headers["Location"] = f"/v1/webhooks/{webhook.id}"
     response.headers["ETag"] = etag(webhook.version)
-
-
-def _record(
-    tx: Transaction,
-    happening: Happening,
-    me: Actor,
-    webhook: Webhook,
-    changed: Iterable[str] = (),
-) -> None:
-    record(
-        tx,
-        happening,
-        actor_id=me.id,
-        record_type="webhook",
-        record_ids=[webhook.id],
-        changed=changed,
-    )

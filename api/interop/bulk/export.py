@@ -104,14 +104,8 @@ async def _records_of(tx: Transaction, cases: Sequence[Case]) -> _OfCases:
 def _journal(
     tx: Transaction, cases: Sequence[Case], records: _OfCases, actor_id: UUID | None
 ) -> None:
-    shown: dict[str, list[Any]] = {"case": [*cases]}
-    for case in cases:
-        for model, rows in records[case.id].items():
-            shown.setdefault(model.__name__.lower(), []).extend(rows)
-    for record_type, rows in shown.items():
-        record_shown(
-            tx, Happening.records_exported, rows, actor_id=actor_id, record_type=record_type
-        )
+    of_cases = [row for model in _RECORDS for case in cases for row in records[case.id][model]]
+    record_shown(tx, Happening.records_exported, [*cases, *of_cases], actor_id=actor_id)
 
 
 async def _lines(tx: Transaction, cases: Sequence[Case], records: _OfCases) -> list[Line]:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from api.domain.vocabulary import ConsultationStatus
 from api.interop.bulk.take_line import Taken
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record, record_row
 from api.storage.models.clinical import Consultation, Incident
 from api.storage.transaction import Transaction
 
@@ -47,15 +47,7 @@ _VOIDED = {
 def record_line(tx: Transaction, made: Taken, *, actor_id: UUID) -> None:
     """Write the entries of a line that became a row."""
     for happening in _happenings(made):
-        record(
-            tx,
-            happening,
-            actor_id=actor_id,
-            record_type=made.line.type,
-            record_ids=[made.row.id],
-            case_id=made.case.id,
-            restricted=getattr(made.row, "restricted", False),
-        )
+        record_row(tx, happening, made.row, actor_id=actor_id)
 
 
 def record_import(

@@ -43,7 +43,7 @@ _BEGINNINGS = frozenset(
 class Recorded(NamedTuple):
     """Who wrote a record down, and when: what Provenance tells of any of three sorts."""
 
-    type: str
+    noun: str
     id: UUID
     case_id: UUID
     restricted: bool
@@ -110,7 +110,7 @@ def show_provenance(record: Recorded) -> Provenance:
     return Provenance(
         id=str(record.id),
         meta=Meta(version_id="1", last_updated=record.created_at),
-        target=[record_of(record.type, record.id)],
+        target=[record_of(record.noun, record.id)],
         recorded=record.created_at,
         agent=[ProvenanceAgent(type=CodeableConcept(coding=[_AUTHOR]), who=who)],
     )

@@ -44,7 +44,6 @@ from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.columns import Named
 from api.storage.models.flags import Flag as FlagRow
 from api.storage.models.journal import JournalEntry
-from api.storage.record_versions import TYPES
 from api.storage.transaction import Transaction
 
 Found = tuple[list[Any], str | None]
@@ -88,26 +87,20 @@ class Kind:
     """Gives the records that a row stores the ids of."""
 
 
-def tell_of_versions(kind: Kind, tx: Transaction, me: Actor, row: Any, purpose: str | None) -> None:
-    """Journal that versions of a record were shown."""
-    record_type = TYPES[kind.kept] if kind.kept is not None else ""
-    _telling(Happening.versions_read, record_type)(tx, me, [row], purpose)
-
-
-def _telling(happening: Happening, record_type: str) -> Any:
+def _telling(happening: Happening) -> Any:
     """Journal as the lists of our own API do."""
 
     def tell(tx: Transaction, me: Actor, rows: Iterable[Any], purpose: str | None) -> None:
-        record_shown(tx, happening, rows, actor_id=me.id, record_type=record_type, purpose=purpose)
+        record_shown(tx, happening, rows, actor_id=me.id, purpose=purpose)
 
     return tell
 
 
 def _tell_of_recorded(tx: Transaction, me: Actor, rows: Iterable[Any], purpose: str | None) -> None:
     told = [_recorded(row) for row in rows]
-    for record_type, happening in _READS.items():
-        of_type = [each for each in told if each.type == record_type]
-        _telling(happening, record_type)(tx, me, of_type, purpose)
+    for noun, happening in _READS.items():
+        of_noun = [each for each in told if each.noun == noun]
+        record_shown(tx, happening, of_noun, actor_id=me.id, purpose=purpose)
 
 
 _READS = {
@@ -160,9 +153,8 @@ def _recorded(row: Any) -> Recorded:
     """Take from a row what Provenance tells, whether it was searched for or read by its id."""
     if hasattr(row, "type"):
         return Recorded(*row)
-    sorts: dict[type[Any], str] = {Incident: "incident", Promise: "promise"}
     return Recorded(
-        sorts.get(type(row), "case"),
+        row.noun,
         row.id,
         getattr(row, "case_id", row.id),
         getattr(row, "restricted", False),
@@ -203,7 +195,7 @@ KINDS = (
         guard=case_for(Action.case_read),
         find=_by(episodes, Case),
         show=lambda row, seen: show_case(row, seen.clients[row.id]),
-        tell=_telling(Happening.case_read, "case"),
+        tell=_telling(Happening.case_read),
         kept=Case,
     ),
     Kind(
@@ -216,7 +208,7 @@ KINDS = (
         guard=incident_for(Action.incident_read),
         find=_by(observations, Incident),
         show=lambda row, seen: show_incident(row, seen.clients[row.case_id]),
-        tell=_telling(Happening.incident_read, "incident"),
+        tell=_telling(Happening.incident_read),
         kept=Incident,
     ),
     Kind(
@@ -229,7 +221,7 @@ KINDS = (
         guard=promise_for(Action.promise_read),
         find=_by(tasks, Promise),
         show=lambda row, seen: show_promise(row, seen.clients[row.case_id]),
-        tell=_telling(Happening.promise_read, "promise"),
+        tell=_telling(Happening.promise_read),
         kept=Promise,
     ),
     Kind(
@@ -242,7 +234,7 @@ KINDS = (
         guard=consultation_for(Action.consultation_read_in_full),
         find=_by(service_requests, Consultation),
         show=lambda row, seen: show_consultation(row, seen.clients[row.case_id], seen.named),
-        tell=_telling(Happening.consultation_read, "consultation"),
+        tell=_telling(Happening.consultation_read),
         kept=Consultation,
         names=Consultation.links,
     ),
@@ -256,7 +248,7 @@ KINDS = (
         guard=opened_issue(Action.flag_read),
         find=_by(issues, FlagRow),
         show=lambda row, seen: show_issue(row, seen.clients[row.case_id], seen.named, seen.rules),
-        tell=_telling(Happening.flag_read, "flag"),
+        tell=_telling(Happening.flag_read),
         of_flags=True,
         names=FlagRow.points_at,
     ),
@@ -270,7 +262,7 @@ KINDS = (
         guard=opened_flag(Action.flag_read),
         find=_by(flags, FlagRow),
         show=lambda row, seen: show_flag(row, seen.clients[row.case_id], seen.named, seen.rules),
-        tell=_telling(Happening.flag_read, "flag"),
+        tell=_telling(Happening.flag_read),
         of_flags=True,
         names=FlagRow.points_at,
     ),

@@ -20,7 +20,7 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 
 from api.interop.webhooks.signed_request import Answer, Letter, body_of, send
-from api.journal.entries import Happening, record
+from api.journal.entries import Happening, record_row
 from api.journal.outbox import hidden_since, stop_deliveries, watch_anew
 from api.security.outbound_addresses import Destinations
 from api.storage.database import Database
@@ -234,14 +234,7 @@ async def _switch_off(tx: Transaction, webhook_id: UUID) -> None:
     if not webhook.is_active or webhook.deleted_at is not None:
         return
     webhook.change({"is_active": False}, tx.now)
-    record(
-        tx,
-        Happening.webhook_changed,
-        actor_id=None,
-        record_type="webhook",
-        record_ids=[webhook.id],
-        changed=["is_active"],
-    )
+    record_row(tx, Happening.webhook_changed, webhook, actor_id=None, changed=["is_active"])
     await stop_deliveries(tx, webhook.id)
     await watch_anew(tx)
 

@@ -1,7 +1,7 @@
 """Clinical records: cases, incidents, promises, consultations, notes, and what becomes of them."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -60,6 +60,7 @@ class Case(Recorded, Voidable, table=True):
     """
 
     __tablename__ = "cases"
+    noun: ClassVar[str] = "case"
     __table_args__ = (
         points_at("clinician_id", "users"),
         Index(None, "clinic_id", "clinician_id", "id"),
@@ -128,6 +129,7 @@ class Incident(Recorded, Voidable, table=True):
     """
 
     __tablename__ = "incidents"
+    noun: ClassVar[str] = "incident"
     __table_args__ = (
         points_at("case_id", "cases"),
         points_at("about_user_id", "users"),
@@ -169,6 +171,7 @@ class Promise(Recorded, Voidable, table=True):
     """A promise made to a client, and what became of it."""
 
     __tablename__ = "promises"
+    noun: ClassVar[str] = "promise"
     __table_args__ = (
         points_at("case_id", "cases"),
         Index(None, "clinic_id", "case_id", "id"),
@@ -209,6 +212,7 @@ class Consultation(Recorded, Record, table=True):
     """A request to another clinician for a view of the work."""
 
     __tablename__ = "consultations"
+    noun: ClassVar[str] = "consultation"
     __table_args__ = (
         points_at("case_id", "cases"),
         points_at("consultant_id", "users"),
@@ -276,6 +280,7 @@ class Note(Voidable, table=True):
     """
 
     __tablename__ = "notes"
+    noun: ClassVar[str] = "note"
     __table_args__ = (
         points_at("case_id", "cases"),
         points_at("amends_id", "notes"),
@@ -346,6 +351,7 @@ class Disclosure(Record, table=True):
     """
 
     __tablename__ = "disclosures"
+    noun: ClassVar[str] = "disclosure"
     __table_args__ = (points_at("case_id", "cases"), Index(None, "clinic_id", "case_id", "id"))
 
     case_id: UUID
@@ -375,6 +381,7 @@ class LegalHold(Record, table=True):
     """While it lasts, nothing of a case is destroyed, however long ago the case ended."""
 
     __tablename__ = "legal_holds"
+    noun: ClassVar[str] = "legal_hold"
     __table_args__ = (points_at("case_id", "cases"), Index(None, "clinic_id", "case_id", "id"))
 
     case_id: UUID

@@ -1,6 +1,7 @@
 """What rules and people ask to be looked at, and what became of it."""
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -29,6 +30,7 @@ class Flag(Record, table=True):
     """A rule, or a person, asks somebody to look at a case."""
 
     __tablename__ = "flags"
+    noun: ClassVar[str] = "flag"
     __table_args__ = (
         points_at("case_id", "cases"),
         points_at("assigned_to_id", "users"),
@@ -74,6 +76,11 @@ class Flag(Record, table=True):
     resolved_at: datetime | None = None
     reopen_reason: str | None = sealed_text()
     rule_version: int
+
+    @property
+    def prompt(self) -> bool:
+        """Whether it is for the case's clinician and whoever stands in, and so are its entries."""
+        return self.audience == Audience.clinician
 
     def points_at(self) -> list[Named]:
         """Give the records that are its evidence."""

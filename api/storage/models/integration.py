@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -45,6 +46,7 @@ class Webhook(Record, table=True):
     """An address of the clinic's software, told of some events; `deleted_at`: no more."""
 
     __tablename__ = "webhooks"
+    noun: ClassVar[str] = "webhook"
     __table_args__ = (in_clinic(),)
 
     name: str = short_text(200)
@@ -187,6 +189,7 @@ class Import(Record, table=True):
     """A file of records that was read in, or only looked at (`dry_run`). Counts are of lines."""
 
     __tablename__ = "imports"
+    noun: ClassVar[str] = "import"
     __table_args__ = (in_clinic(),)
 
     form: str = short_text(10)

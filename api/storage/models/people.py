@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -32,6 +33,7 @@ class Clinic(Versioned, table=True):
     """
 
     __tablename__ = "clinics"
+    noun: ClassVar[str] = "clinic"
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     name: str = short_text(200)
@@ -74,6 +76,7 @@ class User(Record, table=True):
     """A person of a clinic. `email` is kept in lower case."""
 
     __tablename__ = "users"
+    noun: ClassVar[str] = "user"
     __table_args__ = (
         in_clinic(),
         sa.UniqueConstraint("clinic_id", "email"),
@@ -101,6 +104,7 @@ class SignIn(Record, table=True):
     """
 
     __tablename__ = "sessions"
+    noun: ClassVar[str] = "session"
     __table_args__ = (
         points_at("user_id", "users"),
         points_at("account_id", "service_accounts"),
@@ -148,6 +152,7 @@ class ServiceAccount(Record, table=True):
     """Clinic software that signs in by itself, and may do what its scopes say."""
 
     __tablename__ = "service_accounts"
+    noun: ClassVar[str] = "service_account"
     __table_args__ = (in_clinic(),)
 
     name: str = short_text(200)
@@ -175,6 +180,7 @@ class Supervision(Record, table=True):
     """A supervisor answers for a clinician's work from `starts_on` to the day before `ends_on`."""
 
     __tablename__ = "supervisions"
+    noun: ClassVar[str] = "supervision"
     __table_args__ = (
         points_at("supervisor_id", "users"),
         points_at("clinician_id", "users"),
@@ -220,6 +226,11 @@ class AccessGrant(Record, table=True):
     reviewed_by_id: UUID | None = None
     reviewed_at: datetime | None = None
     review_note: str | None = sealed_text()
+
+    @property
+    def noun(self) -> str:
+        """What the journal calls it: a cover, a recusal, a break-glass."""
+        return str(self.kind)
 
 
 class NoticeKind(StrEnum):
