@@ -1,7 +1,8 @@
 """The worlds that tests live in: both databases, and always two clinics."""
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from coverage import Coverage
@@ -16,6 +17,8 @@ pytest_plugins = [
     for room in ("demo", "fhir", "migrated", "processes", "signing_in", "stage")
 ]
 """Rooms of fixtures that several tests share."""
+
+DATABASES = ("sqlite", "postgresql")
 
 FIGURE = "figure"
 """Under this name a report carries what its test has measured."""
@@ -78,9 +81,16 @@ def new_urls(tmp_path: Path) -> Urls:
     return Urls(url, url)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def urls(request: pytest.FixtureRequest) -> Urls:
-    """Each test that touches a database runs on both."""
+    """The database of one test."""
+    found: Urls = request.getfixturevalue(f"{request.param}_urls")
+    return found
+
+
+@pytest.fixture(scope="module")
+def module_urls(request: pytest.FixtureRequest) -> Urls:
+    """The database of a world that several tests of a module share."""
     found: Urls = request.getfixturevalue(f"{request.param}_urls")
     return found
 
@@ -101,6 +111,30 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
         request.node.user_properties.append((FIGURE, sentence))
 
     return keep
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let somebody ask for all of it."""
+    parser.addoption("--both", action="store_true", help="run every test on both databases")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each test its database, or both."""
+    for name, scope in (("urls", "function"), ("module_urls", "module")):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, databases_of(metafunc), indirect=True, scope=scope)
+
+
+def databases_of(metafunc: pytest.Metafunc) -> Sequence[str]:
+    """Tell on which databases a test runs.
+
+    On both where SQL, locks or limits of the database are the point: there it is marked. Any other
+    runs on one, which hangs on its name alone, so that half of them are on each.
+    """
+    test = metafunc.definition
+    if metafunc.config.getoption("both") or test.get_closest_marker("both_databases"):
+        return DATABASES
+    return [DATABASES[crc32(test.originalname.encode()) % len(DATABASES)]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,6 +17,8 @@ from tests.support.requests import tolerant
 from tests.support.scene import Scene, set_scene
 from tests.support.world import NOON, Person, Urls, World, made, ok, open_world, software
 
+pytestmark = pytest.mark.both_databases
+
 NOT_CLINICAL = (
     "/v1/me",
     "/v1/sessions",
@@ -48,17 +50,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def stage_urls(request: pytest.FixtureRequest) -> Urls:
-    """The database that the scene is set on."""
-    found: Urls = request.getfixturevalue(f"{request.param}_urls")
-    return found
-
-
 @pytest.fixture(scope="module")
-async def scene(stage_urls: Urls) -> AsyncIterator[Scene]:
+async def scene(module_urls: Urls) -> AsyncIterator[Scene]:
     """Every sort of record, for those who may read it."""
-    async with open_world(stage_urls, NOON) as world:
+    async with open_world(module_urls, NOON) as world:
         tolerant(world)
         yield await set_scene(world)
 

@@ -21,6 +21,8 @@ from tests.support.requests import refused, tolerant
 from tests.support.signing_in import begin, entries_of, me_with, refresh, same_body
 from tests.support.world import Clock, Person, World, made, ok
 
+pytestmark = pytest.mark.both_databases
+
 AT_ONCE = 50
 
 

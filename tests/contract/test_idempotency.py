@@ -44,6 +44,8 @@ from tests.support.world import (
     software,
 )
 
+pytestmark = pytest.mark.both_databases
+
 CANARY = "a heron stood in the reeds"
 
 GONE = {"/v1/cases/{case_id}/transfer"}

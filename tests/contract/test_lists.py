@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from tests.support.world import Person, World, made, ok
+
+pytestmark = pytest.mark.both_databases
 
 ASKED = {"kind": "ethics", "urgency": "routine", "question": "what do you see"}
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}

@@ -29,6 +29,8 @@ from api.storage.tenancy import INSTANT
 from api.storage.transaction import Transaction
 from tests.support.world import NOON, SETTINGS, Clock, Person, Urls, World, made, ok, open_world
 
+pytestmark = pytest.mark.both_databases
+
 Record = dict[str, Any]
 ROUND = 1 << 32
 MILLISECOND = timedelta(milliseconds=1)

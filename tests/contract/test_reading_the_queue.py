@@ -11,6 +11,8 @@ from api.routes import flagged_cases
 from tests.support.flags import flagged
 from tests.support.world import Person, World, incident, made, ok, software
 
+pytestmark = pytest.mark.both_databases
+
 PATH = "/v1/flagged-cases"
 GRAVER: dict[str, Any] = {"conduct": "contact"}
 

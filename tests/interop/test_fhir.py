@@ -41,6 +41,8 @@ from tests.support.fhir import (
 from tests.support.requests import tolerant
 from tests.support.world import Person, World, incident, made, ok, software
 
+pytestmark = pytest.mark.both_databases
+
 TYPES = {
     "EpisodeOfCare": "/v1/cases",
     "Observation": "/v1/incidents",

@@ -59,6 +59,8 @@ from tests.support.world import (
     promise,
 )
 
+pytestmark = pytest.mark.both_databases
+
 FAMILIES = ("case.*", "incident.*", "promise.*", "consultation.*", "flag.*")
 
 

@@ -13,6 +13,8 @@ from api.storage.models.clinical import Incident
 from api.storage.models.journal import JournalEntry
 from tests.support.world import Person, World, incident, made, ok, promise
 
+pytestmark = pytest.mark.both_databases
+
 AT_ONCE = 50
 EDITS = 20
 

@@ -37,17 +37,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def stage_urls(request: pytest.FixtureRequest) -> Urls:
-    """The database that the table is played on."""
-    found: Urls = request.getfixturevalue(f"{request.param}_urls")
-    return found
-
-
 @pytest.fixture(scope="module")
-async def scene(stage_urls: Urls) -> AsyncIterator[Scene]:
+async def scene(module_urls: Urls) -> AsyncIterator[Scene]:
     """One scene for the whole table: what is done on it is undone."""
-    async with open_world(stage_urls, NOON) as world:
+    async with open_world(module_urls, NOON) as world:
         yield await set_scene(world)
 
 

@@ -52,6 +52,8 @@ from api.storage.transaction import Transaction
 from tests.support.guards import made_anew
 from tests.support.world import World, software
 
+pytestmark = pytest.mark.both_databases
+
 ROUNDS, CASES, ROWS = 2, 10, 20
 """Worlds that are played, their cases, and the records of each kind."""
 

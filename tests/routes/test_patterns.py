@@ -14,6 +14,8 @@ from tests.support.cases import linked
 from tests.support.readings import months
 from tests.support.world import World, ok
 
+pytestmark = pytest.mark.both_databases
+
 
 async def two_months(world: World) -> dict[str, Any]:
     """Let March bring one flag on each of two cases, and April another, and one in secret."""

@@ -10,6 +10,8 @@ from api.routes import summary
 from tests.support.cases import linked
 from tests.support.world import NOON, Person, Urls, World, made, ok, open_world, software
 
+pytestmark = pytest.mark.both_databases
+
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}
 GRAVEST_FIRST = ("critical", "high", "moderate", "low")
 

@@ -28,6 +28,8 @@ from tests.support.checkout import DOCS
 from tests.support.imports import case_line, counts, diary_of, line, ndjson, question, rows, send
 from tests.support.world import Person, World, incident, made, ok, promise
 
+pytestmark = pytest.mark.both_databases
+
 FULL = "urn:boundary-notes:case-full"
 
 

@@ -20,6 +20,8 @@ from api.storage.models.people import ClinicKey, User
 from tests.support.migrated import Migrated, both_urls, empty_url
 from tests.support.world import DATA_KEY, NOON, SETTINGS, World, made, ok, open_world, promise
 
+pytestmark = pytest.mark.both_databases
+
 __all__ = ["empty_url"]
 
 

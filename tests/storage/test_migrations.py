@@ -20,6 +20,8 @@ from tests.support.migrated import Migrated, both_urls
 from tests.support.receivers import try_in_vain
 from tests.support.world import NOON, PASSWORD, SETTINGS, Person, made, ok, open_world, promise
 
+pytestmark = pytest.mark.both_databases
+
 VERSIONS = ROOT / "alembic" / "versions"
 
 

@@ -43,6 +43,8 @@ from tests.support.world import (
     software,
 )
 
+pytestmark = pytest.mark.both_databases
+
 CANARY = "zq7canary4xk"
 LONG_AGO = "2019-06-30"
 WITH_TEXTS = [

@@ -23,6 +23,8 @@ from tests.support.requests import tolerant
 from tests.support.stored import CANARY, hits, spellings, stored
 from tests.support.world import PASSWORD, Person, Urls, World, made, ok, promise, software
 
+pytestmark = pytest.mark.both_databases
+
 PLANTED = "zqplanted4kestrel"
 SEALED = [
     (model.__tablename__, column)

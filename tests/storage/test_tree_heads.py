@@ -53,6 +53,8 @@ from tests.support.checkout import DOCS
 from tests.support.postgres import create_database, runtime_url
 from tests.support.world import DATA_KEY, NOON, SETTINGS, SETTINGS_SECRET, Clock, Urls, World, ok
 
+pytestmark = pytest.mark.both_databases
+
 ENTRIES, HEADS, LEAVES = (
     SQLModel.metadata.tables[str(model.__tablename__)]
     for model in (JournalEntry, SealHead, SealLeaf)

@@ -31,6 +31,8 @@ from tests.support.receivers import try_in_vain
 from tests.support.scene import Scene, set_scene
 from tests.support.world import NOON, SETTINGS, Urls, open_world
 
+pytestmark = pytest.mark.both_databases
+
 MODELS = [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
 UTC = ZoneInfo("UTC")
 WALL = "= nullif(current_setting('app.clinic_id', true), '')::uuid"
@@ -47,17 +49,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def both_urls(request: pytest.FixtureRequest) -> Urls:
-    """Either database."""
-    found: Urls = request.getfixturevalue(f"{request.param}_urls")
-    return found
-
-
 @pytest.fixture(scope="module")
-async def scene(both_urls: Urls) -> AsyncIterator[Scene]:
+async def scene(module_urls: Urls) -> AsyncIterator[Scene]:
     """Two clinics with every sort of record."""
-    async with open_world(both_urls, NOON) as world:
+    async with open_world(module_urls, NOON) as world:
         yield await _with_every_table(await set_scene(world))
 
 
@@ -128,17 +123,17 @@ async def foreign_rows(database: Database, clinic_id: UUID | None) -> dict[str, 
 
 
 async def test_the_first_wall_alone_lets_no_foreign_row_through(
-    scene: Scene, both_urls: Urls
+    scene: Scene, module_urls: Urls
 ) -> None:
     # the owner: no second wall stands behind
-    async with reaching(both_urls.owner, walled=True) as database:
+    async with reaching(module_urls.owner, walled=True) as database:
         counts = await foreign_rows(database, scene.here["admin"].clinic_id)
     assert {foreign for _, foreign in counts.values()} == {0}
     assert all(own for own, _ in counts.values()), counts
 
 
-async def test_without_it_they_come_through(scene: Scene, both_urls: Urls) -> None:
-    async with reaching(both_urls.owner, walled=False) as database:
+async def test_without_it_they_come_through(scene: Scene, module_urls: Urls) -> None:
+    async with reaching(module_urls.owner, walled=False) as database:
         counts = await foreign_rows(database, scene.here["admin"].clinic_id)
     assert all(foreign for _, foreign in counts.values()), counts
 
@@ -215,20 +210,20 @@ SHAPES: dict[str, Callable[[UUID], Any]] = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_whatever_shape_a_statement_has_it_is_confined(
-    scene: Scene, both_urls: Urls, shape: str
+    scene: Scene, module_urls: Urls, shape: str
 ) -> None:
     here, there = scene.here["admin"].clinic_id, scene.there["admin"].clinic_id
     for walled in (True, False):
         async with (
-            reaching(both_urls.owner, walled=walled) as database,
+            reaching(module_urls.owner, walled=walled) as database,
             database.transaction() as tx,
         ):
             await tx.enter(here, UTC)
             assert (list(await tx.exec(SHAPES[shape](there))) == []) is walled
 
 
-async def test_an_update_stays_within_the_clinic(scene: Scene, both_urls: Urls) -> None:
-    async with reaching(both_urls.owner, walled=True) as database, database.transaction() as tx:
+async def test_an_update_stays_within_the_clinic(scene: Scene, module_urls: Urls) -> None:
+    async with reaching(module_urls.owner, walled=True) as database, database.transaction() as tx:
         await tx.enter(scene.here["admin"].clinic_id, UTC)
         changed = await tx.exec(
             sa.update(Clinic)

@@ -16,6 +16,8 @@ from api.storage.models.journal import JournalEntry
 from api.storage.record_versions import MACHINERY, OF_THE_ROW, TYPES, fields_of
 from tests.support.world import Person, World, made, ok, software
 
+pytestmark = pytest.mark.both_databases
+
 REVIEW = {"determination": "normal_process", "review_note": "seen together"}
 ASKED = {"kind": "ethics", "urgency": "routine", "question": "first words"}
 

@@ -427,16 +427,10 @@ def _password_change() -> dict[str, Any]:
     return {"current_password": PASSWORD, "password": "another long and fictional one"}
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def stage_urls(request: pytest.FixtureRequest) -> Urls:
-    found: Urls = request.getfixturevalue(f"{request.param}_urls")
-    return found
-
-
 @pytest.fixture(scope="module")
-async def stage(stage_urls: Urls) -> AsyncIterator[tuple[World, dict[Key, Call]]]:
+async def stage(module_urls: Urls) -> AsyncIterator[tuple[World, dict[Key, Call]]]:
     """One world for all tests that write nothing, with the valid uses of each operation."""
-    async with open_world(stage_urls, NOON) as opened:
+    async with open_world(module_urls, NOON) as opened:
         yield tolerant(opened), await staged(opened, opened.here)
 
 
