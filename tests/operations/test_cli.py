@@ -14,13 +14,8 @@ from api.domain.time_zones import RELEASE
 from api.runtime.settings import Settings, new_data_key, random_secret
 from tests.support.checkout import ROOT
 from tests.support.patience import get, post
-from tests.support.processes import PASSWORD, READY_WITHIN, _run, environment, run, serving
+from tests.support.processes import PASSWORD, READY_WITHIN, environment, run, serving
 from tests.support.world import Urls
-
-
-def run_measured(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """As `run`, in a process whose coverage counts; it takes twice as long."""
-    return _run(arguments, environment(settings))
 
 
 @pytest.mark.parametrize(
@@ -36,9 +31,9 @@ def test_a_missing_or_weak_secret_refuses_to_start(command: str, secret: str) ->
 
 
 def test_a_clinic_is_set_up_served_stopped_and_served_again(settings: dict[str, str]) -> None:
-    assert run_measured("migrate", **settings).returncode == 0
+    assert run("migrate", **settings).returncode == 0
     who = ("--clinic", "Harbour", "--admin", "Admin@Harbour.example")
-    founded = run_measured("bootstrap", *who, **settings)
+    founded = run("bootstrap", *who, **settings)
     ids = json.loads(founded.stdout.splitlines()[-1])
     assert {UUID(ids["clinic_id"]), UUID(ids["user_id"])}
     with serving(settings) as url:
@@ -152,7 +147,7 @@ def test_keys_are_changed_and_the_wrong_one_refuses_to_start(
     run("bootstrap", "--clinic", "Harbour", "--admin", "admin@harbour.example", **settings)
     old, new = settings.pop("data_key"), run("new-data-key").stdout.strip()
     for command in ("serve", "worker", "bootstrap --clinic X --admin x@x.example"):
-        wrong = run_measured(*command.split(), **settings, data_key=new)
+        wrong = run(*command.split(), **settings, data_key=new)
         assert wrong.returncode == 2, command
         assert "not the key" in wrong.stderr
         assert new not in wrong.stderr
@@ -161,7 +156,7 @@ def test_keys_are_changed_and_the_wrong_one_refuses_to_start(
     with serving({**settings, "data_key_file": str(path)}, measured=False) as url:
         assert _bearer(url, "admin")
     more = {**settings, "data_key_file": str(path)}
-    rotated = run_measured("rotate-keys", "--clinic-keys", **more)
+    rotated = run("rotate-keys", "--clinic-keys", **more)
     assert rotated.returncode == 0, rotated.stderr
     assert "clinics" in rotated.stderr
     with serving({**settings, "data_key": new}, measured=False) as url:
@@ -170,7 +165,7 @@ def test_keys_are_changed_and_the_wrong_one_refuses_to_start(
 
 
 def test_the_openapi_document_is_printed_without_any_setting() -> None:
-    printed = run_measured("openapi")
+    printed = run("openapi")
     document = json.loads(printed.stdout)
     assert document["info"]["title"] == "Boundary Notes"
     details = document["components"]["schemas"]["IncidentCreate"]["properties"]["details"]

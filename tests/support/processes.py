@@ -6,37 +6,36 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from api.commands.cli import app
 from api.runtime.settings import new_data_key
 from tests.support.checkout import ROOT
-from tests.support.patience import PATIENCE
 
 PASSWORD = "a password only for this test"
 READY_WITHIN = 90
 
 
 def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m api …` with these settings and nobody to ask."""
-    return _run(arguments, environment(settings, measured=False))
+    """Run a command as `python -m api …` does, with these settings and nobody to ask.
 
-
-def _run(arguments: Sequence[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "api", *arguments],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=2 * PATIENCE,
-        stdin=subprocess.DEVNULL,
-    )
+    In this process: nothing of a command but its signals, its port and its death needs another.
+    """
+    given = {name: None for name in os.environ if name.startswith("BN_")}
+    env = given | {f"BN_{name.upper()}": value for name, value in settings.items()}
+    # a command begins a loop of its own, which a thread with a running one cannot
+    with ThreadPoolExecutor(1) as beside:
+        ended = beside.submit(CliRunner().invoke, app, list(arguments), env=env).result()
+    if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+        raise ended.exception
+    return subprocess.CompletedProcess(arguments, ended.exit_code, ended.stdout, ended.stderr)
 
 
 def environment(settings: dict[str, str], *, measured: bool = True) -> dict[str, str]:
