@@ -120,9 +120,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each test its database, or both."""
-    for name, scope in (("urls", "function"), ("module_urls", "module")):
-        if name in metafunc.fixturenames:
-            metafunc.parametrize(name, databases_of(metafunc), indirect=True, scope=scope)
+    for name in {"urls", "module_urls"}.intersection(metafunc.fixturenames):
+        metafunc.parametrize(name, databases_of(metafunc), indirect=True)
 
 
 def databases_of(metafunc: pytest.Metafunc) -> Sequence[str]:

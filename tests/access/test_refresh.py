@@ -17,7 +17,7 @@ from api.security.opaque_tokens import RefreshToken, RefreshTokens
 from api.security.tokens import AccessTokens, Claims
 from api.storage.models.people import SignIn
 from api.storage.transaction import Transaction
-from tests.support.requests import refused, tolerant
+from tests.support.requests import document, refused, tolerant
 from tests.support.signing_in import begin, entries_of, me_with, refresh, same_body
 from tests.support.world import Clock, Person, World, made, ok
 
@@ -173,7 +173,7 @@ async def test_each_grant_says_which_field_it_needs(world: World) -> None:
         answer = await world.http.post("/v1/auth/token", data=form)
         refused(answer, 400)
         assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
-    grants = world.app.openapi()["components"]["schemas"]["TokenForm"]["oneOf"]
+    grants = document()["components"]["schemas"]["TokenForm"]["oneOf"]
     assert ["grant_type", "refresh_token"] in [grant["required"] for grant in grants]
 
 

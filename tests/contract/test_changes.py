@@ -12,6 +12,7 @@ from sqlmodel import col, update
 
 from api.domain.vocabulary import Scope
 from api.storage.models.people import SignIn
+from tests.support.requests import document
 from tests.support.world import PASSWORD, Person, World, incident, made, ok, promise, software
 
 Body = dict[str, Any]
@@ -161,8 +162,7 @@ async def test_what_is_refused_at_the_beginning_is_refused_of_a_change(world: Wo
 
 
 async def test_every_record_that_can_be_changed_is_tried(world: World) -> None:
-    document = world.app.openapi()
-    changed = {path for path, on in document["paths"].items() if "patch" in on}
+    changed = {path for path, on in document()["paths"].items() if "patch" in on}
     tried = {
         "/v1/users/{user_id}",
         "/v1/service-accounts/{account_id}",

@@ -28,6 +28,7 @@ from api.storage.models.journal import JournalEntry
 from api.storage.models.people import Supervision, User
 from tests.support.matrix import TABLE, Row
 from tests.support.processes import serving
+from tests.support.requests import document
 from tests.support.scene import Scene, set_scene
 from tests.support.world import (
     DATA_KEY,
@@ -379,8 +380,7 @@ async def scene(world: World) -> Scene:
 async def test_every_post_is_carried_out_once_or_takes_no_key(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = scene.world.app.openapi()
-    posts = {path: on["post"] for path, on in document["paths"].items() if "post" in on}
+    posts = {path: on["post"] for path, on in document()["paths"].items() if "post" in on}
     takes_key = {path for path, post in posts.items() if _documents_a_key(post)}
     # a search only looks
     searches = {path for path in posts if path.startswith("/fhir/")}

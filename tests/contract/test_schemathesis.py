@@ -24,6 +24,7 @@ from structlog.testing import capture_logs
 from api.http.oauth_refusals import TOKEN_PATH
 from api.openapi.security_schemes import PERSON, SOFTWARE
 from tests.support.matrix import ROLES, TABLE
+from tests.support.requests import document
 from tests.support.scene import Scene, set_scene
 from tests.support.world import NOON, Urls, open_world
 
@@ -161,7 +162,7 @@ async def test_all_that_is_promised_is_kept(urls: Urls, monkeypatch: pytest.Monk
         # nothing that is done is kept: every case finds the sessions and records there
         scene.rehearsing = True
         tokens = {role: await world.token_of(scene.here[role]) for role in ROLES}
-        operations = sum(map(len, world.app.openapi()["paths"].values()))
+        operations = sum(map(len, document()["paths"].values()))
         with capture_logs():
             async with served(world.app) as url:
                 played = await asyncio.to_thread(play, scene, tokens, url)
@@ -219,18 +220,17 @@ def of_others(path: str) -> set[int]:
 
 def promised(scene: Scene, tokens: dict[str, str], url: str) -> Any:
     """Give the application's own document, with people and records to ask about."""
-    document = scene.world.app.openapi()
     # `ignored_auth` knows bearer tokens, but not under the name of OAuth 2
     schemes = {name: {"type": "http", "scheme": "bearer"} for name in (PERSON, SOFTWARE)}
-    document = deepcopy(document)
-    document["components"]["securitySchemes"] = schemes
-    for on in document["paths"].values():
+    described = deepcopy(document())
+    described["components"]["securitySchemes"] = schemes
+    for on in described["paths"].values():
         for parameter in (each for does in on.values() for each in does.get("parameters", ())):
             if parameter["name"] == "If-Match":
                 # the header's own grammar has `*`, lists and weak tags, which are told so by 428
                 parameter["schema"] = {"type": "string", "pattern": '^"[!#-~]*"$'}
     config = schemathesis.Config.from_dict(CONFIG)
-    schema = schemathesis.openapi.from_dict(document, config=config)
+    schema = schemathesis.openapi.from_dict(described, config=config)
     schema.config.update(base_url=url)
     draw = random.Random(SEED)
     walked: Counter[str] = Counter()

@@ -10,7 +10,6 @@ from httpx import Response
 from sqlmodel import select
 
 from api.access import authentication, case_relationship, guards
-from api.main import create_app
 from api.routes import (
     break_glass,
     cases,
@@ -23,11 +22,11 @@ from api.routes import (
     totp,
     users,
 )
-from api.runtime.settings import Settings, random_secret
 from api.storage.compiled_queries import Prepared
 from api.storage.models.journal import JournalEntry
 from tests.support.guards import unwalled
 from tests.support.matrix import PUBLIC, RELATIONS, STRANGERS, TABLE, Row, kept, letter_of
+from tests.support.requests import document
 from tests.support.scene import Scene, set_scene
 from tests.support.world import NOON, Urls, World, open_world
 
@@ -60,9 +59,7 @@ async def refusals(world: World) -> int:
 def test_no_operation_is_missing_from_the_table() -> None:
     served = {
         (method.upper(), path)
-        for path, operations in create_app(Settings(secret_key=random_secret()))
-        .openapi()["paths"]
-        .items()
+        for path, operations in document()["paths"].items()
         for method in operations
     }
     assert {(row.method, row.path.partition("?")[0]) for row in TABLE} == served - PUBLIC

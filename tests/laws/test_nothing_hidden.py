@@ -38,6 +38,7 @@ from api.storage.models.flags import Flag
 from api.storage.models.people import AccessGrant, GrantKind, Supervision
 from tests.support.deeds import Deeds
 from tests.support.eyes import WORD, Eyes, Rows, own_refusals
+from tests.support.requests import document
 from tests.support.world import NOON, Person, Urls, World, made, ok, open_world, software
 
 STEPS, LOOKS, PLAY = 500, 4, 50
@@ -324,7 +325,7 @@ def _plain(answer: Response, path: str) -> tuple[int, str]:
 
 def doors_of(world: World) -> list[str]:
     """Give every door that is read from, as the document names it."""
-    paths = world.app.openapi()["paths"]
+    paths = document()["paths"]
     doors = [
         path
         for path, operations in paths.items()

@@ -36,7 +36,7 @@ from api.storage.models.clinical import Case, Incident, Promise
 from api.storage.models.journal import JournalEntry
 from api.storage.models.people import User
 from tests.support.checkout import ROOT
-from tests.support.patience import PATIENCE, Stopwatch
+from tests.support.patience import PATIENCE, Stopwatch, slowness
 from tests.support.postgres import Server, runtime_url, server_of_our_own
 from tests.support.processes import environment
 from tests.support.world import PASSWORD, Urls, cheap_password_hash
@@ -244,7 +244,7 @@ class Clinic:
                 assert watch.waited < PATIENCE, self.log.read_text()[-2000:]
                 await asyncio.sleep(0.02)
         took = watch.took
-        assert took < READY_WITHIN
+        assert took < READY_WITHIN * slowness()
         self.ready_after.append(took)
 
     def kill(self) -> None:
@@ -271,7 +271,7 @@ class Clinic:
     async def written_to(self, luck: random.Random) -> AsyncIterator[None]:
         """Let several clients write for as long as the block lasts."""
         token, told = await self.sign_in(), asyncio.Event()
-        async with httpx.AsyncClient(base_url=self.url, timeout=20) as http:
+        async with httpx.AsyncClient(base_url=self.url, timeout=PATIENCE) as http:
             writers = [Writer(http, token, self.ledger, luck) for _ in range(CLIENTS)]
             work = [asyncio.create_task(writer.write_on(told)) for writer in writers]
             try:

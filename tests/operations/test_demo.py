@@ -21,14 +21,14 @@ from api.commands.demo_cases import ADA, ADMIN, BRUNO, CASES, CLEO, DOROTHEA, PE
 from api.domain.vocabulary import SEVERITY_ORDER
 from tests.support.checkout import ROOT
 from tests.support.demo import Demo, running
-from tests.support.patience import PATIENCE, get, post
+from tests.support.patience import PATIENCE, get, post, slowness
 
 READY_WITHIN = 15
-"""Seconds of processor: how long that takes depends on what else the machine does."""
+"""Seconds of processor on a quiet machine."""
 
 
 def test_it_is_ready_soon_whatever_the_environment_says(demo: Demo) -> None:
-    assert demo.ready_after < READY_WITHIN
+    assert demo.ready_after < READY_WITHIN * slowness()
     assert len(demo.left_behind) == 1
 
 

@@ -16,6 +16,21 @@ get = partial(httpx.get, timeout=PATIENCE)
 post = partial(httpx.post, timeout=PATIENCE)
 
 
+QUIET = 0.03
+"""Seconds of processor that a fixed piece of work takes on a quiet machine."""
+
+
+def slowness() -> float:
+    """Say how many times as long the same work takes just now; 1 on a quiet machine.
+
+    Neighbours share a processor's threads and caches, so that its own seconds grow with them too.
+    """
+    begun, number = time.process_time(), 0
+    for step in range(300_000):
+        number = (number * 31 + step) % 1_000_003
+    return max(1, (time.process_time() - begun) / QUIET)
+
+
 def kept_waiting(process: int | str = "self") -> float:
     """Give the seconds for which a process's first thread could have run, but others did."""
     told = Path(f"/proc/{process}/schedstat")
