@@ -6,6 +6,7 @@ from zlib import crc32
 
 import pytest
 from coverage import Coverage
+from hypothesis import HealthCheck, settings
 
 from api.storage.migrations import migrate
 from tests.support.matrix import TABLE, count_cells
@@ -19,6 +20,16 @@ pytest_plugins = [
 """Rooms of fixtures that several tests share."""
 
 DATABASES = ("sqlite", "postgresql")
+
+# a busy machine is no failure, and what is drawn may be whole cases
+settings.register_profile(
+    "push",
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("long", settings.get_profile("push"), max_examples=1_000)
+settings.load_profile("push")
 
 FIGURE = "figure"
 """Under this name a report carries what its test has measured."""

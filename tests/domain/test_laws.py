@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api.domain.details import DETAILS
@@ -14,12 +14,6 @@ from api.domain.rules.facts import Facts, IncidentFact, PromiseFact
 from api.domain.vocabulary import ClientImpact, Initiator, PromiseKeepable, Severity, severity_rank
 from tests.domain.builders import NOW, findings
 from tests.domain.strategies import DETAILS_BY_KIND, cases, consultations, incidents, promises
-
-LAW = settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
 ABSENT_REASON_OR_SCREEN = {
     "special_exceptions",
@@ -106,7 +100,6 @@ def _replaced(case: Facts, old: IncidentFact, new: IncidentFact) -> Facts:
     return replace(case, incidents=tuple(new if i.id == old.id else i for i in case.incidents))
 
 
-@LAW
 @given(cases())
 def test_removing_what_was_felt_or_wished_changes_nothing(case: Facts) -> None:
     without = replace(
@@ -115,14 +108,12 @@ def test_removing_what_was_felt_or_wished_changes_nothing(case: Facts) -> None:
     assert evaluate(case, NOW) == evaluate(without, NOW)
 
 
-@LAW
 @given(cases(), st.data())
 def test_adding_what_was_felt_or_wished_changes_nothing(case: Facts, data: st.DataObject) -> None:
     felt = data.draw(incidents(st.just("expression"), 50))
     assert evaluate(replace(case, incidents=(*case.incidents, felt)), NOW) == evaluate(case, NOW)
 
 
-@LAW
 @given(cases(), st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=40))
 def test_the_words_of_a_text_are_never_read(case: Facts, words: str, others: str) -> None:
     def reworded(text: str) -> Facts:
@@ -179,7 +170,6 @@ def _promise_unknown(told: PromiseFact) -> Iterator[PromiseFact]:
     yield replace(told, client_impact=ClientImpact.unknown)
 
 
-@LAW
 @given(cases())
 def test_not_known_never_counts_against_anyone(case: Facts) -> None:
     for told in case.incidents:
@@ -192,7 +182,6 @@ def test_not_known_never_counts_against_anyone(case: Facts) -> None:
             _never_worse(case, replace(case, promises=others))
 
 
-@LAW
 @given(cases())
 def test_everything_unknown_at_once_raises_no_more_than_what_was_told(case: Facts) -> None:
     told = replace(case, incidents=tuple(_blank(known) for known in case.incidents))
@@ -200,7 +189,6 @@ def test_everything_unknown_at_once_raises_no_more_than_what_was_told(case: Fact
     _never_worse(case, told, excused)
 
 
-@LAW
 @given(cases(), st.data())
 def test_adding_a_consultation_never_adds_or_worsens_a_flag(
     case: Facts, data: st.DataObject
@@ -212,7 +200,6 @@ def test_adding_a_consultation_never_adds_or_worsens_a_flag(
     assert {f.rule for f in findings(with_advice) if f.severity == Severity.info} <= prompts
 
 
-@LAW
 @given(cases(), st.data())
 def test_advice_that_was_put_aside_never_adds_a_flag_either(
     case: Facts, data: st.DataObject
@@ -221,7 +208,6 @@ def test_advice_that_was_put_aside_never_adds_a_flag_either(
     _never_worse(case, replace(case, consultations=(*case.consultations, asked)))
 
 
-@LAW
 @given(cases(), st.sampled_from([word for word in ClientImpact if word != "crisis"]))
 def test_a_crisis_makes_high_critical_where_marked_and_changes_nothing_else(
     case: Facts, calm: ClientImpact
@@ -243,7 +229,6 @@ def test_a_crisis_makes_high_critical_where_marked_and_changes_nothing_else(
     assert with_impact(ClientImpact.crisis) == expected
 
 
-@LAW
 @given(cases(), st.data())
 def test_the_order_in_which_things_were_told_changes_nothing(
     case: Facts, data: st.DataObject
@@ -266,7 +251,6 @@ def _shuffled_lists(told: IncidentFact, data: st.DataObject) -> IncidentFact:
     return replace(told, details=told.details.model_copy(update=update))
 
 
-@LAW
 @given(cases(), st.data())
 def test_another_record_never_takes_a_flag_away_save_a_drift_talked_over(
     case: Facts, data: st.DataObject
@@ -282,7 +266,6 @@ def test_another_record_never_takes_a_flag_away_save_a_drift_talked_over(
     assert lost <= {"frame_drift"}
 
 
-@LAW
 @given(cases())
 def test_every_finding_rests_on_records_of_the_case(case: Facts) -> None:
     known: set[tuple[str, UUID]] = {

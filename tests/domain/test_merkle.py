@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api.security.merkle import inclusion_path, leaf_hash, node_hash, tree_root
@@ -60,7 +60,6 @@ def root_from_path(leaf: bytes, index: int, size: int, path: Iterable[bytes]) ->
     return node
 
 
-@settings(deadline=None)
 @given(LEAVES, st.data())
 def test_root_and_path_are_as_defined(data: list[bytes], draw: st.DataObject) -> None:
     index = draw.draw(st.integers(0, len(data) - 1))
@@ -71,7 +70,6 @@ def test_root_and_path_are_as_defined(data: list[bytes], draw: st.DataObject) ->
     assert root_from_path(leaves[index], index, len(leaves), path) == tree_root(leaves)
 
 
-@settings(deadline=None)
 @given(LEAVES, st.data())
 def test_no_other_leaf_place_or_path_leads_to_the_root(
     data: list[bytes], draw: st.DataObject

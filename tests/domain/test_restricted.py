@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from api.domain.rules.evaluate import RESTS_ON_MORE, evaluate, narrowed
 from api.domain.rules.facts import Facts, IncidentFact
@@ -27,11 +27,6 @@ from tests.domain.builders import (
 )
 from tests.domain.strategies import cases
 
-ANY_CASE = settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 FORTNIGHT = timedelta(days=14)
 
 
@@ -195,14 +190,12 @@ def _all_shown(case: Facts) -> Facts:
     )
 
 
-@ANY_CASE
 @given(cases())
 def test_what_everyone_sees_is_as_if_restricted_records_did_not_exist(case: Facts) -> None:
     seen = tuple(found for found in findings(case) if not found.restricted)
     assert seen == evaluate(_without_restricted(case), NOW).findings
 
 
-@ANY_CASE
 @given(cases())
 def test_those_who_see_all_miss_nothing(case: Facts) -> None:
     seen = {f.rule: f for f in findings(case) if not f.restricted}
@@ -218,13 +211,11 @@ def test_those_who_see_all_miss_nothing(case: Facts) -> None:
             assert full.rule not in apart
 
 
-@ANY_CASE
 @given(cases(restricted=False))
 def test_without_restricted_records_nothing_is_kept_apart(case: Facts) -> None:
     assert not any(found.restricted for found in findings(case))
 
 
-@ANY_CASE
 @given(cases())
 def test_there_is_one_finding_for_each_rule_in_each_view(case: Facts) -> None:
     names = [(found.rule, found.restricted) for found in findings(case)]
@@ -232,7 +223,6 @@ def test_there_is_one_finding_for_each_rule_in_each_view(case: Facts) -> None:
     assert all(not f.restricted for f in findings(case) if f.severity == Severity.info)
 
 
-@ANY_CASE
 @given(cases())
 def test_what_a_rule_rests_on_is_in_its_evidence(case: Facts) -> None:
     """So whoever hides what a flag names hides all that it tells."""

@@ -6,7 +6,7 @@ from functools import cache, partial
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api.domain.rules.facts import Facts
@@ -29,11 +29,6 @@ from tests.domain.builders import (
 )
 from tests.domain.strategies import cases
 
-ANY_CASE = settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 ZONES = ("UTC", "Asia/Tokyo", "America/Los_Angeles")
 A_MOMENT = timedelta(microseconds=1)
 FORTNIGHT = timedelta(days=14)
@@ -308,7 +303,6 @@ def _moment(minutes: int) -> datetime:
     return NOW + timedelta(minutes=minutes)
 
 
-@ANY_CASE
 @given(cases(), st.integers(0, 900 * 24 * 60).map(_moment), st.lists(st.floats(0, 1), max_size=4))
 def test_between_any_moment_and_the_announced_one_nothing_changes(
     case: Facts, now: datetime, parts: list[float]
@@ -321,7 +315,6 @@ def test_between_any_moment_and_the_announced_one_nothing_changes(
         assert findings(case, probe) == answers, probe
 
 
-@ANY_CASE
 @given(cases(), st.integers(0, 420))
 def test_whatever_midnight_changes_was_announced(case: Facts, days: int) -> None:
     midnight = _first_instant(ahead(days + 1), case.zone.key)

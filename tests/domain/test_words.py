@@ -4,18 +4,12 @@ import re
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from api.domain.rules.facts import Facts
 from api.domain.vocabulary import PromptName, RuleName
 from tests.domain.builders import Record, ago, facts, findings, flag, incident, promise
 from tests.domain.strategies import cases
-
-ANY_CASE = settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
 ACCOUNTS = {
     "client": "client's account",
@@ -203,7 +197,6 @@ def test_every_title_is_neutral(name: RuleName | PromptName) -> None:
     assert not VERDICTS.search(name.definition)
 
 
-@ANY_CASE
 @given(cases())
 def test_every_finding_is_worded_as_an_account_with_a_date_and_without_a_verdict(
     case: Facts,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api.domain.rules.evaluate import evaluate
@@ -30,11 +30,6 @@ from tests.domain.strategies import cases
 
 T = TypeVar("T")
 
-LAW = settings(
-    max_examples=100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 SOMEBODY = UUID(int=7)
 UNRESOLVED = {FlagStatus.open, FlagStatus.acknowledged}
 
@@ -131,7 +126,6 @@ class Desk:
         ]
 
 
-@LAW
 @given(cases())
 def test_the_same_facts_twice_raise_nothing_new(facts: Facts) -> None:
     desk = Desk(facts)
@@ -141,7 +135,6 @@ def test_the_same_facts_twice_raise_nothing_new(facts: Facts) -> None:
     assert desk.pictures() == before
 
 
-@LAW
 @given(cases(), st.data())
 def test_what_was_resolved_stays_so_while_the_facts_stay(facts: Facts, data: st.DataObject) -> None:
     desk = Desk(facts)
@@ -154,7 +147,6 @@ def test_what_was_resolved_stays_so_while_the_facts_stay(facts: Facts, data: st.
     assert not [flag for flag in opened if (flag.rule, flag.restricted) in keys]
 
 
-@LAW
 @given(cases(), st.data())
 def test_a_resolved_flag_returns_just_on_new_evidence_or_higher_severity(
     facts: Facts, data: st.DataObject
@@ -179,7 +171,6 @@ def test_a_resolved_flag_returns_just_on_new_evidence_or_higher_severity(
         assert (key in there) == (graver or not found.evidence <= known)
 
 
-@LAW
 @given(cases(), st.data())
 def test_time_alone_never_lowers_what_nobody_has_acknowledged(
     facts: Facts, data: st.DataObject
@@ -198,7 +189,6 @@ def test_time_alone_never_lowers_what_nobody_has_acknowledged(
                 assert severity_rank(flag.severity) >= before[flag.id]
 
 
-@LAW
 @given(cases(), st.integers(1, 12))
 def test_there_is_never_more_than_one_unresolved_flag_a_rule(facts: Facts, steps: int) -> None:
     desk = Desk(facts)
@@ -209,7 +199,6 @@ def test_there_is_never_more_than_one_unresolved_flag_a_rule(facts: Facts, steps
         assert all(count == 1 for count in many.values())
 
 
-@LAW
 @given(cases(), st.integers(0, 400))
 def test_a_long_wait_ends_where_many_short_ones_do(facts: Facts, days: int) -> None:
     """Who looks, and when, changes nothing: each step runs as of its own instant."""
@@ -230,7 +219,6 @@ ALL = frozenset(map(str, RuleName))
 SOME = st.frozensets(st.sampled_from(sorted(ALL)))
 
 
-@LAW
 @given(cases(), SOME)
 def test_a_mode_changes_what_is_done_with_a_finding_and_never_the_finding(
     facts: Facts, monitored: frozenset[str]
@@ -247,7 +235,6 @@ def test_a_mode_changes_what_is_done_with_a_finding_and_never_the_finding(
     assert counted == {each for each in would_be if each[0] in monitored}
 
 
-@LAW
 @given(cases(), SOME, st.integers(0, 400))
 def test_what_is_counted_does_not_depend_on_who_looks_and_when(
     facts: Facts, monitored: frozenset[str], days: int
@@ -266,7 +253,6 @@ def test_what_is_counted_does_not_depend_on_who_looks_and_when(
     assert _counted(often) == _counted(once)
 
 
-@LAW
 @given(cases(), SOME)
 def test_a_rule_that_is_active_again_raises_what_stands_and_counts_no_more(
     facts: Facts, monitored: frozenset[str]
@@ -311,7 +297,6 @@ def _told(desk: Desk) -> set[tuple[Any, ...]]:
     }
 
 
-@settings(LAW, max_examples=40)
 @given(cases(), st.data())
 def test_hiding_and_telling_again_keep_the_laws(facts: Facts, data: st.DataObject) -> None:
     """Nothing hidden is told, nothing open is closed or less urgent, nothing settled comes back."""

@@ -18,7 +18,6 @@ import rfc8785
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlmodel import SQLModel, col
 from structlog.testing import capture_logs
@@ -799,7 +798,6 @@ _WORDS = st.dictionaries(
 )
 
 
-@hypothesis_settings(deadline=None)
 @given(_WORDS)
 def test_what_is_written_is_what_the_library_writes(value: dict[str, Any]) -> None:
     assert canonical(value) == rfc8785.dumps(value)
