@@ -69,3 +69,4 @@ diff said - <<'SEEN' || { echo "This is no longer so." >&2; exit 1; }
 400 with error: OAuthError
 503 without error: HTTPError
 SEEN
+echo holds

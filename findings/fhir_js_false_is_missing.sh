@@ -50,3 +50,4 @@ valueInteger 1: valid, 0 missing
 valueInteger 0: not valid, 49 missing
 optional, false: valid, 0 missing
 SEEN
+echo holds

@@ -40,3 +40,4 @@ if [ "$failed" -ne 0 ]; then
     echo "This is no longer so." >&2
     exit 1
 fi
+echo holds
