@@ -12,10 +12,12 @@ from sqlalchemy import and_, bindparam, exists, inspect, literal, null, or_
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
-from api.access.visibility import asked_by, asker, conflicted, existing_case, granted, links
+from api.access.visibility.cases import existing_case, may_see_case
+from api.access.visibility.links_and_grants import conflicted, granted, links
+from api.access.visibility.reader import asked_by, asker
 from api.domain.errors import Conflict, NotFound
 from api.domain.lifecycles import BRIEF_LASTS
-from api.domain.permissions.case_rules import Standing, may_see_case
+from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor
 from api.domain.vocabulary import Audience, Role, Severity
 from api.storage.compiled_queries import Prepared
@@ -202,7 +204,7 @@ def standing_columns(role: Role) -> tuple[Any, ...]:
         covering = granted(GrantKind.cover, clinic, me, now)
         conflict = conflicted(clinic, me, now)
     if role in SUPERVISING:
-        held = links(clinic, me, today, supervises=True)
+        held = links(clinic, me, today)
         linked = exists().where(*held, col(Supervision.clinician_id) == Case.clinician_id)
         opened = granted(GrantKind.break_glass, clinic, me, now)
     # whose case it is sees it whatever else holds, so nothing else is looked up

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, String, Text, and_, cast, exists, func, or
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from api.access.visibility import visible_incidents
+from api.access.visibility.records import visible_incidents
 from api.domain.permissions.table import Actor
 from api.domain.tenures import Tenure
 from api.storage.models.clinical import Case, CaseTenure, Incident, Promise

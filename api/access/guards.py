@@ -19,7 +19,9 @@ from api.access.case_relationship import (
     standing_columns,
     standing_of,
 )
-from api.access.visibility import asker, existing_record, on_its_case, placeholder
+from api.access.visibility.cases import may_see_case, on_its_case
+from api.access.visibility.reader import asker, placeholder
+from api.access.visibility.records import existing_record, may_keep_note, may_see_record
 from api.domain.errors import (
     Conflict,
     Forbidden,
@@ -31,16 +33,7 @@ from api.domain.errors import (
     Unavailable,
 )
 from api.domain.permissions.actions import Action
-from api.domain.permissions.case_rules import (
-    Standing,
-    may_keep_note,
-    may_read_note,
-    may_see_case,
-    may_see_flag,
-    may_see_restricted,
-    purpose_of,
-    why_not,
-)
+from api.domain.permissions.case_rules import Standing, purpose_of, why_not
 from api.domain.permissions.table import CONSULTING, Actor, may_ever, why_no_scope
 from api.domain.vocabulary import Role
 from api.flags.reconcile import catch_up, is_due
@@ -206,7 +199,7 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
     def _visible(self, me: Actor, found: OpenRecord[Child]) -> bool:
         if found.standing.consulting or found.standing.keeping:
             return True
-        return may_see_case(found.standing) and _may_see_record(me, found.row, found.standing)
+        return may_see_case(found.standing) and may_see_record(me, found.row, found.standing)
 
 
 class incident_for(record_for[Incident]):  # noqa: N801 - as above
@@ -387,16 +380,6 @@ def _refuse_closed_record(found: OpenRecord[Any]) -> None:
     refuse_closed(found.case)
     if getattr(found.row, "voided_at", None) is not None:
         raise Conflict("This record was voided; it does not change any more.")
-
-
-def _may_see_record(me: Actor, row: Any, standing: Standing) -> bool:
-    if isinstance(row, Incident) and row.restricted:
-        return may_see_restricted(me, standing, row.recorded_by_id)
-    if isinstance(row, Flag):
-        return may_see_flag(standing, row.audience, restricted=row.restricted)
-    if isinstance(row, Note):
-        return may_read_note(me, standing, row.note_class, row.status, row.recorded_by_id)
-    return True
 
 
 @cache

@@ -6,7 +6,10 @@ from uuid import UUID
 from sqlalchemy import exists, func, or_
 from sqlmodel import col, select
 
-from api.access.visibility import in_force, on_its_case, sees_case, visible_incidents
+from api.access.visibility.cases import on_its_case
+from api.access.visibility.colleagues import sees_case
+from api.access.visibility.links_and_grants import in_force
+from api.access.visibility.records import visible_incidents
 from api.domain.errors import Conflict
 from api.domain.permissions.table import Actor
 from api.domain.values import Output

@@ -4,18 +4,28 @@ An entry keeps the records it is about and how they stood on the day it was writ
 hidden is asked anew each time, of the incidents and flags as they are now.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, and_, true
-from sqlmodel import col
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    func,
+    or_,
+    true,
+)
+from sqlmodel import col, select
 
-from api.access.visibility import on_its_case, supervised, visible_entries
+from api.access.visibility.cases import on_its_case, supervised_cases
+from api.access.visibility.oversight import of_own_case
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing
-from api.domain.permissions.table import Actor, may_ever
+from api.domain.permissions.table import (
+    Actor,
+    may_ever,
+)
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.storage.models.clinical import Case, Incident
 from api.storage.models.flags import IS_RESTRICTED, Flag
@@ -35,7 +45,27 @@ class Hidden(NamedTuple):
 async def entries_for(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     """Say in SQL which entries of the journal exist for somebody, as records stand now."""
     own = col(Case.clinician_id) == me.id
-    return visible_entries(tx, me, (await _hidden(tx, me, lambda _: own)).from_them)
+    return _visible_entries(tx, me, (await _hidden(tx, me, lambda _: own)).from_them)
+
+
+def _visible_entries(tx: Transaction, me: Actor, hidden: Collection[UUID]) -> ColumnElement[bool]:
+    """Say in SQL which entries of the journal exist for somebody.
+
+    All of the clinic's for privacy officers; for others what they did themselves, and what is told
+    of their own cases. There an entry that names nothing but what is `hidden` from them now is not
+    told, and of other things than incidents and flags none that was restricted when it was written.
+    """
+    here = col(JournalEntry.clinic_id) == tx.clinic.id
+    by_themselves = col(JournalEntry.actor_id) == me.id
+    about_rows = func.coalesce(JournalEntry.record_type, "").in_(ABOUT_ROWS)
+    told = or_(
+        and_(about_rows, ~tells_of_hidden(hidden)),
+        and_(~about_rows, col(JournalEntry.restricted).is_(False)),
+    )
+    if may_ever(me, Action.journal_heads):
+        return and_(here, or_(by_themselves, told, ~of_own_case(tx, me, JournalEntry)))
+    own = select(col(Case.id)).where(Case.clinic_id == tx.clinic.id, Case.clinician_id == me.id)
+    return and_(here, or_(by_themselves, and_(col(JournalEntry.case_id).in_(own), told)))
 
 
 async def as_told(tx: Transaction, me: Actor, entries: Sequence[Any]) -> list[JournalEntry]:
@@ -90,7 +120,7 @@ def _kept_from(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     if may_ever(me, Action.journal_heads):
         # the whole journal is theirs to watch, but for cases that they keep of an earlier role
         return col(Case.clinician_id) == me.id
-    return ~supervised(tx, me)
+    return ~supervised_cases(tx, me)
 
 
 def _as_now(entry: Any, hidden: Hidden) -> JournalEntry:

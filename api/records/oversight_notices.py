@@ -17,16 +17,10 @@ from sqlmodel import SQLModel, col, select, update
 from uuid_utils.compat import uuid7
 
 from api.access.actor_names import Known, known_by
-from api.access.visibility import on_its_case
+from api.access.visibility.cases import on_its_case
 from api.domain.errors import NotFound
 from api.domain.permissions.actions import Action
-from api.domain.permissions.table import (
-    SUPERVISING,
-    TREATING,
-    Actor,
-    may_ever,
-    opens_others_work,
-)
+from api.domain.permissions.table import SUPERVISING, TREATING, Actor, may_ever, opens_others_work
 from api.domain.rules.facts import midnight
 from api.domain.values import Output
 from api.domain.vocabulary import Role

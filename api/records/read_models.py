@@ -10,9 +10,10 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 
 from api.access.case_relationship import WaitingFlag, standings_on
-from api.access.visibility import seen_of
+from api.access.visibility.named import seen_of
+from api.access.visibility.records import may_see_flag
 from api.domain.permissions.actions import Action
-from api.domain.permissions.case_rules import Standing, may_see_flag
+from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Output
 from api.domain.vocabulary import (

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from api.access.visibility import seen_of
+from api.access.visibility.named import seen_of
 from api.domain.permissions.table import Actor
 from api.domain.values import Output
 from api.http.pagination import Bookmarks, PageQuery

@@ -11,10 +11,9 @@ from sqlmodel import col, select
 from api.access.authentication import require_recent_sign_in
 from api.access.case_relationship import find_case_to_open, load_case, refuse_purged
 from api.access.guards import may
-from api.access.visibility import on_its_case
+from api.access.visibility.cases import may_see_case, on_its_case
 from api.domain.errors import Conflict, NotFound
 from api.domain.permissions.actions import Action
-from api.domain.permissions.case_rules import may_see_case
 from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Input, Text
 from api.http.entity_tags import etag

@@ -23,12 +23,9 @@ from api.access.handover import (
     refuse_who_keeps_away,
 )
 from api.access.journal_reading import Ids, hidden_on, told_of_records, without
-from api.access.visibility import (
-    on_its_case,
-    supervised_clinicians,
-    visible_cases,
-    visible_incidents,
-)
+from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.visibility.links_and_grants import supervised_clinicians
+from api.access.visibility.records import visible_incidents
 from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
 from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.permissions.actions import Action

@@ -14,14 +14,11 @@ from sqlmodel import col, select, update
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, consultation_for, may_on_cases, record_opened
-from api.access.visibility import (
-    on_its_case,
-    open_briefs,
-    seen_of,
-    sees_case,
-    visible_cases,
-    visible_incidents,
-)
+from api.access.visibility.briefs import open_briefs
+from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.visibility.colleagues import sees_case
+from api.access.visibility.named import seen_of
+from api.access.visibility.records import visible_incidents
 from api.domain.bodies import ConsultationCreate, LinkedIds
 from api.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from api.domain.lifecycles import ANSWER_WITHIN, BRIEF_LASTS, EDITABLE_CONSULTATION, may_move

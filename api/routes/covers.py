@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from api.access.case_relationship import load_seen_case, refuse_purged
 from api.access.guards import may
 from api.access.handover import end_cover_now, refuse_who_keeps_away
-from api.access.visibility import on_its_case, supervised_cases
+from api.access.visibility.cases import on_its_case, supervised_cases
 from api.domain.errors import Forbidden, Invalid, NotFound
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import TREATING, Actor, may_ever

@@ -12,7 +12,8 @@ from sqlmodel import col, select
 from api.access.authentication import Me, require_recent_sign_in
 from api.access.case_relationship import OpenCase, load_case
 from api.access.guards import case_for, copy_for
-from api.access.visibility import on_its_case, visible_incidents
+from api.access.visibility.cases import on_its_case
+from api.access.visibility.records import visible_incidents
 from api.domain.errors import Conflict, NotFound
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor

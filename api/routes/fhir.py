@@ -16,7 +16,7 @@ from starlette.types import Scope
 
 from api.access.authentication import Me
 from api.access.guards import may, may_on_cases
-from api.access.visibility import visible_cases
+from api.access.visibility.cases import visible_cases
 from api.domain.errors import Invalid, NotAcceptable, NotFound
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor

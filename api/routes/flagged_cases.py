@@ -17,13 +17,8 @@ from sqlmodel import col, select
 
 from api.access.case_relationship import WaitingFlag
 from api.access.guards import may_one_of, refuse_role
-from api.access.visibility import (
-    on_its_case,
-    open_to_its_clinician,
-    queued_cases,
-    unwatched_cases,
-    unwatched_flags,
-)
+from api.access.visibility.cases import on_its_case, queued_cases
+from api.access.visibility.oversight import open_to_its_clinician, unwatched_cases, unwatched_flags
 from api.domain.errors import Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing

@@ -13,7 +13,9 @@ from sqlmodel import col, select
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, flag_for, may_on_cases, record_opened
-from api.access.visibility import on_its_case, sees_case, visible_cases, visible_flags
+from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.visibility.colleagues import sees_case
+from api.access.visibility.records import visible_flags
 from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.permissions.actions import Action

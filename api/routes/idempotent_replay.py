@@ -12,7 +12,7 @@ from starlette.types import Message
 
 from api.access.case_relationship import find_case
 from api.access.handover import drafts_waiting
-from api.domain.permissions.case_rules import may_see_case
+from api.access.visibility.cases import may_see_case
 from api.domain.vocabulary import Scope
 from api.http.idempotency import DoneBefore
 from api.http.problem_details import database_failed

@@ -15,7 +15,8 @@ from api.access.case_relationship import OpenCase
 from api.access.conduct import former_clinicians
 from api.access.guards import OpenRecord, case_for, incident_for, may_on_cases, record_opened
 from api.access.handover import let_go_of_flags
-from api.access.visibility import on_its_case, visible_cases, visible_incidents
+from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.visibility.records import visible_incidents
 from api.domain.bodies import IncidentCreate
 from api.domain.details import Details, IncidentKind, RecordRequestDetails, put_together
 from api.domain.errors import Forbidden, Invalid

@@ -17,7 +17,8 @@ from sqlmodel import col, select
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, may_on_cases, note_for
-from api.access.visibility import on_its_case, own_notes, visible_cases, visible_notes
+from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.visibility.records import own_notes, visible_notes
 from api.domain.errors import Conflict, Forbidden
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import why_not_cosign, why_not_rewrite_note

@@ -13,12 +13,9 @@ from sqlmodel import col
 
 from api.access.conduct import asks_about
 from api.access.guards import may_on_cases
-from api.access.visibility import (
-    on_its_case,
-    supervised_cases,
-    supervised_clinicians,
-    visible_flags,
-)
+from api.access.visibility.cases import on_its_case, supervised_cases
+from api.access.visibility.links_and_grants import supervised_clinicians
+from api.access.visibility.records import visible_flags
 from api.domain.errors import NotFound
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, may_on_cases, promise_for, record_opened
-from api.access.visibility import on_its_case, visible_cases
+from api.access.visibility.cases import on_its_case, visible_cases
 from api.domain.bodies import PromiseCreate
 from api.domain.errors import Forbidden
 from api.domain.permissions.actions import Action

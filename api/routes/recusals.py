@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from api.access.case_relationship import load_case, load_seen_case, refuse_purged
 from api.access.guards import may
 from api.access.handover import let_go_of_flags
-from api.access.visibility import in_force
+from api.access.visibility.links_and_grants import in_force
 from api.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, may_ever

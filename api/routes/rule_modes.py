@@ -12,7 +12,8 @@ from sqlmodel import col
 from api.access.authentication import require_recent_sign_in
 from api.access.case_relationship import load_clinic
 from api.access.guards import may
-from api.access.visibility import conflicted, open_to_its_clinician
+from api.access.visibility.links_and_grants import conflicted
+from api.access.visibility.oversight import open_to_its_clinician
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import may_count_restricted
 from api.domain.permissions.table import Actor

@@ -13,14 +13,9 @@ from sqlalchemy import ColumnElement, and_, case, distinct, func, true
 from sqlmodel import col, select
 
 from api.access.guards import may_on_cases
-from api.access.visibility import (
-    on_its_case,
-    open_to_its_clinician,
-    queued_cases,
-    unwatched_flags,
-    visible_cases,
-    visible_flags,
-)
+from api.access.visibility.cases import on_its_case, queued_cases, visible_cases
+from api.access.visibility.oversight import open_to_its_clinician, unwatched_flags
+from api.access.visibility.records import visible_flags
 from api.domain.errors import Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, may_ever

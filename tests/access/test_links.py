@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlmodel import col, select
 
-from api.access import visibility
+from api.access.visibility import named
 from api.records import deidentified_brief
 from api.storage.models.clinical import Consultation
 from api.storage.models.flags import Flag
@@ -286,7 +286,7 @@ async def test_each_of_these_guards_is_missed_when_it_is_gone(
     linked: Linked, monkeypatch: pytest.MonkeyPatch, mutant: str
 ) -> None:
     if mutant == "links":
-        monkeypatch.setattr(visibility, "_SEEN", {})
+        monkeypatch.setattr(named, "SEEN", {})
         with made_anew(), pytest.raises(AssertionError):
             await test_a_linked_supervisor_and_who_recorded_it_see_a_hidden_link_and_nobody_else(
                 linked

@@ -124,7 +124,7 @@ def without_guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             patch.setattr(room, "refuse_role", lambda *_: None)
         for room in (guards, case_relationship):
             patch.setattr(room, "may_see_case", lambda *_: True)
-        patch.setattr(guards, "_may_see_record", lambda *_: True)
+        patch.setattr(guards, "may_see_record", lambda *_: True)
         patch.setattr(supervisions, "_own", lambda *_: sa.true())
         patch.setattr(guards, "_allow", lambda *_: None)
         # what these two ask a second time

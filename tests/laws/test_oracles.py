@@ -14,7 +14,9 @@ from sqlalchemy import event, orm
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
-from api.access import guards, visibility
+from api.access import guards
+from api.access.visibility import colleagues
+from api.access.visibility.links_and_grants import conflicted
 from api.domain.vocabulary import Scope
 from api.interop.bulk.export import records_of
 from api.storage.compiled_queries import Prepared
@@ -516,9 +518,9 @@ async def test_each_wall_of_this_room_is_missed_when_it_is_gone(
 ) -> None:
     """What asks as far as the caller may know, asked without that, tells of what is hidden."""
     monkeypatch.setattr(
-        visibility,
+        colleagues,
         "_conflict_known_to",
-        lambda tx, _, user: visibility.conflicted(tx.clinic.id, user, tx.now),
+        lambda tx, _, user: conflicted(tx.clinic.id, user, tx.now),
     )
     case = await concerned(world, restricted=True)
     assert await asking(world.clinician, case, world.stranger) == 422

@@ -12,16 +12,17 @@ import sqlalchemy as sa
 from sqlmodel import select
 from uuid_utils.compat import uuid7
 
-from api.access import case_relationship, guards, visibility
+from api.access import case_relationship, guards
 from api.access.case_relationship import asking
-from api.domain.permissions.case_rules import (
-    Standing,
+from api.access.visibility import cases, links_and_grants, named, records
+from api.access.visibility.cases import may_see_case, on_its_case, visible_cases
+from api.access.visibility.records import (
     may_keep_note,
     may_read_note,
-    may_see_case,
     may_see_flag,
     may_see_restricted,
 )
+from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import TREATING, Actor
 from api.domain.vocabulary import (
     Audience,
@@ -268,16 +269,16 @@ async def found_by_id(tx: Transaction, me: Actor, row: Any, *, lock: bool) -> bo
 
 async def found_in_lists(tx: Transaction, me: Actor) -> set[UUID]:
     """Give all that the lists find: what `visible_cases` and the like let through."""
-    seen = visibility.visible_cases(tx, me)
+    seen = visible_cases(tx, me)
     found = set(await tx.exec(select(Case.id).where(seen)))
     lists: tuple[tuple[Any, Any], ...] = (
-        (Incident, visibility.visible_incidents),
-        (Flag, visibility.visible_flags),
-        (Note, visibility.visible_notes),
+        (Incident, records.visible_incidents),
+        (Flag, records.visible_flags),
+        (Note, records.visible_notes),
         (Promise, lambda *_: sa.true()),
     )
     for model, of in lists:
-        joined = select(model.id).join(Case, visibility.on_its_case(model))
+        joined = select(model.id).join(Case, on_its_case(model))
         found |= set(await tx.exec(joined.where(seen, of(tx, me))))
     return found
 
@@ -298,13 +299,13 @@ async def compare(world: World, seed: int) -> tuple[int, int]:
         async with world.database.transaction() as tx:
             await tx.enter_for_work(world.clinician.clinic_id)
             listed = await found_in_lists(tx, me)
-            named = [
+            written = [
                 (kind, row.id)
                 for row in stage.records
-                for kind, model in visibility._NAMED.items()
+                for kind, model in named._NAMED.items()
                 if isinstance(row, model)
             ]
-            shown = {row_id for _, row_id in await visibility.seen_of(tx, me, named)}
+            shown = {row_id for _, row_id in await named.seen_of(tx, me, written)}
             for row in (*stage.cases, *stage.records):
                 says = stage.sees(me, row)
                 what = (seed, me.role, type(row).__name__, row)
@@ -353,7 +354,9 @@ async def compare_several(world: World) -> None:
 def _let_go(monkeypatch: pytest.MonkeyPatch, gone: str) -> None:
     if gone in {"_seen_incidents", "_seen_flags", "_seen_notes"}:
         models = {"_seen_incidents": Incident, "_seen_flags": Flag, "_seen_notes": Note}
-        monkeypatch.setitem(visibility._SEEN, models[gone], lambda *_: sa.true())
+        monkeypatch.setitem(records.SEEN, models[gone], lambda *_: sa.true())
         return
     said: Any = sa.false()
-    monkeypatch.setattr(visibility, gone, lambda *_: said)
+    for room in (cases, records, links_and_grants):
+        if hasattr(room, gone):
+            monkeypatch.setattr(room, gone, lambda *_: said)

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from api.access import conduct, guards, handover, visibility
+from api.access import conduct, guards, handover
+from api.access.visibility.colleagues import sees_case
 from api.domain.tenures import who_had_it
 from api.domain.vocabulary import Scope
 from api.routes import notes, patterns
@@ -687,10 +688,9 @@ async def test_a_hidden_conflict_is_not_told_by_a_flag(
     about = {"about_user_id": str(world.colleague.id)}
     await world.clinician.incident(case, "consent", **about)
     assert ok(await world.clinician.get(path)) == before[0]
-    seen = visibility.sees_case
 
     async def careless(*args: Any, told: object) -> bool:
-        return await seen(*args, told=None)
+        return await sees_case(*args, told=None)
 
     monkeypatch.setattr(handover, "sees_case", careless)
     await world.clinician.incident(case, "consent", **about)

@@ -17,7 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from api.access import guards
-from api.domain.permissions.case_rules import Standing, may_keep_note, may_read_note
+from api.access.visibility import records
+from api.access.visibility.records import may_keep_note, may_read_note
+from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import Actor
 from api.domain.vocabulary import NoteClass, NoteStatus, Role, Scope
 from api.routes import cases, notes
@@ -189,7 +191,7 @@ async def test_a_draft_does_not_exist_for_anybody_but_its_author(
                 refused_note(answer, 404)
                 assert {**answer.json(), "request_id": 0} == {**unknown.json(), "request_id": 0}
     # and were either guard away, it would be seen
-    monkeypatch.setattr(guards, "may_read_note", lambda *_: True)
+    monkeypatch.setattr(records, "may_read_note", lambda *_: True)
     monkeypatch.setattr(notes, "visible_notes", lambda *_: sa.true())
     with unwalled(monkeypatch):
         ok(await world.supervisor.get(path_of(authors[world.clinician.id])))
@@ -223,7 +225,7 @@ async def test_a_signed_note_is_read_by_those_it_is_for(
     diary = await software(world, *Scope)
     refused_note(await diary.get(f"/v1/cases/{case['id']}/notes"), 403)
     refused_note(await diary.get(path_of(written["progress"])), 403)
-    monkeypatch.setattr(guards, "may_read_note", lambda *_: True)
+    monkeypatch.setattr(records, "may_read_note", lambda *_: True)
     with unwalled(monkeypatch):
         assert ok(await world.stranger.get(path_of(written["psychotherapy"])))["body"] == WORDS
 

@@ -1,4 +1,4 @@
-"""What somebody may see of a clinic, said by `domain.permissions` alone from the rows there are.
+"""What somebody may see of a clinic, said by pure functions alone from the rows there are.
 
 It is the other way round from the program, which asks in SQL for what somebody sees: here every row
 is read by the owner of the tables, and the pure functions are asked about each of them in Python.
@@ -14,15 +14,15 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from api.domain.lifecycles import BRIEF_LASTS, is_unresolved
-from api.domain.permissions.case_rules import (
-    Standing,
+from api.access.visibility.cases import may_see_case
+from api.access.visibility.records import (
     may_keep_note,
     may_read_note,
-    may_see_case,
     may_see_flag,
     may_see_restricted,
 )
+from api.domain.lifecycles import BRIEF_LASTS, is_unresolved
+from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import TREATING, Actor
 from api.domain.vocabulary import ConsultationStatus, Role, Scope
 from api.storage.models.clinical import (

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
-from api.access import case_relationship, guards, visibility
+from api.access import case_relationship, guards
+from api.access.visibility import named
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def made_anew() -> Iterator[None]:
     """Let the guards make their statements anew, before and after."""
     made_once = (
         guards._one_record,
-        visibility._seen,
+        named._seen,
         case_relationship._case_to_change,
         case_relationship._case_to_read,
     )

@@ -11,13 +11,12 @@ from api.domain.permissions.table import (
     LINKED_CASE,
     OPENED_CASE,
     OWN_CASE,
-    TREATING,
     A,
     Actor,
     _lacks,
     may_ever,
 )
-from api.domain.vocabulary import Audience, NoteClass, NoteStatus, Scope, Severity
+from api.domain.vocabulary import Scope, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +50,6 @@ def purpose_of(standing: Standing) -> str | None:
     return "consultation" if standing.consulting else None
 
 
-def may_see_case(standing: Standing) -> bool:
-    """Tell whether a case exists for somebody.
-
-    Conflict of interest beats every other standing, but never hides a case from its clinician.
-    """
-    if standing.own or standing.service:
-        return True
-    admitted = standing.linked or standing.covering or standing.opened
-    return admitted and not standing.conflicted
-
-
-def may_see_restricted(actor: Actor, standing: Standing, recorded_by_id: UUID | None) -> bool:
-    """Tell whether a restricted incident exists for somebody who sees its case.
-
-    Software records such an incident and never reads one.
-    """
-    if standing.service:
-        return False
-    return (standing.linked and not standing.own) or recorded_by_id == actor.id
-
-
-def may_see_flag(standing: Standing, audience: Audience, *, restricted: bool) -> bool:
-    """Tell whether a flag exists for somebody who sees its case.
-
-    Restricted flags are for the linked supervisor alone, and prompts for the case's clinician
-    and whoever stands in.
-    """
-    if restricted and (standing.own or not standing.linked):
-        return False
-    return audience == Audience.supervisor or standing.own or standing.covering
-
-
 def may_count_restricted(actor: Actor) -> bool:
     """Tell whether restricted findings are in the clinic's numbers for somebody.
 
@@ -92,43 +59,13 @@ def may_count_restricted(actor: Actor) -> bool:
     return may_ever(actor, A.thresholds_change) or may_ever(actor, A.queue_unwatched)
 
 
-def may_read_note(
-    actor: Actor,
-    standing: Standing,
-    note_class: NoteClass,
-    status: NoteStatus,
-    author_id: UUID | None,
-) -> bool:
-    """Tell whether a note exists for somebody who sees its case.
-
-    A draft is its author's alone, and so is a psychotherapy note for ever (45 CFR 164.501).
-    """
-    if standing.service:
-        return False
-    if author_id == actor.id:
-        return True
-    if status == NoteStatus.draft or note_class == NoteClass.psychotherapy:
-        return False
-    shared = standing.own or standing.linked or standing.covering
-    return shared or (standing.opened and note_class == NoteClass.progress)
-
-
-def may_keep_note(actor: Actor, author_id: UUID | None) -> bool:
-    """Tell whether a note stays somebody's own, also where they do not see its case any more.
-
-    Nobody else ever reads a draft, or signs, changes or amends a note: without its author nobody
-    could. A conflict of interest does not end this, as it would then be told by the note's absence.
-    """
-    return author_id == actor.id and actor.role in TREATING
-
-
 def why_not(action: Action, standing: Standing) -> str | None:
     """Say why somebody who sees a case may not do this with it; None: they may."""
     if action in _allowed(standing):
         return None
     if standing.own:
         return "A case's own clinician may not do this; it is for the supervisor."
-    if standing.keeping and not may_see_case(standing):
+    if standing == Standing(keeping=True):
         return "You no longer see this case: only the notes that you wrote stay yours."
     if standing.opened:
         return "A case opened in an emergency is open for reading."

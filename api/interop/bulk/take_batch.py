@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from api.domain.permissions.case_rules import Standing, may_see_flag
+from api.access.visibility.records import may_see_flag
+from api.domain.permissions.case_rules import Standing
 from api.flags.reconcile import WritesInARow, catch_up
 from api.interop.bulk.batch_lookup import look_up
 from api.interop.bulk.dry_run import Memory

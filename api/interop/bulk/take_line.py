@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlmodel import select
 
-from api.access.visibility import sees_case
+from api.access.visibility.colleagues import sees_case
 from api.domain.bodies import IncidentCreate
 from api.domain.errors import CaseFull, Invalid
 from api.domain.permissions.table import CONSULTING, TREATING, Actor

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, and_
 from sqlmodel import col, select
 
 from api.access.journal_reading import entries_for
-from api.access.visibility import on_its_case, visible_cases, visible_flags, visible_incidents
+from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.visibility.records import visible_flags, visible_incidents
 from api.domain.permissions.table import Actor
 from api.domain.vocabulary import PromptName, RuleName, Word
 from api.flags.reconcile import MANUAL

@@ -8,7 +8,7 @@ from uuid import UUID
 from api.access.actor_names import Known, known_by
 from api.access.guards import case_for, consultation_for, incident_for, promise_for
 from api.access.journal_reading import as_told
-from api.access.visibility import seen_of
+from api.access.visibility.named import seen_of
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
 from api.http.pagination import Bookmarks, newest_first, newest_of_several

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
-from api.access.visibility import visible_cases
+from api.access.visibility.cases import visible_cases
 from api.domain.errors import Forbidden
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, may_ever

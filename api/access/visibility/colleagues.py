@@ -1,0 +1,49 @@
+"""Whether a colleague sees a case, told no further than whoever asks may know."""
+
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, exists, false, or_
+from sqlmodel import col, select
+
+from api.access.visibility.links_and_grants import answered_for, conflicted, granted
+from api.access.visibility.reader import Reader
+from api.access.visibility.records import visible_incidents
+from api.domain.permissions.table import SUPERVISING, Actor
+from api.storage.models.clinical import Case, Incident
+from api.storage.models.people import GrantKind, User
+from api.storage.transaction import Transaction
+
+
+async def sees_case(tx: Transaction, user: User, case: Case, *, told: Actor | None) -> bool:
+    """Tell whether another user, as a supervisor, sees this case today, as far as `told` may know.
+
+    An answer that depended on an incident hidden from whoever asks would tell of it. So one who is
+    in conflict by such an incident counts as anybody linked, and still does not see the case. From
+    the operator (None) nothing is hidden.
+    """
+    if not user.is_active or user.role not in SUPERVISING or user.id == case.clinician_id:
+        return False
+    other = Reader(tx.clinic.id, user.id, user.role, tx.now, tx.today)
+    found = await tx.exec(
+        select(col(Case.id)).where(
+            Case.id == case.id,
+            col(Case.clinician_id).in_(answered_for(other)),
+            ~_conflict_known_to(tx, told, user.id),
+        )
+    )
+    return found.first() is not None
+
+
+def _conflict_known_to(tx: Transaction, told: Actor | None, user_id: UUID) -> ColumnElement[bool]:
+    if told is None:
+        return conflicted(tx.clinic.id, user_id, tx.now)
+    concerned = exists().where(
+        col(Incident.clinic_id) == tx.clinic.id,
+        col(Incident.case_id) == Case.id,
+        col(Incident.about_user_id) == user_id,
+        col(Incident.voided_at).is_(None),
+        visible_incidents(tx, told),
+    )
+    # who keeps away is told to those who treat or supervise, and not to software
+    kept_away = granted(GrantKind.recusal, tx.clinic.id, user_id, tx.now)
+    return or_(concerned.correlate_except(Incident), false() if told.is_software else kept_away)

@@ -1,0 +1,62 @@
+"""What is read and counted for the whole clinic: what nobody watches, and what of it is hidden."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, or_
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from api.access.visibility.links_and_grants import conflicted, links_in_force
+from api.domain.permissions.table import SUPERVISING, Actor
+from api.domain.vocabulary import Audience
+from api.storage.models.clinical import Case
+from api.storage.models.flags import IS_UNRESOLVED, Flag
+from api.storage.models.people import Supervision, User
+from api.storage.transaction import Transaction
+
+_Own = aliased(Case)
+_Watcher = aliased(User)
+
+
+def unwatched_cases(tx: Transaction) -> ColumnElement[bool]:
+    """Say in SQL which cases no supervisor sees today: not linked, or in conflict."""
+    watcher = _Watcher
+    return ~exists().where(
+        col(Supervision.clinic_id) == tx.clinic.id,
+        col(Supervision.clinician_id) == Case.clinician_id,
+        col(Supervision.supervisor_id) != Case.clinician_id,
+        *links_in_force(tx.today),
+        col(watcher.clinic_id) == tx.clinic.id,
+        col(watcher.id) == Supervision.supervisor_id,
+        col(watcher.role).in_(SUPERVISING),
+        col(watcher.is_active),
+        ~conflicted(tx.clinic.id, Supervision.supervisor_id, tx.now),
+    )
+
+
+def unwatched_flags(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which flags wait for a supervisor where there is none; joined with their cases."""
+    return and_(
+        IS_UNRESOLVED,
+        col(Flag.audience) == Audience.supervisor,
+        unwatched_cases(tx),
+        open_to_its_clinician(tx, me, Flag),
+    )
+
+
+def open_to_its_clinician(tx: Transaction, me: Actor, model: Any) -> ColumnElement[bool]:
+    """Say in SQL what is not kept from somebody on a case of their own, whatever their role.
+
+    Who reads or counts for the whole clinic may keep cases of an earlier role.
+    """
+    return or_(model.restricted.is_(False), ~of_own_case(tx, me, model))
+
+
+def of_own_case(tx: Transaction, me: Actor, model: Any) -> ColumnElement[bool]:
+    """Say in SQL that a row is on a case of somebody's own."""
+    own = exists().where(
+        col(_Own.clinic_id) == tx.clinic.id,
+        col(_Own.id) == model.case_id,
+        col(_Own.clinician_id) == me.id,
+    )
+    return own.correlate_except(_Own)

@@ -1,0 +1,45 @@
+"""Who looks at rows: values of a transaction, or places in a statement that is made once."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam
+
+from api.domain.permissions.table import Actor, is_software
+from api.domain.vocabulary import Role
+from api.storage.transaction import Transaction
+
+
+class Reader(NamedTuple):
+    """Who looks at rows, where and when: values, or placeholders for all but the role."""
+
+    clinic: Any
+    id: Any
+    role: Role
+    now: Any
+    today: Any
+
+    @property
+    def is_software(self) -> bool:
+        """Tell whether this is no person."""
+        return is_software(self.role)
+
+
+def reader(tx: Transaction, me: Actor) -> Reader:
+    """Give who looks, as values of this transaction."""
+    return Reader(tx.clinic.id, me.id, me.role, tx.now, tx.today)
+
+
+def asker(role: Role) -> Reader:
+    """Leave places in a statement for who asks; `asked_by` fills them."""
+    clinic, me, now, today = map(placeholder, ("clinic", "me", "now", "today"))
+    return Reader(clinic, me, role, now, today)
+
+
+def asked_by(tx: Transaction, me: Actor) -> dict[str, Any]:
+    """Fill the places of `asker`."""
+    return {"clinic": tx.clinic.id, "me": me.id, "now": tx.now, "today": tx.today}
+
+
+def placeholder(name: str) -> Any:
+    """Leave a place in a statement for a value."""
+    return bindparam(name)

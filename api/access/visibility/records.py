@@ -1,0 +1,172 @@
+"""Which records of a case exist for somebody who sees it: incidents, flags and notes."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, false, or_
+from sqlmodel import col
+
+from api.access.visibility.briefs import open_briefs
+from api.access.visibility.cases import existing_case, supervised_by, visible_cases
+from api.access.visibility.links_and_grants import granted
+from api.access.visibility.reader import Reader, reader
+from api.domain.permissions.case_rules import Standing
+from api.domain.permissions.table import CONSULTING, TREATING, Actor
+from api.domain.vocabulary import Audience, NoteClass, NoteStatus
+from api.storage.models.clinical import Case, Consultation, Incident, Note
+from api.storage.models.flags import Flag
+from api.storage.models.people import GrantKind
+from api.storage.transaction import Transaction
+
+
+def may_see_restricted(actor: Actor, standing: Standing, recorded_by_id: UUID | None) -> bool:
+    """Tell whether a restricted incident exists for somebody who sees its case.
+
+    Software records such an incident and never reads one.
+    """
+    if standing.service:
+        return False
+    return (standing.linked and not standing.own) or recorded_by_id == actor.id
+
+
+def visible_incidents(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which incidents of visible cases exist for somebody."""
+    return _seen_incidents(reader(tx, me))
+
+
+def _seen_incidents(who: Reader) -> ColumnElement[bool]:
+    if who.is_software:
+        return col(Incident.restricted).is_(False)
+    return or_(
+        col(Incident.restricted).is_(False),
+        col(Incident.recorded_by_id) == who.id,
+        supervised_by(who),
+    )
+
+
+def may_see_flag(standing: Standing, audience: Audience, *, restricted: bool) -> bool:
+    """Tell whether a flag exists for somebody who sees its case.
+
+    Restricted flags are for the linked supervisor alone, and prompts for the case's clinician
+    and whoever stands in.
+    """
+    if restricted and (standing.own or not standing.linked):
+        return False
+    return audience == Audience.supervisor or standing.own or standing.covering
+
+
+def visible_flags(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which flags of visible cases exist for somebody: `may_see_flag` of each."""
+    return _seen_flags(reader(tx, me))
+
+
+def _seen_flags(who: Reader) -> ColumnElement[bool]:
+    treats = or_(
+        col(Case.clinician_id) == who.id,
+        granted(GrantKind.cover, who.clinic, who.id, who.now),
+    )
+    return and_(
+        or_(col(Flag.restricted).is_(False), supervised_by(who)),
+        or_(col(Flag.audience) == Audience.supervisor, treats),
+    )
+
+
+def may_read_note(
+    actor: Actor,
+    standing: Standing,
+    note_class: NoteClass,
+    status: NoteStatus,
+    author_id: UUID | None,
+) -> bool:
+    """Tell whether a note exists for somebody who sees its case.
+
+    A draft is its author's alone, and so is a psychotherapy note for ever (45 CFR 164.501).
+    """
+    if standing.service:
+        return False
+    if author_id == actor.id:
+        return True
+    if status == NoteStatus.draft or note_class == NoteClass.psychotherapy:
+        return False
+    shared = standing.own or standing.linked or standing.covering
+    return shared or (standing.opened and note_class == NoteClass.progress)
+
+
+def visible_notes(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which notes of a case that is seen exist for somebody: `may_read_note` of each."""
+    return _seen_notes(reader(tx, me))
+
+
+def _seen_notes(who: Reader) -> ColumnElement[bool]:
+    if who.is_software:
+        return false()
+    shared = or_(
+        col(Note.note_class) == NoteClass.progress,
+        and_(
+            col(Note.note_class) == NoteClass.supervision,
+            or_(
+                col(Case.clinician_id) == who.id,
+                granted(GrantKind.cover, who.clinic, who.id, who.now),
+                supervised_by(who),
+            ),
+        ),
+    )
+    return or_(
+        col(Note.recorded_by_id) == who.id, and_(col(Note.status) == NoteStatus.signed, shared)
+    )
+
+
+def may_keep_note(actor: Actor, author_id: UUID | None) -> bool:
+    """Tell whether a note stays somebody's own, also where they do not see its case any more.
+
+    Nobody else ever reads a draft, or signs, changes or amends a note: without its author nobody
+    could. A conflict of interest does not end this, as it would then be told by the note's absence.
+    """
+    return author_id == actor.id and actor.role in TREATING
+
+
+def kept_notes(who: Reader) -> ColumnElement[bool]:
+    """Say in SQL which notes their author keeps, whatever became of the case: `may_keep_note`."""
+    wrote: ColumnElement[bool] = col(Note.recorded_by_id) == who.id
+    return wrote if who.role in TREATING else false()
+
+
+def own_notes(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which notes are somebody's own: `may_keep_note`, or on a case that they see."""
+    if me.is_software:
+        return false()
+    wrote = col(Note.recorded_by_id) == me.id
+    return wrote if me.role in TREATING else and_(wrote, visible_cases(tx, me))
+
+
+def may_see_record(me: Actor, row: Any, standing: Standing) -> bool:
+    """Tell whether a record exists for somebody who sees its case."""
+    if isinstance(row, Incident) and row.restricted:
+        return may_see_restricted(me, standing, row.recorded_by_id)
+    if isinstance(row, Flag):
+        return may_see_flag(standing, row.audience, restricted=row.restricted)
+    if isinstance(row, Note):
+        return may_read_note(me, standing, row.note_class, row.status, row.recorded_by_id)
+    return True
+
+
+SEEN: dict[Any, Callable[[Reader], ColumnElement[bool]]] = {
+    Incident: _seen_incidents,
+    Flag: _seen_flags,
+    Note: _seen_notes,
+}
+"""The records that may be hidden from somebody who sees their case; all others are not."""
+
+
+def existing_record(model: Any, who: Reader, since: Any) -> ColumnElement[bool]:
+    """Say in SQL that a record, joined with its case, exists for whoever names it.
+
+    `since`: when a brief expires that was not answered.
+    """
+    on_seen_case = existing_case(who)
+    if model is Consultation and who.role in CONSULTING:
+        return or_(on_seen_case, open_briefs(who.id, who.now, since))
+    if (seen := SEEN.get(model)) is not None:
+        on_seen_case = and_(on_seen_case, seen(who))
+    return or_(on_seen_case, kept_notes(who)) if model is Note else on_seen_case
