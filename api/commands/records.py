@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated, Any, TypeVar
+from typing import IO, Annotated, Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import typer
@@ -95,21 +95,8 @@ def import_records(
     chosen = form or (Form.csv if file.suffix.lower() == ".csv" else Form.ndjson)
     if charset is not None and not charsets.is_known(charset):
         stop(f"That charset is not read here. {charsets.HOW}")
-
-    async def run(database: Database, told_to_stop: asyncio.Event) -> Done:
-        context, actor_id = await _who(database, clinic, as_)
-        assert actor_id is not None  # noqa: S101 - it was asked for
-        order = Order(context, actor_id, chosen.value, dry_run=dry_run)
-        with _refusals(refusals) as note, _bar(file) as moved:
-            lines = _until(told_to_stop, _read(file, chosen, kind, moved, charset))
-            return await take_in(database, order, lines, tell=note)
-
-    try:
-        done = _run(settings, run)
-    except UnreadableFileError as error:
-        stop(str(error))
-    except TooManyLinesError:
-        stop("The file has more lines than one import takes. Those before are in: split the rest.")
+    source = _Source(file, chosen, kind, charset)
+    done = _take_in(settings, source, clinic, as_, refusals, dry_run=dry_run)
     _show(done, dry_run=dry_run)
     if done.refused:
         raise typer.Exit(1)
@@ -237,17 +224,44 @@ def _as_id(text: str) -> UUID | None:
 # --------------------------------------------------------------------------------------- reading
 
 
-def _read(
-    file: Path,
-    form: Form,
-    kind: RecordType | None,
-    moved: Callable[[int], None],
-    charset: str | None,
-) -> AsyncIterator[FileLine]:
-    chunks = _chunks(file, moved)
-    if form is Form.ndjson:
-        return read_ndjson(chunks, charset)
-    return read_csv(chunks, kind and kind.value, charset)
+class _Source(NamedTuple):
+    """A file, and how it is read."""
+
+    file: Path
+    form: Form
+    kind: RecordType | None
+    charset: str | None
+
+    def lines(self, moved: Callable[[int], None]) -> AsyncIterator[FileLine]:
+        chunks = _chunks(self.file, moved)
+        if self.form is Form.ndjson:
+            return read_ndjson(chunks, self.charset)
+        return read_csv(chunks, self.kind and self.kind.value, self.charset)
+
+
+def _take_in(
+    settings: Settings,
+    source: _Source,
+    clinic: UUID,
+    account: str,
+    refusals: Path | None,
+    *,
+    dry_run: bool,
+) -> Done:
+    async def run(database: Database, told_to_stop: asyncio.Event) -> Done:
+        context, actor_id = await _who(database, clinic, account)
+        assert actor_id is not None  # noqa: S101 - it was asked for
+        order = Order(context, actor_id, source.form.value, dry_run=dry_run)
+        with _refusals(refusals) as note, _bar(source.file) as moved:
+            lines = _until(told_to_stop, source.lines(moved))
+            return await take_in(database, order, lines, tell=note)
+
+    try:
+        return _run(settings, run)
+    except UnreadableFileError as error:
+        stop(str(error))
+    except TooManyLinesError:
+        stop("The file has more lines than one import takes. Those before are in: split the rest.")
 
 
 async def _chunks(file: Path, moved: Callable[[int], None]) -> AsyncIterator[bytes]:

@@ -1,13 +1,19 @@
-"""How a command learns its settings, and says in a sentence why it does not go on."""
+"""How a command learns its settings, works on all clinics, and says why it does not go on."""
 
 import asyncio
-from typing import NoReturn
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.runtime.settings import Settings
+from api.security.crypto import WrongKeyError
+from api.storage.database import Database
 from api.storage.key_check import why_not_opened
+
+Result = TypeVar("Result")
 
 
 def read_settings() -> Settings:
@@ -42,3 +48,19 @@ def stop(reason: str) -> NoReturn:
     """Say why not, and leave with 2."""
     typer.echo(reason, err=True)
     raise typer.Exit(2)
+
+
+def run_as_owner(settings: Settings, do: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Do something that is about all clinics. Stops where the database cannot be asked for it."""
+
+    async def run() -> Result:
+        database = Database(settings.owner_database_url, keys=settings.data_keys, pool_size=2)
+        try:
+            return await do(database)
+        finally:
+            await database.dispose()
+
+    try:
+        return asyncio.run(run())
+    except (OSError, SQLAlchemyError, WrongKeyError) as error:
+        stop_unanswered(error)

@@ -14,7 +14,7 @@ from httpx import ASGITransport
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from api.commands import cli
+from api.commands import serve
 from api.main import create_app
 from api.runtime import tracing
 from api.runtime.settings import Settings, random_secret
@@ -149,11 +149,11 @@ def test_without_the_extra_the_server_does_not_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings(secret_key=random_secret(), telemetry_endpoint="http://127.0.0.1:1/x")
-    cli._refuse_without_the_extra(settings)
+    serve._refuse_without_the_extra(settings)
     monkeypatch.delitem(sys.modules, "api.runtime.tracing")
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
     with pytest.raises(typer.Exit) as stopped:
-        cli._refuse_without_the_extra(settings)
+        serve._refuse_without_the_extra(settings)
     assert stopped.value.exit_code == 2
     assert "BN_TELEMETRY_ENDPOINT" in capsys.readouterr().err
-    cli._refuse_without_the_extra(Settings(secret_key=random_secret()))
+    serve._refuse_without_the_extra(Settings(secret_key=random_secret()))
