@@ -7,6 +7,8 @@ from zlib import crc32
 import pytest
 from coverage import Coverage
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import WorkStealingScheduling
 
 from api.storage.migrations import migrate
 from tests.support.matrix import TABLE, count_cells
@@ -129,10 +131,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--both", action="store_true", help="run every test on both databases")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WorkStealingScheduling:
+    """Give each worker whole modules, whose worlds it need not share, until one has none left."""
+    return WorkStealingScheduling(config, log)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each test its database, or both."""
-    for name in {"urls", "module_urls"}.intersection(metafunc.fixturenames):
-        metafunc.parametrize(name, databases_of(metafunc), indirect=True)
+    for name in ("urls", "module_urls"):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, databases_of(metafunc), indirect=True)
 
 
 def databases_of(metafunc: pytest.Metafunc) -> Sequence[str]:
