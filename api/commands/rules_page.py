@@ -86,8 +86,7 @@ def _entry(name: RuleName | PromptName, rule: Rule) -> str:
     lines = [] if said.graded is None else [f"- Severity: {said.graded}"]
     if isinstance(name, RuleName):
         lines.append(f"- Source: {said.source or 'the rulebook itself'}.")
-    file = Path(getfile(rule)).name
-    lines.append(f"- Code: `{rule.__name__}` in [{file}](../api/domain/rules/{file})")
+    lines.append(f"- Code: [`{rule.__name__}`](../api/domain/rules/{Path(getfile(rule)).name})")
     told = (f"### {name}", f"**{name.definition}.** {said.question}", said.condition)
     return "\n\n".join((*told, "\n".join(lines))) + "\n"
 

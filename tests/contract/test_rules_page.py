@@ -24,7 +24,7 @@ def test_every_rule_and_prompt_is_told_with_its_title(name: RuleName | PromptNam
     assert f"**{name.definition}.**" in entry
     assert ("\n- Severity: " in entry) == isinstance(name, RuleName)
     assert ("\n- Source: " in entry) == isinstance(name, RuleName)
-    assert entry.count(f"`{name}` in [") == 1
+    assert entry.count(f"- Code: [`{name}`](") == 1
 
 
 def test_every_threshold_is_told_with_its_default_and_some_rule_that_reads_it() -> None:
