@@ -36,7 +36,7 @@ from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing, purpose_of, why_not
 from api.domain.permissions.table import CONSULTING, Actor, may_ever, why_no_scope
 from api.domain.vocabulary import Role
-from api.flags.reconcile import catch_up, is_due
+from api.flags.catching_up import catch_up, is_due
 from api.http.request_transaction import Tx
 from api.journal.entries import Happening, record, record_shown
 from api.storage.database import Database

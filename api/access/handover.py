@@ -14,7 +14,8 @@ from api.domain.errors import Conflict
 from api.domain.permissions.table import Actor
 from api.domain.values import Output
 from api.domain.vocabulary import FlagStatus, NoteClass, NoteStatus
-from api.flags.reconcile import catch_up, reconcile_flags
+from api.flags.catching_up import catch_up
+from api.flags.reconcile import reconcile_flags
 from api.journal.entries import Happening, record_row
 from api.storage.models.clinical import Case, Incident, Note
 from api.storage.models.flags import IS_UNRESOLVED, Flag

@@ -18,7 +18,8 @@ from sqlmodel import col, select
 
 from api.domain.rules.facts import midnight
 from api.domain.vocabulary import CaseStatus
-from api.flags.reconcile import MANUAL, catch_up, catch_up_due
+from api.flags.catching_up import catch_up, catch_up_due
+from api.flags.lifecycle import MANUAL
 from api.journal.entries import Happening, record_row
 from api.storage.database import Database
 from api.storage.instants import never_back

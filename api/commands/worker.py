@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import true
 from sqlmodel import col
 
-from api.flags.reconcile import catch_up_batch
+from api.flags.catching_up import catch_up_batch
 from api.interop.webhooks.deliveries import Deliveries
 from api.journal.tree_heads import LARGEST, clinics_to_seal, seal_clinic
 from api.runtime.logs import say_started, where

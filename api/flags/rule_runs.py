@@ -1,6 +1,8 @@
 """Asks the rules: at once for most cases, in a thread for one with many records."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 import anyio
 import anyio.to_thread
@@ -15,6 +17,23 @@ THREADS = 2
 """Cases that are looked at beside the event loop; more would only take its turns."""
 
 _turns: RunVar[anyio.CapacityLimiter] = RunVar("rule_runs.turns")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the rules: as of when, and by whose write (None: time alone).
+
+    `turned`: the incident that this write has hidden from the case's clinician, or shown again.
+    """
+
+    at: datetime
+    actor_id: UUID | None
+    turned: UUID | None = None
+
+    @property
+    def by_write(self) -> bool:
+        """Tell whether somebody has written, and not only time gone by."""
+        return self.actor_id is not None
 
 
 async def ask_rules(facts: Facts, now: datetime) -> Evaluation:

@@ -34,7 +34,8 @@ from api.domain.permissions.table import TREATING, Actor
 from api.domain.sense import CaseDays, days_of
 from api.domain.values import Day, Input, Instant, Output, Reference, Text, YesNo, absent
 from api.domain.vocabulary import CaseStatus, Phase, Role, Setting, VoidReason
-from api.flags.reconcile import catch_up_due, is_due, reconcile_flags
+from api.flags.catching_up import catch_up_due, is_due
+from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.field_errors import NEEDED
 from api.http.pagination import Marks, Page, PageQuery, newest_first

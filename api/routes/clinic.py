@@ -16,7 +16,7 @@ from api.domain.rules.rulebook import RULEBOOK_VERSION, RULES
 from api.domain.rules.thresholds import Thresholds
 from api.domain.values import Input, Line, Output, TimeZone, YesNo, absent, whole
 from api.domain.vocabulary import Audience, RuleMode, served_vocabulary
-from api.flags.reconcile import ask_every_rule_again
+from api.flags.catching_up import ask_every_rule_again
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Page
 from api.http.request_transaction import Tx

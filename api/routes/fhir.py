@@ -20,7 +20,7 @@ from api.access.visibility.cases import visible_cases
 from api.domain.errors import Invalid, NotAcceptable, NotFound
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
-from api.flags.reconcile import catch_up_due
+from api.flags.catching_up import catch_up_due
 from api.http.pagination import Bookmarks, Marks
 from api.http.request_transaction import Tx
 from api.http.strict_route import LookingRoute

@@ -25,7 +25,7 @@ from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Output
 from api.domain.vocabulary import SEVERITY_ORDER, Audience, FlagStatus, Severity, severity_rank
-from api.flags.reconcile import catch_up_due
+from api.flags.catching_up import catch_up_due
 from api.http.pagination import Marks, Page, PageQuery
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute

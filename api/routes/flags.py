@@ -32,7 +32,9 @@ from api.domain.vocabulary import (
     Severity,
     severity_rank,
 )
-from api.flags.reconcile import MANUAL, catch_up_due, reconcile_flags
+from api.flags.catching_up import catch_up_due
+from api.flags.lifecycle import MANUAL
+from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx

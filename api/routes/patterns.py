@@ -21,7 +21,8 @@ from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
 from api.domain.values import Output
 from api.domain.vocabulary import Audience, FlagStatus, RuleName
-from api.flags.reconcile import MANUAL, catch_up_due
+from api.flags.catching_up import catch_up_due
+from api.flags.lifecycle import MANUAL
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record

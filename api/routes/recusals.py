@@ -16,7 +16,8 @@ from api.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Input
-from api.flags.reconcile import catch_up, reconcile_flags
+from api.flags.catching_up import catch_up
+from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx

@@ -21,8 +21,9 @@ from api.domain.rules.modes import RuleModes
 from api.domain.rules.thresholds import Thresholds
 from api.domain.values import Input, Output
 from api.domain.vocabulary import PromptName, RuleMode, RuleName
+from api.flags.catching_up import ask_every_rule_again
+from api.flags.monitored import count_no_longer
 from api.flags.preview import RuleSettings, rehearse, settings_of
-from api.flags.reconcile import ask_every_rule_again, count_no_longer
 from api.http.pagination import Page
 from api.http.request_transaction import Tx
 from api.http.strict_route import LookingRoute

@@ -27,7 +27,7 @@ from api.domain.vocabulary import (
     FlagStatus,
     Severity,
 )
-from api.flags.reconcile import catch_up_due
+from api.flags.catching_up import catch_up_due
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.storage.models.clinical import IS_OPEN, IS_WAITING, Case, Consultation, Promise

@@ -9,7 +9,7 @@ import pytest
 from api.domain.details import IncidentKind
 from api.domain.permissions.case_rules import Standing, purpose_of
 from api.domain.vocabulary import VOCABULARY, PromptName, RuleName, Scope
-from api.flags.reconcile import MANUAL
+from api.flags.lifecycle import MANUAL
 from api.interop.fhir.codes import HAPPENING, KIND, PURPOSE, SYSTEMS, coding_of, rule_coding
 from api.interop.fhir.extensions import EXTENSIONS, WORKFLOW_EPISODE, of_episode
 from api.interop.fhir.outcome import SERVED

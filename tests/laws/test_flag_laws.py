@@ -18,8 +18,9 @@ from api.domain.rules.facts import Facts, FlagFact
 from api.domain.rules.findings import GRAVE
 from api.domain.vocabulary import CaseStatus, FlagStatus, Phase, RuleName, severity_rank
 from api.flags.case_facts import CaseFile
-from api.flags.hiding import hidden_in
-from api.flags.reconcile import _Run, _settle
+from api.flags.hidden_evidence import hidden_in
+from api.flags.reconcile import settle
+from api.flags.rule_runs import Run
 from api.storage.instants import Instants
 from api.storage.keyring import Keyring
 from api.storage.models.clinical import Case
@@ -81,7 +82,7 @@ class Desk:
         """Run the rules as after a write; give what was opened or got worse."""
         if facts is not None:
             self.file.facts = replace(facts, flags=())
-        return _at_once(_settle(self.tx, self.file, _Run(self.now, SOMEBODY)))
+        return _at_once(settle(self.tx, self.file, Run(self.now, SOMEBODY)))
 
     def turn(self, incident_id: UUID) -> list[Flag]:
         """Hide an incident, or show it; give what was opened or got worse by it."""
@@ -93,14 +94,14 @@ class Desk:
             ),
         )
         self.file.hidden ^= {incident_id}
-        return _at_once(_settle(self.tx, self.file, _Run(self.now, SOMEBODY, incident_id)))
+        return _at_once(settle(self.tx, self.file, Run(self.now, SOMEBODY, incident_id)))
 
     def wait(self) -> datetime | None:
         """Go to the next instant at which time may change an answer, and run the rules."""
         instant = self.file.case.recheck_at
         if instant is not None:
             self.now = self.tx.now = instant
-            _at_once(_settle(self.tx, self.file, _Run(instant, None)))
+            _at_once(settle(self.tx, self.file, Run(instant, None)))
         return instant
 
     def resolve(self, flags: list[Flag]) -> None:
@@ -211,7 +212,7 @@ def test_a_long_wait_ends_where_many_short_ones_do(facts: Facts, days: int) -> N
             if desk is often:
                 # a look between two steps finds nothing to do
                 assert desk.file.case.recheck_at is None or desk.file.case.recheck_at > desk.now
-                _at_once(_settle(desk.tx, desk.file, _Run(desk.now, None)))
+                _at_once(settle(desk.tx, desk.file, Run(desk.now, None)))
     assert _told(often) == _told(once)
 
 
@@ -246,7 +247,7 @@ def test_what_is_counted_does_not_depend_on_who_looks_and_when(
         while desk.file.case.recheck_at is not None and desk.file.case.recheck_at <= until:
             desk.wait()
             if desk is often:
-                _at_once(_settle(desk.tx, desk.file, _Run(desk.now, None)))
+                _at_once(settle(desk.tx, desk.file, Run(desk.now, None)))
         keys = Counter((row.rule, row.restricted) for row in desk.standing)
         assert all(count == 1 for count in keys.values())
     assert _told(often) == _told(once)

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from api.access.visibility.records import may_see_flag
 from api.domain.permissions.case_rules import Standing
-from api.flags.reconcile import WritesInARow, catch_up
+from api.flags.catching_up import catch_up
+from api.flags.reconcile import WritesInARow
 from api.interop.bulk.batch_lookup import look_up
 from api.interop.bulk.dry_run import Memory
 from api.interop.bulk.journalled import record_line

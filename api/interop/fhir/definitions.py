@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from api.domain.details import Details
 from api.domain.errors import Invalid
 from api.domain.vocabulary import VOCABULARY
-from api.flags.reconcile import MANUAL
+from api.flags.lifecycle import MANUAL
 from api.interop.fhir.care import TOLD_OF_ALL, told_of
 from api.interop.fhir.codes import BY_HAND, HAPPENING, KIND, OURS, PURPOSE, SYSTEMS, fields_of
 from api.interop.fhir.elements import FHIR_VERSION, Element, Extension, Identified

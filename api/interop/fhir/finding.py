@@ -13,7 +13,7 @@ from api.access.visibility.cases import on_its_case, visible_cases
 from api.access.visibility.records import visible_flags, visible_incidents
 from api.domain.permissions.table import Actor
 from api.domain.vocabulary import PromptName, RuleName, Word
-from api.flags.reconcile import MANUAL
+from api.flags.lifecycle import MANUAL
 from api.interop.fhir.care import EPISODE_STATUS, OBSERVATION_STATUS
 from api.interop.fhir.codes import KIND, VOIDED, rule_coding
 from api.interop.fhir.dates import days_in_spans, each_span, in_spans, read_days
