@@ -2,12 +2,13 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
 from api.access.guards import journal_refusal
@@ -119,6 +120,36 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     """Build the application on one database, with one clock."""
     gate = Gate(settings.drain_seconds)
     traces = _traces(settings)
+    app = FastAPIOffline(
+        title="Boundary Notes",
+        version=VERSION,
+        redoc_url=None,  # ours below; its own asks for a picture from elsewhere
+        swagger_ui_parameters={"defaultModelsExpandDepth": 0},
+        description=DESCRIPTION,
+        lifespan=_from_start_to_end(gate, traces),
+        redirect_slashes=False,
+        responses=REFUSALS,
+        telemetry=_telemetry(traces),
+        generate_unique_id_function=lambda route: route.name,
+        webhooks=told,
+    )
+    furnish(app, settings, clock)
+    app.state.gate = gate
+    if traces is not None:
+        _trace_transactions(app.state.database, traces)
+    add_error_handlers(app, journal_refusal, AS_FHIR, AS_OAUTH)
+    app.add_exception_handler(DoneBefore, show_again)
+    app.add_middleware(Envelope, gate=gate)
+    for door in DOORS:
+        app.include_router(door.router)
+    document(app)
+    return app
+
+
+def _from_start_to_end(
+    gate: Gate, traces: "TracerProvider | None"
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Give what is done before the first request, and after the last."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -134,38 +165,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         if traces is not None:
             await asyncio.to_thread(traces.shutdown)
 
-    app = FastAPIOffline(
-        title="Boundary Notes",
-        version=VERSION,
-        redoc_url=None,  # ours below; its own asks for a picture from elsewhere
-        swagger_ui_parameters={"defaultModelsExpandDepth": 0},
-        description=DESCRIPTION,
-        lifespan=lifespan,
-        redirect_slashes=False,
-        responses=REFUSALS,
-        # logs of the framework would carry the text of exceptions: clients' words
-        telemetry={
-            "logs": False,
-            "metrics": False,
-            "auto_configure": False,
-            "operation_spans": False,
-            "tracing": traces is not None,
-            "tracer_provider": traces,
-        },
-        generate_unique_id_function=lambda route: route.name,
-        webhooks=told,
-    )
-    furnish(app, settings, clock)
-    app.state.gate = gate
-    if traces is not None:
-        _trace_transactions(app.state.database, traces)
-    add_error_handlers(app, journal_refusal, AS_FHIR, AS_OAUTH)
-    app.add_exception_handler(DoneBefore, show_again)
-    app.add_middleware(Envelope, gate=gate)
-    for door in DOORS:
-        app.include_router(door.router)
-    document(app)
-    return app
+    return lifespan
 
 
 def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
@@ -196,6 +196,18 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     app.state.public_url = None if url is None else url.rstrip("/")
     token = settings.metrics_token
     app.state.metrics_token = None if token is None else token.get_secret_value().encode()
+
+
+def _telemetry(traces: "TracerProvider | None") -> TelemetryConfig:
+    # logs of the framework would carry the text of exceptions: clients' words
+    return {
+        "logs": False,
+        "metrics": False,
+        "auto_configure": False,
+        "operation_spans": False,
+        "tracing": traces is not None,
+        "tracer_provider": traces,
+    }
 
 
 def _traces(settings: Settings) -> "TracerProvider | None":

@@ -26,25 +26,35 @@ LOCK_NOT_AVAILABLE = "55P03"
 SERIALIZATION_FAILURE, DEADLOCK_DETECTED = "40001", "40P01"
 """SQLSTATEs of what passes: somebody else was there first."""
 
+_FOR_BOTH: dict[str, Any] = {
+    # errors would otherwise print the parameters: clients' words
+    "hide_parameters": True,
+    # several times as fast as the standard library's
+    "json_deserializer": from_json,
+    "max_overflow": 0,
+    "pool_timeout": QUEUE_TIMEOUT,
+}
+"""How either database's engine is opened."""
+
 
 def open_engine(url: str, pool_size: int) -> AsyncEngine:
     """Open the engine of an address, with as many connections as its database can use."""
-    # errors would otherwise print the parameters: clients' words
     if url.startswith("sqlite"):
-        # One writer at a time is SQLite's rule. One connection makes the requests of a process
-        # wait their turn in order, instead of polling for the lock.
-        engine = create_async_engine(
-            url,
-            hide_parameters=True,
-            json_deserializer=from_json,
-            pool_size=1,
-            max_overflow=0,
-            pool_timeout=QUEUE_TIMEOUT,
-        )
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_immediately)
-        _count_connections(engine, 1)
-        return engine
+        return _open_sqlite(url)
+    return _open_postgresql(url, pool_size)
+
+
+def _open_sqlite(url: str) -> AsyncEngine:
+    # One writer at a time is SQLite's rule. One connection makes the requests of a process
+    # wait their turn in order, instead of polling for the lock.
+    engine = create_async_engine(url, pool_size=1, **_FOR_BOTH)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_immediately)
+    _count_connections(engine, 1)
+    return engine
+
+
+def _open_postgresql(url: str, pool_size: int) -> AsyncEngine:
     settings = {
         "statement_timeout": str(STATEMENT_TIMEOUT),
         "lock_timeout": str(LOCK_TIMEOUT),
@@ -56,18 +66,14 @@ def open_engine(url: str, pool_size: int) -> AsyncEngine:
     }
     engine = create_async_engine(
         url,
-        hide_parameters=True,
-        # several times as fast as the standard library's
-        json_deserializer=from_json,
         pool_size=pool_size,
-        max_overflow=0,
         pool_pre_ping=False,
-        pool_timeout=QUEUE_TIMEOUT,
         connect_args={
             "server_settings": settings,
             "timeout": CONNECT_TIMEOUT,
             "connection_class": WalledConnection,
         },
+        **_FOR_BOTH,
     )
     event.listen(engine.sync_engine, "checkin", leave)
     _count_connections(engine, pool_size)
