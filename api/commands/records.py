@@ -23,7 +23,7 @@ from sqlmodel import select
 from api.commands.terminal import read_settings, refuse_without_its_key, stop, stop_unanswered
 from api.interop.bulk import charsets
 from api.interop.bulk.charsets import UnreadableFileError
-from api.interop.bulk.columns import all_columns, columns_of, flatten
+from api.interop.bulk.columns import all_columns, flatten, line_columns
 from api.interop.bulk.export import records_of
 from api.interop.bulk.parse import FileLine, read_csv, read_ndjson
 from api.interop.bulk.run_import import Order, TooManyLinesError, take_in
@@ -335,7 +335,7 @@ def _writer(out: IO[str], form: Form, kind: RecordType | None) -> Callable[[dict
             out.write("\n")
 
         return write
-    names = tuple(columns_of(kind.value)) if kind else all_columns()
+    names = tuple(line_columns(kind.value)) if kind else all_columns()
     rows = csv.writer(out)
     rows.writerow(names)
 

@@ -191,12 +191,12 @@ class _Walk:
 
         The leaves are asked first: each head that they know of was written before them.
         """
-        leaves = await self._read(tx, sa.select(sa.func.max(_LEAF[0])))
-        heads = await self._read(tx, sa.select(sa.func.max(HEAD[1])))
+        leaves = await self._rows(tx, sa.select(sa.func.max(_LEAF[0])))
+        heads = await self._rows(tx, sa.select(sa.func.max(HEAD[1])))
         number = heads[0][0] or 0
         return number, number + 1 if (leaves[0][0] or 0) > number else None
 
-    async def _read(self, tx: Transaction, statement: Any) -> Any:
+    async def _rows(self, tx: Transaction, statement: Any) -> Any:
         try:
             return (await tx.exec(statement)).all()
         except (ValueError, TypeError) as error:
@@ -270,13 +270,13 @@ class _Walk:
         while more:
             async with self._database.transaction() as tx:
                 await tx.enter(self._clinic_id)
-                end = await self._read(tx, everything.offset(WINDOW - 1).limit(1))
+                end = await self._rows(tx, everything.offset(WINDOW - 1).limit(1))
                 window = everything.where(unsealed())
                 more = bool(end)
                 if end:
                     window = window.where(end[0].id >= _ID)
                     everything = sa.select(_ID).order_by(_ID).where(end[0].id < _ID)
-                found = await self._read(tx, window)
+                found = await self._rows(tx, window)
             self._not_yet_sealed += len(found)
             if last is not None and found and found[0][0] < last.floor_id:
                 raise _Differs(
@@ -311,7 +311,7 @@ class _Walk:
                 rows = (await tx.exec(_leaves_after(place, last, limit, _WITH_ENTRIES))).all()
                 return list(map(_beside_entry, rows))
             except (ValueError, TypeError):
-                rows = await self._read(tx, _leaves_after(place, last, limit, _ALONE))
+                rows = await self._rows(tx, _leaves_after(place, last, limit, _ALONE))
                 return [await _with_entry(tx, _Leaf(*row)) for row in rows]
 
 

@@ -28,7 +28,7 @@ async def catch_up(tx: Transaction, case: Case) -> None:
         if is_due(case, step):
             raise RuntimeError("time did not move on")
     # what is read next in this request must show it, the timeline too
-    await tx.write_kept_back()
+    await tx.write_early()
 
 
 async def catch_up_due(tx: Transaction, scope: ColumnElement[bool]) -> None:

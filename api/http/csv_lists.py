@@ -22,7 +22,7 @@ Columns = tuple[tuple[str, ...], ...]
 """The fields that an item of a list may have: one tuple for each of its schemas."""
 
 
-def columns_of(answer: Any) -> Columns:
+def list_columns(answer: Any) -> Columns:
     """Give the fields of the items of a list's answer; nothing where it is no list."""
     return tuple(
         tuple(item.model_fields)

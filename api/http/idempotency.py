@@ -145,7 +145,7 @@ async def only_once(request: Request, tx: Transaction, actor_id: UUID) -> None:
                 f"/header/{KEY}", "This key came before with another body: take a new key."
             )
         raise DoneBefore(row, request.path_params)
-    tx.end_with(_FirstTry(row, request, body_hash))
+    tx.run_before_commit(_FirstTry(row, request, body_hash))
 
 
 def remember(request: Request, record_type: str, record_id: UUID) -> None:

@@ -56,18 +56,18 @@ class PageQuery(Input):
 
 
 class Bookmarks:
-    """Writes and reads cursors: the sort key of a page's last row, bound to list and filters."""
+    """Encodes and decodes cursors: the sort key of a page's last row, bound to list and filters."""
 
     def __init__(self, secret: str) -> None:
         self._key = hashlib.sha256(b"cursor:" + secret.encode()).digest()
 
-    def write(self, listing: str, query: PageQuery, key: Sequence[Any]) -> str:
+    def encode_cursor(self, listing: str, query: PageQuery, key: Sequence[Any]) -> str:
         """Seal a sort key."""
         payload = json.dumps([_plain(part) for part in key]).encode()
         seal = self._seal(listing, query, payload)
         return encode(seal + payload)
 
-    def read(self, listing: str, query: PageQuery) -> list[Any] | None:
+    def decode_cursor(self, listing: str, query: PageQuery) -> list[Any] | None:
         """Open the query's cursor; None at the beginning. Raises 422 for any other cursor."""
         if query.cursor is None:
             return None
@@ -90,7 +90,9 @@ class Bookmarks:
     ) -> tuple[list[Item], str | None]:
         """Keep a page of rows; where one more was found, give the cursor of the next, too."""
         page = list(rows[: query.limit])
-        return page, self.write(listing, query, key(page[-1])) if len(rows) > query.limit else None
+        if len(rows) <= query.limit:
+            return page, None
+        return page, self.encode_cursor(listing, query, key(page[-1]))
 
     def _seal(self, listing: str, query: PageQuery, payload: bytes) -> bytes:
         filters = query.model_dump_json(exclude={"cursor", "limit"}, exclude_none=True)
@@ -106,7 +108,7 @@ async def newest_first(
     All pages of one reading tell of changes up to one instant, see `_asks_too_early`.
     """
     listing = f"{tx.clinic.id}/{listing}"
-    last = marks.read(listing, query)
+    last = marks.decode_cursor(listing, query)
     if await _asks_too_early(tx, query, last):
         return [], None
     rows = (await tx.exec(_newest(statement, model, query, last))).all()
@@ -128,7 +130,7 @@ async def newest_of_several(
     They select the same columns, `id` among them. None is read further than one page goes.
     """
     listing = f"{tx.clinic.id}/{listing}"
-    last = marks.read(listing, query)
+    last = marks.decode_cursor(listing, query)
     if await _asks_too_early(tx, query, last):
         return [], None
     parts = (_newest(statement, model, query, last).subquery() for statement, model in statements)

@@ -18,8 +18,8 @@ from api.http.csv_lists import (
     CSV,
     MEDIA_TYPE,
     Columns,
-    columns_of,
     link_to_next,
+    list_columns,
     prefers_csv,
     write_csv,
 )
@@ -94,7 +94,7 @@ class StrictRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         if self.takes_no_key is None and "POST" in (self.methods or ()):
             self.openapi_extra = {"parameters": [_KEY_PARAMETER]}
-        if columns_of(self.response_model):
+        if list_columns(self.response_model):
             as_csv = {"content": {CSV: {"schema": {"type": "string"}}}}
             self.responses = {**self.responses, 200: as_csv}
 
@@ -107,7 +107,7 @@ class StrictRoute(APIRoute):
         field = self.body_field
         takes_json = field is not None and not takes_form
         may_be_absent = field is not None and not field.field_info.is_required()
-        columns = columns_of(self.response_model)
+        columns = list_columns(self.response_model)
 
         async def strictly(request: Request) -> Response:
             _refuse_unknown_parameters(request, known, self.several)

@@ -245,13 +245,13 @@ def _is_restricted(row: Row) -> bool:
 
 def told(tx: Transaction) -> Sequence[dict[str, Any]]:
     """Give the entries of this transaction, in their order."""
-    return tx.kept_back(_append)
+    return tx.rows_at_commit(_append)
 
 
 def _keep(tx: Transaction, **told: Any) -> UUID:
     entry_id = uuid7()
     entry = {"clinic_id": tx.clinic.id, "id": entry_id, "at": tx.now, "request_id": tx.request_id}
-    tx.write_last(_append, entry | told)
+    tx.write_at_commit(_append, entry | told)
     return entry_id
 
 

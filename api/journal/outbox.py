@@ -48,7 +48,7 @@ def owe(
         return
     for record_id in record_ids:
         about = {"record_type": record_type, "record_id": record_id, "case_id": case_id}
-        tx.write_before_last(_write, {"event": event, **about})
+        tx.write_before_commit(_write, {"event": event, **about})
 
 
 async def load_webhook(tx: Transaction, webhook_id: UUID, *, lock: bool = False) -> Webhook:

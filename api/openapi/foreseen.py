@@ -36,7 +36,7 @@ class _Named(NamedTuple):
     of: type | None
 
 
-class _Read(NamedTuple):
+class _Parsed(NamedTuple):
     """What stands in one function: refusals and further functions in order, texts and names."""
 
     steps: tuple[Refused | _Named, ...]
@@ -58,21 +58,21 @@ def foresee(called: Callable[..., Any]) -> Foreseen:
             refusals.append(step)
         elif step not in seen:
             seen.add(step)
-            read = _read(step)
-            texts |= read.texts
-            names |= read.names
-            ahead += reversed(read.steps)
+            parsed = _parse(step)
+            texts |= parsed.texts
+            names |= parsed.names
+            ahead += reversed(parsed.steps)
     return Foreseen(tuple(dict.fromkeys(refusals)), frozenset(texts), frozenset(names))
 
 
 @cache
-def _read(named: _Named) -> _Read:
-    """Read one function; nothing stands in those of others."""
+def _parse(named: _Named) -> _Parsed:
+    """Parse one function; nothing stands in those of others."""
     function, of = named
     module: str = function.__module__
     node = _nodes(module).get(function.__qualname__) if module.startswith("api.") else None
     if node is None:
-        return _Read((), frozenset(), frozenset())
+        return _Parsed((), frozenset(), frozenset())
     known = importlib.import_module(module).__dict__
     parts = list(_inside(node))
     own = _bound_in(node)
@@ -87,7 +87,7 @@ def _read(named: _Named) -> _Read:
             owner = of if part.value.id == "self" else typed.get(part.value.id)
             steps += _functions(getattr(owner, part.attr, None), owner)
     texts = (each.value for each in parts if isinstance(each, ast.Constant))
-    return _Read(
+    return _Parsed(
         tuple(steps),
         frozenset(each for each in texts if isinstance(each, str)),
         frozenset(each.id for each in parts if isinstance(each, ast.Name)),

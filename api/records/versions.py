@@ -56,7 +56,7 @@ async def versions_of(
 ) -> Versions:
     """Give a page of a record's versions. The caller has made sure that `me` may read it now."""
     listing = f"{tx.clinic.id}/versions/{TYPES[model]}/{row.id}"
-    last = marks.read(listing, query)
+    last = marks.decode_cursor(listing, query)
     present = [Version(row.version, row.updated_at, writer_of(row), row)] if last is None else []
     below = row.version if last is None else int(last[0])
     kept = await tx.exec(

@@ -45,7 +45,7 @@ from api.security.opaque_tokens import (
     hash_of,
     hash_of_code,
     new_secret,
-    read_client_id,
+    parse_client_id,
 )
 from api.security.tokens import AccessTokens, Claims, Passwords
 from api.security.totp import is_digits, step_of
@@ -336,7 +336,7 @@ async def _by_refresh_token(form: TokenForm, request: Request) -> AccessToken:
     throttle: Throttle = request.app.state.throttle
     network = throttle.network_of(request)
     tokens: RefreshTokens = request.app.state.refresh_tokens
-    token = tokens.read(_secret(form.refresh_token))
+    token = tokens.parse(_secret(form.refresh_token))
     if token is not None:
         async with (
             throttle.look_up(network),
@@ -393,7 +393,7 @@ async def _by_client_credentials(form: TokenForm, request: Request) -> AccessTok
     throttle: Throttle = request.app.state.throttle
     tokens: AccessTokens = request.app.state.tokens
     network = throttle.network_of(request)
-    named = read_client_id(form.client_id or "")
+    named = parse_client_id(form.client_id or "")
     if named is not None:
         async with (
             throttle.look_up(network),

@@ -441,7 +441,7 @@ def _defined(
 ) -> Response:
     _refuse_other_formats(query.format, _FORMATS, "_format")
     listing = f"fhir/{kind.name}"
-    last = marks.read(listing, query)
+    last = marks.decode_cursor(listing, query)
     found = [
         each
         for each in asked_of(defined(kind.name, request.app.version), query)

@@ -267,7 +267,7 @@ async def _page(
 ) -> tuple[Sequence[Any], list[UUID], str | None]:
     """Give a page of grouped rows, those among them that moved, and the cursor of what follows."""
     listing = f"{tx.clinic.id}/{'unwatched' if query.unwatched else 'queue'}/readings"
-    known, present = marks.read(listing, query), await tx.listing_until()
+    known, present = marks.decode_cursor(listing, query), await tx.listing_until()
     before = None if known is None else _Reading.opened(known)
     if before is not None:
         statement = statement.having(before.unread(partial(_got_worse, tx, me, query)))

@@ -192,7 +192,7 @@ async def list_refusals(
     found = await _import(tx, import_id)
     listing = f"{tx.clinic.id}/imports/{found.id}/refusals"
     statement = select(ImportRefusal).where(ImportRefusal.import_id == found.id)
-    if (last := marks.read(listing, query)) is not None:
+    if (last := marks.decode_cursor(listing, query)) is not None:
         statement = statement.where(col(ImportRefusal.id) > UUID(last[0]))
     statement = statement.order_by(col(ImportRefusal.id)).limit(query.limit + 1)
     page, following = marks.cut(listing, query, (await tx.exec(statement)).all())

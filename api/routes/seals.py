@@ -91,7 +91,7 @@ async def list_journal_heads(
     """
     listing, number = f"{tx.clinic.id}/journal-heads", HEAD[1]
     statement = sa.select(*HEAD).order_by(number.desc()).limit(query.limit + 1)
-    if (last := marks.read(listing, query)) is not None:
+    if (last := marks.decode_cursor(listing, query)) is not None:
         statement = statement.where(number < last[0])
     rows = (await tx.exec(statement)).all()
     page, following = marks.cut(listing, query, rows, lambda row: [row.number])

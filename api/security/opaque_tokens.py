@@ -42,8 +42,8 @@ class RefreshTokens:
         raw = clinic_id.bytes + session_id.bytes + secrets.token_bytes(_RANDOM - _MARK)
         return RefreshToken(clinic_id, session_id, encode(raw + self._mark(raw)), ours=True)
 
-    def read(self, text: str) -> RefreshToken | None:
-        """Read whose session a refresh token names; None for anything that is none."""
+    def parse(self, text: str) -> RefreshToken | None:
+        """Tell whose session a refresh token names; None for anything that is none."""
         try:
             raw = decode(text)
         except ValueError:
@@ -84,8 +84,8 @@ def client_id_of(clinic_id: UUID, account_id: UUID) -> str:
     return encode(clinic_id.bytes + account_id.bytes)
 
 
-def read_client_id(text: str) -> tuple[UUID, UUID] | None:
-    """Read clinic and account; None for anything that names none."""
+def parse_client_id(text: str) -> tuple[UUID, UUID] | None:
+    """Give clinic and account; None for anything that names none."""
     try:
         raw = decode(text)
     except ValueError:

@@ -96,7 +96,7 @@ class AccessTokens:
                 each.kid: jwk.construct(each.key, self.algorithm) for each in signing.published
             }
         # a client sends one token many times: its signature is checked once, its times each time
-        self._verified = lru_cache(maxsize=1_024)(self._verify)
+        self._verified = lru_cache(maxsize=1_024)(self._verify_signature)
 
     def issue(self, claims: Claims, now: datetime, until: datetime | None = None) -> str:
         """Sign an access token that holds from `now` for the lifetime, and not beyond `until`."""
@@ -118,7 +118,7 @@ class AccessTokens:
         signed: str = jwt.encode(payload, self._signs, self.algorithm, headers=headers)
         return signed if self.algorithm == "HS256" else _with_the_smaller_s(signed)
 
-    def read(self, token: str, now: datetime) -> Claims:
+    def verify(self, token: str, now: datetime) -> Claims:
         """Check a token in full. Raises InvalidToken, whatever is wrong with it.
 
         AheadOfTheClock where it is only that the token was issued later than `now`.
@@ -131,7 +131,7 @@ class AccessTokens:
             # python-jose lets RecursionError, AttributeError and others out: one refusal for all
             raise InvalidToken from error
 
-    def _verify(self, token: str) -> tuple[dict[str, Any], float]:
+    def _verify_signature(self, token: str) -> tuple[dict[str, Any], float]:
         """Check everything about a token that time does not change; give its payload.
 
         And when that was, by a clock that nobody sets.

@@ -44,7 +44,7 @@ class Instants:
         self.went_back = False
         """Whether the clock stood behind an instant that was given before, when last read."""
 
-    def read(self) -> Reading:
+    def read_clock(self) -> Reading:
         """Read the clock."""
         now = self._clock()
         self.went_back = timedelta() < self._last - now <= WAITED_FOR

@@ -179,7 +179,7 @@ def _enter_as_it_begins(
 
 def _entry(clinic_id: UUID, instants: Instants) -> tuple[str, str]:
     """Write what enters a clinic, and tells whoever lists its rows that a transaction is open."""
-    clinic, since = told(clinic_id, instants.read().instant)
+    clinic, since = told(clinic_id, instants.read_clock().instant)
     return (
         # the command, not set_config(): databases that span machines pass on commands only
         f"SET LOCAL {ENTER} = '{UUID(str(clinic_id))}'",

@@ -37,7 +37,7 @@ from api.storage.tenancy import (
 
 Writer = Callable[["Transaction", list[dict[str, Any]]], Awaitable[None]]
 """Writes rows of one kind, all at once."""
-Ending = Callable[["Transaction"], Awaitable[None]]
+Step = Callable[["Transaction"], Awaitable[None]]
 """What is done once all else is, and may look back at it."""
 
 T = TypeVar("T")
@@ -104,10 +104,10 @@ class Transaction:
         self._session = session
         self._safe = session.info[SAFE] = Safe(keyring)
         self._walled = walled
-        self._last: dict[Writer, list[dict[str, Any]]] = {}
-        self._kept_back: dict[Writer, list[dict[str, Any]]] = {}
-        self._before_last: dict[Writer, list[dict[str, Any]]] = {}
-        self._endings: list[Ending] = []
+        self._at_commit: dict[Writer, list[dict[str, Any]]] = {}
+        self._ever_at_commit: dict[Writer, list[dict[str, Any]]] = {}
+        self._before_commit: dict[Writer, list[dict[str, Any]]] = {}
+        self._steps_before_commit: list[Step] = []
         self._entered: UUID | None = None
         self._has_begun = False
         self._is_ending = False
@@ -115,7 +115,7 @@ class Transaction:
         self._instants = session.info[INSTANTS] = instants
         self.listed_until: datetime | None = None
         """Up to when the list that is being shown is whole; None: nobody asked."""
-        self.now, self.instant = instants.read()
+        self.now, self.instant = instants.read_clock()
         self.request_id = request_id
 
     async def enter(self, clinic_id: UUID, zone: ZoneInfo | None = None) -> None:
@@ -230,7 +230,7 @@ class Transaction:
 
     async def _read_clock(self) -> None:
         """Read the instant of this transaction, now that others can know that it is open."""
-        self.now, self.instant = self._instants.read()
+        self.now, self.instant = self._instants.read_clock()
         if self._entered is None:
             return
         if self._instants.went_back or self._entered not in self._instants.followed:
@@ -239,7 +239,7 @@ class Transaction:
             self._instants.followed.add(self._entered)
             if latest is not None:
                 self._instants.follow(latest)
-            self.now, self.instant = self._instants.read()
+            self.now, self.instant = self._instants.read_clock()
         self._session.info[INSTANT] = self.instant
 
     async def listing_until(self) -> datetime:
@@ -248,7 +248,7 @@ class Transaction:
         Nothing that is still to be committed will carry it, or one before it. It is asked in a
         statement of its own: one that is just committed would neither be open nor be seen.
         """
-        present = self._instants.read().instant
+        present = self._instants.read_clock().instant
         if not self._is_postgresql:
             # whoever writes to the file waits until this transaction has ended
             return present
@@ -298,22 +298,22 @@ class Transaction:
         """Keep a new row; it is written at the next flush, and must be of the clinic entered."""
         self._session.add(row)
 
-    def write_last(self, write: Writer, row: dict[str, Any]) -> None:
+    def write_at_commit(self, write: Writer, row: dict[str, Any]) -> None:
         """Keep a row that is written just before the commit, in one go with others of its kind."""
-        self._last.setdefault(write, []).append(row)
-        self._kept_back.setdefault(write, []).append(row)
+        self._at_commit.setdefault(write, []).append(row)
+        self._ever_at_commit.setdefault(write, []).append(row)
 
-    def write_before_last(self, write: Writer, row: dict[str, Any]) -> None:
+    def write_before_commit(self, write: Writer, row: dict[str, Any]) -> None:
         """Keep a row that is written at the end too, but not in the message that commits."""
-        self._before_last.setdefault(write, []).append(row)
+        self._before_commit.setdefault(write, []).append(row)
 
-    def kept_back(self, write: Writer) -> Sequence[dict[str, Any]]:
+    def rows_at_commit(self, write: Writer) -> Sequence[dict[str, Any]]:
         """Give all rows that were left to one writer, in their order, written already or not."""
-        return self._kept_back.get(write, ())
+        return self._ever_at_commit.get(write, ())
 
-    def end_with(self, ending: Ending) -> None:
+    def run_before_commit(self, step: Step) -> None:
         """Do this just before the commit; never, where something was raised before."""
-        self._endings.append(ending)
+        self._steps_before_commit.append(step)
 
     async def insert_unless_there(self, table: sa.Table, row: dict[str, Any]) -> None:
         """Insert a row of the clinic entered, unless a unique one like it is there.
@@ -338,20 +338,20 @@ class Transaction:
         await connection.execute(sa.insert(table), rows if len(rows) > 1 else rows[0])
 
     async def end(self) -> None:
-        """Do what was to be done at the end, and write what was kept back with the commit."""
-        for ending in self._endings:
-            await ending(self)
-        for write, rows in self._before_last.items():
+        """Run what was left to the end, and write what was left to the commit with it."""
+        for step in self._steps_before_commit:
+            await step(self)
+        for write, rows in self._before_commit.items():
             await write(self, rows)
         await self.flush()
-        self._is_ending = len(self._last) == 1
-        await self.write_kept_back()
+        self._is_ending = len(self._at_commit) == 1
+        await self.write_early()
 
-    async def write_kept_back(self) -> None:
-        """Write all that was kept back so far."""
+    async def write_early(self) -> None:
+        """Write already now what was left to the commit so far."""
         await self.flush()
-        kept, self._last = self._last, {}
-        for write, rows in kept.items():
+        left, self._at_commit = self._at_commit, {}
+        for write, rows in left.items():
             await write(self, rows)
 
     async def flush(self) -> None:
@@ -366,7 +366,7 @@ class Transaction:
         For a long look at many cases, so that others need not wait. Raises RuntimeError where
         something is still to be written: that belongs into one transaction.
         """
-        if self._session.new or self._session.dirty or self._last or self._endings:
+        if self._session.new or self._session.dirty or self._at_commit or self._steps_before_commit:
             raise RuntimeError("what is to be written cannot wait")
         await self._session.commit()
         self._has_begun = False

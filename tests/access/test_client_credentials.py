@@ -253,7 +253,7 @@ async def test_a_long_request_that_began_with_a_narrowed_token_stays_narrow(worl
     software = await account(world, scopes=["cases:read", "cases:write"])
     some = ok(await narrowed(world, software, "cases:read"))["access_token"]
     async with world.database.transaction() as tx:
-        claims = world.app.state.tokens.read(some, tx.now)
+        claims = world.app.state.tokens.verify(some, tx.now)
         await tx.enter(claims.clinic_id)
         me = Actor(claims.user_id, Role.service, claims.session_id, scopes=frozenset(Scope))
         assert (await software_now(tx, me)).scopes == {Scope.cases_read}

@@ -103,13 +103,13 @@ def test_a_refresh_token_has_one_spelling() -> None:
     clinic, session = uuid4(), uuid4()
     tokens = RefreshTokens("a secret")
     token = tokens.new(clinic, session)
-    assert tokens.read(token.text) == token == RefreshToken(clinic, session, token.text, ours=True)
+    assert tokens.parse(token.text) == token == RefreshToken(clinic, session, token.text, ours=True)
     assert len(base64.urlsafe_b64decode(token.text + "==")) == 64
     other = tokens.new(uuid4(), uuid4()).text
     for mutant in mutants_of(token.text, other):
-        read = tokens.read(mutant)
+        read = tokens.parse(mutant)
         assert read is None or read.text == other or not read.ours
-    assert RefreshTokens("another").read(token.text) == token._replace(ours=False)
+    assert RefreshTokens("another").parse(token.text) == token._replace(ours=False)
 
 
 async def test_a_token_that_was_never_given_to_anybody_ends_no_session(world: World) -> None:

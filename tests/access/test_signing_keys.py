@@ -54,10 +54,10 @@ def test_the_first_key_signs_and_all_are_accepted_and_published(tmp_path: Path) 
     assert header == {"alg": "ES256", "kid": both.published[0].kid, "typ": "at+jwt"}
     for signer in (first, second, third):
         alone = tokens_of(key_file(tmp_path, pem_of(signer)))
-        assert both.read(alone.issue(CLAIMS, NOW), NOW) == CLAIMS
+        assert both.verify(alone.issue(CLAIMS, NOW), NOW) == CLAIMS
     stranger = tokens_of(key_file(tmp_path, pem_of(new_key())))
     with pytest.raises(InvalidToken):
-        both.read(stranger.issue(CLAIMS, NOW), NOW)
+        both.verify(stranger.issue(CLAIMS, NOW), NOW)
 
 
 def test_a_key_is_rotated_without_a_gap_and_then_refused(tmp_path: Path) -> None:
@@ -72,9 +72,9 @@ def test_a_key_is_rotated_without_a_gap_and_then_refused(tmp_path: Path) -> None
         (signing, (announced, retired)),
     ):
         for reader in readers:
-            assert reader.read(issuer.issue(CLAIMS, NOW), NOW) == CLAIMS
+            assert reader.verify(issuer.issue(CLAIMS, NOW), NOW) == CLAIMS
     with pytest.raises(InvalidToken):
-        retired.read(before.issue(CLAIMS, NOW), NOW)
+        retired.verify(before.issue(CLAIMS, NOW), NOW)
 
 
 def test_the_id_of_a_key_is_its_thumbprint(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_each_signature_is_64_bytes_and_the_smaller_of_two(tmp_path: Path) -> No
         signature = base64.urlsafe_b64decode(token.rpartition(".")[2] + "==")
         assert len(signature) == 64
         assert int.from_bytes(signature[32:]) <= half
-        assert tokens.read(token, NOW) == CLAIMS
+        assert tokens.verify(token, NOW) == CLAIMS
 
 
 def test_a_secret_no_longer_signs_where_there_are_keys(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_secret_no_longer_signs_where_there_are_keys(tmp_path: Path) -> None:
     secret = AccessTokens(SECRET, LIFETIME)
     for issuer, reader in ((secret, keys), (keys, secret)):
         with pytest.raises(InvalidToken):
-            reader.read(issuer.issue(CLAIMS, NOW), NOW)
+            reader.verify(issuer.issue(CLAIMS, NOW), NOW)
 
 
 def test_spelling_of_the_file_does_not_matter(tmp_path: Path) -> None:

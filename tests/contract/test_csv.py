@@ -10,7 +10,7 @@ from httpx import Response
 from sqlmodel import col, select
 
 from api.http import csv_lists
-from api.http.csv_lists import columns_of, prefers_csv, write_csv
+from api.http.csv_lists import list_columns, prefers_csv, write_csv
 from api.storage.models.journal import JournalEntry
 from tests.support.requests import described
 from tests.support.world import Person, World, made, ok
@@ -201,4 +201,4 @@ async def test_what_a_client_said_is_no_formula_in_a_list(world: World) -> None:
 
 
 def test_only_lists_have_columns() -> None:
-    assert columns_of(None) == columns_of(dict[str, str]) == columns_of(JournalEntry) == ()
+    assert list_columns(None) == list_columns(dict[str, str]) == list_columns(JournalEntry) == ()

@@ -82,20 +82,20 @@ def test_the_numbers_of_a_key_fit_where_postgresql_keeps_them() -> None:
 def test_instants_go_on_where_the_clock_goes_back_and_follow_it_again() -> None:
     clock = Clock(NOON)
     instants = Instants(clock)
-    assert instants.read() == (NOON, NOON)
+    assert instants.read_clock() == (NOON, NOON)
     clock.forward(hours=-1)
-    assert instants.read() == (NOON - timedelta(hours=1), NOON + TICK)
-    assert instants.read().instant == NOON + 2 * TICK
+    assert instants.read_clock() == (NOON - timedelta(hours=1), NOON + TICK)
+    assert instants.read_clock().instant == NOON + 2 * TICK
     clock.forward(hours=2)
-    assert instants.read() == (clock.now, clock.now)
+    assert instants.read_clock() == (clock.now, clock.now)
 
 
 def test_a_clock_that_was_years_ahead_is_not_waited_for() -> None:
     clock = Clock(NOON)
     instants = Instants(clock)
-    instants.read()
+    instants.read_clock()
     clock.forward(days=-400)
-    assert instants.read() == (clock.now, clock.now)
+    assert instants.read_clock() == (clock.now, clock.now)
 
 
 async def test_no_record_moves_back_with_the_clock_and_whoever_polls_sees_it(world: World) -> None:
@@ -635,7 +635,7 @@ async def test_lists_that_end_where_the_clock_stands_would_miss_some(
     busy: World, beside: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def whatever_is_open(tx: Transaction) -> datetime:
-        return tx._instants.read().instant
+        return tx._instants.read_clock().instant
 
     monkeypatch.setattr(Transaction, "listing_until", whatever_is_open)
     pollers = await poll_beside(Throng(busy, beside, writes=4, lines=60, overdue=10))

@@ -24,7 +24,7 @@ from api.commands.cli import app
 from api.commands.records import Form, _writer
 from api.http.field_errors import NOT_JSON
 from api.interop.bulk import run_import
-from api.interop.bulk.columns import columns_of, flatten, nest
+from api.interop.bulk.columns import flatten, line_columns, nest
 from api.interop.bulk.export import records_of
 from api.interop.bulk.lines import LINE, LINE_OF
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
@@ -170,7 +170,7 @@ async def test_what_is_written_out_and_read_in_elsewhere_is_written_out_the_same
 
 def test_columns_say_all_that_a_line_can_and_each_one_thing() -> None:
     for kind in LINE_OF:
-        assert "key" in columns_of(kind)
+        assert "key" in line_columns(kind)
     for said_of in (KINDS, NEEDED):
         for kind, said in said_of.items():
             told = line("incident", "'k;1", "c\\", {**COMMON, "details": {"kind": kind, **said}})

@@ -145,7 +145,7 @@ def test_an_error_is_placed_in_our_own_code() -> None:
     with pytest.raises(FileNotFoundError) as elsewhere:
         Path("/nowhere/at/all").read_text()
     with pytest.raises(InvalidToken) as here:
-        AccessTokens("x" * 32, timedelta(minutes=1)).read("no token", NOON)
+        AccessTokens("x" * 32, timedelta(minutes=1)).verify("no token", NOON)
     assert where(elsewhere.value) is None
     assert str(where(here.value)).startswith("api/security/tokens.py:")
 

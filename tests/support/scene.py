@@ -170,7 +170,7 @@ class Scene:
                 async with really(request_id) as tx:
                     yield tx
                     if self.rehearsing:
-                        await tx.write_kept_back()
+                        await tx.write_early()
                         raise _CurtainError
             except _CurtainError:
                 return

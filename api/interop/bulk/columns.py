@@ -21,24 +21,24 @@ Path = tuple[str, ...]
 
 
 class Column(NamedTuple):
-    """Where a cell belongs in a line, and how it is read."""
+    """Where a cell belongs in a line, and how it is parsed."""
 
     path: Path
-    read: Callable[[str], Any]
+    parse: Callable[[str], Any]
 
 
 @cache
-def columns_of(kind: str) -> Mapping[str, Column]:
+def line_columns(kind: str) -> Mapping[str, Column]:
     """Give the columns of a type of line, by their names.
 
     What stands in `data` is named as it is there, and whatever is deeper with a point between:
     `details.kind`, `history.voided.reason`.
     """
     found: dict[str, Column] = {}
-    for path, read in _leaves(LINE_OF[kind]):
+    for path, parse in _leaves(LINE_OF[kind]):
         name = ".".join(path[1:] if path[0] == "data" else path)
-        column = found.setdefault(name, Column(path, read))
-        if column != Column(path, read):
+        column = found.setdefault(name, Column(path, parse))
+        if column != Column(path, parse):
             raise TypeError(f"two columns of {kind} lines are called {name}")
     return found
 
@@ -56,19 +56,21 @@ def needed_columns(kind: str) -> tuple[str, ...]:
     }
     # of what is deeper each kind needs something else, but its kind
     return tuple(
-        name for name in columns_of(kind) if name != "type" and name.removesuffix(".kind") in needed
+        name
+        for name in line_columns(kind)
+        if name != "type" and name.removesuffix(".kind") in needed
     )
 
 
 def all_columns() -> tuple[str, ...]:
     """Name the columns of lines of every type, `type` first."""
-    return tuple(dict.fromkeys(name for kind in LINE_OF for name in columns_of(kind)))
+    return tuple(dict.fromkeys(name for kind in LINE_OF for name in line_columns(kind)))
 
 
 def nest(kind: str, cells: Mapping[str, str]) -> dict[str, Any]:
     """Make a line's object of its cells; an empty one says nothing. KeyError: no such column."""
     line: dict[str, Any] = {"type": kind, "data": {}}
-    columns = columns_of(kind)
+    columns = line_columns(kind)
     for name, cell in cells.items():
         if cell == "":
             continue
@@ -76,7 +78,7 @@ def nest(kind: str, cells: Mapping[str, str]) -> dict[str, Any]:
         inner = line
         for step in column.path[:-1]:
             inner = inner.setdefault(step, {})
-        inner[column.path[-1]] = column.read(_unguarded(cell))
+        inner[column.path[-1]] = column.parse(_unguarded(cell))
     return line
 
 
@@ -84,7 +86,7 @@ def flatten(line: Mapping[str, Any]) -> dict[str, str]:
     """Write a line's object as cells, so that `nest` gives it back."""
     return {
         name: _guarded(_written(value))
-        for name, column in columns_of(str(line["type"])).items()
+        for name, column in line_columns(str(line["type"])).items()
         if (value := _at(line, column.path)) is not None
     }
 
@@ -103,7 +105,7 @@ def _leaves(model: type[BaseModel], above: Path = ()) -> Iterator[tuple[Path, Ca
         for schema in schemas:
             yield from _leaves(schema, path)
         if not schemas:
-            yield path, _reader(alternatives[0])
+            yield path, _parser_for(alternatives[0])
 
 
 def _alternatives(annotation: Any) -> Iterator[Any]:
@@ -121,7 +123,7 @@ def _is_schema(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _reader(annotation: Any) -> Callable[[str], Any]:
+def _parser_for(annotation: Any) -> Callable[[str], Any]:
     if get_origin(annotation) is list:
         return _items
     plain = {bool: _yes_or_no, int: _integer, float: _number}

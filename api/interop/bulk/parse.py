@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from api.http.field_errors import LIKE, field_error, message_of, nearest, not_a_word
 from api.http.strict_route import strict_json
 from api.interop.bulk.charsets import UnreadableFileError, in_utf_8
-from api.interop.bulk.columns import all_columns, columns_of, needed_columns, nest
+from api.interop.bulk.columns import all_columns, line_columns, needed_columns, nest
 from api.interop.bulk.lines import LINE, LINE_OF, AnyLine
 from api.interop.bulk.refusals import Refused
 
@@ -84,7 +84,7 @@ async def read_csv(
             else:
                 mark = said[1].decode()
             continue
-        line = _TOO_LONG if raw is None else under.read(raw, number)
+        line = _TOO_LONG if raw is None else under.parse_row(raw, number)
         if line is not None:
             yield FileLine(number, len(raw or b""), line)
     if under is None:
@@ -198,7 +198,7 @@ class _Header(NamedTuple):
     mark: str
     kind: str | None
 
-    def read(self, raw: bytes, number: int) -> AnyLine | Refused | None:
+    def parse_row(self, raw: bytes, number: int) -> AnyLine | Refused | None:
         """Read a row that begins on a line; None where nothing stands in it."""
         cells = _cells(raw, self.mark)
         if isinstance(cells, Refused):
@@ -227,7 +227,7 @@ class _Header(NamedTuple):
         try:
             return _understood(nest(said, named))
         except KeyError:
-            known = columns_of(said)
+            known = line_columns(said)
             other = next(name for name, cell in named.items() if cell and name not in known)
             return Refused("", f"A {said} has no column `{other}`; leave this cell empty.")
 
@@ -246,7 +246,7 @@ def _header(number: int, raw: bytes | None, kind: str | None, mark: str | None) 
     where = f"Line {number}, which names the columns,"
     if raw is None:
         raise UnreadableFileError(f"{where} is too long. {_TOO_LONG.message}")
-    known = list(all_columns() if kind is None else columns_of(kind))
+    known = list(all_columns() if kind is None else line_columns(kind))
     said, mark = _parted(raw, known, [mark] if mark else _MARKS)
     if isinstance(said, Refused):
         raise UnreadableFileError(f"{where} cannot be read. {said.message}")

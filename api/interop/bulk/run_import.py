@@ -170,7 +170,7 @@ class _Importer:
                 await _take_turns(tx)
                 done, taken = await self._intake.take(tx, sender, lines)
                 if dry:
-                    await tx.write_kept_back()
+                    await tx.write_early()
                     raise _Undo
                 await self._note(tx, row, done, is_last=is_last)
         except _Undo:
