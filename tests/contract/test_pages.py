@@ -112,3 +112,12 @@ def test_what_leads_nowhere_is_found(tmp_path: Path) -> None:
     assert defined_in(tmp_path / "page.py") == {"d", "d.e"}
     assert [text for text, _ in found if SYMBOL.fullmatch(text)] == ["`d.e`", "`f`"]
     assert DECISION.findall(page.read_text()) == ["0999", "0998", "0997", "0996", "0995"]
+
+
+def test_every_decision_is_in_the_index_once_and_their_numbers_have_no_gap() -> None:
+    index = (DOCS / "decisions" / "README.md").read_text()
+    listed = re.findall(r"^- \[(\d{4})\]\((\S+)\) \S.*\.$", index, re.MULTILINE)
+    kept = sorted(path.name for path in (DOCS / "decisions").glob("[0-9]*.md"))
+    assert sorted(name for _, name in listed) == kept, "name it in docs/decisions/README.md"
+    assert all(name.startswith(f"{number}-") for number, name in listed)
+    assert [name[:4] for name in kept] == [f"{number:04}" for number in range(1, len(kept) + 1)]
