@@ -311,7 +311,7 @@ async def end_webhook_secret(
 def _refuse_unless_public(request: Request, url: str) -> None:
     destinations: Destinations = request.app.state.destinations
     try:
-        destinations.read(url)
+        destinations.parse_url(url)
     except NotPublicError as error:
         raise Invalid("/url", str(error)) from error
 

@@ -8,10 +8,11 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.runtime.key_files import read_data_keys, read_private_pem
 from api.security.base64url import decode, encode
 from api.security.crypto import KeyEncryptionKeys, new_key
-from api.security.outbound_addresses import read_address
-from api.security.token_keys import SigningKeys, read_signing_keys
+from api.security.outbound_addresses import parse_address
+from api.security.token_keys import SigningKeys, parse_signing_keys
 
 SHORTEST_SECRET = 32
 NO_DATA_KEY = (
@@ -81,7 +82,7 @@ class Settings(BaseSettings):
     def _refuse_a_wrong_test_address(self) -> Self:
         try:
             for each in self.test_addresses:
-                read_address(each)
+                parse_address(each)
         except ValueError:
             raise ValueError(
                 "BN_WEBHOOK_TEST_ADDRESSES is a list as in 127.0.0.1:9000,[::1]:9000"
@@ -102,7 +103,7 @@ class Settings(BaseSettings):
         if self.data_key is not None and self.data_key_file is not None:
             raise ValueError("BN_DATA_KEY and BN_DATA_KEY_FILE are set both: leave one out")
         if self.data_key_file is not None:
-            written = _read(self.data_key_file)
+            written = read_data_keys(self.data_key_file)
         elif self.data_key is not None:
             written = self.data_key.get_secret_value()
         else:
@@ -117,7 +118,9 @@ class Settings(BaseSettings):
     @cached_property
     def signing_keys(self) -> SigningKeys | None:
         """The keys that sign access tokens; None: the secret does. Raises ValueError for others."""
-        return None if self.signing_key_file is None else read_signing_keys(self.signing_key_file)
+        if self.signing_key_file is None:
+            return None
+        return parse_signing_keys(read_private_pem(self.signing_key_file))
 
     @property
     def owner_database_url(self) -> str:
@@ -138,10 +141,3 @@ def random_secret() -> SecretStr:
 def new_data_key() -> str:
     """Make a key-encryption key, as `BN_DATA_KEY` takes it."""
     return encode(new_key())
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"BN_DATA_KEY_FILE cannot be read ({type(error).__name__})") from error

@@ -4,18 +4,14 @@ Whoever names an address could otherwise let the server ask what only it can rea
 machines beside it, and the place where a cloud keeps its keys.
 """
 
-import asyncio
 import re
-import socket
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
 Address = IPv4Address | IPv6Address
 
 LONGEST_URL = 2_000
-LOOKUPS_AT_ONCE = 32
 _HTTPS_PORT = 443
 _FIRST_OPEN_PORT = 1024
 
@@ -82,10 +78,6 @@ class NotPublicError(Exception):
     """Nothing may be sent there; the text says why, in a sentence without the address."""
 
 
-class NotResolvedError(Exception):
-    """A host that has no address."""
-
-
 class Destination(NamedTuple):
     """Where something is sent: an URL in its parts, of which nothing is read a second time."""
 
@@ -100,18 +92,16 @@ class Destination(NamedTuple):
 
 
 class Destinations:
-    """Tells where something may be sent.
+    """Tells where something may be sent; what a host stands for is looked up by who sends.
 
     `test_addresses`, as `127.0.0.1:9000`, are allowed although they are not public, by plain http
     too: for trying things out on one machine.
     """
 
     def __init__(self, test_addresses: Iterable[str] = ()) -> None:
-        self._test_addresses = frozenset(map(read_address, test_addresses))
-        # the loop's own few threads would let one slow name hold up everything else
-        self._lookups = ThreadPoolExecutor(LOOKUPS_AT_ONCE, "lookup")
+        self._test_addresses = frozenset(map(parse_address, test_addresses))
 
-    def read(self, url: str) -> Destination:
+    def parse_url(self, url: str) -> Destination:
         """Take an URL apart. Raises NotPublicError where it can never be right."""
         found = _URL.fullmatch(url) if len(url) <= LONGEST_URL else None
         if found is None:
@@ -134,19 +124,11 @@ class Destinations:
             is_for_tests,
         )
 
-    async def addresses(self, destination: Destination) -> list[Address]:
-        """Look a host up, once; whoever connects must connect to what this gives.
 
-        Raises NotResolvedError, and NotPublicError where only one of its addresses is not public.
-        """
-        if destination.literal is not None:
-            found = [destination.literal]
-        else:
-            loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self._lookups, _look_up, destination)
-        if not destination.is_for_tests and not all(map(is_public, found)):
-            raise NotPublicError("Its host has an address that is not public.")
-        return found
+def refuse_private(destination: Destination, found: Iterable[Address]) -> None:
+    """Raise NotPublicError where any of the addresses that its host has is not public."""
+    if not destination.is_for_tests and not all(map(is_public, found)):
+        raise NotPublicError("Its host has an address that is not public.")
 
 
 def is_public(address: Address) -> bool:
@@ -158,8 +140,8 @@ def is_public(address: Address) -> bool:
     return not is_special and address.is_global and not address.is_multicast
 
 
-def read_address(text: str) -> tuple[Address, int]:
-    """Read `127.0.0.1:9000` or `[::1]:9000`. Raises ValueError for anything else."""
+def parse_address(text: str) -> tuple[Address, int]:
+    """Take `127.0.0.1:9000` or `[::1]:9000` apart. Raises ValueError for anything else."""
     host, _, port = text.rpartition(":")
     address = _literal(host.lower())
     if address is None or not port.isdecimal() or not 0 < int(port) <= 65_535:
@@ -199,16 +181,3 @@ def _is_a_public_name(host: str) -> bool:
         and not _NUMBER.fullmatch(labels[-1])
         and not any(host == each or host.endswith(f".{each}") for each in _NEVER_PUBLIC)
     )
-
-
-def _look_up(destination: Destination) -> list[Address]:
-    try:
-        found = socket.getaddrinfo(
-            destination.host, destination.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
-        )
-        addresses = [ip_address(str(place[0])) for *_, place in found]
-    except (OSError, ValueError) as error:
-        raise NotResolvedError from error
-    if not addresses:
-        raise NotResolvedError
-    return list(dict.fromkeys(addresses))

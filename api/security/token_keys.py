@@ -1,10 +1,9 @@
-"""Reads the file with the keys that sign access tokens: elliptic-curve keys, P-256."""
+"""The keys that sign access tokens, as a PEM file holds them: elliptic-curve keys, P-256."""
 
 import hashlib
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -42,13 +41,13 @@ class SigningKeys:
     published: tuple[PublishedKey, ...]
 
 
-def read_signing_keys(path: Path) -> SigningKeys:
-    """Read a PEM file: its first private key signs, and every key in it is published.
+def parse_signing_keys(pem: str) -> SigningKeys:
+    """Take a PEM file apart: its first private key signs, and every key in it is published.
 
     So a key is rotated without a gap: publish its public half, let it sign, publish it a while
     longer. Raises ValueError, in a sentence without anything of the file, for any other file.
     """
-    pairs = [_opened(*block) for block in _blocks(_private_text(path))]
+    pairs = [_opened(*block) for block in _blocks(pem)]
     private = next((private for private, _ in pairs if private is not None), None)
     if private is None:
         raise ValueError(f"BN_SIGNING_KEY_FILE holds no private key; {_HOW}")
@@ -56,17 +55,6 @@ def read_signing_keys(path: Path) -> SigningKeys:
     # the same key may be there twice, as a pair and by its public half
     every = {key.kid: key for key in (ours, *(key for _, key in pairs))}
     return SigningKeys(private, tuple(every.values()))
-
-
-def _private_text(path: Path) -> str:
-    try:
-        others_may_read = path.stat().st_mode & 0o077
-        text = path.read_text("ascii")
-    except (OSError, UnicodeDecodeError):
-        raise ValueError("BN_SIGNING_KEY_FILE cannot be read as a PEM file.") from None
-    if others_may_read:
-        raise ValueError("BN_SIGNING_KEY_FILE is open to its group or to others; chmod 600 it.")
-    return text
 
 
 def _blocks(text: str) -> list[tuple[str, bytes]]:

@@ -16,8 +16,9 @@ from jose import jwt
 from pydantic import ValidationError
 
 from api.main import create_app
+from api.runtime.key_files import read_private_pem
 from api.runtime.settings import Settings
-from api.security.token_keys import read_signing_keys
+from api.security.token_keys import parse_signing_keys
 from api.security.tokens import AccessTokens, InvalidToken
 from tests.support.tokens import CLAIMS, LIFETIME, NOW, SECRET, parts_of, pem_of, written
 from tests.support.world import SETTINGS_SECRET, World, ok
@@ -43,7 +44,7 @@ def key_file(folder: Path, *blocks: str, mode: int = 0o600) -> Path:
 
 
 def tokens_of(path: Path) -> AccessTokens:
-    return AccessTokens(SECRET, LIFETIME, read_signing_keys(path))
+    return AccessTokens(SECRET, LIFETIME, parse_signing_keys(read_private_pem(path)))
 
 
 def test_the_first_key_signs_and_all_are_accepted_and_published(tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from api.interop.webhooks import signed_request
+from api.interop.webhooks import host_lookup, signed_request
 from api.interop.webhooks.signed_request import Answer, Letter, send
 from api.runtime.settings import Settings
 from api.security import outbound_addresses
-from api.security.outbound_addresses import Destinations, NotPublicError, is_public, read_address
+from api.security.outbound_addresses import Destinations, NotPublicError, is_public, parse_address
 from api.storage.models.integration import Outcome
 from tests.support.receivers import receiver, status
 from tests.support.world import SETTINGS_SECRET
@@ -235,7 +235,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Names]:
 
     def stand_for(*answers: tuple[str, ...]) -> Names:
         served = Names(*answers)
-        monkeypatch.setattr(outbound_addresses.socket, "getaddrinfo", served)  # type: ignore[attr-defined]
+        monkeypatch.setattr(host_lookup.socket, "getaddrinfo", served)  # type: ignore[attr-defined]
         return served
 
     return stand_for
@@ -250,7 +250,7 @@ async def test_no_connection_is_begun_to_what_is_not_public(tripwire: Tripwire) 
         # it is asked at the door, and again at every try
         for url in urls:
             with pytest.raises(NotPublicError):
-                Destinations().read(url)
+                Destinations().parse_url(url)
         answers = [await post(url) for url in urls]
         assert listener.connections == 0
     assert len(urls) > 100
@@ -339,26 +339,26 @@ async def test_a_redirect_into_the_house_is_not_followed(tripwire: Tripwire) -> 
 def test_public_addresses_and_plain_urls_are_fine() -> None:
     for public in (PUBLIC, "8.8.8.8", "1.1.1.1", "2606:4700::1111", "2a00:1450:4001::1"):
         assert is_public(ip_address(public)), public
-    read = Destinations().read
-    assert read("https://Diary.Example/a?b=c&d=%20e")[:4] == (
+    parse = Destinations().parse_url
+    assert parse("https://Diary.Example/a?b=c&d=%20e")[:4] == (
         "https",
         "diary.example",
         443,
         "/a?b=c&d=%20e",
     )
-    assert read("https://diary.example")[3] == "/"
-    assert read("https://diary.example?x=1")[3] == "/?x=1"
-    assert read("https://xn--dary-epa.example:8443/")[1:3] == ("xn--dary-epa.example", 8443)
-    assert read(f"https://{PUBLIC}/").literal == ip_address(PUBLIC)
-    assert read("https://[2606:4700::1111]:1024/")[1:3] == ("2606:4700::1111", 1024)
+    assert parse("https://diary.example")[3] == "/"
+    assert parse("https://diary.example?x=1")[3] == "/?x=1"
+    assert parse("https://xn--dary-epa.example:8443/")[1:3] == ("xn--dary-epa.example", 8443)
+    assert parse(f"https://{PUBLIC}/").literal == ip_address(PUBLIC)
+    assert parse("https://[2606:4700::1111]:1024/")[1:3] == ("2606:4700::1111", 1024)
     with pytest.raises(NotPublicError):
-        read(f"https://diary.example/{'x' * 2_000}")
+        parse(f"https://diary.example/{'x' * 2_000}")
 
 
 def test_an_address_for_tests_is_allowed_exactly_as_it_stands() -> None:
-    read = Destinations(["127.0.0.1:9000", "[::1]:9001"]).read
+    parse = Destinations(["127.0.0.1:9000", "[::1]:9001"]).parse_url
     for url in ("http://127.0.0.1:9000/x", "https://127.0.0.1:9000", "http://[::1]:9001/"):
-        assert read(url).is_for_tests
+        assert parse(url).is_for_tests
     for url in (
         "http://127.0.0.1:9001/",
         "http://127.0.0.2:9000/",
@@ -368,10 +368,10 @@ def test_an_address_for_tests_is_allowed_exactly_as_it_stands() -> None:
         "http://[::ffff:127.0.0.1]:9000/",
     ):
         with pytest.raises(NotPublicError):
-            read(url)
+            parse(url)
     for text in ("127.0.0.1", "localhost:9000", "127.0.0.1:0", "127.0.0.1:x", "*:9000", ":9000"):
         with pytest.raises(ValueError, match="written as in"):
-            read_address(text)
+            parse_address(text)
 
 
 def test_no_address_is_for_tests_unless_one_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -448,7 +448,7 @@ async def test_a_name_that_is_looked_up_for_long_takes_no_longer_than_a_try(
     async def slowly(*_: object) -> None:
         await asyncio.sleep(30)
 
-    monkeypatch.setattr(Destinations, "addresses", slowly)
+    monkeypatch.setattr(signed_request, "look_up", slowly)
     monkeypatch.setattr(signed_request, "TIME_LIMIT", 0.05)
     assert (await post("https://diary.example/")).outcome == Outcome.timed_out
     assert tripwire.tripped == []

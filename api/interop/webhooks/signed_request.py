@@ -15,7 +15,8 @@ from standardwebhooks import Webhook as Signer
 
 from api.domain.values import Output
 from api.domain.vocabulary import Event
-from api.security.outbound_addresses import Address, Destinations, NotPublicError, NotResolvedError
+from api.interop.webhooks.host_lookup import NotResolvedError, look_up
+from api.security.outbound_addresses import Address, Destinations, NotPublicError
 from api.storage.models.integration import Outcome, WebhookEvent
 
 TIME_LIMIT = 10.0
@@ -89,8 +90,8 @@ async def send(letter: Letter, destinations: Destinations, now: datetime) -> Ans
 
 async def _post(letter: Letter, destinations: Destinations, now: datetime) -> Answer:
     # looked at anew each time: what a name stands for may have changed since it was subscribed
-    to = destinations.read(letter.url)
-    addresses = await destinations.addresses(to)
+    to = destinations.parse_url(letter.url)
+    addresses = await look_up(to)
     body = letter.body.encode()
     headers = {**headers_of(letter, now), "Host": _host_header(to.scheme, to.host, to.port)}
     url = httpcore.URL(scheme=to.scheme, host=to.host, port=to.port, target=to.target)
