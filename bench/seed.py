@@ -18,9 +18,10 @@ from api.domain.vocabulary import Audience, Role, Severity
 from api.security.crypto import Place, SealableText, lookup_hash
 from api.security.tokens import Claims
 from api.storage.keyring import ClinicKeys, Keyring
+from api.storage.models.access import Supervision
 from api.storage.models.clinical import Case, Incident, Promise
 from api.storage.models.flags import Flag
-from api.storage.models.people import Clinic, ClinicKey, SignIn, Supervision, User
+from api.storage.models.people import Clinic, ClinicKey, SignIn, User
 
 CLINICIANS = 10
 FLAGGED = 200

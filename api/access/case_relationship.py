@@ -21,10 +21,11 @@ from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor
 from api.domain.vocabulary import Audience, Role, Severity
 from api.storage.compiled_queries import Prepared
+from api.storage.models.access import GrantKind, Supervision
 from api.storage.models.clinical import Case
 from api.storage.models.columns import sealed_columns
 from api.storage.models.flags import IS_UNRESOLVED, Flag
-from api.storage.models.people import Clinic, GrantKind, Supervision
+from api.storage.models.people import Clinic
 from api.storage.transaction import Transaction
 
 

@@ -17,9 +17,10 @@ from api.domain.vocabulary import FlagStatus, NoteClass, NoteStatus
 from api.flags.catching_up import catch_up
 from api.flags.reconcile import reconcile_flags
 from api.journal.entries import Happening, record_row
+from api.storage.models.access import AccessGrant, GrantKind
 from api.storage.models.clinical import Case, Incident, Note
 from api.storage.models.flags import IS_UNRESOLVED, Flag
-from api.storage.models.people import AccessGrant, GrantKind, User
+from api.storage.models.people import User
 from api.storage.transaction import Transaction
 
 

@@ -25,17 +25,16 @@ from api.domain.rules.facts import midnight
 from api.domain.values import Output
 from api.domain.vocabulary import Role
 from api.journal.entries import Happening, Row, record_row
-from api.storage.models.clinical import Case
-from api.storage.models.people import (
+from api.storage.models.access import (
     AccessGrant,
     AccessNotice,
     AccessNoticeReader,
     GrantKind,
     NoticeKind,
-    ServiceAccount,
     Supervision,
-    User,
 )
+from api.storage.models.clinical import Case
+from api.storage.models.people import ServiceAccount, User
 from api.storage.transaction import Transaction
 
 KEPT_FOR = timedelta(days=90)

@@ -30,10 +30,10 @@ from api.domain.vocabulary import (
     VoidReason,
     severity_rank,
 )
+from api.storage.models.access import Supervision
 from api.storage.models.clinical import Case
 from api.storage.models.columns import Named
 from api.storage.models.flags import IS_UNRESOLVED, Flag
-from api.storage.models.people import Supervision
 from api.storage.transaction import Transaction
 
 FlagRule = RuleName | PromptName | Literal["manual"]
@@ -177,7 +177,7 @@ def show_case(case: Case, standing: Standing, waiting: Iterable[WaitingFlag]) ->
 
 async def show_flags(tx: Transaction, me: Actor, flags: Sequence[Flag]) -> list[FlagRead]:
     """Show flags, each with what it points at, as far as this reader sees those records."""
-    seen = await seen_of(tx, me, (named for flag in flags for named in flag.points_at()))
+    seen = await seen_of(tx, me, (named for flag in flags for named in flag.named_records()))
     return [_show_flag(flag, seen) for flag in flags]
 
 

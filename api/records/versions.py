@@ -122,7 +122,7 @@ async def _as_seen(
     if model is not Consultation:
         return list(versions)
     rows = [each.row for each in versions if each.row is not None]
-    seen = await seen_of(tx, me, (named for row in rows for named in row.links()))
+    seen = await seen_of(tx, me, (named for row in rows for named in row.named_records()))
     return [
         each if each.row is None else each._replace(row=_with_links(each.row, seen))
         for each in versions

@@ -23,8 +23,8 @@ from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
 from api.records.oversight_notices import news_of, tell_of_grant
 from api.records.read_models import RecordRead
+from api.storage.models.access import AccessGrant, GrantKind
 from api.storage.models.clinical import Case
-from api.storage.models.people import AccessGrant, GrantKind
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/break-glass", tags=["who sees a case"], route_class=StrictRoute)

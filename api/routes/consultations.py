@@ -457,12 +457,12 @@ async def _items(
 
 async def _show(tx: Transaction, me: Actor, rows: Sequence[Consultation]) -> list[ConsultationRead]:
     """Show consultations, each with its linked records as far as the reader sees them."""
-    seen = await seen_of(tx, me, (named for row in rows for named in row.links()))
+    seen = await seen_of(tx, me, (named for row in rows for named in row.named_records()))
     return [ConsultationRead.model_validate(_fields(row, seen)) for row in rows]
 
 
 def _fields(row: Consultation, seen: Collection[Named]) -> dict[str, Any]:
-    told = [named for named in row.links() if named in seen]
+    told = [named for named in row.named_records() if named in seen]
     incidents, promises = (
         [row_id for record_type, row_id in told if record_type == sort]
         for sort in ("incident", "promise")
@@ -484,7 +484,7 @@ async def _links_after(
     before: dict[str, set[str]] = {name: set(getattr(found.row, name)) for name in _LINKS}
     new = ({UUID(each) for each in named.get(name, set()) - before[name]} for name in _LINKS)
     await _refuse_unknown_links(tx, me, found.case, *new)
-    seen = {str(row_id) for _, row_id in await seen_of(tx, me, found.row.links())}
+    seen = {str(row_id) for _, row_id in await seen_of(tx, me, found.row.named_records())}
     return links_as_stored({name: each | (before[name] - seen) for name, each in named.items()})
 
 
@@ -650,7 +650,7 @@ async def _written(
         record_row(tx, happening, consultation, actor_id=me.id, changed=changed)
     raised = await reconcile_flags(tx, found.case, actor_id=me.id)
     response.headers["ETag"] = etag(consultation.version)
-    seen = await seen_of(tx, me, consultation.links())
+    seen = await seen_of(tx, me, consultation.named_records())
     return ConsultationWritten.model_validate(
         {**_fields(consultation, seen), "flags_raised": flags_raised(me, raised, found.standing)}
     )

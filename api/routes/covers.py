@@ -25,8 +25,9 @@ from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
 from api.records.oversight_notices import news_of, tell_of_grant
 from api.records.read_models import RecordRead
+from api.storage.models.access import AccessGrant, GrantKind
 from api.storage.models.clinical import Case
-from api.storage.models.people import AccessGrant, GrantKind, User
+from api.storage.models.people import User
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/covers", tags=["who sees a case"], route_class=StrictRoute)

@@ -15,7 +15,7 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
 from api.records.oversight_notices import MOST, Notice, mark_as_read, notices_told, show_notices
-from api.storage.models.people import AccessNotice, NoticeKind
+from api.storage.models.access import AccessNotice, NoticeKind
 
 router = APIRouter(prefix="/v1/me/notices", tags=["people"], route_class=StrictRoute)
 

@@ -25,7 +25,8 @@ from api.security.normalization import one_address
 from api.security.opaque_tokens import hash_of_code, new_code
 from api.security.tokens import Passwords
 from api.storage.database import Database
-from api.storage.models.people import CodePurpose, NoticeKind, OneTimeCode, User
+from api.storage.models.access import NoticeKind
+from api.storage.models.people import CodePurpose, OneTimeCode, User
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["sign-in"], route_class=OneTimeRoute)

@@ -24,7 +24,8 @@ from api.journal.entries import Happening
 from api.records.oversight_notices import news_of, tell_of_link, tell_of_new_end
 from api.records.read_models import SupervisionRead
 from api.records.sense import make_sense
-from api.storage.models.people import Supervision, User
+from api.storage.models.access import Supervision
+from api.storage.models.people import User
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/supervisions", tags=["people"], route_class=StrictRoute)

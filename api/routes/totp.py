@@ -23,7 +23,8 @@ from api.journal.entries import Happening, record_row
 from api.records.oversight_notices import news_of, tell
 from api.security.opaque_tokens import hash_of_code, new_code
 from api.security.totp import new_secret, step_of, uri_of
-from api.storage.models.people import Clinic, CodePurpose, NoticeKind, OneTimeCode, User
+from api.storage.models.access import NoticeKind
+from api.storage.models.people import Clinic, CodePurpose, OneTimeCode, User
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/me/totp", tags=["sign-in"], route_class=OneTimeRoute)

@@ -11,8 +11,8 @@ from sqlmodel import col, select
 from api.domain.permissions.table import Actor
 from api.journal.entries import Happening
 from api.records.oversight_notices import MOST, notices_told
+from api.storage.models.access import AccessNotice, AccessNoticeReader, NoticeKind
 from api.storage.models.journal import JournalEntry
-from api.storage.models.people import AccessNotice, AccessNoticeReader, NoticeKind
 from tests.support.signing_in import NEW, enrol, me_with, offer, reset, sign_in
 from tests.support.world import NOON, Person, Urls, World, made, ok, open_world, software
 

@@ -22,10 +22,11 @@ from api.domain.vocabulary import Role, Scope
 from api.flags import reconcile
 from api.http.oauth_refusals import TOKEN_PATH
 from api.http.strict_route import KEY
+from api.storage.models.access import Supervision
 from api.storage.models.clinical import Case, Incident
 from api.storage.models.integration import RepeatableRequest
 from api.storage.models.journal import JournalEntry
-from api.storage.models.people import Supervision, User
+from api.storage.models.people import User
 from tests.support.matrix import TABLE, Row
 from tests.support.processes import serving
 from tests.support.requests import document

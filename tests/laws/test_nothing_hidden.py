@@ -24,6 +24,7 @@ from api.flags import reconcile
 from api.flags.hiding import Rearranged
 from api.records import read_models
 from api.routes import cases, consultations, incidents
+from api.storage.models.access import AccessGrant, GrantKind, Supervision
 from api.storage.models.clinical import (
     Case,
     Consultation,
@@ -35,7 +36,6 @@ from api.storage.models.clinical import (
 )
 from api.storage.models.columns import Named
 from api.storage.models.flags import Flag
-from api.storage.models.people import AccessGrant, GrantKind, Supervision
 from tests.support.deeds import Deeds
 from tests.support.eyes import WORD, Eyes, Rows, own_refusals
 from tests.support.requests import document

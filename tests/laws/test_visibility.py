@@ -46,9 +46,9 @@ from api.domain.vocabulary import (
     Severity,
     Significance,
 )
+from api.storage.models.access import AccessGrant, GrantKind, Supervision
 from api.storage.models.clinical import Case, Incident, Note, Promise
 from api.storage.models.flags import Flag
-from api.storage.models.people import AccessGrant, GrantKind, Supervision
 from api.storage.transaction import Transaction
 from tests.support.guards import made_anew
 from tests.support.world import World, software

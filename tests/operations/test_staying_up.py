@@ -21,7 +21,7 @@ from api.routes.health import Readiness
 from api.runtime.settings import new_data_key
 from api.security.crypto import KeyEncryptionKeys, new_key
 from api.storage import migrations
-from api.storage.models.people import Supervision
+from api.storage.models.access import Supervision
 from api.storage.transaction import Transaction
 from tests.support.checkout import ROOT
 from tests.support.patience import PATIENCE

@@ -13,9 +13,9 @@ from uuid import UUID
 from httpx import Response
 
 from api.domain.vocabulary import FlagStatus
+from api.storage.models.access import AccessGrant, GrantKind, Supervision
 from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
 from api.storage.models.flags import Flag
-from api.storage.models.people import AccessGrant, GrantKind, Supervision
 from tests.support.eyes import Rows
 from tests.support.world import Person, World, incident, promise
 

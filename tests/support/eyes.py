@@ -25,6 +25,13 @@ from api.domain.lifecycles import BRIEF_LASTS, is_unresolved
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import TREATING, Actor
 from api.domain.vocabulary import ConsultationStatus, Role, Scope
+from api.storage.models.access import (
+    AccessGrant,
+    AccessNotice,
+    AccessNoticeReader,
+    GrantKind,
+    Supervision,
+)
 from api.storage.models.clinical import (
     Case,
     Consultation,
@@ -39,14 +46,7 @@ from api.storage.models.clinical import (
 from api.storage.models.columns import sealed_columns
 from api.storage.models.flags import Flag
 from api.storage.models.journal import JournalEntry
-from api.storage.models.people import (
-    AccessGrant,
-    AccessNotice,
-    AccessNoticeReader,
-    GrantKind,
-    Supervision,
-    User,
-)
+from api.storage.models.people import User
 from api.storage.transaction import Transaction
 from tests.support.world import Person, World
 

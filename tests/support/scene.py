@@ -16,15 +16,10 @@ from api.commands.worker import seal
 from api.domain.vocabulary import Role, Scope
 from api.security.tokens import AccessTokens, Claims
 from api.storage.database import Database
+from api.storage.models.access import AccessNotice, AccessNoticeReader, NoticeKind, Supervision
 from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
 from api.storage.models.journal import JournalEntry
-from api.storage.models.people import (
-    AccessNotice,
-    AccessNoticeReader,
-    NoticeKind,
-    Supervision,
-    User,
-)
+from api.storage.models.people import User
 from api.storage.transaction import Transaction
 from tests.support.matrix import ASKED, HOOK, NOTE, ROLES, Row
 from tests.support.world import (

@@ -25,7 +25,8 @@ from api.main import create_app, furnish
 from api.runtime.settings import Settings, new_data_key, random_secret
 from api.security.tokens import AccessTokens, Claims
 from api.storage.database import Database
-from api.storage.models.people import Clinic, ServiceAccount, SignIn, Supervision, User
+from api.storage.models.access import Supervision
+from api.storage.models.people import Clinic, ServiceAccount, SignIn, User
 
 
 class Urls(NamedTuple):

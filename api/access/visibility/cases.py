@@ -9,8 +9,8 @@ from api.access.visibility.links_and_grants import answered_for, conflicted, gra
 from api.access.visibility.reader import Reader, reader
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor
+from api.storage.models.access import GrantKind
 from api.storage.models.clinical import Case
-from api.storage.models.people import GrantKind
 from api.storage.transaction import Transaction
 
 

@@ -9,8 +9,9 @@ from api.access.visibility.links_and_grants import answered_for, conflicted, gra
 from api.access.visibility.reader import Reader
 from api.access.visibility.records import visible_incidents
 from api.domain.permissions.table import SUPERVISING, Actor
+from api.storage.models.access import GrantKind
 from api.storage.models.clinical import Case, Incident
-from api.storage.models.people import GrantKind, User
+from api.storage.models.people import User
 from api.storage.transaction import Transaction
 
 

@@ -8,8 +8,8 @@ from sqlmodel import col, select
 
 from api.access.visibility.reader import Reader, reader
 from api.domain.permissions.table import SUPERVISING, Actor
+from api.storage.models.access import AccessGrant, GrantKind, Supervision
 from api.storage.models.clinical import Case, Incident
-from api.storage.models.people import AccessGrant, GrantKind, Supervision
 from api.storage.transaction import Transaction
 
 # Aliases of their own: the statement around them may be about the same tables. Made once, because

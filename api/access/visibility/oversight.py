@@ -9,9 +9,10 @@ from sqlmodel import col
 from api.access.visibility.links_and_grants import conflicted, links_in_force
 from api.domain.permissions.table import SUPERVISING, Actor
 from api.domain.vocabulary import Audience
+from api.storage.models.access import Supervision
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, Flag
-from api.storage.models.people import Supervision, User
+from api.storage.models.people import User
 from api.storage.transaction import Transaction
 
 _Own = aliased(Case)

@@ -14,9 +14,9 @@ from api.access.visibility.reader import Reader, reader
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import CONSULTING, TREATING, Actor
 from api.domain.vocabulary import Audience, NoteClass, NoteStatus
+from api.storage.models.access import GrantKind
 from api.storage.models.clinical import Case, Consultation, Incident, Note
 from api.storage.models.flags import Flag
-from api.storage.models.people import GrantKind
 from api.storage.transaction import Transaction
 
 

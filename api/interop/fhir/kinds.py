@@ -236,7 +236,7 @@ KINDS = (
         show=lambda row, seen: show_consultation(row, seen.clients[row.case_id], seen.named),
         tell=_telling(Happening.consultation_read),
         kept=Consultation,
-        names=Consultation.links,
+        names=Consultation.named_records,
     ),
     Kind(
         name="DetectedIssue",
@@ -250,7 +250,7 @@ KINDS = (
         show=lambda row, seen: show_issue(row, seen.clients[row.case_id], seen.named, seen.rules),
         tell=_telling(Happening.flag_read),
         of_flags=True,
-        names=FlagRow.points_at,
+        names=FlagRow.named_records,
     ),
     Kind(
         name="Flag",
@@ -264,7 +264,7 @@ KINDS = (
         show=lambda row, seen: show_flag(row, seen.clients[row.case_id], seen.named, seen.rules),
         tell=_telling(Happening.flag_read),
         of_flags=True,
-        names=FlagRow.points_at,
+        names=FlagRow.named_records,
     ),
     Kind(
         name="Provenance",

@@ -210,7 +210,7 @@ def _mitigation(flag: flags.Flag) -> list[DetectedIssueMitigation] | None:
 
 def _evidence(flag: flags.Flag, seen: Collection[columns.Named], rules: Rules) -> list[Reference]:
     """Refer to what a flag points at, as far as its reader sees that."""
-    return [_record(*named, rules) for named in flag.points_at() if named in seen]
+    return [_record(*named, rules) for named in flag.named_records() if named in seen]
 
 
 def _record(record_type: str, record_id: UUID, rules: Rules) -> Reference:

@@ -155,7 +155,7 @@ def show_consultation(
 ) -> ServiceRequest:
     """Show a request for consultation; `seen`: the records it is about that its reader sees."""
     asked = practitioner(consultation.consultant_id)
-    linked = [record_of(*named) for named in consultation.links() if named in seen]
+    linked = [record_of(*named) for named in consultation.named_records() if named in seen]
     return ServiceRequest(
         id=str(consultation.id),
         meta=Meta(version_id=str(consultation.version), last_updated=consultation.updated_at),

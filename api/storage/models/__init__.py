@@ -1,10 +1,18 @@
 """Every table. Whoever imports one of these has all of them in the metadata.
 
+- `columns`: what tables are made of, and what every row of a clinic has;
+- `people`: the clinic and its keys, users, software, sessions;
+- `access`: supervision, covers, recusals, emergency openings, and who is told of them;
+- `clinical`: cases and all that is recorded on them, earlier versions too;
+- `flags`: what rules and people ask to be looked at;
+- `journal`: the audit log and its signed tree heads;
+- `integration`: webhooks, imports, requests that may be repeated.
+
 Each key begins with `clinic_id`, so that no row can point into another clinic and every table can
 be spread over machines by clinic. Without `relationship()`, SQLAlchemy does not order inserts of
 different tables by their foreign keys: flush the parent before its children.
 """
 
-from api.storage.models import clinical, flags, integration, journal, people
+from api.storage.models import access, clinical, flags, integration, journal, people
 
-__all__ = ["clinical", "flags", "integration", "journal", "people"]
+__all__ = ["access", "clinical", "flags", "integration", "journal", "people"]

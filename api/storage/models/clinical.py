@@ -38,9 +38,9 @@ from api.domain.vocabulary import (
 )
 from api.storage.models.columns import (
     JSON_OR_NULL,
+    KeepsVersions,
     Named,
     Record,
-    Recorded,
     SealedText,
     Voidable,
     json_column,
@@ -52,7 +52,7 @@ from api.storage.models.columns import (
 )
 
 
-class Case(Recorded, Voidable, table=True):
+class Case(KeepsVersions, Voidable, table=True):
     """A client's therapy with one clinician. `recheck_at`: when time alone may move its flags.
 
     `text_key` is the wrapped key of all that is sealed on this case: once it is gone, so is every
@@ -122,7 +122,7 @@ class CaseTenure(Record, table=True):
     until_on: date
 
 
-class Incident(Recorded, Voidable, table=True):
+class Incident(KeepsVersions, Voidable, table=True):
     """One dated thing that touches the frame.
 
     `details` holds everything but the kind's one sealed text, which is in `sealed_detail`.
@@ -167,7 +167,7 @@ IS_OPEN = sa.text(f"promises.{_OPEN.format('promises.')}")
 """The promise stands, and is neither kept nor broken; spelled as the partial index is."""
 
 
-class Promise(Recorded, Voidable, table=True):
+class Promise(KeepsVersions, Voidable, table=True):
     """A promise made to a client, and what became of it."""
 
     __tablename__ = "promises"
@@ -208,7 +208,7 @@ IS_WAITING = sa.text(f"consultations.{_WAITING}")
 """The request waits for whoever answers it; spelled as the partial index is."""
 
 
-class Consultation(Recorded, Record, table=True):
+class Consultation(KeepsVersions, Record, table=True):
     """A request to another clinician for a view of the work."""
 
     __tablename__ = "consultations"
@@ -248,7 +248,7 @@ class Consultation(Recorded, Record, table=True):
     response: AdviceResponse | None = word(AdviceResponse, default=None)
     response_reason: str | None = sealed_text()
 
-    def links(self) -> list[Named]:
+    def named_records(self) -> list[Named]:
         """Give the records that it is about."""
         incidents = [("incident", UUID(row_id)) for row_id in self.incident_ids]
         return [*incidents, *(("promise", UUID(row_id)) for row_id in self.promise_ids)]

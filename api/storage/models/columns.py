@@ -122,6 +122,23 @@ class Record(Versioned):
     recorded_by_id: UUID | None = None
 
 
+class Voidable(Record):
+    """A record that is voided, never deleted."""
+
+    voided_at: datetime | None = None
+    void_reason: VoidReason | None = word(VoidReason, default=None)
+
+
+class KeepsVersions(SQLModel):
+    """A record of which every version is kept: `RecordVersion` has the earlier ones.
+
+    `written_by_id` is who wrote the present version; None for the first, which who recorded it
+    wrote, for what was brought about by nobody, and where it is not known any more.
+    """
+
+    written_by_id: UUID | None = None
+
+
 def in_clinic() -> ForeignKeyConstraint:
     """Tie a row to its clinic."""
     return ForeignKeyConstraint(["clinic_id"], ["clinics.id"])
@@ -130,23 +147,6 @@ def in_clinic() -> ForeignKeyConstraint:
 def points_at(column: str, table: str) -> ForeignKeyConstraint:
     """Tie a column to a row of the same clinic."""
     return ForeignKeyConstraint(["clinic_id", column], [f"{table}.clinic_id", f"{table}.id"])
-
-
-class Voidable(Record):
-    """A record that is voided, never deleted."""
-
-    voided_at: datetime | None = None
-    void_reason: VoidReason | None = word(VoidReason, default=None)
-
-
-class Recorded(SQLModel):
-    """A record of which every version is kept: `RecordVersion` has the earlier ones.
-
-    `written_by_id` is who wrote the present version; None for the first, which who recorded it
-    wrote, for what was brought about by nobody, and where it is not known any more.
-    """
-
-    written_by_id: UUID | None = None
 
 
 def what_is_restricted(table: str) -> Index:

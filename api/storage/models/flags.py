@@ -82,7 +82,7 @@ class Flag(Record, table=True):
         """Whether it is for the case's clinician and whoever stands in, and so are its entries."""
         return self.audience == Audience.clinician
 
-    def points_at(self) -> list[Named]:
+    def named_records(self) -> list[Named]:
         """Give the records that are its evidence."""
         return [(each["type"], UUID(each["id"])) for each in self.evidence]
 
@@ -105,13 +105,6 @@ class EarlierResolution(Record, table=True):
     resolved_by_id: UUID | None = None
     resolved_at: datetime
     reopen_reason: str | None = sealed_text()
-
-
-IS_RESTRICTED: dict[type[Incident | Flag], sa.TextClause] = {
-    Incident: sa.text("incidents.restricted"),
-    Flag: sa.text("flags.restricted"),
-}
-"""It is hidden from the case's clinician; spelled as the partial indexes are."""
 
 
 class MonitoredFinding(Record, table=True):
@@ -144,3 +137,10 @@ class MonitoredFinding(Record, table=True):
     evidence: list[dict[str, str]] = json_column(list)
     effective_at: datetime
     ended_at: datetime | None = None
+
+
+IS_RESTRICTED: dict[type[Incident | Flag], sa.TextClause] = {
+    Incident: sa.text("incidents.restricted"),
+    Flag: sa.text("flags.restricted"),
+}
+"""It is hidden from the case's clinician; spelled as the partial indexes are."""

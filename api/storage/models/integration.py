@@ -21,27 +21,6 @@ from api.storage.models.columns import (
 )
 
 
-class RepeatableRequest(Record, table=True):
-    """A request that was sent with an idempotency key, and what it made; never its answer.
-
-    `recorded_by_id` is who sent it. `flag_ids` are of the flags it raised.
-    """
-
-    __tablename__ = "repeatable_requests"
-    __table_args__ = (
-        in_clinic(),
-        sa.UniqueConstraint("clinic_id", "recorded_by_id", "key_hash"),
-    )
-
-    key_hash: str = short_text(64)
-    body_hash: str = short_text(64)
-    status: int | None = None
-    record_type: str | None = Field(default=None, max_length=40)
-    record_id: UUID | None = None
-    case_id: UUID | None = None
-    flag_ids: list[str] = json_column(list)
-
-
 class Webhook(Record, table=True):
     """An address of the clinic's software, told of some events; `deleted_at`: no more."""
 
@@ -240,3 +219,24 @@ class ImportedRecord(Record, table=True):
     source_key: str | None = sealed_text()
     source_hash: str = short_text(64)
     body_hash: str = short_text(64)
+
+
+class RepeatableRequest(Record, table=True):
+    """A request that was sent with an idempotency key, and what it made; never its answer.
+
+    `recorded_by_id` is who sent it. `flag_ids` are of the flags it raised.
+    """
+
+    __tablename__ = "repeatable_requests"
+    __table_args__ = (
+        in_clinic(),
+        sa.UniqueConstraint("clinic_id", "recorded_by_id", "key_hash"),
+    )
+
+    key_hash: str = short_text(64)
+    body_hash: str = short_text(64)
+    status: int | None = None
+    record_type: str | None = Field(default=None, max_length=40)
+    record_id: UUID | None = None
+    case_id: UUID | None = None
+    flag_ids: list[str] = json_column(list)
