@@ -21,6 +21,7 @@ from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor
 from api.domain.vocabulary import Audience, Role, Severity
 from api.storage.compiled_queries import Prepared
+from api.storage.loading import load_or_404
 from api.storage.models.access import GrantKind, Supervision
 from api.storage.models.clinical import Case
 from api.storage.models.columns import sealed_columns
@@ -95,10 +96,7 @@ async def load_seen_case(
 async def load_case(tx: Transaction, case_id: UUID, *, lock: bool = False) -> Case:
     """Load a case for somebody who knows no more of it than its id; 404 where there is none."""
     statement = select(Case).where(Case.id == case_id)
-    found: Case | None = (await tx.exec(locked(statement, Case) if lock else statement)).first()
-    if found is None:
-        raise NotFound
-    return found
+    return await load_or_404(tx, locked(statement, Case) if lock else statement)
 
 
 async def load_clinic(tx: Transaction, *, lock: bool = False) -> Clinic:

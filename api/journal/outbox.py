@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel, col, select
 from uuid_utils.compat import uuid7
 
-from api.domain.errors import Invalid, NotFound
+from api.domain.errors import Invalid
 from api.domain.vocabulary import Event
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.storage.instants import never_back
+from api.storage.loading import load_or_404
 from api.storage.models.clinical import Incident
 from api.storage.models.flags import IS_RESTRICTED, Flag
 from api.storage.models.integration import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
@@ -54,12 +55,8 @@ def owe(
 async def load_webhook(tx: Transaction, webhook_id: UUID, *, lock: bool = False) -> Webhook:
     """Give a webhook that was not taken away. Raises 404."""
     statement = select(Webhook).where(Webhook.id == webhook_id, col(Webhook.deleted_at).is_(None))
-    # not FOR UPDATE: whoever owes it an event meanwhile only needs the webhook to be there
-    found = await tx.exec(statement.with_for_update(key_share=True) if lock else statement)
-    webhook: Webhook | None = found.first()
-    if webhook is None:
-        raise NotFound
-    return webhook
+    # whoever owes it an event meanwhile only needs the webhook to be there
+    return await load_or_404(tx, statement, lock=lock, pointed_at=True)
 
 
 async def owe_a_test(tx: Transaction, webhook: Webhook) -> WebhookDelivery:

@@ -23,9 +23,9 @@ from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
 from api.records.oversight_notices import news_of, tell_of_grant
 from api.records.read_models import RecordRead
+from api.storage.loading import load_or_404
 from api.storage.models.access import AccessGrant, GrantKind
 from api.storage.models.clinical import Case
-from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/break-glass", tags=["who sees a case"], route_class=StrictRoute)
 
@@ -142,7 +142,7 @@ async def read_glass_break(
     response: Response,
 ) -> GlassBreakRead:
     """Read one emergency opening."""
-    row = await _load(tx, me, opening_id)
+    row = await load_or_404(tx, _openings(me).where(AccessGrant.id == opening_id))
     response.headers["ETag"] = etag(row.version)
     record_shown(tx, Happening.glass_read, [row], actor_id=me.id)
     return _shown(me, row)
@@ -157,7 +157,7 @@ async def review_glass_break(
     response: Response,
 ) -> GlassBreakRead:
     """Review an emergency opening. For privacy officers."""
-    row = await _load(tx, me, opening_id, lock=True)
+    row = await load_or_404(tx, _openings(me).where(AccessGrant.id == opening_id), lock=True)
     if row.reviewed_at is not None:
         raise Conflict("This was reviewed already.")
     refuse_purged(await load_case(tx, row.case_id))
@@ -182,16 +182,6 @@ def _known_to(me: Actor) -> ColumnElement[bool]:
     if may_ever(me, Action.glass_review):
         return true()
     return or_(col(AccessGrant.user_id) == me.id, col(Case.clinician_id) == me.id)
-
-
-async def _load(tx: Transaction, me: Actor, opening_id: UUID, *, lock: bool = False) -> AccessGrant:
-    statement = _openings(me).where(AccessGrant.id == opening_id)
-    if lock:
-        statement = statement.with_for_update(of=AccessGrant)
-    row: AccessGrant | None = (await tx.exec(statement)).first()
-    if row is None:
-        raise NotFound
-    return row
 
 
 def _shown(me: Actor, row: AccessGrant) -> GlassBreakRead:

@@ -13,7 +13,7 @@ from api.access.case_relationship import load_seen_case, refuse_purged
 from api.access.guards import may
 from api.access.handover import end_cover_now, refuse_who_keeps_away
 from api.access.visibility.cases import on_its_case, supervised_cases
-from api.domain.errors import Forbidden, Invalid, NotFound
+from api.domain.errors import Forbidden, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import TREATING, Actor, may_ever
 from api.domain.rules.facts import midnight
@@ -25,6 +25,7 @@ from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
 from api.records.oversight_notices import news_of, tell_of_grant
 from api.records.read_models import RecordRead
+from api.storage.loading import load_or_404
 from api.storage.models.access import AccessGrant, GrantKind
 from api.storage.models.clinical import Case
 from api.storage.models.people import User
@@ -72,7 +73,7 @@ async def list_covers(
     tx: Tx,
 ) -> Page[CoverRead]:
     """List covers, newest first: your own, those on your cases and those of whom you supervise."""
-    statement = _covers().where(_known_to(tx, me))
+    statement = _covers(tx, me)
     if query.case_id is not None:
         statement = statement.where(AccessGrant.case_id == query.case_id)
     if query.user_id is not None:
@@ -126,7 +127,7 @@ async def read_cover(
     response: Response,
 ) -> CoverRead:
     """Read one cover."""
-    row = await _load(tx, me, cover_id)
+    row = await load_or_404(tx, _covers(tx, me).where(AccessGrant.id == cover_id))
     response.headers["ETag"] = etag(row.version)
     record_shown(tx, Happening.cover_read, [row], actor_id=me.id)
     return _shown(tx, row)
@@ -140,36 +141,26 @@ async def end_cover(
     if_match: IfMatch = None,
 ) -> None:
     """End a cover at once: the case's clinician, a linked supervisor, or who stands in."""
-    row = await _load(tx, me, cover_id, lock=True)
+    row = await load_or_404(tx, _covers(tx, me).where(AccessGrant.id == cover_id), lock=True)
     check_version(row.version, if_match)
     if row.ends_at is None or row.ends_at > tx.now:
         end_cover_now(tx, row, actor_id=me.id)
 
 
-def _covers() -> Any:
+def _covers(tx: Transaction, me: Actor) -> Any:
+    """Select the covers somebody may know of."""
     return (
         select(AccessGrant)
         .join(Case, on_its_case(AccessGrant))
-        .where(AccessGrant.kind == GrantKind.cover)
+        .where(AccessGrant.kind == GrantKind.cover, _known_to(tx, me))
     )
 
 
 def _known_to(tx: Transaction, me: Actor) -> ColumnElement[bool]:
-    """Say in SQL which covers somebody may know of."""
     if not may_ever(me, Action.cover_create):
         return true()
     known = or_(col(AccessGrant.user_id) == me.id, col(Case.clinician_id) == me.id)
     return or_(known, supervised_cases(tx, me))
-
-
-async def _load(tx: Transaction, me: Actor, cover_id: UUID, *, lock: bool = False) -> AccessGrant:
-    statement = _covers().where(AccessGrant.id == cover_id, _known_to(tx, me))
-    if lock:
-        statement = statement.with_for_update(of=AccessGrant)
-    row: AccessGrant | None = (await tx.exec(statement)).first()
-    if row is None:
-        raise NotFound
-    return row
 
 
 def _make_sense(tx: Transaction, body: CoverCreate) -> None:

@@ -14,7 +14,7 @@ from api.access.case_relationship import OpenCase, load_case
 from api.access.guards import case_for, copy_for
 from api.access.visibility.cases import on_its_case
 from api.access.visibility.records import visible_incidents
-from api.domain.errors import Conflict, NotFound
+from api.domain.errors import Conflict
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
 from api.domain.values import Input
@@ -27,6 +27,7 @@ from api.records.patient_copy import copy_of
 from api.records.patient_copy_page import POLICY, page_of
 from api.records.patient_copy_schemas import CaseCopy, Form, Purpose, Recipient
 from api.records.read_models import RecordRead
+from api.storage.loading import load_or_404
 from api.storage.models.clinical import Case, DisclosedDocument, Disclosure, Incident
 from api.storage.transaction import Transaction
 
@@ -205,10 +206,7 @@ async def _load(tx: Transaction, case_id: UUID, disclosure_id: UUID) -> Disclosu
         Disclosure.case_id == case_id,
         Disclosure.id == disclosure_id,
     )
-    disclosure: Disclosure | None = (await tx.exec(statement)).first()
-    if disclosure is None:
-        raise NotFound
-    return disclosure
+    return await load_or_404(tx, statement)
 
 
 async def _as_given(tx: Transaction, disclosure: Disclosure) -> CaseCopy:

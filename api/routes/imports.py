@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from api.access.authentication import software_now
 from api.access.guards import may, may_alone, refuse_role
-from api.domain.errors import Invalid, NotFound, UnsupportedMediaType
+from api.domain.errors import Invalid, UnsupportedMediaType
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Input, Instant, Output
@@ -31,6 +31,7 @@ from api.interop.bulk.sender import Rights
 from api.interop.bulk.take_batch import Done
 from api.records.read_models import RecordRead
 from api.storage.database import Database
+from api.storage.loading import load_or_404
 from api.storage.models.integration import Import, ImportRefusal, ImportStatus
 from api.storage.transaction import Transaction
 
@@ -175,9 +176,9 @@ async def read_import(
     response: Response,
 ) -> ImportRead:
     """Read how far an import has come. For clinic software with `cases:write`."""
-    read = ImportRead.model_validate(await _import(tx, import_id))
-    response.headers["ETag"] = etag(read.version)
-    return read
+    found = await load_or_404(tx, select(Import).where(Import.id == import_id))
+    response.headers["ETag"] = etag(found.version)
+    return ImportRead.model_validate(found)
 
 
 @router.get("/{import_id}/refusals")
@@ -189,7 +190,7 @@ async def list_refusals(
     tx: Tx,
 ) -> Page[RefusalRead]:
     """List the lines that an import refused, in their order. For software with `cases:write`."""
-    found = await _import(tx, import_id)
+    found = await load_or_404(tx, select(Import).where(Import.id == import_id))
     listing = f"{tx.clinic.id}/imports/{found.id}/refusals"
     statement = select(ImportRefusal).where(ImportRefusal.import_id == found.id)
     if (last := marks.decode_cursor(listing, query)) is not None:
@@ -220,13 +221,6 @@ async def _rights(tx: Transaction, me: Actor) -> Rights:
         consultations=may_ever(now, Action.consultation_draft),
         restricted=Scope.restricted_write in now.scopes,
     )
-
-
-async def _import(tx: Transaction, import_id: UUID) -> Import:
-    found: Import | None = (await tx.exec(select(Import).where(Import.id == import_id))).first()
-    if found is None:
-        raise NotFound
-    return found
 
 
 def _report(me: Actor, done: Done, response: Response) -> ImportDone:

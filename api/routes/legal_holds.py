@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from api.access.case_relationship import load_case, refuse_purged
 from api.access.guards import may
-from api.domain.errors import Conflict, NotFound
+from api.domain.errors import Conflict
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
 from api.domain.values import Input, Text
@@ -19,8 +19,8 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
 from api.records.read_models import RecordRead
+from api.storage.loading import load_or_404
 from api.storage.models.clinical import LegalHold
-from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/legal-holds", tags=["retention"], route_class=StrictRoute)
 
@@ -103,7 +103,7 @@ async def read_hold(
     response: Response,
 ) -> HoldRead:
     """Read one legal hold."""
-    hold = await _load(tx, hold_id)
+    hold = await load_or_404(tx, select(LegalHold).where(LegalHold.id == hold_id))
     record_shown(tx, Happening.hold_read, [hold], actor_id=me.id)
     response.headers["ETag"] = etag(hold.version)
     return HoldRead.model_validate(hold)
@@ -117,20 +117,10 @@ async def release_hold(
     response: Response,
 ) -> HoldRead:
     """Release a hold; that it held is kept."""
-    hold = await _load(tx, hold_id, lock=True)
+    hold = await load_or_404(tx, select(LegalHold).where(LegalHold.id == hold_id), lock=True)
     if hold.released_at is not None:
         raise Conflict("This hold was released already.")
     hold.change({"released_at": tx.now, "released_by_id": me.id}, tx.now)
     record_row(tx, Happening.hold_released, hold, actor_id=me.id)
     response.headers["ETag"] = etag(hold.version)
     return HoldRead.model_validate(hold)
-
-
-async def _load(tx: Transaction, hold_id: UUID, *, lock: bool = False) -> LegalHold:
-    statement = select(LegalHold).where(LegalHold.id == hold_id)
-    hold: LegalHold | None = (
-        await tx.exec(statement.with_for_update() if lock else statement)
-    ).first()
-    if hold is None:
-        raise NotFound
-    return hold

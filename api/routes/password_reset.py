@@ -13,7 +13,7 @@ from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
 from api.access.rate_limits import Throttle
 from api.access.sessions import NOBODY, account_at, end_sessions
-from api.domain.errors import Forbidden, NotFound, Unauthorized
+from api.domain.errors import Forbidden, Unauthorized
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
 from api.domain.values import Input, Output, Password
@@ -25,6 +25,7 @@ from api.security.normalization import one_address
 from api.security.opaque_tokens import hash_of_code, new_code
 from api.security.tokens import Passwords
 from api.storage.database import Database
+from api.storage.loading import load_or_404
 from api.storage.models.access import NoticeKind
 from api.storage.models.people import CodePurpose, OneTimeCode, User
 from api.storage.transaction import Transaction
@@ -66,9 +67,7 @@ async def offer_password_reset(
     require_recent_sign_in(me, tx.now)
     if user_id == me.id:
         raise Forbidden("Change your own password at /v1/me.")
-    user = await _load(tx, user_id)
-    if user is None:
-        raise NotFound
+    user = await load_or_404(tx, select(User).where(User.id == user_id), lock=True)
     await tx.exec(update(OneTimeCode).where(*_unused(user_id)).values(used_at=tx.now))
     code, expires_at = new_code(), tx.now + LASTS
     tx.add(_reset_code(tx, me, user_id, code, expires_at))
@@ -114,19 +113,13 @@ async def _use(tx: Transaction, user_id: UUID, code: str, password_hash: str) ->
         .values(used_at=tx.now)
         .execution_options(synchronize_session=False)
     )
-    user = await _load(tx, user_id)
+    user = (await tx.exec(select(User).where(User.id == user_id).with_for_update())).first()
     if not used.rowcount or user is None or not user.is_active:
         raise Unauthorized(_NO_MATCH)
     user.change({"password_hash": password_hash}, tx.now)
     await end_sessions(tx, user_id)
     done = (Happening.password_reset, NoticeKind.password_reset)
     await _tell(tx, *done, user, actor=user_id, by=offered_by or user_id)
-
-
-async def _load(tx: Transaction, user_id: UUID) -> User | None:
-    statement = select(User).where(User.id == user_id).with_for_update()
-    user: User | None = (await tx.exec(statement)).first()
-    return user
 
 
 def _unused(user_id: UUID) -> tuple[ColumnElement[bool], ...]:

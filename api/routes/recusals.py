@@ -7,12 +7,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from api.access.case_relationship import load_case, load_seen_case, refuse_purged
 from api.access.guards import may
 from api.access.handover import let_go_of_flags
 from api.access.visibility.links_and_grants import in_force
-from api.domain.errors import Conflict, Forbidden, Invalid, NotFound
+from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Input
@@ -25,6 +26,7 @@ from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
 from api.records.oversight_notices import news_of, tell_of_grant
 from api.records.read_models import RecordRead
+from api.storage.loading import load_or_404
 from api.storage.models.access import AccessGrant, GrantKind
 from api.storage.models.clinical import Case
 from api.storage.models.people import User
@@ -140,7 +142,7 @@ async def end_recusal(
         await tell_of_grant(tx, news, row, case.clinician_id)
 
 
-def _of(case_id: UUID) -> object:
+def _of(case_id: UUID) -> SelectOfScalar[AccessGrant]:
     return select(AccessGrant).where(
         AccessGrant.case_id == case_id, AccessGrant.kind == GrantKind.recusal
     )
@@ -157,17 +159,8 @@ async def _load(
     tx: Transaction, me: Actor, case_id: UUID, recusal_id: UUID, *, lock: bool = False
 ) -> AccessGrant:
     await _case(tx, me, case_id)
-    statement = select(AccessGrant).where(
-        AccessGrant.id == recusal_id,
-        AccessGrant.case_id == case_id,
-        AccessGrant.kind == GrantKind.recusal,
-    )
-    row: AccessGrant | None = (
-        await tx.exec(statement.with_for_update() if lock else statement)
-    ).first()
-    if row is None:
-        raise NotFound
-    return row
+    wanted = _of(case_id).where(AccessGrant.id == recusal_id)
+    return await load_or_404(tx, wanted, lock=lock)
 
 
 async def _refuse_who_cannot_keep_away(tx: Transaction, case: Case, user_id: UUID) -> None:

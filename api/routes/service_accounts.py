@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
 from api.access.sessions import end_software_sessions
-from api.domain.errors import Conflict, NotFound
+from api.domain.errors import Conflict
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, reads_every_word
 from api.domain.values import Input, Line, YesNo, absent, whole
@@ -26,6 +26,7 @@ from api.journal.entries import Happening, record_row
 from api.records.oversight_notices import news_of, tell_of_software
 from api.records.read_models import RecordRead
 from api.security.opaque_tokens import client_id_of, hash_of, new_secret
+from api.storage.loading import load_or_404
 from api.storage.models.people import ServiceAccount, ServiceSecret
 from api.storage.transaction import Transaction
 
@@ -215,14 +216,13 @@ async def end_secret(
     """
     require_recent_sign_in(me, tx.now)
     account = await _load(tx, account_id, lock=True)
-    found = await tx.exec(
-        select(ServiceSecret)
-        .where(ServiceSecret.account_id == account.id, ServiceSecret.id == secret_id)
-        .with_for_update()
+    secret = await load_or_404(
+        tx,
+        select(ServiceSecret).where(
+            ServiceSecret.account_id == account.id, ServiceSecret.id == secret_id
+        ),
+        lock=True,
     )
-    secret: ServiceSecret | None = found.first()
-    if secret is None:
-        raise NotFound
     check_version(secret.version, if_match)
     if secret.expires_at > tx.now:
         secret.change({"expires_at": tx.now}, tx.now)
@@ -232,11 +232,7 @@ async def end_secret(
 
 async def _load(tx: Transaction, account_id: UUID, *, lock: bool = False) -> ServiceAccount:
     statement = select(ServiceAccount).where(ServiceAccount.id == account_id)
-    found = await tx.exec(statement.with_for_update() if lock else statement)
-    account: ServiceAccount | None = found.first()
-    if account is None:
-        raise NotFound
-    return account
+    return await load_or_404(tx, statement, lock=lock)
 
 
 async def _valid_secrets(

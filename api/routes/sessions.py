@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from api.access.guards import may
 from api.access.sessions import live
-from api.domain.errors import Conflict, Forbidden, NotFound
+from api.domain.errors import Conflict, Forbidden
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, may_ever
 from api.http.entity_tags import IfMatch, check_version, etag
@@ -18,6 +18,7 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row
 from api.records.read_models import RecordRead
+from api.storage.loading import load_or_404
 from api.storage.models.people import SignIn
 from api.storage.transaction import Transaction
 
@@ -91,12 +92,7 @@ async def _load(tx: Transaction, me: Actor, session_id: UUID, *, lock: bool = Fa
     statement = select(SignIn).where(SignIn.id == session_id, col(SignIn.user_id).is_not(None))
     if not _administers(me):
         statement = statement.where(SignIn.user_id == me.id)
-    if lock:
-        statement = statement.with_for_update()
-    session: SignIn | None = (await tx.exec(statement)).first()
-    if session is None:
-        raise NotFound
-    return session
+    return await load_or_404(tx, statement, lock=lock)
 
 
 def _administers(me: Actor) -> bool:

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from api.access.guards import may
 from api.access.handover import let_go_of_work
-from api.domain.errors import Conflict, Invalid, NotFound
+from api.domain.errors import Conflict, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor, may_ever
 from api.domain.sense import LinkDays, days_of
@@ -24,6 +24,7 @@ from api.journal.entries import Happening
 from api.records.oversight_notices import news_of, tell_of_link, tell_of_new_end
 from api.records.read_models import SupervisionRead
 from api.records.sense import make_sense
+from api.storage.loading import load_or_404
 from api.storage.models.access import Supervision
 from api.storage.models.people import User
 from api.storage.transaction import Transaction
@@ -188,12 +189,7 @@ async def _load(
     )
     if not _sees_all(me):
         statement = statement.where(_own(me))
-    if lock:
-        statement = statement.with_for_update()
-    row: Supervision | None = (await tx.exec(statement)).first()
-    if row is None:
-        raise NotFound
-    return row
+    return await load_or_404(tx, statement, lock=lock)
 
 
 async def _fitting(tx: Transaction, supervisor_id: UUID, clinician_id: UUID) -> set[UUID]:

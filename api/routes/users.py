@@ -34,6 +34,7 @@ from api.records.oversight_notices import (
 )
 from api.records.read_models import ClinicRead, RecordRead, SupervisionRead, supervisions_of
 from api.security.tokens import Passwords
+from api.storage.loading import load_or_404
 from api.storage.models.people import Clinic, SignIn, User
 from api.storage.transaction import Transaction
 
@@ -248,13 +249,7 @@ def _opens_a_door(changes: Mapping[str, Any]) -> bool:
 
 async def _load(tx: Transaction, user_id: UUID, *, lock: bool = False) -> User:
     statement = select(User).where(User.clinic_id == tx.clinic.id, User.id == user_id)
-    if lock:
-        # not FOR UPDATE: whoever writes a row that points at them need not wait
-        statement = statement.with_for_update(key_share=True)
-    user: User | None = (await tx.exec(statement)).first()
-    if user is None:
-        raise NotFound
-    return user
+    return await load_or_404(tx, statement, lock=lock, pointed_at=True)
 
 
 async def _lock_if_still_here(tx: Transaction, me: Actor) -> User:

@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlmodel import col, select
 
 from api.access.guards import may
-from api.domain.errors import Conflict, Invalid, NotFound
+from api.domain.errors import Conflict, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
 from api.domain.values import Input, Instant, Output
@@ -22,6 +22,7 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row
 from api.journal.outbox import hidden_since, load_webhook, owe_a_test, owe_again
+from api.storage.loading import load_or_404
 from api.storage.models.integration import (
     DeliveryStatus,
     Outcome,
@@ -200,11 +201,7 @@ async def _load(
         .join(WebhookEvent, col(WebhookEvent.id) == WebhookDelivery.event_id)
         .where(WebhookDelivery.webhook_id == webhook.id, WebhookDelivery.id == delivery_id)
     )
-    found = await tx.exec(statement.with_for_update(of=WebhookDelivery) if lock else statement)
-    row: tuple[WebhookDelivery, WebhookEvent] | None = found.first()
-    if row is None:
-        raise NotFound
-    return row
+    return await load_or_404(tx, statement, lock=lock)
 
 
 def _refuse_switched_off(webhook: Webhook) -> None:

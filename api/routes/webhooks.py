@@ -15,7 +15,7 @@ from sqlmodel import col, select
 
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
-from api.domain.errors import Conflict, Invalid, NotFound
+from api.domain.errors import Conflict, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
 from api.domain.values import Input, Line, YesNo, absent, whole
@@ -29,6 +29,7 @@ from api.journal.entries import Happening, record_row
 from api.journal.outbox import FAMILIES, TELLABLE, load_webhook, stop_deliveries, watch_anew
 from api.records.read_models import RecordRead
 from api.security.outbound_addresses import LONGEST_URL, Destinations, NotPublicError
+from api.storage.loading import load_or_404
 from api.storage.models.integration import Webhook, WebhookSecret
 from api.storage.transaction import Transaction
 
@@ -287,14 +288,12 @@ async def end_webhook_secret(
     """
     require_recent_sign_in(me, tx.now)
     webhook = await load_webhook(tx, webhook_id, lock=True)
-    found = await tx.exec(
+    secret = await load_or_404(
+        tx,
         select(WebhookSecret).where(
             WebhookSecret.webhook_id == webhook.id, WebhookSecret.id == secret_id
-        )
+        ),
     )
-    secret: WebhookSecret | None = found.first()
-    if secret is None:
-        raise NotFound
     check_version(secret.version, if_match)
     live = await live_secrets(tx, [webhook.id])
     if secret not in live:
