@@ -1,19 +1,17 @@
 """Service accounts: clinic software that signs in by itself, with scopes and secrets of its own."""
 
-from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
-from sqlmodel import col, select
+from sqlmodel import select
 
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
 from api.access.sessions import end_software_sessions
-from api.domain.errors import Conflict
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, reads_every_word
 from api.domain.values import Input, Line, YesNo, absent, whole
@@ -25,7 +23,14 @@ from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record_row
 from api.records.oversight_notices import news_of, tell_of_software
 from api.records.read_models import RecordRead
-from api.security.opaque_tokens import client_id_of, hash_of, new_secret
+from api.records.software_secrets import (
+    expire_service_secret,
+    live_secrets,
+    load_secret,
+    make_service_secret,
+    replace_service_secret,
+)
+from api.security.opaque_tokens import client_id_of
 from api.storage.loading import load_or_404
 from api.storage.models.people import ServiceAccount, ServiceSecret
 from api.storage.transaction import Transaction
@@ -33,8 +38,6 @@ from api.storage.transaction import Transaction
 router = APIRouter(prefix="/v1/service-accounts", tags=["people"], route_class=OneTimeRoute)
 
 LONGEST_DAYS = 90
-AT_ONCE = 2
-"""Secrets that may be valid at the same time, while one replaces the other."""
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=20)]
 Days = Annotated[int, whole(1, LONGEST_DAYS)]
@@ -103,7 +106,7 @@ async def list_service_accounts(
     rows, following = await newest_first(
         tx, marks, "service-accounts", query, select(ServiceAccount), ServiceAccount
     )
-    valid = await _valid_secrets(tx, [row.id for row in rows])
+    valid = await live_secrets(tx, ServiceSecret, [row.id for row in rows])
     return Page(items=[_shown(row, valid[row.id]) for row in rows], next=following)
 
 
@@ -127,7 +130,7 @@ async def create_service_account(
     tx.add(account)
     # its secret's row points at it
     await tx.flush()
-    secret, text = _new_secret(tx, me, account, body.secret_days)
+    secret, text = make_service_secret(tx, account, body.secret_days, by=me.id)
     news = news_of(tx, Happening.service_created, account, actor_id=me.id)
     if reads_every_word(account.scopes):
         await tell_of_software(tx, news, account)
@@ -147,7 +150,7 @@ async def read_service_account(
     """Read one service account. For admins and privacy officers."""
     account = await _load(tx, account_id)
     response.headers["ETag"] = etag(account.version)
-    return _shown(account, (await _valid_secrets(tx, [account.id]))[account.id])
+    return _shown(account, (await live_secrets(tx, ServiceSecret, [account.id]))[account.id])
 
 
 @router.patch("/{account_id}")
@@ -176,7 +179,7 @@ async def change_service_account(
     if not account.is_active:
         await end_software_sessions(tx, account.id)
     response.headers["ETag"] = etag(account.version)
-    return _shown(account, (await _valid_secrets(tx, [account.id]))[account.id])
+    return _shown(account, (await live_secrets(tx, ServiceSecret, [account.id]))[account.id])
 
 
 @router.post("/{account_id}/secrets", status_code=201)
@@ -190,9 +193,7 @@ async def add_secret(
     """Add a second secret, to change over to it before the first one ends. For admins."""
     require_recent_sign_in(me, tx.now)
     account = await _load(tx, account_id, lock=True)
-    if len((await _valid_secrets(tx, [account.id]))[account.id]) >= AT_ONCE:
-        raise Conflict("Two secrets are valid already; end one of them first.")
-    secret, text = _new_secret(tx, me, account, body.days)
+    secret, text = await replace_service_secret(tx, account, body.days, by=me.id)
     news = news_of(tx, Happening.service_secret_added, account, actor_id=me.id)
     if account.is_active and reads_every_word(account.scopes):
         await tell_of_software(tx, news, account)
@@ -216,16 +217,9 @@ async def end_secret(
     """
     require_recent_sign_in(me, tx.now)
     account = await _load(tx, account_id, lock=True)
-    secret = await load_or_404(
-        tx,
-        select(ServiceSecret).where(
-            ServiceSecret.account_id == account.id, ServiceSecret.id == secret_id
-        ),
-        lock=True,
-    )
+    secret = await load_secret(tx, ServiceSecret, account.id, secret_id, lock=True)
     check_version(secret.version, if_match)
-    if secret.expires_at > tx.now:
-        secret.change({"expires_at": tx.now}, tx.now)
+    if expire_service_secret(tx, secret):
         record_row(tx, Happening.service_secret_ended, account, actor_id=me.id)
     await end_software_sessions(tx, account.id)
 
@@ -233,36 +227,6 @@ async def end_secret(
 async def _load(tx: Transaction, account_id: UUID, *, lock: bool = False) -> ServiceAccount:
     statement = select(ServiceAccount).where(ServiceAccount.id == account_id)
     return await load_or_404(tx, statement, lock=lock)
-
-
-async def _valid_secrets(
-    tx: Transaction, account_ids: Iterable[UUID]
-) -> dict[UUID, list[ServiceSecret]]:
-    valid: dict[UUID, list[ServiceSecret]] = defaultdict(list)
-    for secret in await tx.exec(
-        select(ServiceSecret)
-        .where(col(ServiceSecret.account_id).in_(account_ids), ServiceSecret.expires_at > tx.now)
-        .order_by(col(ServiceSecret.id))
-    ):
-        valid[secret.account_id].append(secret)
-    return valid
-
-
-def _new_secret(
-    tx: Transaction, me: Actor, account: ServiceAccount, days: int
-) -> tuple[ServiceSecret, str]:
-    text = new_secret()
-    secret = ServiceSecret(
-        clinic_id=tx.clinic.id,
-        account_id=account.id,
-        secret_hash=hash_of(text),
-        expires_at=tx.now + timedelta(days=days),
-        created_at=tx.now,
-        updated_at=tx.now,
-        recorded_by_id=me.id,
-    )
-    tx.add(secret)
-    return secret, text
 
 
 def _spelled(scopes: Iterable[Scope]) -> list[str]:

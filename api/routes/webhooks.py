@@ -1,9 +1,5 @@
 """Webhooks: addresses of the clinic's own software, which are told what happened."""
 
-import base64
-import secrets as randomness
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -24,25 +20,25 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
-from api.interop.webhooks.deliveries import live_secrets
 from api.journal.entries import Happening, record_row
 from api.journal.outbox import FAMILIES, TELLABLE, load_webhook, stop_deliveries, watch_anew
 from api.records.read_models import RecordRead
+from api.records.software_secrets import (
+    expire_webhook_secret,
+    live_secrets,
+    load_secret,
+    make_webhook_secret,
+    replace_webhook_secret,
+)
 from api.security.outbound_addresses import LONGEST_URL, Destinations, NotPublicError
-from api.storage.loading import load_or_404
 from api.storage.models.integration import Webhook, WebhookSecret
-from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=OneTimeRoute)
 
 AT_MOST = 50
 """Webhooks of a clinic."""
-AT_ONCE = 2
-"""Secrets that sign at the same time, while one replaces the other."""
 OVERLAP_HOURS = 24
 LONGEST_OVERLAP_HOURS = 7 * 24
-_RANDOM = 32
-"""Bytes of a secret."""
 
 _WORDS = [*(str(event) for event in Event if event in TELLABLE), *FAMILIES]
 
@@ -139,7 +135,7 @@ async def list_webhooks(
     """List the clinic's webhooks, newest first. For admins and privacy officers."""
     kept = select(Webhook).where(col(Webhook.deleted_at).is_(None))
     rows, following = await newest_first(tx, marks, "webhooks", query, kept, Webhook)
-    live = await _secrets_of(tx, [row.id for row in rows])
+    live = await live_secrets(tx, WebhookSecret, [row.id for row in rows])
     return Page(items=[_shown(row, live[row.id]) for row in rows], next=following)
 
 
@@ -172,7 +168,7 @@ async def create_webhook(
     tx.add(webhook)
     # its secret's row points at it
     await tx.flush()
-    secret, text = _new_secret(tx, me, webhook)
+    secret, text = make_webhook_secret(tx, webhook, by=me.id)
     record_row(tx, Happening.webhook_created, webhook, actor_id=me.id)
     await watch_anew(tx)
     _say_where(response, webhook)
@@ -189,7 +185,7 @@ async def read_webhook(
     """Read one webhook. For admins and privacy officers."""
     webhook = await load_webhook(tx, webhook_id)
     response.headers["ETag"] = etag(webhook.version)
-    return _shown(webhook, (await _secrets_of(tx, [webhook.id]))[webhook.id])
+    return _shown(webhook, (await live_secrets(tx, WebhookSecret, [webhook.id]))[webhook.id])
 
 
 @router.patch("/{webhook_id}")
@@ -225,7 +221,7 @@ async def change_webhook(
     if not webhook.is_active:
         await stop_deliveries(tx, webhook.id)
     response.headers["ETag"] = etag(webhook.version)
-    return _shown(webhook, (await _secrets_of(tx, [webhook.id]))[webhook.id])
+    return _shown(webhook, (await live_secrets(tx, WebhookSecret, [webhook.id]))[webhook.id])
 
 
 @router.delete("/{webhook_id}", status_code=204)
@@ -262,12 +258,8 @@ async def add_webhook_secret(
     """
     require_recent_sign_in(me, tx.now)
     webhook = await load_webhook(tx, webhook_id, lock=True)
-    live = await live_secrets(tx, [webhook.id])
-    if len(live) >= AT_ONCE:
-        raise Conflict("Two secrets sign already; end one of them first.")
-    for older in live:
-        older.change({"expires_at": tx.now + timedelta(hours=body.overlap_hours)}, tx.now)
-    secret, text = _new_secret(tx, me, webhook)
+    overlap = timedelta(hours=body.overlap_hours)
+    secret, text = await replace_webhook_secret(tx, webhook, overlap, by=me.id)
     record_row(tx, Happening.webhook_secret_added, webhook, actor_id=me.id)
     response.headers["Location"] = f"/v1/webhooks/{webhook.id}"
     response.headers["ETag"] = etag(secret.version)
@@ -288,23 +280,10 @@ async def end_webhook_secret(
     """
     require_recent_sign_in(me, tx.now)
     webhook = await load_webhook(tx, webhook_id, lock=True)
-    secret = await load_or_404(
-        tx,
-        select(WebhookSecret).where(
-            WebhookSecret.webhook_id == webhook.id, WebhookSecret.id == secret_id
-        ),
-    )
+    secret = await load_secret(tx, WebhookSecret, webhook.id, secret_id)
     check_version(secret.version, if_match)
-    live = await live_secrets(tx, [webhook.id])
-    if secret not in live:
-        return
-    if len(live) == 1:
-        raise Conflict("This is the only secret that signs; add another one first.")
-    secret.change({"expires_at": tx.now}, tx.now)
-    (other,) = (each for each in live if each is not secret)
-    # it is the only one now, whatever was planned for it
-    other.change({"expires_at": None}, tx.now)
-    record_row(tx, Happening.webhook_secret_ended, webhook, actor_id=me.id)
+    if await expire_webhook_secret(tx, secret):
+        record_row(tx, Happening.webhook_secret_ended, webhook, actor_id=me.id)
 
 
 def _refuse_unless_public(request: Request, url: str) -> None:
@@ -313,29 +292,6 @@ def _refuse_unless_public(request: Request, url: str) -> None:
         destinations.parse_url(url)
     except NotPublicError as error:
         raise Invalid("/url", str(error)) from error
-
-
-async def _secrets_of(
-    tx: Transaction, webhook_ids: Iterable[UUID]
-) -> Mapping[UUID, list[WebhookSecret]]:
-    live: dict[UUID, list[WebhookSecret]] = defaultdict(list)
-    for secret in await live_secrets(tx, webhook_ids):
-        live[secret.webhook_id].append(secret)
-    return live
-
-
-def _new_secret(tx: Transaction, me: Actor, webhook: Webhook) -> tuple[WebhookSecret, str]:
-    text = f"whsec_{base64.b64encode(randomness.token_bytes(_RANDOM)).decode()}"
-    secret = WebhookSecret(
-        clinic_id=tx.clinic.id,
-        webhook_id=webhook.id,
-        secret=text,
-        created_at=tx.now,
-        updated_at=tx.now,
-        recorded_by_id=me.id,
-    )
-    tx.add(secret)
-    return secret, text
 
 
 def _shown(webhook: Webhook, secrets: list[WebhookSecret]) -> WebhookRead:

@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import col, select
 
 from api.commands.key_rotation import rotate
-from api.interop.webhooks.deliveries import live_secrets
+from api.records.software_secrets import live_secrets
 from api.security.base64url import decode
 from api.security.crypto import KeyEncryptionKeys, WrongKeyError, new_key
 from api.storage.database import Database
@@ -94,7 +94,8 @@ async def test_every_word_stays_readable_while_keys_change(alone: World, clinic_
         made(await me.post(f"/v1/cases/{case['id']}/promises", promise(alone)))
         async with alone.database.transaction() as tx:
             await tx.enter(me.clinic_id)
-            (signs,) = await live_secrets(tx, [UUID(hook["id"])])
+            hook_id = UUID(hook["id"])
+            (signs,) = (await live_secrets(tx, WebhookSecret, [hook_id]))[hook_id]
         assert signs.secret == hook["secret"]
     assert secret
     alone.database.keyring = Keyring(old)

@@ -9,19 +9,18 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy import or_
 from sqlmodel import col, select
 
 from api.interop.webhooks.signed_request import Answer, Letter, body_of, send
 from api.journal.entries import Happening, record_row
 from api.journal.outbox import hidden_since, stop_deliveries, watch_anew
+from api.records.software_secrets import live_secrets
 from api.security.outbound_addresses import Destinations
 from api.storage.database import Database
 from api.storage.models.integration import (
@@ -137,7 +136,8 @@ async def _webhooks_with_deliveries_due(tx: Transaction) -> list[UUID]:
 
 async def _claim_for(tx: Transaction, webhook_id: UUID, room: int) -> list[Letter]:
     webhook = (await tx.exec(select(Webhook).where(Webhook.id == webhook_id))).one()
-    secrets = tuple(str(each.secret) for each in await live_secrets(tx, [webhook_id]))
+    signing = await live_secrets(tx, WebhookSecret, [webhook_id])
+    secrets = tuple(str(each.secret) for each in signing[webhook_id])
     if webhook.deleted_at is not None or not webhook.is_active or not secrets:
         # it was owed by a write that did not yet know
         await stop_deliveries(tx, webhook_id)
@@ -164,19 +164,6 @@ async def _claim_for(tx: Transaction, webhook_id: UUID, room: int) -> list[Lette
         ids = (tx.clinic.id, webhook_id, delivery.id, event.id)
         letters.append(Letter(*ids, webhook.url, body_of(event), secrets))
     return letters
-
-
-async def live_secrets(tx: Transaction, webhook_ids: Iterable[UUID]) -> list[WebhookSecret]:
-    """Give the secrets that sign for some webhooks at present, the oldest first."""
-    secrets = await tx.exec(
-        select(WebhookSecret)
-        .where(
-            col(WebhookSecret.webhook_id).in_(webhook_ids),
-            or_(col(WebhookSecret.expires_at).is_(None), col(WebhookSecret.expires_at) > tx.now),
-        )
-        .order_by(col(WebhookSecret.id))
-    )
-    return list(secrets)
 
 
 # ------------------------------------------------------------------------------------ writing down
