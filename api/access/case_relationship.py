@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from api.access.visibility.cases import existing_case, may_see_case
 from api.access.visibility.links_and_grants import conflicted, granted, links
 from api.access.visibility.reader import asked_by, asker
-from api.domain.errors import Conflict, NotFound
+from api.domain.errors import CASE_PURGED, Conflict, NotFound
 from api.domain.lifecycles import BRIEF_LASTS
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor
@@ -111,7 +111,7 @@ async def load_clinic(tx: Transaction, *, lock: bool = False) -> Clinic:
 def refuse_purged(case: Case) -> None:
     """Raise 409 for a case whose text was destroyed: nothing could be sealed on it any more."""
     if case.purged_at is not None:
-        raise Conflict("The text of this case was destroyed; nothing more is written to it.")
+        raise Conflict(CASE_PURGED)
 
 
 async def standings_on(tx: Transaction, me: Actor, cases: Iterable[Case]) -> dict[UUID, Standing]:

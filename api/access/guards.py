@@ -23,6 +23,7 @@ from api.access.visibility.cases import may_see_case, on_its_case
 from api.access.visibility.reader import asker, placeholder
 from api.access.visibility.records import existing_record, may_keep_note, may_see_record
 from api.domain.errors import (
+    CASE_VOIDED,
     Conflict,
     Forbidden,
     MethodNotAllowed,
@@ -369,7 +370,7 @@ def refuse_closed(case: Case) -> None:
     """Raise 409 for a case that was voided, or whose text was destroyed."""
     refuse_purged(case)
     if case.voided_at is not None:
-        raise Conflict("This case was voided; nothing more is written to it.")
+        raise Conflict(CASE_VOIDED)
 
 
 def _refuse_closed_record(found: OpenRecord[Any]) -> None:

@@ -17,6 +17,10 @@ OAuthError = Literal[
 """OAuth's words for a refusal: those of RFC 6749, 5.2, and of 4.1.2.1 for what is the server's."""
 
 
+CASE_VOIDED = "This case was voided; nothing more is written to it."
+CASE_PURGED = "The text of this case was destroyed; nothing more is written to it."
+
+
 class FieldError(Output):
     """One field that could not be accepted; it never repeats what was sent."""
 
@@ -156,7 +160,7 @@ class Conflict(Refusal):
         "`detail` says what stands in the way. Read the record again, and decide anew. Where the "
         "same request is being carried out just now, wait as `Retry-After` says."
     )
-    example: ClassVar[tuple[Any, ...]] = ("This case was voided; nothing more is written to it.",)
+    example: ClassVar[tuple[Any, ...]] = (CASE_VOIDED,)
 
 
 class CaseFull(Conflict):

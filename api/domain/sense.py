@@ -9,6 +9,7 @@ from api.domain.rules.facts import first_day
 from api.domain.vocabulary import DatePrecision
 
 AFTER_TODAY = "What has happened cannot be dated after today, as the clinic's time zone has it."
+AFTER_NOW = "What has happened cannot be dated after now."
 
 
 def out_of_order(other: str) -> str:

@@ -18,6 +18,8 @@ from api.storage.transaction import Transaction
 SAME_CASE = "There is already a case with this reference and this start."
 NOT_TREATING = "This is no active clinician or supervisor of this clinic; name one."
 NOT_OF_THE_CASE = "These are not all records of this case; leave the others out."
+NOT_A_PERSON = "This is not a person of this clinic; name one, or leave it out."
+WHY_NOT_FOLLOWED = "Say why the advice is not followed."
 NOT_TO_BE_CONSULTED = "This is nobody who can be consulted here; name another, or nobody."
 
 

@@ -23,7 +23,7 @@ from api.domain.bodies import ConsultationCreate, LinkedIds
 from api.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from api.domain.lifecycles import ANSWER_WITHIN, BRIEF_LASTS, EDITABLE_CONSULTATION, may_move
 from api.domain.permissions.actions import Action
-from api.domain.permissions.case_rules import purpose_of, why_not_respond
+from api.domain.permissions.case_rules import A_PERSON_RELEASES, purpose_of, why_not_respond
 from api.domain.permissions.table import CONSULTING, Actor, may_ever
 from api.domain.rules.facts import midnight
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
@@ -44,6 +44,7 @@ from api.journal.entries import Happening, record, record_row, record_shown
 from api.records.create import (
     NOT_OF_THE_CASE,
     NOT_TO_BE_CONSULTED,
+    WHY_NOT_FOLLOWED,
     links_as_stored,
     new_consultation,
 )
@@ -399,7 +400,7 @@ async def respond_to_advice(
     if found.row.status != ConsultationStatus.completed:
         raise Conflict("There is no advice yet to respond to.")
     if body.response == AdviceResponse.not_followed and body.reason is None:
-        raise Invalid("/reason", "Say why the advice is not followed.")
+        raise Invalid("/reason", WHY_NOT_FOLLOWED)
     found.row.change({"response": body.response, "response_reason": body.reason}, tx.now)
     return await _written(tx, me, found, response, Happening.consultation_answered)
 
@@ -576,7 +577,7 @@ async def _refuse_who_cannot_answer(
 def _refuse_release_by_software(me: Actor, body: ConsultationCreate | ConsultationPatch) -> None:
     """Raise 403 where software would say that a text names nobody."""
     if me.is_software and body.released:
-        raise Forbidden("A person releases a request, after checking that it names nobody.")
+        raise Forbidden(A_PERSON_RELEASES)
 
 
 async def _refuse_who_declined(tx: Transaction, me: Actor, asked: Consultation) -> None:

@@ -12,26 +12,21 @@ from sqlmodel import col, select
 
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
-from api.access.conduct import former_clinicians
 from api.access.guards import OpenRecord, case_for, incident_for, may_on_cases, record_opened
 from api.access.handover import let_go_of_flags
 from api.access.visibility.cases import on_its_case, visible_cases
 from api.access.visibility.records import visible_incidents
 from api.domain.bodies import IncidentCreate
-from api.domain.details import Details, IncidentKind, RecordRequestDetails, put_together
-from api.domain.errors import Forbidden, Invalid
+from api.domain.details import Details, IncidentKind
+from api.domain.errors import Forbidden
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import (
-    Standing,
     purpose_of,
-    why_not_restrict,
     why_not_rewrite,
-    why_not_say_whose,
 )
 from api.domain.permissions.table import Actor
 from api.domain.rules.facts import first_day, last_day
-from api.domain.sense import IncidentDays, days_of
-from api.domain.tenures import whom_it_is_about, whom_it_may_be_about
+from api.domain.tenures import whom_it_is_about
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.domain.vocabulary import (
     Classification,
@@ -51,12 +46,12 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
-from api.records.create import details_as_stored, new_incident
+from api.records.create import new_incident
+from api.records.incident_changes import changed_details, details_of
 from api.records.read_models import FlagRead, RecordRead, flags_raised
-from api.records.sense import make_sense
 from api.records.versions import VersionRead, told, versions_of
+from api.records.whose_conduct import is_restricted, may_restrict, maybe_about, say_whose
 from api.storage.models.clinical import Case, Incident
-from api.storage.models.people import User
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["incidents"], route_class=StrictRoute)
@@ -190,9 +185,9 @@ async def report_incident(
 
     A case takes 5,000 records, and 1,000 restricted incidents beside them: 409 beyond.
     """
-    maybe = await _maybe_about(tx, found.row, body)
+    maybe = await maybe_about(tx, found.row, body)
     about = whom_it_is_about(maybe)
-    restricted = _restricted(me, found, body.restricted, maybe)
+    restricted = is_restricted(me, found, body.restricted, maybe)
     incident = new_incident(tx, body, found.row.id, me.id, about=about, restricted=restricted)
     await add_record(tx, found.row, incident)
     record_row(tx, Happening.incident_reported, incident, actor_id=me.id)
@@ -246,25 +241,15 @@ async def change_incident(
     check_version(incident.version, if_match)
     changes = body.model_dump(include=body.model_fields_set - {"details"})
     if changes.get("restricted", incident.restricted) != incident.restricted:
-        _may_restrict(me, found.standing)
+        may_restrict(me, found.standing)
     if changes.get("about_user_id", incident.about_user_id) != incident.about_user_id:
-        changes = await _say_whose(tx, found, changes)
+        changes = await say_whose(tx, incident, found.case, found.standing, changes)
     turns = changes.get("restricted", incident.restricted) != incident.restricted
-    occurred_on = changes.get("occurred_on", incident.occurred_on)
-    details = body.details if "details" in body.model_fields_set else _as_said(incident)
-    if details.kind != incident.kind:
-        raise Invalid("/details/kind", "An incident keeps its kind; void it and report another.")
-    standing = IncidentDays(incident.occurred_on, incident.date_precision, _details(incident))
-    make_sense(tx, days_of(IncidentDays, standing, {**changes, "details": details}), standing)
-    named = body.model_fields_set
-    if "details" in named:
-        changes |= details_as_stored(details, occurred_on)
-    elif "occurred_on" in changes and details != standing.details:
-        # a day that nobody said goes with the incident's; no text is written anew for it
-        changes["details"] = details_as_stored(details, occurred_on)["details"]
+    replaced = body.details if "details" in body.model_fields_set else None
+    changes |= changed_details(tx, incident, changes, replaced)
     if changes:
         incident.change({**changes, "status": IncidentStatus.reported}, tx.now)
-        changed = named | (changes.keys() & {"restricted"})
+        changed = body.model_fields_set | (changes.keys() & {"restricted"})
         record_row(tx, Happening.incident_changed, incident, actor_id=me.id, changed=changed)
     return await _written(tx, me, found, response, turned=incident.id if turns else None)
 
@@ -366,71 +351,6 @@ async def _list(
     return Page(items=[_shown(incident) for incident in incidents], next=following)
 
 
-async def _maybe_about(tx: Transaction, case: Case, body: IncidentCreate) -> frozenset[UUID | None]:
-    """Say whose conduct an incident is about: one, or several of whom it may be."""
-    if body.about_user_id is not None:
-        await _refuse_unknown_person(tx, body.about_user_id)
-        return frozenset({body.about_user_id})
-    former = await former_clinicians(tx, [case.id])
-    return whom_it_may_be_about(former[case.id], case.clinician_id, body)
-
-
-async def _say_whose(
-    tx: Transaction, found: OpenRecord[Incident], changes: dict[str, Any]
-) -> dict[str, Any]:
-    """Let a supervisor put right whose conduct it is about, and hide it where it becomes hers."""
-    if refusal := why_not_say_whose(found.standing):
-        raise Forbidden(refusal)
-    about = changes["about_user_id"]
-    if about is not None:
-        await _refuse_unknown_person(tx, about)
-    hers = found.case.clinician_id
-    if about == hers and found.row.recorded_by_id != hers:
-        return {"restricted": True, **changes}
-    return changes
-
-
-async def _refuse_unknown_person(tx: Transaction, user_id: UUID) -> None:
-    known = await tx.exec(
-        select(col(User.id)).where(User.clinic_id == tx.clinic.id, User.id == user_id)
-    )
-    if known.first() is None:
-        raise Invalid(
-            "/about_user_id", "This is not a person of this clinic; name one, or leave it out."
-        )
-
-
-def _restricted(
-    me: Actor,
-    found: OpenCase,
-    asked: bool | None,  # noqa: FBT001
-    maybe_about: frozenset[UUID | None],
-) -> bool:
-    """Say whether a new incident is hidden from the case's clinician."""
-    if asked:
-        _may_restrict(me, found.standing)
-    if found.standing.own or found.standing.service:
-        return bool(asked)
-    return found.row.clinician_id in maybe_about if asked is None else asked
-
-
-def _may_restrict(me: Actor, standing: Standing) -> None:
-    if refusal := why_not_restrict(me, standing):
-        raise Forbidden(refusal)
-
-
-def _details(incident: Incident) -> Details:
-    return put_together(incident.details, incident.sealed_detail)
-
-
-def _as_said(incident: Incident) -> Details:
-    """Give the details as they were told: a day that was only taken from the incident's is none."""
-    details = _details(incident)
-    if isinstance(details, RecordRequestDetails) and details.requested_on == incident.occurred_on:
-        return details.model_copy(update={"requested_on": None})
-    return details
-
-
 def _may_rewrite(me: Actor, found: OpenRecord[Incident]) -> None:
     reviewed = found.row.reviewed_at is not None
     if refusal := why_not_rewrite(me, found.standing, found.row.recorded_by_id, reviewed=reviewed):
@@ -442,7 +362,7 @@ def _shown(incident: Incident) -> IncidentRead:
 
 
 def _fields(incident: Incident) -> Mapping[str, Any]:
-    return {**incident.__dict__, "details": _details(incident)}
+    return {**incident.__dict__, "details": details_of(incident)}
 
 
 async def _written(

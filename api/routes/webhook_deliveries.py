@@ -14,6 +14,7 @@ from api.access.guards import may
 from api.domain.errors import Conflict, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
+from api.domain.sense import AFTER_NOW
 from api.domain.values import Input, Instant, Output
 from api.domain.vocabulary import Event
 from api.http.idempotency import remember
@@ -149,7 +150,7 @@ async def replay_webhook_events(
     webhook = await load_webhook(tx, webhook_id, lock=True)
     _refuse_switched_off(webhook)
     if body.since > tx.now:
-        raise Invalid("/since", "What has happened cannot be dated after now.")
+        raise Invalid("/since", AFTER_NOW)
     await owe_again(tx, webhook, body.since)
     record_row(tx, Happening.webhook_replayed, webhook, actor_id=me.id)
 

@@ -137,6 +137,9 @@ def why_not_say_whose(standing: Standing) -> str | None:
     return None
 
 
+A_PERSON_RELEASES = "A person releases a request, after checking that it names nobody."
+
+
 def why_not_respond(actor: Actor, consultant_id: UUID | None) -> str | None:
     """Say why somebody may not respond to the advice of a consultant; None: they may."""
     if consultant_id == actor.id:

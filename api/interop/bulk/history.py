@@ -5,12 +5,13 @@ from uuid import UUID
 
 from api.domain.lifecycles import ANSWER_WITHIN
 from api.domain.rules.facts import midnight
-from api.domain.sense import AFTER_TODAY, out_of_order
+from api.domain.sense import AFTER_NOW, AFTER_TODAY, out_of_order
 from api.domain.vocabulary import AdviceResponse, ConsultationStatus, IncidentStatus
 from api.http.field_errors import NEEDED
 from api.interop.bulk.lines import ConsultationHistory, Review, Voided
 from api.interop.bulk.refusals import NotTaken
 from api.interop.bulk.sender import Sender
+from api.records.create import WHY_NOT_FOLLOWED
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.transaction import Transaction
 
@@ -94,7 +95,7 @@ def _refuse_what_does_not_go_together(history: ConsultationHistory, told: set[st
             "This does not go with this status; leave it out, or say the status it goes with.",
         )
     if history.response == AdviceResponse.not_followed and history.response_reason is None:
-        raise NotTaken("/history/response_reason", "Say why the advice is not followed.")
+        raise NotTaken("/history/response_reason", WHY_NOT_FOLLOWED)
 
 
 def _refuse_times(tx: Transaction, history: ConsultationHistory) -> None:
@@ -104,7 +105,7 @@ def _refuse_times(tx: Transaction, history: ConsultationHistory) -> None:
         if at is None:
             continue
         if at > tx.now:
-            raise NotTaken(f"/history/{name}", "What has happened cannot be dated after now.")
+            raise NotTaken(f"/history/{name}", AFTER_NOW)
         if before is not None and at < before[1]:
             raise NotTaken(f"/history/{name}", out_of_order(before[0]))
         before = name, at

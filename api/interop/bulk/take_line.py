@@ -7,7 +7,8 @@ from sqlmodel import select
 
 from api.access.visibility.colleagues import sees_case
 from api.domain.bodies import IncidentCreate
-from api.domain.errors import CaseFull, Invalid
+from api.domain.errors import CASE_PURGED, CASE_VOIDED, CaseFull, Invalid
+from api.domain.permissions.case_rules import A_PERSON_RELEASES
 from api.domain.permissions.table import CONSULTING, TREATING, Actor
 from api.domain.tenures import whom_it_is_about, whom_it_may_be_about
 from api.domain.vocabulary import ConsultationStatus
@@ -29,6 +30,7 @@ from api.interop.bulk.refusals import NotTaken
 from api.interop.bulk.sender import Sender
 from api.interop.bulk.source_keys import HashedLine, Name
 from api.records.create import (
+    NOT_A_PERSON,
     NOT_OF_THE_CASE,
     NOT_TO_BE_CONSULTED,
     NOT_TREATING,
@@ -45,7 +47,6 @@ from api.storage.transaction import Transaction
 _OTHER_CONTENT = (
     "This key came before, with other content: an import changes no record; take another key."
 )
-_NO_PERSON = "This is not a person of this clinic; name one, or leave it out."
 _ANSWERED = frozenset(
     {ConsultationStatus.accepted, ConsultationStatus.in_progress, ConsultationStatus.completed}
 )
@@ -148,9 +149,9 @@ class Taking:
                 "No line of this case has come before; put it above those of its records.",
             )
         if case.purged_at is not None:
-            raise NotTaken("/case", "The text of this case was destroyed.")
+            raise NotTaken("/case", CASE_PURGED)
         if case.voided_at is not None and not self._sender.rights.history:
-            raise NotTaken("/case", "This case was voided; nothing more is written to it.")
+            raise NotTaken("/case", CASE_VOIDED)
         return case
 
     def _incident(self, line: IncidentLine, case: Case) -> Incident:
@@ -161,7 +162,7 @@ class Taking:
             )
         person = self._found.person("about", line.about, data.about_user_id)
         if person is None and (line.about or data.about_user_id):
-            raise NotTaken("/about", _NO_PERSON)
+            raise NotTaken("/about", NOT_A_PERSON)
         about = person.id if person else self._about_by_default(case, data)
         if history is not None and history.about_nobody:
             about = None
@@ -182,7 +183,7 @@ class Taking:
     def _reviewer(self, told: Review) -> UUID | None:
         by = self._found.person("history/review/reviewed_by", told.reviewed_by, None)
         if told.reviewed_by is not None and by is None:
-            raise NotTaken("/history/review/reviewed_by", _NO_PERSON)
+            raise NotTaken("/history/review/reviewed_by", NOT_A_PERSON)
         return by.id if by else None
 
     def _promise(self, line: PromiseLine, case: Case) -> Promise:
@@ -197,7 +198,7 @@ class Taking:
         if data.released and not self._sender.rights.history:
             raise NotTaken(
                 "/data/released",
-                "A person releases a request, after checking that it names nobody.",
+                A_PERSON_RELEASES,
             )
         links = {
             "incident_ids": self._links(case, "incident", line.incidents, data.incident_ids),
