@@ -20,10 +20,7 @@ from api.domain.bodies import IncidentCreate
 from api.domain.details import Details, IncidentKind
 from api.domain.errors import Forbidden
 from api.domain.permissions.actions import Action
-from api.domain.permissions.case_rules import (
-    purpose_of,
-    why_not_rewrite,
-)
+from api.domain.permissions.case_rules import purpose_of, why_not_rewrite
 from api.domain.permissions.table import Actor
 from api.domain.rules.facts import first_day, last_day
 from api.domain.tenures import whom_it_is_about
