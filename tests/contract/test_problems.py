@@ -290,7 +290,7 @@ async def test_a_mistake_of_ours_says_nothing_of_it_and_is_kept_private(
     def broken(*_: object) -> None:
         raise RuntimeError(f"a client's words: {CANARY}")
 
-    monkeypatch.setattr(AccessTokens, "read", broken)
+    monkeypatch.setattr(AccessTokens, "verify", broken)
     # the exception must not leave the application: the server would log its text with a stack
     transport = ASGITransport(app=world.app, raise_app_exceptions=True)
     async with AsyncClient(transport=transport, base_url="http://notes.test") as http:
@@ -311,7 +311,7 @@ async def test_a_mistake_of_ours_is_answered_with_the_same_headers(
     def broken(*_: object) -> None:
         raise RuntimeError(CANARY)
 
-    monkeypatch.setattr(AccessTokens, "read", broken)
+    monkeypatch.setattr(AccessTokens, "verify", broken)
     answer = await tolerant(world).http.get("/v1/me", headers={"Authorization": "Bearer x"})
     assert answer.status_code == 500
     assert CANARY not in answer.text

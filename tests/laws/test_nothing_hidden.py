@@ -22,8 +22,8 @@ from sqlalchemy import ColumnElement
 from api.domain.vocabulary import Role, Scope, severity_rank
 from api.flags import reconcile
 from api.flags.hiding import Rearranged
-from api.records import read_models
-from api.routes import cases, consultations, incidents
+from api.records import consultations_shown, read_models
+from api.routes import cases, incidents
 from api.storage.models.access import AccessGrant, GrantKind, Supervision
 from api.storage.models.clinical import (
     Case,
@@ -414,7 +414,7 @@ def always(*_: object, **__: object) -> bool:
 
 GUARDS: tuple[tuple[Any, str, Any, str], ...] = (
     (incidents, "visible_incidents", everything, "/incidents$"),
-    (consultations, "seen_of", all_that_is_named, "^/v1.*consultations"),
+    (consultations_shown, "seen_of", all_that_is_named, "^/v1.*consultations"),
     (cases, "hidden_on", nothing, "/timeline$"),
     (reconcile, "_rearrange", as_it_was, "flags|DetectedIssue"),
     (read_models, "may_see_flag", always, "^/v1/cases"),
