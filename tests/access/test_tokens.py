@@ -4,7 +4,7 @@ import base64
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -435,7 +435,9 @@ async def test_what_is_issued_names_the_client_and_no_scope(world: World) -> Non
 
 
 @pytest.mark.unmeasured
-def test_no_mutant_of_a_token_is_accepted_and_each_is_refused_alike() -> None:
+def test_no_mutant_of_a_token_is_accepted_and_each_is_refused_alike(
+    say: Callable[[str], None],
+) -> None:
     tried = 0
     for here in (HERE, deployment("ES256")):
         for token in (here.tokens.issue(CLAIMS, NOW), here.tokens.issue(OTHERS, NOW)):
@@ -446,6 +448,7 @@ def test_no_mutant_of_a_token_is_accepted_and_each_is_refused_alike() -> None:
             assert [parts_of(mutant) for mutant in accepted] == []
             assert _reads(here, token)
     assert tried >= 20_000
+    say(f"tokens: {tried:,} mutants of real ones, 0 accepted")
 
 
 def _reads(here: Deployment, token: str) -> bool:

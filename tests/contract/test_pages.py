@@ -20,7 +20,9 @@ PAGES = {
 DECISIONS = {path.name[:4] for path in (DOCS / "decisions").glob("[0-9]*.md")}
 
 LINK = re.compile(r"\[((?:`[^`]*`|[^\]])*)\]\(([^)\s]+)\)")
-PROGRAM = re.compile(r"`([\w./-]+\.py)`")
+FILE = re.compile(
+    r"`((?:[\w.-]+/)*[\w-]+\.py|(?:[\w.-]+/)+[\w.-]+\.(?:conf|ini|json|md|sh|toml|yml))`"
+)
 SYMBOL = re.compile(r"`(\w+(?:\.\w+)?)`")
 DECISION = re.compile(r"(?:decisions? |decisions/|[([]|and `)(0\d{3})\b(?=[-\]),: ]|$)")
 
@@ -89,8 +91,8 @@ def test_what_a_link_names_is_defined_where_it_leads(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(PAGES))
-def test_every_program_that_is_named_is_there(name: str) -> None:
-    named = PROGRAM.findall(PAGES[name].read_text())
+def test_every_file_that_is_named_is_there(name: str) -> None:
+    named = FILE.findall(PAGES[name].read_text())
     assert [each for each in named if not (ROOT / each).is_file()] == []
 
 

@@ -309,10 +309,10 @@ async def entries(world: World) -> list[dict[str, Any]]:
     return [row.model_dump(exclude=own) for row in rows]
 
 
-async def test_what_is_hidden_costs_what_nothing_costs_and_leaves_the_same_behind(
-    world: World,
-) -> None:
-    for what, ask, row_id in await hidden_rows(world):
+async def assert_alike(world: World) -> int:
+    """Ask for each hidden row, and for none, and compare; count the ways of asking."""
+    ways = [*await hidden_rows(world)]
+    for what, ask, row_id in ways:
         unknown = str(uuid7())
         for each in (row_id, unknown):
             # the first time, who asks is signed in and statements are made
@@ -329,6 +329,14 @@ async def test_what_is_hidden_costs_what_nothing_costs_and_leaves_the_same_behin
             row_id if each == unknown else each for each in of_none["record_ids"]
         ]
         assert of_hidden == of_none, what
+    return len(ways)
+
+
+async def test_what_is_hidden_costs_what_nothing_costs_and_leaves_the_same_behind(
+    world: World, say: Callable[[str], None]
+) -> None:
+    ways = await assert_alike(world)
+    say(f"oracles: {ways} ways to ask for what is hidden, each answered as for what is not there")
 
 
 NAMED_IN_BODY = {"to cover it", "an emergency"}
@@ -340,7 +348,7 @@ async def test_a_row_that_is_found_and_hidden_only_then_would_be_noticed(
 ) -> None:
     """Without the walls in SQL the guards in Python still refuse, and that shows in the work."""
     with unwalled(monkeypatch), pytest.raises(AssertionError):
-        await test_what_is_hidden_costs_what_nothing_costs_and_leaves_the_same_behind(world)
+        await assert_alike(world)
 
 
 async def test_how_long_hidden_and_none_take(world: World, say: Callable[[str], None]) -> None:
