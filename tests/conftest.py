@@ -40,6 +40,8 @@ UNMEASURED = {
     "test_bad_input",
     "test_concurrency",
     "test_crash",
+    "test_fhir",
+    "test_fhir_table",
     "test_flag_laws",
     "test_idempotency",
     "test_laws",

@@ -15,8 +15,8 @@ from sqlmodel import col, select
 from api.access.visibility.cases import existing_case, may_see_case
 from api.access.visibility.links_and_grants import conflicted, granted, links
 from api.access.visibility.reader import asked_by, asker
-from api.domain.errors import CASE_PURGED, Conflict, NotFound
-from api.domain.lifecycles import BRIEF_LASTS
+from api.domain.errors import Conflict, NotFound
+from api.domain.lifecycles import BRIEF_LASTS, CASE_PURGED
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor
 from api.domain.vocabulary import Audience, Role, Severity

@@ -23,7 +23,6 @@ from api.access.visibility.cases import may_see_case, on_its_case
 from api.access.visibility.reader import asker, placeholder
 from api.access.visibility.records import existing_record, may_keep_note, may_see_record
 from api.domain.errors import (
-    CASE_VOIDED,
     Conflict,
     Forbidden,
     MethodNotAllowed,
@@ -33,6 +32,7 @@ from api.domain.errors import (
     Unauthorized,
     Unavailable,
 )
+from api.domain.lifecycles import CASE_VOIDED
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing, purpose_of, why_not
 from api.domain.permissions.table import CONSULTING, Actor, may_ever, why_no_scope

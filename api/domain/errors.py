@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
+from api.domain.lifecycles import CASE_VOIDED
 from api.domain.rules.evaluate import MOST_RECORDS, MOST_RESTRICTED
 from api.domain.values import Output
 
@@ -15,10 +16,6 @@ OAuthError = Literal[
     "unsupported_grant_type",
 ]
 """OAuth's words for a refusal: those of RFC 6749, 5.2, and of 4.1.2.1 for what is the server's."""
-
-
-CASE_VOIDED = "This case was voided; nothing more is written to it."
-CASE_PURGED = "The text of this case was destroyed; nothing more is written to it."
 
 
 class FieldError(Output):

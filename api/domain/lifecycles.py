@@ -10,6 +10,9 @@ from api.domain.vocabulary import (
     Severity,
 )
 
+CASE_VOIDED = "This case was voided; nothing more is written to it."
+CASE_PURGED = "The text of this case was destroyed; nothing more is written to it."
+
 S = ConsultationStatus
 
 UNFINISHED = frozenset({S.draft, S.requested, S.accepted, S.declined, S.in_progress})

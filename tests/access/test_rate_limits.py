@@ -40,7 +40,6 @@ from tests.support.world import PASSWORD, SETTINGS_SECRET, Person, World, ok
 
 __all__ = ["asked", "checks"]
 
-GUESSES = 10_000
 MOST = 100
 """How many of so many guesses may be looked at."""
 
@@ -87,9 +86,10 @@ PLANS: dict[str, Plan] = {
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
-async def test_of_ten_thousand_guesses_few_are_looked_at(plan: Plan) -> None:
+@pytest.mark.parametrize("guesses", [2_000, pytest.param(10_000, marks=pytest.mark.long)])
+async def test_of_thousands_of_guesses_few_are_looked_at(plan: Plan, guesses: int) -> None:
     throttle = a_throttle()
-    looked_at = [await guess(throttle, *plan(number)) for number in range(GUESSES)]
+    looked_at = [await guess(throttle, *plan(number)) for number in range(guesses)]
     assert 0 < sum(looked_at) <= MOST
 
 

@@ -7,7 +7,8 @@ from sqlmodel import select
 
 from api.access.visibility.colleagues import sees_case
 from api.domain.bodies import IncidentCreate
-from api.domain.errors import CASE_PURGED, CASE_VOIDED, CaseFull, Invalid
+from api.domain.errors import CaseFull, Invalid
+from api.domain.lifecycles import CASE_PURGED, CASE_VOIDED
 from api.domain.permissions.case_rules import A_PERSON_RELEASES
 from api.domain.permissions.table import CONSULTING, TREATING, Actor
 from api.domain.tenures import whom_it_is_about, whom_it_may_be_about
