@@ -15,6 +15,7 @@ from httpx import Response
 from api.http.oauth_refusals import TOKEN_PATH
 from api.interop.fhir.outcome import SERVED
 from tests.support.canary import CANARY
+from tests.support.incidents import NEEDED, PRESUMED
 from tests.support.readers import ids_of, reader
 from tests.support.requests import FORMS, JSON, described, document, refused, tolerant
 from tests.support.stage import Call, Key, snapshot, staged
@@ -823,77 +824,13 @@ def _unknown(names: str) -> dict[str, None]:
     return dict.fromkeys(names.split())
 
 
-# kind → what it needs, and what the rest is taken to be: the table of the contract
-KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "expression": ({"by": "client"}, {"feelings": []}),
-    "disclosure": ({"of": "love"}, {"responses": [], "taken_up": None, "responded_on": None}),
-    "crossing": ({"area": "time"}, {}),
-    "second_role": (
-        {"role": "friend", "interaction": "incidental"},
-        {"timing": "unknown", "precautions": None},
-    ),
-    "contact": (
-        {},
-        _unknown(
-            "therapist_participates social_meetings days_per_week "
-            "weeks client_messages_30d limits_agreed"
-        ),
-    ),
-    "exception": ({"exception": "reduced_fee"}, {"ends_on": None}),
-    "gift": ({"direction": "both", "item": "gift"}, {}),
-    "touch": ({"touch": "hug"}, _unknown("consent planned_method times")),
-    "sexual_conduct": ({"conduct": "remark"}, {}),
-    "role_reversal": ({"form": "other"}, {}),
-    "frame_change": (
-        {"direction": "loosen", "elements": ["touch"]},
-        {"discussed": None, "notice_days": None},
-    ),
-    "ending": (
-        {"stage": "raised"},
-        {
-            "reason": "unknown",
-            "applies_to": "therapy",
-            "collateral_loss": [],
-            **_unknown(
-                "ending planned_at_outset abrupt notice_days "
-                "closing_sessions needs_ongoing_care referral_offered return_condition plan"
-            ),
-        },
-    ),
-    "absence": (
-        {"absence": "illness", "days": 3},
-        _unknown("planned return_due_on returned coverage"),
-    ),
-    "risk": (
-        {"indicator": "self_harm"},
-        _unknown("count screened response responded_on"),
-    ),
-    "coercive_measure": ({"measures": ["security_called"]}, {"stated_reason": None}),
-    "record_conflict": ({"issue": "other"}, {}),
-    "record_request": ({"request": "access"}, {"requested_on": "2026-03-01", "answered_on": None}),
-    "third_party_contact": ({"party": "friend"}, {"basis": None}),
-    "hurtful_words": ({}, {"repeated": False}),
-    "competence_gap": ({}, {}),
-    "consent": (
-        {},
-        _unknown("process_explained goals_known questions_refused harm_reported"),
-    ),
-    "outcome": (
-        {},
-        {"trend": "unknown", "months": None, "times_wished_to_stop": None, "doubt": None},
-    ),
-    "oversight": ({}, {"available": None}),
-    "cotreatment": ({}, {"coordinated": None}),
-}
-
-
 def reported(world: World, kind: str, **details: Any) -> dict[str, Any]:
     """Write the shortest report of a kind."""
     return {
         "occurred_on": world.day(-1),
         "initiator": "client",
         "reported_by": "client",
-        "details": {"kind": kind, **KINDS[kind][0], **details},
+        "details": {"kind": kind, **NEEDED[kind], **details},
     }
 
 
@@ -931,9 +868,9 @@ async def test_each_detail_needed_at_creation_is_asked_for_by_its_name(
     home: World, calls: dict[Key, Call]
 ) -> None:
     call = calls["POST", "/v1/cases/{case_id}/incidents"]
-    assert set(KINDS) == set(Schemas().kinds())
+    assert set(NEEDED) == set(Schemas().kinds())
     misnamed = {}
-    for kind, (needed, _) in KINDS.items():
+    for kind, needed in NEEDED.items():
         for missing in ["kind", *needed]:
             body = reported(home, kind)
             del body["details"][missing]
@@ -951,11 +888,11 @@ async def test_each_detail_needed_at_creation_is_asked_for_by_its_name(
 
 async def test_details_that_were_not_given_are_what_the_contract_presumes(world: World) -> None:
     case = await world.clinician.case()
-    for kind, (needed, presumed) in KINDS.items():
+    for kind, needed in NEEDED.items():
         report = made(
             await world.clinician.post(f"/v1/cases/{case['id']}/incidents", reported(world, kind))
         )
-        assert report["details"] == {"kind": kind, **needed, **presumed}, kind
+        assert report["details"] == {"kind": kind, **needed, **PRESUMED[kind]}, kind
         shown = ok(await world.clinician.get(f"/v1/incidents/{report['id']}"))
         assert shown["details"] == report["details"], kind
 
@@ -1037,7 +974,7 @@ async def test_fields_that_were_not_given_are_what_the_contract_presumes(world: 
 
 
 async def test_whose_conduct_an_incident_is_about_follows_from_who_began_it(world: World) -> None:
-    for kind in KINDS:
+    for kind in NEEDED:
         case = await world.clinician.case()
         conduct = kind not in {"expression", "risk", "outcome", "record_request"}
         others = ("mutual", "disputed") if kind in {"crossing", "risk"} else ()
@@ -1079,7 +1016,7 @@ async def test_what_has_happened_is_dated_today_at_the_latest_in_the_clinic(
         (promises, "/discussed_on", lambda d: promise(world, made_on=day[-1], discussed_on=d)),
         *(
             (incidents, "/occurred_on", lambda d, k=kind: reported(world, k) | {"occurred_on": d})
-            for kind in KINDS
+            for kind in NEEDED
             if kind != "absence"
         ),
         *(

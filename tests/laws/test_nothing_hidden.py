@@ -39,7 +39,7 @@ from api.storage.models.flags import Flag
 from tests.support.deeds import Deeds
 from tests.support.eyes import WORD, Eyes, Rows, own_refusals
 from tests.support.requests import document
-from tests.support.world import NOON, Person, Urls, World, made, ok, open_world, software
+from tests.support.world import NOON, PEOPLE, Person, Urls, World, made, ok, open_world, software
 
 STEPS, LOOKS, PLAY = 500, 4, 50
 """Deeds in all, answers read after each, and deeds in one clinic before another is founded."""
@@ -47,18 +47,7 @@ MANY_STEPS = 10_000
 
 READS = frozenset({Scope.cases_read, Scope.flags_read, Scope.consultations_read, Scope.cases_write})
 PRINCIPALS: dict[str, frozenset[Scope]] = {
-    **dict.fromkeys(
-        (
-            "clinician",
-            "colleague",
-            "supervisor",
-            "stranger",
-            "consultant",
-            "privacy_officer",
-            "admin",
-        ),
-        frozenset(),
-    ),
+    **dict.fromkeys(PEOPLE, frozenset()),
     "software": READS,
     "reading software": READS | {Scope.narrative_read},
 }

@@ -2,82 +2,9 @@
 
 from typing import Any
 
+from tests.support.rulebook import PROMPTS, RULES, THRESHOLDS
 from tests.support.world import World, made, ok
 
-THRESHOLDS = {
-    "unexamined_days": 30,
-    "overdue_grace_days": 7,
-    "contact_days_per_week": 3,
-    "contact_weeks": 4,
-    "client_messages": 10,
-    "exceptions": 2,
-    "touch_times": 3,
-    "tightening_notice_days": 14,
-    "tightening_elements": 2,
-    "drift_departures": 4,
-    "drift_days": 90,
-    "disclosure_window_days": 30,
-    "ending_notice_days": 30,
-    "closing_sessions": 3,
-    "rupture_days": 30,
-    "absence_days": 14,
-    "absence_with_safety_days": 7,
-    "absence_grace_days": 7,
-    "risk_recent_days": 30,
-    "risk_past_days": 90,
-    "risk_distant_days": 365,
-    "screen_days": 7,
-    "outcome_months": 3,
-    "wished_to_stop": 2,
-    "oversight_days": 14,
-    "record_access_days": 30,
-    "record_amendment_days": 60,
-}
-"""The rulebook's defaults."""
-
-RULES = [
-    "promise_unkeepable",
-    "promise_broken",
-    "promise_unexamined",
-    "dual_relationship",
-    "sexual_conduct",
-    "contact_out_of_frame",
-    "special_exceptions",
-    "gifts_or_money",
-    "physical_contact",
-    "role_reversal",
-    "frame_tightened_unprepared",
-    "frame_drift",
-    "disclosure_response",
-    "disclosure_not_taken_up",
-    "ending_unprepared",
-    "left_after_rupture",
-    "no_referral",
-    "collateral_care_loss",
-    "way_back_closed",
-    "absence_uncovered",
-    "client_safety",
-    "risk_unscreened",
-    "outcome_unreviewed",
-    "consent_gap",
-    "no_oversight",
-    "competence_gap",
-    "record_conflict",
-    "third_party_contact",
-    "danger_review_required",
-    "crossing_undocumented",
-    "hurtful_words",
-    "record_request_overdue",
-]
-PROMPTS = [
-    "clarify_open_promise",
-    "plan_ending",
-    "offer_consultation",
-    "agree_contact_limits",
-    "screen_distress",
-    "clarify_roles",
-    "complete_record",
-]
 PATH = "/v1/rules/thresholds"
 
 

@@ -116,6 +116,41 @@ NEEDED: dict[str, dict[str, Any]] = {
 }
 """Every kind with only what it cannot do without."""
 
+_UNKNOWN = {
+    "contact": "therapist_participates social_meetings days_per_week weeks client_messages_30d "
+    "limits_agreed",
+    "touch": "consent planned_method times",
+    "frame_change": "discussed notice_days",
+    "ending": "ending planned_at_outset abrupt notice_days closing_sessions needs_ongoing_care "
+    "referral_offered return_condition plan",
+    "absence": "planned return_due_on returned coverage",
+    "risk": "count screened response responded_on",
+    "consent": "process_explained goals_known questions_refused harm_reported",
+}
+
+PRESUMED: dict[str, dict[str, Any]] = {
+    **{kind: dict.fromkeys(names.split()) for kind, names in _UNKNOWN.items()},
+    "expression": {"feelings": []},
+    "disclosure": {"responses": [], "taken_up": None, "responded_on": None},
+    "crossing": {},
+    "second_role": {"timing": "unknown", "precautions": None},
+    "exception": {"ends_on": None},
+    "gift": {},
+    "sexual_conduct": {},
+    "role_reversal": {},
+    "coercive_measure": {"stated_reason": None},
+    "record_conflict": {},
+    "record_request": {"requested_on": "2026-03-01", "answered_on": None},
+    "third_party_contact": {"basis": None},
+    "hurtful_words": {"repeated": False},
+    "competence_gap": {},
+    "outcome": {"trend": "unknown", "months": None, "times_wished_to_stop": None, "doubt": None},
+    "oversight": {"available": None},
+    "cotreatment": {"coordinated": None},
+}
+PRESUMED["ending"] |= {"reason": "unknown", "applies_to": "therapy", "collateral_loss": []}
+"""What the rest of each kind is then taken to be: the table of the contract."""
+
 COMMON: dict[str, Any] = {
     "occurred_on": "2026-03-01",
     "date_precision": "month",

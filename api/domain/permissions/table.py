@@ -263,8 +263,11 @@ _SCOPES: dict[Scope, frozenset[Action]] = {
         {A.consultation_list, A.consultation_read, A.consultation_read_in_full}
     ),
     Scope.flags_read: frozenset({A.flag_list, A.flag_read, A.queue_read, A.summary_read}),
+    # these two only widen what the others open
+    Scope.narrative_read: frozenset(),
+    Scope.restricted_write: frozenset(),
 }
-"""What clinic software may do by each scope; the others only widen these."""
+"""What clinic software may do by each scope."""
 
 
 def _those_given(actions: frozenset[Action]) -> frozenset[Role]:
