@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
-from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -39,24 +38,6 @@ async def former_clinicians(
     for case_id, *tenure in rows:
         found[case_id].append(Tenure(*tenure))
     return found
-
-
-async def remember_tenure(tx: Transaction, case: Case, *, actor_id: UUID) -> None:
-    """Keep who has a case, which is just being handed over. The caller holds its lock."""
-    before = (await former_clinicians(tx, [case.id]))[case.id]
-    since: date | None = before[-1].until if before else None
-    tx.add(
-        CaseTenure(
-            clinic_id=case.clinic_id,
-            case_id=case.id,
-            clinician_id=case.clinician_id,
-            since_on=since,
-            until_on=tx.today,
-            created_at=tx.now,
-            updated_at=tx.now,
-            recorded_by_id=actor_id,
-        )
-    )
 
 
 def had_case_on(person: UUID, day: Any) -> ColumnElement[bool]:

@@ -9,23 +9,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import (
-    ColumnElement,
-    and_,
-    func,
-    or_,
-    true,
-)
+from sqlalchemy import ColumnElement, and_, func, or_, true
 from sqlmodel import col, select
 
 from api.access.visibility.cases import on_its_case, supervised_cases
 from api.access.visibility.oversight import of_own_case
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing
-from api.domain.permissions.table import (
-    Actor,
-    may_ever,
-)
+from api.domain.permissions.table import Actor, may_ever
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.storage.models.clinical import Case, Incident
 from api.storage.models.flags import IS_RESTRICTED, Flag

@@ -13,17 +13,10 @@ from sqlmodel import col, select
 from api.access.actor_names import ActorKind, Known, actor_named, known_by
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
-from api.access.conduct import remember_tenure
 from api.access.guards import case_for, may_on_cases, record_opened
-from api.access.handover import (
-    DraftsWaiting,
-    drafts_waiting,
-    end_covers,
-    let_go_of_flags,
-    refuse_who_keeps_away,
-)
 from api.access.journal_reading import Ids, hidden_on, told_of_records, without
 from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.visibility.colleagues import refuse_who_keeps_away
 from api.access.visibility.links_and_grants import supervised_clinicians
 from api.access.visibility.records import visible_incidents
 from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
@@ -43,6 +36,13 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
 from api.records.create import NOT_TREATING, SAME_CASE, new_case
+from api.records.handover import (
+    DraftsWaiting,
+    drafts_waiting,
+    end_covers,
+    let_go_of_flags,
+    remember_tenure,
+)
 from api.records.oversight_notices import news_of, tell_of_transfer
 from api.records.read_models import (
     CaseFields,

@@ -11,8 +11,8 @@ from sqlmodel import col, select
 
 from api.access.case_relationship import load_seen_case, refuse_purged
 from api.access.guards import may
-from api.access.handover import end_cover_now, refuse_who_keeps_away
 from api.access.visibility.cases import on_its_case, supervised_cases
+from api.access.visibility.colleagues import refuse_who_keeps_away
 from api.domain.errors import Forbidden, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import TREATING, Actor, may_ever
@@ -23,6 +23,7 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
+from api.records.handover import end_cover_now
 from api.records.oversight_notices import news_of, tell_of_grant
 from api.records.read_models import RecordRead
 from api.storage.loading import load_or_404

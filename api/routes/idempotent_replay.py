@@ -11,12 +11,12 @@ from sqlmodel import col, select
 from starlette.types import Message
 
 from api.access.case_relationship import find_case
-from api.access.handover import drafts_waiting
 from api.access.visibility.cases import may_see_case
 from api.domain.vocabulary import Scope
 from api.http.idempotency import DoneBefore
 from api.http.problem_details import database_failed
 from api.journal.entries import Happening, record_shown
+from api.records.handover import drafts_waiting
 from api.records.read_models import flags_raised_before
 from api.storage.database import Database
 from api.storage.models.flags import Flag

@@ -13,7 +13,6 @@ from sqlmodel import col, select
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, incident_for, may_on_cases, record_opened
-from api.access.handover import let_go_of_flags
 from api.access.visibility.cases import on_its_case, visible_cases
 from api.access.visibility.records import visible_incidents
 from api.domain.bodies import IncidentCreate
@@ -44,6 +43,7 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
 from api.records.create import new_incident
+from api.records.handover import let_go_of_flags
 from api.records.incident_changes import changed_details, details_of
 from api.records.read_models import FlagRead, RecordRead, flags_raised
 from api.records.versions import VersionRead, told, versions_of

@@ -11,7 +11,6 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from api.access.case_relationship import load_case, load_seen_case, refuse_purged
 from api.access.guards import may
-from api.access.handover import let_go_of_flags
 from api.access.visibility.links_and_grants import in_force
 from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.permissions.actions import Action
@@ -24,6 +23,7 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
+from api.records.handover import let_go_of_flags
 from api.records.oversight_notices import news_of, tell_of_grant
 from api.records.read_models import RecordRead
 from api.storage.loading import load_or_404

@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 
 from api.access.guards import may
-from api.access.handover import let_go_of_work
 from api.domain.errors import Conflict, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor, may_ever
@@ -21,6 +20,7 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening
+from api.records.handover import let_go_of_work
 from api.records.oversight_notices import news_of, tell_of_link, tell_of_new_end
 from api.records.read_models import SupervisionRead
 from api.records.sense import make_sense

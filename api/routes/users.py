@@ -11,7 +11,6 @@ from sqlmodel import col, select
 
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
-from api.access.handover import let_go_of_work
 from api.access.rate_limits import Throttle
 from api.access.sessions import end_sessions, live
 from api.domain.errors import Conflict, Forbidden, NotFound, Stale, Unauthorized
@@ -24,6 +23,7 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row
+from api.records.handover import let_go_of_work
 from api.records.oversight_notices import (
     Admitted,
     Notice,

@@ -8,8 +8,8 @@ was destroyed cannot be read again. AES-256-GCM throughout, with random nonces o
 
 import hashlib
 import hmac
-import os
 from collections.abc import Sequence
+from os import urandom
 from typing import NamedTuple
 from uuid import UUID
 
@@ -38,12 +38,12 @@ class Place(NamedTuple):
 
 def new_key() -> bytes:
     """Make a key of 256 random bits."""
-    return os.urandom(KEY_BYTES)
+    return urandom(KEY_BYTES)
 
 
 def wrap(key: AESGCM, secret: bytes, place: Place) -> str:
     """Encrypt bytes for one place."""
-    nonce = os.urandom(_NONCE_BYTES)
+    nonce = urandom(_NONCE_BYTES)
     return encode(nonce + key.encrypt(nonce, secret, _bound_to(place)))
 
 

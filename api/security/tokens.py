@@ -11,8 +11,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 
-import anyio
-import anyio.to_thread
+from anyio import CapacityLimiter, to_thread
 from jose import jwk, jwt
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -245,14 +244,14 @@ class Passwords:
     """Hashes and checks passwords off the event loop, a few at a time."""
 
     def __init__(self, at_once: int) -> None:
-        self._limit = anyio.CapacityLimiter(at_once)
+        self._limit = CapacityLimiter(at_once)
         # made now: the first unknown name must not take longer than others
         self._nobody = _hash_of_nobody()
 
     async def hash(self, password: str) -> str:
         """Give the Argon2id hash to store, the same in whichever Unicode form it was typed."""
         spelled = one_password(password)
-        return await anyio.to_thread.run_sync(_HASHER.hash, spelled, limiter=self._limit)
+        return await to_thread.run_sync(_HASHER.hash, spelled, limiter=self._limit)
 
     async def check(
         self, password: str, password_hash: str | None, *, in_one_form: bool = False
@@ -262,7 +261,7 @@ class Passwords:
         `in_one_form`: only as it is hashed today, where an answer must not take longer.
         """
         forms = (one_password(password),) if in_one_form else password_spellings(password)
-        known = await anyio.to_thread.run_sync(
+        known = await to_thread.run_sync(
             _fits, forms, password_hash or self._nobody, limiter=self._limit
         )
         return known and password_hash is not None

@@ -23,12 +23,7 @@ import pytest
 
 from api.domain.details import Details, IncidentKind
 from api.domain.permissions.actions import Action
-from api.domain.permissions.table import (
-    PersonRole,
-    may_anybody,
-    roles_that_may,
-    scopes_that_let,
-)
+from api.domain.permissions.table import PersonRole, may_anybody, roles_that_may, scopes_that_let
 from api.domain.rules.modes import RuleModes
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import (

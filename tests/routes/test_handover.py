@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from api.access import conduct, guards, handover
+from api.access import conduct, guards
 from api.access.visibility.colleagues import sees_case
 from api.domain.tenures import who_had_it
 from api.domain.vocabulary import Scope
+from api.records import handover
 from api.routes import notes, patterns
 from api.storage.models.clinical import Case, CaseTenure
 from api.storage.models.journal import JournalEntry

@@ -9,13 +9,7 @@ from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
 
-from api.storage.models.columns import (
-    Record,
-    in_clinic,
-    points_at,
-    sealed_text,
-    word,
-)
+from api.storage.models.columns import Record, in_clinic, points_at, sealed_text, word
 
 
 class Supervision(Record, table=True):

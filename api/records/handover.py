@@ -1,16 +1,14 @@
 """What moves with a case, or with somebody who is gone: drafts, covers, and flags taken on."""
 
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import exists, func, or_
 from sqlmodel import col, select
 
-from api.access.visibility.cases import on_its_case
+from api.access.conduct import former_clinicians
 from api.access.visibility.colleagues import sees_case
-from api.access.visibility.links_and_grants import in_force
-from api.access.visibility.records import visible_incidents
-from api.domain.errors import Conflict
 from api.domain.permissions.table import Actor
 from api.domain.values import Output
 from api.domain.vocabulary import FlagStatus, NoteClass, NoteStatus
@@ -18,7 +16,7 @@ from api.flags.catching_up import catch_up
 from api.flags.reconcile import reconcile_flags
 from api.journal.entries import Happening, record_row
 from api.storage.models.access import AccessGrant, GrantKind
-from api.storage.models.clinical import Case, Incident, Note
+from api.storage.models.clinical import Case, CaseTenure, Note
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.people import User
 from api.storage.transaction import Transaction
@@ -46,37 +44,6 @@ async def drafts_waiting(tx: Transaction, case_id: UUID) -> list[DraftsWaiting]:
         .order_by(col(Note.recorded_by_id))
     )
     return [DraftsWaiting(author_id=author_id, drafts=number) for author_id, number in found]
-
-
-async def refuse_who_keeps_away(tx: Transaction, me: Actor, case: Case, user_id: UUID) -> None:
-    """Raise 409 for a colleague who must not see a case, as far as the asker may know of it.
-
-    A conflict by an incident that is hidden from the asker is not told: they will not see the case.
-    """
-    recused = await tx.exec(
-        select(col(AccessGrant.id)).where(
-            AccessGrant.clinic_id == tx.clinic.id,
-            AccessGrant.case_id == case.id,
-            AccessGrant.user_id == user_id,
-            AccessGrant.kind == GrantKind.recusal,
-            *in_force(AccessGrant, tx.now),
-        )
-    )
-    if recused.first() is not None:
-        raise Conflict("This colleague keeps away from the case. Name somebody else.")
-    concerned = await tx.exec(
-        select(col(Incident.id))
-        .join(Case, on_its_case(Incident))
-        .where(
-            col(Incident.clinic_id) == tx.clinic.id,
-            col(Incident.case_id) == case.id,
-            col(Incident.about_user_id) == user_id,
-            col(Incident.voided_at).is_(None),
-            visible_incidents(tx, me),
-        )
-    )
-    if concerned.first() is not None:
-        raise Conflict("An incident on this case is about this colleague. Name somebody else.")
 
 
 async def end_covers(tx: Transaction, case: Case, *, actor_id: UUID, keep: bool) -> None:
@@ -157,3 +124,21 @@ async def let_go_of_work(tx: Transaction, user_id: UUID, *, actor_id: UUID) -> N
         await catch_up(tx, case)
         if await let_go_of_flags(tx, case, actor_id=actor_id):
             await reconcile_flags(tx, case, actor_id=actor_id)
+
+
+async def remember_tenure(tx: Transaction, case: Case, *, actor_id: UUID) -> None:
+    """Keep who has a case, which is just being handed over. The caller holds its lock."""
+    before = (await former_clinicians(tx, [case.id]))[case.id]
+    since: date | None = before[-1].until if before else None
+    tx.add(
+        CaseTenure(
+            clinic_id=case.clinic_id,
+            case_id=case.id,
+            clinician_id=case.clinician_id,
+            since_on=since,
+            until_on=tx.today,
+            created_at=tx.now,
+            updated_at=tx.now,
+            recorded_by_id=actor_id,
+        )
+    )
