@@ -1,4 +1,4 @@
-"""The refusals: why something is not carried out, in sentences a clinician can read."""
+"""Every refusal: its status and code, and why, in sentences a clinician can read."""
 
 from typing import Any, ClassVar, Literal
 

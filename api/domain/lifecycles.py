@@ -1,4 +1,4 @@
-"""The moves a record may make from one status to the next."""
+"""From which status a record may move to which, and by when somebody should move it on."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The only writer of journal entries."""
+"""The only writer of journal entries; a `Happening` is what elsewhere is an audit event type."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum

@@ -8,10 +8,10 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from api.domain.bodies import CaseCreate, ConsultationCreate, IncidentCreate, PromiseCreate
+from api.domain.days import CaseDays, Days, IncidentDays, PromiseDays, days_of, impossible_days
 from api.domain.details import Details, RecordRequestDetails
-from api.domain.sense import CaseDays, IncidentDays, PromiseDays, days_of
+from api.domain.errors import Invalid
 from api.domain.vocabulary import ConsultationStatus
-from api.records.sense import make_sense
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.transaction import Transaction
 
@@ -25,7 +25,7 @@ NOT_TO_BE_CONSULTED = "This is nobody who can be consulted here; name another, o
 
 def new_case(tx: Transaction, body: CaseCreate, clinician_id: UUID, by: UUID) -> Case:
     """Make a case. Raises 422 where its days make no sense."""
-    make_sense(tx, days_of(CaseDays, body))
+    refuse_impossible_days(tx, days_of(CaseDays, body))
     return Case(
         **body.model_dump(exclude={"clinician_id"}),
         **_recorded(tx, by),
@@ -43,7 +43,7 @@ def new_incident(
     restricted: bool,
 ) -> Incident:
     """Make an incident. Raises 422 where its days make no sense."""
-    make_sense(tx, days_of(IncidentDays, body))
+    refuse_impossible_days(tx, days_of(IncidentDays, body))
     return Incident(
         **body.model_dump(exclude={"details", "about_user_id", "restricted"}),
         **details_as_stored(body.details, body.occurred_on),
@@ -57,7 +57,7 @@ def new_incident(
 
 def new_promise(tx: Transaction, body: PromiseCreate, case_id: UUID, by: UUID) -> Promise:
     """Make a promise. Raises 422 where its days make no sense."""
-    make_sense(tx, days_of(PromiseDays, body))
+    refuse_impossible_days(tx, days_of(PromiseDays, body))
     return Promise(**body.model_dump(), **_recorded(tx, by), case_id=case_id)
 
 
@@ -104,3 +104,13 @@ def _recorded(tx: Transaction, by: UUID) -> dict[str, Any]:
         "updated_at": tx.now,
         "recorded_by_id": by,
     }
+
+
+def refuse_impossible_days(tx: Transaction, told: Days, standing: Days | None = None) -> None:
+    """Raise 422 for the first day that cannot be.
+
+    `standing` is what a record says already: that is kept, whatever it is, and what is written
+    beside it is taken.
+    """
+    for pointer, why in impossible_days(told, standing, tx.today):
+        raise Invalid(pointer, why)

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import exists, func, or_
 from sqlmodel import col, select
 
-from api.access.conduct import former_clinicians
+from api.access.case_tenures import former_clinicians
 from api.access.visibility.colleagues import sees_case
 from api.domain.permissions.table import Actor
 from api.domain.values import Output

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from api.domain.days import IncidentDays, days_of
 from api.domain.details import Details, RecordRequestDetails, put_together
 from api.domain.errors import Invalid
-from api.domain.sense import IncidentDays, days_of
-from api.records.create import details_as_stored
-from api.records.sense import make_sense
+from api.records.create import details_as_stored, refuse_impossible_days
 from api.storage.models.clinical import Incident
 from api.storage.transaction import Transaction
 
@@ -28,7 +27,9 @@ def changed_details(
     if details.kind != incident.kind:
         raise Invalid("/details/kind", "An incident keeps its kind; void it and report another.")
     standing = IncidentDays(incident.occurred_on, incident.date_precision, details_of(incident))
-    make_sense(tx, days_of(IncidentDays, standing, {**changes, "details": details}), standing)
+    refuse_impossible_days(
+        tx, days_of(IncidentDays, standing, {**changes, "details": details}), standing
+    )
     stored = details_as_stored(details, changes.get("occurred_on", incident.occurred_on))
     if replaced is not None:
         return stored

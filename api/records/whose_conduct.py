@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from api.access.case_relationship import OpenCase
-from api.access.conduct import former_clinicians
+from api.access.case_tenures import former_clinicians
 from api.domain.bodies import IncidentCreate
 from api.domain.errors import Forbidden, Invalid
 from api.domain.permissions.case_rules import Standing, why_not_restrict, why_not_say_whose

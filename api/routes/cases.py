@@ -20,11 +20,11 @@ from api.access.visibility.colleagues import refuse_who_keeps_away
 from api.access.visibility.links_and_grants import supervised_clinicians
 from api.access.visibility.records import visible_incidents
 from api.domain.bodies import AgreedSessions, AttachmentRoles, CaseCreate, SessionsPerWeek
+from api.domain.days import CaseDays, days_of
 from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing, why_not_rewrite
 from api.domain.permissions.table import TREATING, Actor
-from api.domain.sense import CaseDays, days_of
 from api.domain.values import Day, Input, Instant, Output, Reference, Text, YesNo, absent
 from api.domain.vocabulary import CaseStatus, Phase, Role, Setting, VoidReason
 from api.flags.catching_up import catch_up_due, is_due
@@ -35,7 +35,7 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
-from api.records.create import NOT_TREATING, SAME_CASE, new_case
+from api.records.create import NOT_TREATING, SAME_CASE, new_case, refuse_impossible_days
 from api.records.handover import (
     DraftsWaiting,
     drafts_waiting,
@@ -53,7 +53,6 @@ from api.records.read_models import (
     show_case,
     waiting_on,
 )
-from api.records.sense import make_sense
 from api.records.versions import VersionRead, told, versions_of
 from api.storage.hidden_entries import ABOUT_ROWS
 from api.storage.models.clinical import Case, Incident
@@ -229,7 +228,7 @@ async def change_case(
     case = found.row
     check_version(case.version, if_match)
     changes = body.model_dump(include=body.model_fields_set)
-    make_sense(tx, days_of(CaseDays, case, changes), days_of(CaseDays, case))
+    refuse_impossible_days(tx, days_of(CaseDays, case, changes), days_of(CaseDays, case))
     if changes:
         case.change(changes, tx.now)
         await _flush_unique(tx)

@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, distinct, func
 from sqlmodel import col
 
-from api.access.conduct import asks_about
+from api.access.case_tenures import asks_about
 from api.access.guards import may_on_cases
 from api.access.visibility.cases import on_its_case, supervised_cases
 from api.access.visibility.links_and_grants import supervised_clinicians

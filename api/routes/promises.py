@@ -15,11 +15,11 @@ from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, may_on_cases, promise_for, record_opened
 from api.access.visibility.cases import on_its_case, visible_cases
 from api.domain.bodies import PromiseCreate
+from api.domain.days import PromiseDays, days_of
 from api.domain.errors import Forbidden
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import purpose_of, why_not_rewrite
 from api.domain.permissions.table import Actor
-from api.domain.sense import PromiseDays, days_of
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.domain.vocabulary import (
     ClientImpact,
@@ -40,9 +40,8 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
-from api.records.create import new_promise
+from api.records.create import new_promise, refuse_impossible_days
 from api.records.read_models import FlagRead, RecordRead, flags_raised
-from api.records.sense import make_sense
 from api.records.versions import VersionRead, told, versions_of
 from api.storage.models.clinical import Case, Promise
 from api.storage.transaction import Transaction
@@ -220,7 +219,9 @@ async def change_promise(
         _may_rewrite(me, found)
     check_version(promise.version, if_match)
     changes = body.model_dump(include=body.model_fields_set)
-    make_sense(tx, days_of(PromiseDays, promise, changes), days_of(PromiseDays, promise))
+    refuse_impossible_days(
+        tx, days_of(PromiseDays, promise, changes), days_of(PromiseDays, promise)
+    )
     if changes:
         promise.change(changes, tx.now)
         record_row(tx, Happening.promise_changed, promise, actor_id=me.id, changed=changes)

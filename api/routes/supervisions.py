@@ -10,20 +10,20 @@ from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 
 from api.access.guards import may
+from api.domain.days import LinkDays, days_of
 from api.domain.errors import Conflict, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor, may_ever
-from api.domain.sense import LinkDays, days_of
 from api.domain.values import Day, Input, Instant
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening
+from api.records.create import refuse_impossible_days
 from api.records.handover import let_go_of_work
 from api.records.oversight_notices import news_of, tell_of_link, tell_of_new_end
 from api.records.read_models import SupervisionRead
-from api.records.sense import make_sense
 from api.storage.loading import load_or_404
 from api.storage.models.access import Supervision
 from api.storage.models.people import User
@@ -86,7 +86,7 @@ async def link(
     response: Response,
 ) -> SupervisionRead:
     """Let a supervisor answer for a clinician's work. For admins."""
-    make_sense(tx, days_of(LinkDays, body))
+    refuse_impossible_days(tx, days_of(LinkDays, body))
     if body.supervisor_id == body.clinician_id:
         raise Invalid("/clinician_id", "Nobody supervises themselves; name two people.")
     fitting = await _fitting(tx, body.supervisor_id, body.clinician_id)
@@ -141,7 +141,7 @@ async def change_link(
     """
     row = await _load(tx, me, supervision_id, lock=True)
     check_version(row.version, if_match)
-    make_sense(tx, LinkDays(row.starts_on, body.ends_on))
+    refuse_impossible_days(tx, LinkDays(row.starts_on, body.ends_on))
     await _refuse_a_longer_one(tx, row, body.ends_on)
     former = row.ends_on
     row.change({"ends_on": body.ends_on}, tx.now)

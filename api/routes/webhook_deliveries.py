@@ -11,10 +11,10 @@ from pydantic import Field
 from sqlmodel import col, select
 
 from api.access.guards import may
+from api.domain.days import AFTER_NOW
 from api.domain.errors import Conflict, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
-from api.domain.sense import AFTER_NOW
 from api.domain.values import Input, Instant, Output
 from api.domain.vocabulary import Event
 from api.http.idempotency import remember

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from api.access import conduct, guards
+from api.access import case_tenures, guards
 from api.access.visibility.colleagues import sees_case
 from api.domain.tenures import who_had_it
 from api.domain.vocabulary import Scope
@@ -437,14 +437,14 @@ async def test_two_readings_of_who_had_a_case_agree(world: World) -> None:
             )
     async with world.database.transaction() as tx:
         await tx.enter_for_work(world.clinician.clinic_id)
-        former = (await conduct.former_clinicians(tx, [UUID(case["id"])]))[UUID(case["id"])]
+        former = (await case_tenures.former_clinicians(tx, [UUID(case["id"])]))[UUID(case["id"])]
         for offset in range(-2, 15):
             then = day + timedelta(days=offset)
             expected = who_had_it(former, world.clinician.id, then, then)
             for person in people:
                 for said in (
-                    conduct.had_case_on(person.id, sa.literal(then, sa.Date())),
-                    conduct.had_case_at(person.id, tx.now + timedelta(days=offset)),
+                    case_tenures.had_case_on(person.id, sa.literal(then, sa.Date())),
+                    case_tenures.had_case_at(person.id, tx.now + timedelta(days=offset)),
                 ):
                     asked = select(col(Case.id)).where(Case.id == UUID(case["id"]), said)
                     found = (await tx.exec(asked)).first() is not None

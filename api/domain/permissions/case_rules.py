@@ -13,8 +13,8 @@ from api.domain.permissions.table import (
     OWN_CASE,
     A,
     Actor,
-    _lacks,
     may_ever,
+    why_lacking,
 )
 from api.domain.vocabulary import Scope, Severity
 
@@ -123,7 +123,7 @@ def why_not_restrict(actor: Actor, standing: Standing) -> str | None:
     if standing.own:
         return "A case's own clinician does not decide what is restricted."
     if standing.service and Scope.restricted_write not in actor.scopes:
-        return _lacks([Scope.restricted_write])
+        return why_lacking([Scope.restricted_write])
     return None
 
 

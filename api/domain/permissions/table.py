@@ -369,10 +369,11 @@ def why_no_scope(action: Action) -> str:
     scopes = scopes_that_let(action)
     if not scopes:
         return "No software does this: no scope opens it. A person does."
-    return _lacks(scopes)
+    return why_lacking(scopes)
 
 
-def _lacks(scopes: Sequence[Scope]) -> str:
+def why_lacking(scopes: Sequence[Scope]) -> str:
+    """Say that software was not given any of these scopes."""
     needed = " or ".join(scopes)
     return f"Software needs the scope {needed} for this, and this token was not given it."
 

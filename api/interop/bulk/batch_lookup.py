@@ -11,7 +11,7 @@ from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
 from api.access.case_relationship import locked
-from api.access.conduct import former_clinicians
+from api.access.case_tenures import former_clinicians
 from api.domain.tenures import Tenure
 from api.domain.vocabulary import Role
 from api.flags.case_facts import Room, rooms_of

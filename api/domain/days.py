@@ -1,4 +1,4 @@
-"""Days that make sense: which cannot lie ahead, which follow another, which belong to a yes."""
+"""The days that a record says: which cannot lie ahead, which follow another, and which a yes."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -136,9 +136,7 @@ def days_of(kind: type[D], record: object, changes: Mapping[str, Any] | None = N
     return kind(*(changed.get(name, getattr(record, name)) for name in kind._fields))
 
 
-def what_makes_no_sense(
-    told: Days, standing: Days | None, today: date
-) -> Iterator[tuple[str, str]]:
+def impossible_days(told: Days, standing: Days | None, today: date) -> Iterator[tuple[str, str]]:
     """Give where something cannot be, and why: but what stood there already, which is kept."""
     stood = set() if standing is None else set(standing.claims())
     for claim in told.claims():

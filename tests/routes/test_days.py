@@ -9,15 +9,15 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from api.domain.bodies import CaseCreate, IncidentCreate, PromiseCreate
-from api.domain.details import DETAILS, Details
-from api.domain.sense import (
+from api.domain.days import (
     CaseDays,
     IncidentDays,
     PromiseDays,
     days_of,
+    impossible_days,
     out_of_order,
-    what_makes_no_sense,
 )
+from api.domain.details import DETAILS, Details
 from api.domain.vocabulary import Scope
 from api.storage.models.clinical import Case, Incident, Promise
 from tests.support.world import Person, World, incident, ok, promise, software
@@ -242,13 +242,13 @@ def test_each_claim_is_held_to_today_and_to_the_other_day() -> None:
         }
     )
     days = days_of(PromiseDays, body)
-    wrong = {where for where, _ in what_makes_no_sense(days, None, body.made_on)}
+    wrong = {where for where, _ in impossible_days(days, None, body.made_on)}
     assert wrong == {"/due_on", "/discussed_on"}
-    assert not list(what_makes_no_sense(days, days, body.made_on))
-    assert not list(what_makes_no_sense(CaseDays(None, None), None, body.made_on))
+    assert not list(impossible_days(days, days, body.made_on))
+    assert not list(impossible_days(CaseDays(None, None), None, body.made_on))
     details = DETAILS.validate_python({"kind": "absence", "absence": "illness", "days": 2})
     absence = IncidentDays(body.made_on.replace(2030), "day", details)  # type: ignore[arg-type]
-    assert not list(what_makes_no_sense(absence, None, body.made_on))
+    assert not list(impossible_days(absence, None, body.made_on))
 
 
 async def test_a_month_that_has_begun_is_not_after_today(world: World) -> None:

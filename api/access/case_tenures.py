@@ -1,4 +1,4 @@
-"""Whose conduct: who had a case when, and whose doing a flag asks about."""
+"""Who had a case when, said in SQL, and so whose doing a flag asks about."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
