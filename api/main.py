@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
-from api.access.guards import journal_refusal
+from api.access.journalled_refusals import journal_refusal
 from api.access.rate_limits import Throttle
 from api.access.sessions import SessionTimes
 from api.http.idempotency import DoneBefore, Fingerprints

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from sqlalchemy import bindparam
 from sqlmodel import col, select
 
-from api.access.authentication import Me, bearer, signed_in, who_is_refused
+from api.access.authentication import Me, bearer, signed_in
 from api.access.case_relationship import (
     OpenCase,
     asking,
@@ -22,16 +22,7 @@ from api.access.case_relationship import (
 from api.access.visibility.cases import may_see_case, on_its_case
 from api.access.visibility.reader import asker, placeholder
 from api.access.visibility.records import existing_record, may_keep_note, may_see_record
-from api.domain.errors import (
-    Conflict,
-    Forbidden,
-    MethodNotAllowed,
-    NotFound,
-    Refusal,
-    TooMany,
-    Unauthorized,
-    Unavailable,
-)
+from api.domain.errors import Conflict, Forbidden, NotFound, Refusal
 from api.domain.lifecycles import CASE_VOIDED
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing, purpose_of, why_not
@@ -39,7 +30,7 @@ from api.domain.permissions.table import CONSULTING, Actor, may_ever, why_no_sco
 from api.domain.vocabulary import Role
 from api.flags.catching_up import catch_up, is_due
 from api.http.request_transaction import Tx
-from api.journal.entries import Happening, record, record_shown
+from api.journal.entries import Happening, record_shown
 from api.storage.database import Database
 from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
 from api.storage.models.flags import Flag
@@ -276,68 +267,6 @@ def refuse_role(me: Actor, action: Action) -> None:
     if me.is_software:
         raise Forbidden(why_no_scope(action))
     raise Forbidden(f"The role {me.role.replace('_', ' ')} does not do this.")
-
-
-async def journal_refusal(request: Request, refusal: Refusal) -> None:
-    """Journal that somebody signed in was refused, and how, in a transaction of its own.
-
-    It names what was asked for, whether or not that exists. Of a restricted record it is hidden
-    from whom that is hidden; of others no case is named, so that it is its actor's and the privacy
-    officer's to read.
-    """
-    if not _may_be_signed_in(request, refusal):
-        return
-    database: Database = request.app.state.database
-    async with database.transaction(request.state.request_id) as tx:
-        actor = await who_is_refused(request, tx)
-        if actor is None:
-            return
-        hidden_on = getattr(request.state, "hidden_on", None)
-        record(
-            tx,
-            Happening.refused,
-            actor_id=actor.id,
-            record_type=_action(request, refusal),
-            record_ids=_asked_for(request),
-            case_id=hidden_on,
-            restricted=hidden_on is not None,
-            purpose=refusal.code,
-        )
-
-
-def _may_be_signed_in(request: Request, refusal: Refusal) -> bool:
-    """Tell whether it is worth asking who was refused.
-
-    Software that asks too fast is turned away before anything is looked at: an entry for each
-    would cost what its pace is to save.
-    """
-    if refusal.status >= Unavailable.status:
-        return False
-    if getattr(request.state, "signed_in", None) is not None:
-        return True
-    return not isinstance(refusal, Unauthorized | TooMany) and "authorization" in request.headers
-
-
-def _action(request: Request, refusal: Refusal) -> str | None:
-    """Name the action that was asked for, also where no guard came to look at it."""
-    if refusal.status == MethodNotAllowed.status:
-        # the path was known, and nothing on it was asked for
-        return None
-    known = getattr(request.state, "action", None)
-    waiting = [getattr(request.scope.get("route"), "dependant", None)]
-    while known is None and waiting:
-        dependant = waiting.pop()
-        if dependant is not None:
-            known = getattr(dependant.call, "action", None)
-            waiting += dependant.dependencies
-    return known
-
-
-def _asked_for(request: Request) -> list[UUID]:
-    try:
-        return [UUID(value) for value in map(str, request.path_params.values())]
-    except ValueError:
-        return []
 
 
 async def _refuse_without_a_case(tx: Transaction, me: Actor, action: Action) -> None:

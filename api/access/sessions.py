@@ -143,21 +143,7 @@ async def begin_software_session(
     none.
     """
     await tx.enter(clinic_id)
-    found = (
-        await tx.exec(
-            select(ServiceAccount, ServiceSecret, Clinic.time_zone)
-            .join(ServiceSecret, col(ServiceSecret.account_id) == ServiceAccount.id)
-            .join(Clinic, col(Clinic.id) == ServiceAccount.clinic_id)
-            .where(
-                ServiceAccount.id == account_id,
-                col(ServiceAccount.is_active).is_(True),
-                ServiceSecret.secret_hash == hash_of(secret),
-                ServiceSecret.expires_at > tx.now,
-            )
-            # it may be shut out, or its secret ended, at this very moment
-            .with_for_update(of=ServiceAccount)
-        )
-    ).first()
+    found = (await tx.exec(_software_with(tx, account_id, secret))).first()
     if found is None:
         return Refused.unknown
     account, used, zone = found
@@ -167,8 +153,33 @@ async def begin_software_session(
     granted = [scope for scope in given if not asked or scope in asked]
     tx.know_zone(ZoneInfo(zone))
     account.last_used_at = used.last_used_at = tx.now
-    session = SignIn(
-        clinic_id=clinic_id,
+    session = _software_session(tx, account, lasts)
+    session.scopes = granted if asked else None
+    tx.add(session)
+    record_row(tx, Happening.signed_in, session, actor_id=account.id)
+    return session, granted
+
+
+def _software_with(tx: Transaction, account_id: UUID, secret: str) -> Any:
+    """Select an account that is let in, with the secret that it shows, and its clinic's zone."""
+    return (
+        select(ServiceAccount, ServiceSecret, Clinic.time_zone)
+        .join(ServiceSecret, col(ServiceSecret.account_id) == ServiceAccount.id)
+        .join(Clinic, col(Clinic.id) == ServiceAccount.clinic_id)
+        .where(
+            ServiceAccount.id == account_id,
+            col(ServiceAccount.is_active).is_(True),
+            ServiceSecret.secret_hash == hash_of(secret),
+            ServiceSecret.expires_at > tx.now,
+        )
+        # it may be shut out, or its secret ended, at this very moment
+        .with_for_update(of=ServiceAccount)
+    )
+
+
+def _software_session(tx: Transaction, account: ServiceAccount, lasts: timedelta) -> SignIn:
+    return SignIn(
+        clinic_id=account.clinic_id,
         account_id=account.id,
         created_at=tx.now,
         updated_at=tx.now,
@@ -176,11 +187,7 @@ async def begin_software_session(
         authenticated_at=tx.now,
         expires_at=tx.now + lasts,
         idle_at=tx.now + lasts,
-        scopes=granted if asked else None,
     )
-    tx.add(session)
-    record_row(tx, Happening.signed_in, session, actor_id=account.id)
-    return session, granted
 
 
 async def refresh_session(

@@ -14,7 +14,7 @@ from sqlalchemy import event, orm
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
-from api.access import guards
+from api.access import journalled_refusals
 from api.access.visibility import colleagues
 from api.access.visibility.links_and_grants import conflicted
 from api.domain.vocabulary import Scope
@@ -516,7 +516,7 @@ async def test_a_refusal_that_cannot_be_written_down_is_not_answered(
     def fails(*_: object, **__: object) -> None:
         raise sa.exc.OperationalError("", None, Exception())
 
-    monkeypatch.setattr(guards, "record", fails)
+    monkeypatch.setattr(journalled_refusals, "record", fails)
     answer = await world.clinician.send("GET", path)
     assert answer.status_code == 503
 
