@@ -1,20 +1,17 @@
 """Signing in and out."""
 
-import base64
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import unquote_plus
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from sqlmodel import col, select, update
 
 from api.access.guards import may
 from api.access.rate_limits import STRANGER, Known, Throttle
+from api.access.second_factor import Proof, proof_of, recovery_code_of, use_up
 from api.access.sessions import (
-    NOBODY,
     Account,
     Refused,
     account_at,
@@ -33,6 +30,7 @@ from api.domain.errors import (
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
 from api.domain.values import Output
+from api.http.basic_credentials import CHALLENGE, read_basic, speaks_basic
 from api.http.oauth_refusals import TokenProblem
 from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
@@ -43,14 +41,12 @@ from api.security.opaque_tokens import (
     RefreshToken,
     RefreshTokens,
     hash_of,
-    hash_of_code,
     new_secret,
     parse_client_id,
 )
 from api.security.tokens import AccessTokens, Claims, Passwords
-from api.security.totp import is_digits, step_of
 from api.storage.database import Database
-from api.storage.models.people import CodePurpose, OneTimeCode, SignIn, User
+from api.storage.models.people import SignIn
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/auth", tags=["sign-in"], route_class=OneTimeRoute)
@@ -218,7 +214,7 @@ async def _by_password(form: TokenForm, request: Request) -> AccessToken:
     otp, device = _secret(form.otp), _secret(form.device_token) or new_secret()
     async with throttle.look_up(network), database.transaction() as tx:
         account = await account_at(tx, address, form.clinic, network, hash_of(device))
-        recovery = await _recovery_code(tx, account, otp)
+        recovery = await recovery_code_of(tx, account, otp)
     known = STRANGER if account is None else _known(account, recovery)
     async with throttle.guess(network, address, known) as guess:
         weighed = account if guess.is_weighed else None
@@ -229,7 +225,7 @@ async def _by_password(form: TokenForm, request: Request) -> AccessToken:
             in_one_form=guess.is_hurried,
         )
         # looked at in any case: a right password alone takes no longer than a wrong one
-        proof = None if weighed is None else _second_factor(weighed.user, otp, recovery, tx.now)
+        proof = None if weighed is None else proof_of(weighed.user, otp, recovery, tx.now)
         if weighed is None or proof is None or not matches:
             raise InvalidGrant(_NO_MATCH)
         device = device if weighed.known.proof is not None else new_secret()
@@ -244,47 +240,12 @@ def _known(account: Account, recovery_id: UUID | None) -> Known:
     return account.known._replace(proof=str(recovery_id))
 
 
-class _Proof(NamedTuple):
-    """What was shown beside the password; nothing, where nothing is asked for."""
-
-    step: int | None = None
-    recovery_id: UUID | None = None
-
-
-def _second_factor(user: User, otp: str, recovery_id: UUID | None, now: datetime) -> _Proof | None:
-    """Tell what was shown beside the password; None where that is not enough."""
-    if user.totp_secret is None or user.totp_confirmed_at is None:
-        return _Proof()
-    if recovery_id is not None:
-        return _Proof(recovery_id=recovery_id)
-    step = step_of(user.totp_secret, otp, now)
-    if step is None or step <= (user.totp_last_step or 0):
-        return None
-    return _Proof(step=step)
-
-
-async def _recovery_code(tx: Transaction, account: Account | None, otp: str) -> UUID | None:
-    if not otp or is_digits(otp):
-        return None
-    found: UUID | None = (
-        await tx.exec(
-            select(col(OneTimeCode.id)).where(
-                OneTimeCode.user_id == (NOBODY if account is None else account.user.id),
-                OneTimeCode.purpose == CodePurpose.recovery,
-                OneTimeCode.code_hash == hash_of_code(otp),
-                col(OneTimeCode.used_at).is_(None),
-            )
-        )
-    ).first()
-    return found
-
-
 async def _let_in(
-    tx: Transaction, request: Request, account: Account, proof: _Proof, network: str, device: str
+    tx: Transaction, request: Request, account: Account, proof: Proof, network: str, device: str
 ) -> AccessToken:
     user = account.user
     await tx.enter(user.clinic_id, account.zone)
-    if not await _still_holds(tx, user, proof):
+    if not await use_up(tx, user, proof):
         raise InvalidGrant(_NO_MATCH)
     if proof.recovery_id is not None:
         record_row(tx, Happening.recovery_code_used, user, actor_id=user.id)
@@ -297,35 +258,6 @@ async def _let_in(
         tokens=request.app.state.refresh_tokens,
     )
     return _answer(request, session, token, tx.now, device)
-
-
-async def _still_holds(tx: Transaction, user: User, proof: _Proof) -> bool:
-    """Use up the second factor, where all is as it was when the password was checked."""
-    as_it_was = (
-        col(User.id) == user.id,
-        col(User.password_hash) == user.password_hash,
-        col(User.totp_confirmed_at).is_not_distinct_from(user.totp_confirmed_at),
-        col(User.is_active).is_(True),
-    )
-    if proof.step is not None:
-        newer = col(User.totp_last_step).is_(None) | (col(User.totp_last_step) < proof.step)
-        return await _changed(
-            tx, update(User).where(*as_it_was, newer).values(totp_last_step=proof.step)
-        )
-    same = await tx.exec(select(col(User.id)).where(*as_it_was).with_for_update(read=True))
-    if same.first() is None:
-        return False
-    if proof.recovery_id is None:
-        return True
-    code = update(OneTimeCode).where(
-        col(OneTimeCode.id) == proof.recovery_id, col(OneTimeCode.used_at).is_(None)
-    )
-    return await _changed(tx, code.values(used_at=tx.now))
-
-
-async def _changed(tx: Transaction, statement: Any) -> bool:
-    done = await tx.exec(statement.execution_options(synchronize_session=False))
-    return bool(done.rowcount)
 
 
 # -------------------------------------------------------------------------- by a refresh token
@@ -356,14 +288,11 @@ async def _by_refresh_token(form: TokenForm, request: Request) -> AccessToken:
 # --------------------------------------------------------------------- by a software's secret
 
 
-_BASIC = 'Basic realm="Boundary Notes", charset="UTF-8"'
-
-
 def _with_what_the_header_says(form: TokenForm, request: Request) -> TokenForm:
     """Take id and secret from the header, where they are there; the form may repeat the id."""
-    if not _speaks_basic(request):
+    if not speaks_basic(request):
         return form
-    client_id, secret = _read_basic(request)
+    client_id, secret = read_basic(request)
     if form.client_secret is not None:
         raise InvalidTokenRequest(
             "/client_secret", "Send the secret in the header or in the form, once."
@@ -371,21 +300,6 @@ def _with_what_the_header_says(form: TokenForm, request: Request) -> TokenForm:
     if form.client_id not in {None, client_id}:
         raise InvalidTokenRequest("/client_id", "The header names another, or none. Send one.")
     return form.model_copy(update={"client_id": client_id, "client_secret": SecretStr(secret)})
-
-
-def _speaks_basic(request: Request) -> bool:
-    return request.headers.get("authorization", "").partition(" ")[0].lower() == "basic"
-
-
-def _read_basic(request: Request) -> tuple[str, str]:
-    """Read id and secret; what cannot be read is nobody's, and fails as a wrong secret does."""
-    _, _, sent = request.headers["authorization"].partition(" ")
-    try:
-        said = base64.b64decode(sent.strip(), validate=True).decode()
-    except ValueError:
-        return "", ""
-    client_id, _, secret = said.partition(":")
-    return unquote_plus(client_id), unquote_plus(secret)
 
 
 async def _by_client_credentials(form: TokenForm, request: Request) -> AccessToken:
@@ -414,7 +328,7 @@ async def _by_client_credentials(form: TokenForm, request: Request) -> AccessTok
             raise InvalidScope(_NOT_GIVEN)
     await throttle.count_senseless(network)
     # who tried it with a header is told so in one (RFC 6749, 5.2)
-    challenge = _BASIC if _speaks_basic(request) else "Bearer"
+    challenge = CHALLENGE if speaks_basic(request) else "Bearer"
     raise InvalidClient(_NOT_SOFTWARE, challenge=challenge)
 
 

@@ -11,6 +11,7 @@ from sqlmodel import col, select, update
 
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
+from api.access.one_time_codes import end_codes, make_code, unused_codes
 from api.access.rate_limits import Throttle
 from api.access.sessions import NOBODY, account_at, end_sessions
 from api.domain.errors import Forbidden, Unauthorized
@@ -22,7 +23,7 @@ from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record_row
 from api.records.oversight_notices import News, tell
 from api.security.normalization import one_address
-from api.security.opaque_tokens import hash_of_code, new_code
+from api.security.opaque_tokens import hash_of_code
 from api.security.tokens import Passwords
 from api.storage.database import Database
 from api.storage.loading import load_or_404
@@ -68,9 +69,9 @@ async def offer_password_reset(
     if user_id == me.id:
         raise Forbidden("Change your own password at /v1/me.")
     user = await load_or_404(tx, select(User).where(User.id == user_id), lock=True)
-    await tx.exec(update(OneTimeCode).where(*_unused(user_id)).values(used_at=tx.now))
-    code, expires_at = new_code(), tx.now + LASTS
-    tx.add(_reset_code(tx, me, user_id, code, expires_at))
+    await end_codes(tx, user_id, CodePurpose.reset)
+    expires_at = tx.now + LASTS
+    code = make_code(tx, user_id, CodePurpose.reset, by=me.id, expires_at=expires_at)
     offered = (Happening.password_reset_offered, NoticeKind.password_reset_offered)
     await _tell(tx, *offered, user, actor=me.id, by=me.id)
     response.headers["Location"] = f"/v1/users/{user_id}"
@@ -122,34 +123,11 @@ async def _use(tx: Transaction, user_id: UUID, code: str, password_hash: str) ->
     await _tell(tx, *done, user, actor=user_id, by=offered_by or user_id)
 
 
-def _unused(user_id: UUID) -> tuple[ColumnElement[bool], ...]:
-    return (
-        col(OneTimeCode.user_id) == user_id,
-        col(OneTimeCode.purpose) == CodePurpose.reset,
-        col(OneTimeCode.used_at).is_(None),
-    )
-
-
 def _valid(tx: Transaction, user_id: UUID, code: str) -> tuple[ColumnElement[bool], ...]:
     return (
-        *_unused(user_id),
+        *unused_codes(user_id, CodePurpose.reset),
         col(OneTimeCode.code_hash) == code,
         col(OneTimeCode.expires_at) > tx.now,
-    )
-
-
-def _reset_code(
-    tx: Transaction, me: Actor, user_id: UUID, code: str, expires_at: datetime
-) -> OneTimeCode:
-    return OneTimeCode(
-        clinic_id=tx.clinic.id,
-        user_id=user_id,
-        purpose=CodePurpose.reset,
-        code_hash=hash_of_code(code),
-        expires_at=expires_at,
-        created_at=tx.now,
-        updated_at=tx.now,
-        recorded_by_id=me.id,
     )
 
 

@@ -2,15 +2,15 @@
 
 from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field, SecretStr
-from sqlmodel import col, select, update
+from sqlmodel import col, select
 
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
+from api.access.one_time_codes import end_codes, make_code, unused_codes
 from api.access.rate_limits import Throttle
 from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.permissions.actions import Action
@@ -21,7 +21,6 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record_row
 from api.records.oversight_notices import news_of, tell
-from api.security.opaque_tokens import hash_of_code, new_code
 from api.security.totp import new_secret, step_of, uri_of
 from api.storage.models.access import NoticeKind
 from api.storage.models.people import Clinic, CodePurpose, OneTimeCode, User
@@ -66,7 +65,8 @@ async def read_totp(
     """Read whether you have a second factor. The ETag is your user's."""
     user = await _load(tx, me)
     response.headers["ETag"] = etag(user.version)
-    left = select(sa.func.count(col(OneTimeCode.id))).where(*_unused(me.id))
+    unused = unused_codes(me.id, CodePurpose.recovery)
+    left = select(sa.func.count(col(OneTimeCode.id))).where(*unused)
     return TotpRead(
         enrolled=user.totp_confirmed_at is not None,
         confirmed_at=user.totp_confirmed_at,
@@ -110,9 +110,8 @@ async def confirm_totp(
             )
     # the code just shown is used up: it signs nobody in
     user.change({"totp_confirmed_at": tx.now, "totp_last_step": step}, tx.now)
-    codes = [new_code() for _ in range(RECOVERY_CODES)]
-    for code in codes:
-        tx.add(_recovery_code(tx, me.id, code))
+    recovery = CodePurpose.recovery
+    codes = [make_code(tx, me.id, recovery, by=me.id) for _ in range(RECOVERY_CODES)]
     record_row(tx, Happening.totp_confirmed, user, actor_id=me.id)
     return RecoveryCodesMade(recovery_codes=codes)
 
@@ -130,7 +129,7 @@ async def remove_totp(
     if user.totp_secret is None:
         raise Conflict("You have no second factor.")
     user.change(dict.fromkeys(("totp_secret", "totp_confirmed_at", "totp_last_step")), tx.now)
-    await tx.exec(update(OneTimeCode).where(*_unused(me.id)).values(used_at=tx.now))
+    await end_codes(tx, me.id, CodePurpose.recovery)
     news = news_of(tx, Happening.totp_removed, user, actor_id=me.id)
     # they too: whoever sits at their desk may have done it
     removed = NoticeKind.second_factor_removed
@@ -143,23 +142,3 @@ async def _load(tx: Transaction, me: Actor, *, lock: bool = False) -> User:
         statement = statement.with_for_update()
     user: User = (await tx.exec(statement)).one()
     return user
-
-
-def _unused(user_id: UUID) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        col(OneTimeCode.user_id) == user_id,
-        col(OneTimeCode.purpose) == CodePurpose.recovery,
-        col(OneTimeCode.used_at).is_(None),
-    )
-
-
-def _recovery_code(tx: Transaction, user_id: UUID, code: str) -> OneTimeCode:
-    return OneTimeCode(
-        clinic_id=tx.clinic.id,
-        user_id=user_id,
-        purpose=CodePurpose.recovery,
-        code_hash=hash_of_code(code),
-        created_at=tx.now,
-        updated_at=tx.now,
-        recorded_by_id=user_id,
-    )
