@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkout import DOCS, ROOT
+from tests.support.matrix import TABLE, count_cells
 
 PAGES = {
     str(path.relative_to(ROOT)): path
@@ -123,3 +124,8 @@ def test_every_decision_is_in_the_index_once_and_their_numbers_have_no_gap() -> 
     assert sorted(name for _, name in listed) == kept, "name it in docs/decisions/README.md"
     assert all(name.startswith(f"{number}-") for number, name in listed)
     assert [name[:4] for name in kept] == [f"{number:04}" for number in range(1, len(kept) + 1)]
+
+
+def test_the_matrix_is_as_large_as_the_page_says() -> None:
+    told = f"{len(TABLE)} operations, {count_cells()} cells on each database"
+    assert told in PAGES["SECURITY.md"].read_text()
