@@ -18,9 +18,9 @@ from sqlmodel import col, select
 from api.commands.worker import catch_up_once
 from api.interop.bulk.parse import read_ndjson
 from api.interop.bulk.run_import import Order, take_in
+from api.interop.fhir import search_answers
 from api.interop.fhir.elements import in_milliseconds
 from api.journal.outbox import stop_deliveries
-from api.routes import fhir
 from api.storage.database import Database
 from api.storage.instants import TICK, Instants, last_ended, oldest, told
 from api.storage.models.clinical import Case, Incident
@@ -385,7 +385,7 @@ async def test_none_of_one_millisecond_is_missed(
 ) -> None:
     if not whole:
         # the twin: told as of a millisecond that has not ended, what comes in it is never seen
-        monkeypatch.setattr(fhir, "last_ended", lambda until: until)
+        monkeypatch.setattr(search_answers, "last_ended", lambda until: until)
     by = world.here["privacy_officer"] if "Audit" in path else world.clinician
     poller = Poller(by, path)
     world.clock.forward(milliseconds=123, microseconds=700)
