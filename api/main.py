@@ -56,6 +56,7 @@ from api.routes import (
     sessions,
     summary,
     supervisions,
+    timeline,
     totp,
     users,
     webhook_deliveries,
@@ -80,6 +81,7 @@ VERSION = "0.2.0"
 # a request knocks at one door after the other: the busiest come first
 DOORS = (
     cases,
+    timeline,
     incidents,
     promises,
     flags,

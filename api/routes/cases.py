@@ -1,20 +1,17 @@
-"""Cases: open, read, change, hand over, void; and what happened on one, in order."""
+"""Cases: open, read, change, hand over, void."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from api.access.actor_names import ActorKind, Known, actor_named, known_by
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import case_for, may_on_cases, record_opened
-from api.access.journal_reading import Ids, hidden_on, told_of_records, without
 from api.access.visibility.cases import on_its_case, visible_cases
 from api.access.visibility.colleagues import refuse_who_keeps_away
 from api.access.visibility.links_and_grants import supervised_clinicians
@@ -25,8 +22,8 @@ from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing, why_not_rewrite
 from api.domain.permissions.table import TREATING, Actor
-from api.domain.values import Day, Input, Instant, Output, Reference, Text, YesNo, absent
-from api.domain.vocabulary import CaseStatus, Phase, Role, Setting, VoidReason
+from api.domain.values import Day, Input, Instant, Reference, Text, YesNo, absent
+from api.domain.vocabulary import CaseStatus, Phase, Setting, VoidReason
 from api.flags.catching_up import catch_up_due, is_due
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
@@ -54,9 +51,7 @@ from api.records.read_models import (
     waiting_on,
 )
 from api.records.versions import VersionRead, told, versions_of
-from api.storage.hidden_entries import ABOUT_ROWS
 from api.storage.models.clinical import Case, Incident
-from api.storage.models.journal import WHAT_HAPPENED, JournalEntry
 from api.storage.models.people import User
 from api.storage.transaction import Transaction
 
@@ -120,24 +115,6 @@ class CaseQuery(PageQuery):
     from_: Day | None = Field(default=None, alias="from", description="Started on or after.")
     to: Day | None = Field(default=None, description="Started on or before.")
     updated_since: Instant | None = None
-
-
-class TimelineItem(Output):
-    """Something that happened on a case. `actor_id` is null for what time brought about.
-
-    `actor_name` and `actor_role` are those of today.
-    """
-
-    id: UUID
-    at: datetime
-    actor_id: UUID | None
-    actor_name: str | None
-    actor_kind: ActorKind | None
-    actor_role: Role | None
-    happening: str
-    record_type: str | None
-    record_ids: list[UUID]
-    changed: list[str]
 
 
 @router.get("")
@@ -292,32 +269,6 @@ async def transfer_case(
     return CaseHandedOver(**dict(written), drafts_waiting=waiting)
 
 
-@router.get("/{case_id}/timeline")
-async def read_timeline(
-    query: Annotated[PageQuery, Query()],
-    found: Annotated[OpenCase, Depends(case_for(Action.timeline_read))],
-    me: Me,
-    marks: Marks,
-    tx: Tx,
-) -> Page[TimelineItem]:
-    """Read what happened on a case, newest first, from the journal."""
-    hidden = await hidden_on(tx, me, found.row.id, found.standing)
-    statement = select(JournalEntry).where(
-        JournalEntry.clinic_id == tx.clinic.id,
-        JournalEntry.case_id == found.row.id,
-        WHAT_HAPPENED,
-        # what was refused has not happened
-        col(JournalEntry.happening) != Happening.refused,
-        _told_to(me, found.standing, hidden),
-    )
-    listing = f"timeline/{found.row.id}"
-    entries, following = await newest_first(tx, marks, listing, query, statement, JournalEntry)
-    record_opened(tx, Happening.timeline_read, found, actor_id=me.id)
-    known = await known_by(tx, (entry.actor_id for entry in entries))
-    items = [_item(entry, hidden, known) for entry in entries]
-    return Page(items=items, next=following)
-
-
 async def _filters(tx: Transaction, query: CaseQuery) -> list[ColumnElement[bool]]:
     wanted = []
     if query.status is not None:
@@ -404,30 +355,6 @@ async def _refuse_other_forms(tx: Transaction, case: Case) -> None:
     )
     if (await tx.exec(same)).first() is not None:
         raise Conflict(SAME_CASE)
-
-
-def _told_to(me: Actor, standing: Standing, hidden: Ids) -> ColumnElement[bool]:
-    """Hide an entry from whom its record is hidden now."""
-    told: list[ColumnElement[bool]] = []
-    if not (standing.own or standing.covering):
-        told.append(col(JournalEntry.prompt).is_(False))
-    of, restricted = col(JournalEntry.record_type), col(JournalEntry.restricted)
-    of_others = [of.is_distinct_from(each) for each in ABOUT_ROWS]
-    mine = and_(of == "note", col(JournalEntry.actor_id) == me.id)
-    if standing.service:
-        of_others += [restricted.is_(False), of.is_distinct_from("note")]
-    elif standing.own or not standing.linked:
-        of_others.append(or_(restricted.is_(False), mine))
-    else:
-        # of a note that is its author's alone a supervisor is not told either
-        of_others.append(or_(restricted.is_(False), of.is_distinct_from("note"), mine))
-    return and_(*told, or_(told_of_records(hidden), and_(*of_others)))
-
-
-def _item(entry: JournalEntry, hidden: Ids, known: dict[UUID, Known]) -> TimelineItem:
-    record_ids = without(entry.record_ids, hidden)
-    named = actor_named(known, entry.actor_id)
-    return TimelineItem.model_validate({**dict(entry), **named, "record_ids": record_ids})
 
 
 async def _written(tx: Transaction, me: Actor, found: OpenCase, response: Response) -> CaseWritten:

@@ -23,7 +23,7 @@ from api.domain.vocabulary import Role, Scope, severity_rank
 from api.flags import reconcile
 from api.flags.hiding import Rearranged
 from api.records import consultations_shown, read_models
-from api.routes import cases, incidents
+from api.routes import incidents, timeline
 from api.storage.models.access import AccessGrant, GrantKind, Supervision
 from api.storage.models.clinical import (
     Case,
@@ -404,7 +404,7 @@ def always(*_: object, **__: object) -> bool:
 GUARDS: tuple[tuple[Any, str, Any, str], ...] = (
     (incidents, "visible_incidents", everything, "/incidents$"),
     (consultations_shown, "seen_of", all_that_is_named, "^/v1.*consultations"),
-    (cases, "hidden_on", nothing, "/timeline$"),
+    (timeline, "hidden_on", nothing, "/timeline$"),
     (reconcile, "_rearrange", as_it_was, "flags|DetectedIssue"),
     (read_models, "may_see_flag", always, "^/v1/cases"),
 )

@@ -22,7 +22,7 @@ from api.access.visibility.records import may_keep_note, may_read_note
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import Actor
 from api.domain.vocabulary import NoteClass, NoteStatus, Role, Scope
-from api.routes import cases, notes
+from api.routes import notes, timeline
 from api.storage.models.clinical import Case
 from api.storage.models.journal import JournalEntry
 from tests.support.guards import unwalled
@@ -573,7 +573,7 @@ async def test_the_timeline_tells_of_a_note_who_may_read_it(
     await hand_over(world, case, world.stranger)
     last = ["case.transferred", "cover.ended"]
     assert await happenings(world.stranger, case) == [*first, *shared, *shared, *last]
-    monkeypatch.setattr(cases, "_told_to", lambda *_: sa.true())
+    monkeypatch.setattr(timeline, "_told_to", lambda *_: sa.true())
     assert "note.drafted" in await happenings(world.stranger, case)
 
 
