@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from api.access.guards import may
 from api.access.rate_limits import STRANGER, Known, Throttle
-from api.access.second_factor import Proof, proof_of, recovery_code_of, use_up
 from api.access.sessions import (
     Account,
     Refused,
@@ -36,6 +35,7 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record, record_row
 from api.openapi.plain_schemas import without_null
+from api.records.second_factor import Proof, proof_of, recovery_code_of, use_up
 from api.security.normalization import one_address
 from api.security.opaque_tokens import (
     RefreshToken,

@@ -11,7 +11,6 @@ from sqlmodel import col, select, update
 
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
-from api.access.one_time_codes import end_codes, make_code, unused_codes
 from api.access.rate_limits import Throttle
 from api.access.sessions import NOBODY, account_at, end_sessions
 from api.domain.errors import Forbidden, Unauthorized
@@ -21,6 +20,7 @@ from api.domain.values import Input, Output, Password
 from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record_row
+from api.records.one_time_codes import end_codes, make_code, unused_codes
 from api.records.oversight_notices import News, tell
 from api.security.normalization import one_address
 from api.security.opaque_tokens import hash_of_code

@@ -10,7 +10,6 @@ from sqlmodel import col, select
 
 from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
-from api.access.one_time_codes import end_codes, make_code, unused_codes
 from api.access.rate_limits import Throttle
 from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.permissions.actions import Action
@@ -20,6 +19,7 @@ from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.request_transaction import Tx
 from api.http.strict_route import OneTimeRoute
 from api.journal.entries import Happening, record_row
+from api.records.one_time_codes import end_codes, make_code, unused_codes
 from api.records.oversight_notices import news_of, tell
 from api.security.totp import new_secret, step_of, uri_of
 from api.storage.models.access import NoticeKind

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlmodel import col, select, update
 
-from api.access.one_time_codes import unused_codes
 from api.access.sessions import NOBODY, Account
+from api.records.one_time_codes import unused_codes
 from api.security.opaque_tokens import hash_of_code
 from api.security.totp import is_digits, step_of
 from api.storage.models.people import CodePurpose, OneTimeCode, User
