@@ -133,6 +133,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--both", action="store_true", help="run every test on both databases")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WorkStealingScheduling:
     """Give each worker whole modules, whose worlds it need not share, until one has none left."""
     return WorkStealingScheduling(config, log)

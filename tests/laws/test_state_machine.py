@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import note as told
 from hypothesis import strategies as st
 
+from api.access import guards
 from api.domain.permissions.table import Actor
 from api.http.entity_tags import check_version
 from api.journal.entries import record_shown
@@ -1326,7 +1327,7 @@ def test_it_is_noticed_when_one_database_forgets_to_write_down_reads(
         if stage.playing != "postgresql":
             record_shown(*args, **named)
 
-    monkeypatch.setattr(promises, "record_shown", unless_forgotten)
+    monkeypatch.setattr(guards, "record_shown", unless_forgotten)
     with pytest.raises(DivergenceError, match="/v1/journal"):
         rewrite_what_was_signed(SideBySide(stage))
 

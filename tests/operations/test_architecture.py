@@ -70,6 +70,35 @@ def test_no_door_opens_onto_another() -> None:
             assert not any(name.startswith("routes") for name in imports_of(path)), room
 
 
+LONGEST_ROOM, LONGEST_FUNCTION = 400, 40
+"""Lines, past which two nouns share a room, and a function does two things."""
+ALL_WORDS = "domain.vocabulary"
+"""A room that is long because the words stand in one place."""
+
+
+def too_long(room: str, text: str) -> Iterator[str]:
+    """Give what is longer than it should be: the room, and functions in it."""
+    if room != ALL_WORDS and text.count("\n") > LONGEST_ROOM:
+        yield room
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            if node.end_lineno - node.lineno >= LONGEST_FUNCTION:
+                yield f"{room}.{node.name}"
+
+
+def test_no_room_and_no_function_is_too_long_to_be_read_at_once() -> None:
+    assert [each for room, path in rooms() for each in too_long(room, path.read_text())] == []
+
+
+def test_what_is_too_long_would_be_found() -> None:
+    longest = "def one():\n" + "    pass\n" * (LONGEST_FUNCTION - 1)
+    assert [*too_long("room", longest)] == []
+    longer = longest.replace("def", "async def") + "    pass\n"
+    assert [*too_long("room", longer)] == ["room.one"]
+    assert [*too_long("room", "\n" * (LONGEST_ROOM + 1))] == ["room"]
+
+
 KNOWS_ROLES = "domain.permissions.table"
 
 

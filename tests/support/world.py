@@ -27,6 +27,7 @@ from api.security.tokens import AccessTokens, Claims
 from api.storage.database import Database
 from api.storage.models.access import Supervision
 from api.storage.models.people import Clinic, ServiceAccount, SignIn, User
+from tests.support.patience import PATIENCE
 
 
 class Urls(NamedTuple):
@@ -273,7 +274,17 @@ def _engine_of(database: Database) -> AsyncEngine:
         _engines[address] = database.engine
         if database.engine.dialect.name == "sqlite":
             event.listen(database.engine.sync_engine, "connect", _wait_for_no_disk)
+        else:
+            event.listen(database.engine.sync_engine, "do_connect", _be_patient)
     return _engines[address]
+
+
+def _be_patient(_dialect: object, _record: object, _args: object, options: dict[str, Any]) -> None:
+    # how long a busy machine takes to connect, or fifty to take turns, is nothing that tests tell
+    patience = str(PATIENCE * 1000)
+    settings = {"lock_timeout": patience, "statement_timeout": patience}
+    options["timeout"] = PATIENCE
+    options["server_settings"] = options["server_settings"] | settings
 
 
 def _wait_for_no_disk(connection: Any, _record: object) -> None:
