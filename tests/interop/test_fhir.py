@@ -705,19 +705,19 @@ async def test_dates_go_from_the_beginning_of_the_calendar_to_its_end(world: Wor
                 "0001", "0001-01", "0001-01-01", "0001-01-01T00:00Z", "0001-01-01T00:00:00+14:00",
                 "0001-01-01T00:00:00.000-14:00", "1799-12-31", "1800", "1800-01-01", "1899-12",
             ):  # fmt: skip
-                for prefix in chance.sample(["ge", "gt", "sa", "ne"], 2):
-                    assert await ids_found(prefix + early) == all_there, (prefix, early)
-                for prefix in chance.sample(["", "eq", "le", "lt", "eb"], 2):
-                    assert await ids_found(prefix + early) == set(), (prefix, early)
+                prefix = chance.choice(["ge", "gt", "sa", "ne"])
+                assert await ids_found(prefix + early) == all_there, (prefix, early)
+                prefix = chance.choice(["", "eq", "le", "lt", "eb"])
+                assert await ids_found(prefix + early) == set(), (prefix, early)
             for late in (
                 "9999", "9999-12", "9999-12-31", "9999-12-31T23:59:59.999+14:00",
                 "9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999-14:00", "2300-01-01",
                 "2299-12-31", "2200", "9999-12-31T23:59:60Z",
             ):  # fmt: skip
-                for prefix in chance.sample(["le", "lt", "eb", "ne"], 2):
-                    assert await ids_found(prefix + late) == all_there, (prefix, late)
-                for prefix in chance.sample(["", "eq", "ge", "gt", "sa"], 2):
-                    assert await ids_found(prefix + late) == set(), (prefix, late)
+                prefix = chance.choice(["le", "lt", "eb", "ne"])
+                assert await ids_found(prefix + late) == all_there, (prefix, late)
+                prefix = chance.choice(["", "eq", "ge", "gt", "sa"])
+                assert await ids_found(prefix + late) == set(), (prefix, late)
             span = {parameter: ["ge0001-01-01", "le9999-12-31"]}
             assert {each["id"] for each in await search(by, kind, **about, **span)} == all_there
 

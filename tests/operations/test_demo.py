@@ -26,6 +26,23 @@ from tests.support.patience import PATIENCE, get, post, slowness
 READY_WITHIN = 15
 """Seconds of processor on a quiet machine."""
 
+# it is told to wait for up to a minute: the others need not wait with it
+pytestmark = pytest.mark.usefixtures("afternoon")
+
+
+@pytest.fixture(scope="module")
+def afternoon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """A newcomer's afternoon, with a demo of its own; it ends while others are looked at."""
+    with running(tmp_path_factory.mktemp("afternoon")) as demo:
+        command = (sys.executable, ROOT / "docs" / "afternoon.py", "--url", demo.url)
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as played:
+            try:
+                yield played
+            finally:
+                played.kill()
+
 
 def test_it_is_ready_soon_whatever_the_environment_says(demo: Demo) -> None:
     assert demo.ready_after < READY_WITHIN * slowness()
@@ -98,17 +115,6 @@ def test_the_receiver_in_the_pages_is_told_of_events(demo: Demo, tmp_path: Path)
                 assert b"webhook.test" in receiving.stdout.readline()
             finally:
                 receiving.kill()
-
-
-@pytest.mark.timeout(200)  # it is told to wait for up to a minute
-def test_a_newcomers_afternoon_goes_as_its_page_says(tmp_path: Path) -> None:
-    with running(tmp_path) as demo:
-        command = (sys.executable, ROOT / "docs" / "afternoon.py", "--url", demo.url)
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
-    assert (done.returncode, done.stderr) == (0, "")
-    told = done.stdout.splitlines()
-    assert told[-1] == "After that wait all is answered again. That was the afternoon."
-    assert [line.partition(":")[0] for line in told if line[:3].isdigit()] == ["412", "429"]
 
 
 def _wait_for_a_listener(host: str, port: str) -> None:
@@ -226,3 +232,12 @@ def test_a_port_it_cannot_have_is_said_in_one_sentence(port: int | None, reason:
     assert refused.stdout == ""
     (sentence,) = refused.stderr.splitlines()
     assert sentence.startswith(f"Port {port} {reason}")
+
+
+@pytest.mark.timeout(200)
+def test_a_newcomers_afternoon_goes_as_its_page_says(afternoon: subprocess.Popen[str]) -> None:
+    printed, complained = afternoon.communicate(timeout=150)
+    assert (afternoon.returncode, complained) == (0, "")
+    told = printed.splitlines()
+    assert told[-1] == "After that wait all is answered again. That was the afternoon."
+    assert [line.partition(":")[0] for line in told if line[:3].isdigit()] == ["412", "429"]

@@ -871,7 +871,7 @@ async def test_a_proof_is_checked_years_later_with_a_head_that_was_kept(
     entry_id = await _entry_of(world, case["id"])
     assert (await officer.get(f"/v1/journal/{entry_id}/proof")).status_code == 409
     assert ok(await officer.get("/v1/journal/heads"))["items"] == []
-    await worker.seal_once(world.database)
+    await worker.seal(world.database, world.clinician.clinic_id)
     proof = ok(await world.clinician.get(f"/v1/journal/{entry_id}/proof"))
     assert proof == ok(await officer.get(f"/v1/journal/{entry_id}/proof"))
     assert proof["entry"]["case_id"] == case["id"]
@@ -888,7 +888,7 @@ async def test_a_proof_is_checked_years_later_with_a_head_that_was_kept(
         assert refused.returncode == 1
         assert "NOT sealed" in refused.stderr
     assert "InvalidSignature" in _script(tmp_path, proof, {**kept, "root": "00" * 32}).stderr
-    await worker.seal_once(world.database)
+    await worker.seal(world.database, world.clinician.clinic_id)
     await _unseen_by_others(world, entry_id)
 
 
@@ -903,7 +903,7 @@ async def test_heads_are_listed_newest_first_page_by_page(world: World) -> None:
     officer = world.here["privacy_officer"]
     for _ in range(5):
         await world.clinician.case()
-        await worker.seal_once(world.database)
+        await worker.seal(world.database, world.clinician.clinic_id)
     numbers: list[int] = []
     cursor: dict[str, str] = {}
     while True:
@@ -920,7 +920,7 @@ async def test_a_restricted_entry_on_ones_own_case_is_not_proved_to_its_clinicia
 ) -> None:
     case = await world.clinician.case()
     await world.supervisor.incident(case, "hurtful_words", restricted=True)
-    await worker.seal_once(world.database)
+    await worker.seal(world.database, world.clinician.clinic_id)
     entry_id = await _entry_of(world, case["id"], "incident.reported")
     path = f"/v1/journal/{entry_id}/proof"
     assert (await world.clinician.get(path)).status_code == 404

@@ -125,7 +125,7 @@ class Facts:
     def of(self, kind: type[D]) -> Iterator[tuple[IncidentFact, D]]:
         """Give the incidents of one kind, each with its details."""
         by_kind = self._once("by_kind", self._by_kind)
-        yield from by_kind.get(kind, ())
+        return iter(by_kind.get(kind, ()))
 
     @property
     def consulting(self) -> "Consulting":

@@ -100,9 +100,10 @@ def finding(rule: RuleName | PromptName, hits: Iterable[Hit]) -> Finding | None:
     A case has one finding of a rule, as grave as the gravest of the records that raise it. The
     order in which they came changes nothing.
     """
-    ordered = sorted(hits, key=lambda hit: (hit.day, hit.account, hit.said, hit.evidence))
+    ordered = [*hits]
     if not ordered:
         return None
+    ordered.sort(key=lambda hit: (hit.day, hit.account, hit.said, hit.evidence))
     evidence = frozenset(hit.evidence for hit in ordered)
     return Finding(
         rule,
