@@ -1,15 +1,17 @@
 """The worlds that tests live in: both databases, and always two clinics."""
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+import gc
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from zlib import crc32
 
 import pytest
-from coverage import Coverage
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import WorkStealingScheduling
 
+import tests.support.measuring  # noqa: F401 - before what it measures  # isort: skip
 from api.storage.migrations import migrate
 from tests.support.matrix import TABLE, count_cells
 from tests.support.postgres import Server, postgres, runtime_url, server_of_our_own
@@ -17,7 +19,7 @@ from tests.support.world import NOON, Urls, World, open_world
 
 pytest_plugins = [
     f"tests.support.{room}"
-    for room in ("demo", "fhir", "migrated", "processes", "signing_in", "stage")
+    for room in ("demo", "fhir", "measuring", "migrated", "processes", "signing_in", "stage")
 ]
 """Rooms of fixtures that several tests share."""
 
@@ -35,26 +37,6 @@ settings.load_profile("push")
 
 FIGURE = "figure"
 """Under this name a report carries what its test has measured."""
-
-UNMEASURED = {
-    "test_bad_input",
-    "test_concurrency",
-    "test_crash",
-    "test_fhir",
-    "test_fhir_table",
-    "test_flag_laws",
-    "test_idempotency",
-    "test_laws",
-    "test_matrix",
-    "test_nothing_hidden",
-    "test_refresh",
-    "test_schemathesis",
-    "test_state_machine",
-    "test_rate_limits",
-    "test_two_walls",
-}
-"""Rooms of tests that ask the same thousands of times: measuring what they reach doubles their
-time, and tells nothing that the other tests do not."""
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +110,27 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return keep
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let whoever runs tests lose no time with what tells nothing.
+
+    On one processor: a test and the thread or server it asks take turns, and each turn takes half
+    as long again when it is woken on another. With workers, the one who hands out the work runs
+    none. And what is imported stays, and need not be looked through for what can go.
+    """
+    gc.set_threshold(20_000, 20, 100)
+    hands_out = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if hasattr(os, "sched_setaffinity") and not hands_out:
+        free = sorted(os.sched_getaffinity(0))
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        os.sched_setaffinity(0, {free[int(worker) % len(free)]})
+
+
+def pytest_collection_finish() -> None:
+    """Look through nothing again of what all tests are made of."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let somebody ask for all of it."""
     parser.addoption("--both", action="store_true", help="run every test on both databases")
@@ -156,32 +159,6 @@ def databases_of(metafunc: pytest.Metafunc) -> Sequence[str]:
     if metafunc.config.getoption("both") or test.get_closest_marker("both_databases"):
         return DATABASES
     return [DATABASES[crc32(test.originalname.encode()) % len(DATABASES)]]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure coverage where it tells something new: not twice on both databases."""
-    names = {item.nodeid for item in items}
-    for item in items:
-        twin = item.nodeid.replace("postgresql", "sqlite")
-        if item.path.stem in UNMEASURED or (twin != item.nodeid and twin in names):
-            item.add_marker(pytest.mark.unmeasured)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run what is not to be measured without a measure, its worlds included.
-
-    In a worker of pytest-xdist pytest-cov starts two measures, and its own `no_cover` halts one.
-    """
-    halted = []
-    while item.get_closest_marker("unmeasured") and (running := Coverage.current()):
-        running.stop()
-        halted.append(running)
-    try:
-        return (yield)
-    finally:
-        for measure in reversed(halted):
-            measure.start()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

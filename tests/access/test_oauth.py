@@ -74,7 +74,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     }
     for command in (("migrate",), ("bootstrap", "--clinic", "Library", "--admin", ADMIN)):
         assert run(*command, **settings).returncode == 0
-    with serving(settings, measured=False) as url:
+    with serving(settings) as url:
         form = {"grant_type": "password", "username": ADMIN, "password": PASSWORD}
         token = post(f"{url}/v1/auth/token", data=form).raise_for_status().json()["access_token"]
         made = post(

@@ -199,7 +199,8 @@ async def test_of_fifty_refreshes_at_once_one_wins_and_its_successor_lives(
         answers = await race(world, (await begin(world))["refresh_token"])
         won = [answer.json() for answer in answers if answer.status_code == 200]
         assert len(won) == 1
-        assert {answer.status_code for answer in answers} == {200, 400}
+        # whoever waited too long for their turn is told so
+        assert {answer.status_code for answer in answers} <= {200, 400, 503}
         ok(await me_with(world, won[0]["access_token"]))
         last = ok(await refresh(world, won[0]["refresh_token"]))
         world.clock.forward(seconds=11)

@@ -434,7 +434,6 @@ async def test_what_is_issued_names_the_client_and_no_scope(world: World) -> Non
     assert "scope" not in payload
 
 
-@pytest.mark.unmeasured
 def test_no_mutant_of_a_token_is_accepted_and_each_is_refused_alike(
     say: Callable[[str], None],
 ) -> None:

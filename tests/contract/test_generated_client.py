@@ -78,7 +78,6 @@ class Workshop:
         return said
 
 
-@pytest.mark.unmeasured
 @pytest.mark.timeout(400)
 def test_a_clinic_gets_through_its_day_with_a_generated_client(tmp_path: Path) -> None:
     workshop = Workshop(tmp_path)
@@ -125,7 +124,7 @@ def _live_through_a_day(workshop: Workshop) -> dict[str, Any]:
     founding = ("bootstrap", "--clinic", "Day", "--admin", FIRST_ADMIN["email"])
     for command in (("migrate",), founding):
         assert run(*command, **settings).returncode == 0
-    with serving(settings, measured=False) as url:
+    with serving(settings) as url:
         day = workshop.run(workshop.tools / "python", DAY, url, told=json.dumps(FIRST_ADMIN))
     assert day.returncode == 0, day.stderr
     told: dict[str, Any] = json.loads(day.stdout)

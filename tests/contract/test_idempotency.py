@@ -520,7 +520,7 @@ async def test_a_hundred_keys_sent_again_and_again_make_a_hundred_rows(
     }
     async with open_world(postgresql_urls, datetime.now(UTC)) as world:
         token = await world.token_of(world.clinician)
-        with serving(settings, measured=False) as url:
+        with serving(settings) as url:
             storm = Storm(url, token)
             await storm.rage(times)
         rows = await _count_all(world, Case), await _count_all(world, RepeatableRequest)

@@ -617,7 +617,6 @@ async def poll_beside(throng: Throng) -> list[Poller]:
     return pollers
 
 
-@pytest.mark.unmeasured
 @pytest.mark.timeout(300)
 async def test_whoever_polls_beside_many_who_write_misses_nothing(
     busy: World, beside: Database
@@ -629,7 +628,6 @@ async def test_whoever_polls_beside_many_who_write_misses_nothing(
     assert found["/v1/flags"][0] >= 60 + 100 + 4 * 6
 
 
-@pytest.mark.unmeasured
 @pytest.mark.timeout(300)
 async def test_lists_that_end_where_the_clock_stands_would_miss_some(
     busy: World, beside: Database, monkeypatch: pytest.MonkeyPatch

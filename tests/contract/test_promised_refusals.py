@@ -336,7 +336,6 @@ PROVOKERS: tuple[Callable[..., Any], ...] = (
 )
 
 
-@pytest.mark.unmeasured
 async def test_every_refusal_that_is_promised_can_be_had_and_no_other(
     sqlite_urls: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,8 +50,6 @@ from tests.support.imports import (
 )
 from tests.support.world import Person, World, incident, made, ok, promise, software
 
-pytestmark = pytest.mark.both_databases
-
 
 def as_csv(lines: Iterable[Record]) -> bytes:
     out = io.StringIO()

@@ -418,7 +418,6 @@ def test_told_to_stop_the_command_ends_with_a_whole_batch(
     assert (failed.exit_code, SECRET in failed.output) == (2, False)
 
 
-@pytest.mark.unmeasured
 def test_a_killed_import_goes_on_where_it_was(
     new_urls: Urls, settings: dict[str, str], tmp_path: Path
 ) -> None:
@@ -429,7 +428,7 @@ def test_a_killed_import_goes_on_where_it_was(
     command = ["import", str(file), "--clinic", clinic, "--as", who.email]
     with subprocess.Popen(
         [sys.executable, "-m", "api", *command],
-        env=environment(settings, measured=False),
+        env=environment(settings),
         stdout=subprocess.DEVNULL,
     ) as killed:
         while not _cases(new_urls) and killed.poll() is None:

@@ -665,7 +665,6 @@ async def test_who_dies_before_the_answer_leaves_it_to_be_sent_again(world: Worl
         assert (await log_of(world.admin, hook))[0]["status"] == "delivered"
 
 
-@pytest.mark.unmeasured
 async def test_a_worker_that_is_killed_has_told_nobody_that_it_is_done(new_urls: Urls) -> None:
     async with open_world(new_urls, NOON) as world, receiver(never) as to:
         allow(world, to)

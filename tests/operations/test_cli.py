@@ -153,13 +153,13 @@ def test_keys_are_changed_and_the_wrong_one_refuses_to_start(
         assert new not in wrong.stderr
     path = tmp_path / "data-keys"
     path.write_text(f"{new}\n{old}\n")
-    with serving({**settings, "data_key_file": str(path)}, measured=False) as url:
+    with serving({**settings, "data_key_file": str(path)}) as url:
         assert _bearer(url, "admin")
     more = {**settings, "data_key_file": str(path)}
     rotated = run("rotate-keys", "--clinic-keys", **more)
     assert rotated.returncode == 0, rotated.stderr
     assert "clinics" in rotated.stderr
-    with serving({**settings, "data_key": new}, measured=False) as url:
+    with serving({**settings, "data_key": new}) as url:
         assert _bearer(url, "admin")
     assert run("serve", **settings, data_key=old).returncode == 2
 

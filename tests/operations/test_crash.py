@@ -223,7 +223,7 @@ class Clinic:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
                 command,
                 cwd=ROOT,
-                env=environment(self.settings, measured=False),
+                env=environment(self.settings),
                 stdout=log,
                 stderr=log,
             )

@@ -66,7 +66,7 @@ def spoken(form: str, sabotage: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", SPEAKS.format(form=form, sabotage=sabotage)],
         cwd=ROOT,
-        env=environment({}, measured=False),
+        env=environment({}),
         capture_output=True,
         text=True,
         check=False,
@@ -150,14 +150,13 @@ def test_an_error_is_placed_in_our_own_code() -> None:
     assert str(where(here.value)).startswith("api/security/tokens.py:")
 
 
-@pytest.mark.unmeasured
 def test_server_and_worker_write_lines_of_one_form(tmp_path: Path, new_urls: Urls) -> None:
     settings = {
         "database_url": new_urls.runtime,
         "secret_key": secrets.token_urlsafe(48),
         "data_key": new_data_key(),
     }
-    env = environment(settings, measured=False)
+    env = environment(settings)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

@@ -1,18 +1,20 @@
-"""What the tests reach is measured once, and what asks the same thousands of times is not."""
-
-import sys
+"""What the tests reach is measured where that is asked for, and too little of it is a failure."""
 
 import pytest
-from coverage import Coverage
+
+from tests.support.measuring import LEAST, MEASURE, enough
 
 
-@pytest.mark.unmeasured
-def test_what_is_not_to_be_measured_runs_without_a_measure() -> None:
-    # in a worker of pytest-xdist there were two; the second one went on
-    assert Coverage.current() is None
-    assert sys.gettrace() is None
+def test_it_is_measured_where_that_is_asked_for_and_from_the_first_line(
+    pytestconfig: pytest.Config,
+) -> None:
+    assert (MEASURE is not None) is pytestconfig.getoption("cov")
+    if MEASURE is not None:
+        # most lines of this run as it is imported
+        words = MEASURE.here()["files"]["api/domain/vocabulary.py"]
+        assert len(words["executed_lines"]) > 10 * len(words["missing_lines"])
 
 
-def test_the_rest_is_measured_where_that_is_asked_for(pytestconfig: pytest.Config) -> None:
-    asked = bool(pytestconfig.getoption("cov_source")) and not pytestconfig.getoption("no_cov")
-    assert (Coverage.current() is not None) is asked
+@pytest.mark.parametrize(("share", "is_enough"), [(LEAST, True), (LEAST - 0.01, False)])
+def test_less_than_it_must_be_is_not_enough(share: float, is_enough: bool) -> None:
+    assert enough({"summary": {"percent_covered": share}}) is is_enough

@@ -311,7 +311,6 @@ _BODY = "SELECT prosrc FROM pg_proc WHERE proname = 'standing_counts'"
 # ------------------------------------------------------------------------------ several processes
 
 
-@pytest.mark.unmeasured
 def test_one_scrape_shows_every_process(
     tmp_path: Path, new_urls: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,7 +323,7 @@ def test_one_scrape_shows_every_process(
         "data_key": new_data_key(),
         "metrics_token": TOKEN,
     }
-    with serving(settings, "--workers", "2", until="/readyz", measured=False) as url:
+    with serving(settings, "--workers", "2", until="/readyz") as url:
         (folder,) = tmp_path.glob("bn-metrics-*")
         assert folder.stat().st_mode & 0o077 == 0
         _wait_until(lambda: _scrape(url)[1] == 2)

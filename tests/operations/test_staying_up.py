@@ -163,7 +163,7 @@ class Served:
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=environment(settings, measured=False),
+            env=environment(settings),
             stdout=DEVNULL,
             stderr=DEVNULL,
         )

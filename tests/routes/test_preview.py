@@ -123,7 +123,6 @@ COUNTING = {
 }
 
 
-@pytest.mark.unmeasured
 async def test_what_was_previewed_is_what_then_happens(world: World) -> None:
     case = await a_busy_clinic(world)
     steps: list[dict[str, Any]] = [

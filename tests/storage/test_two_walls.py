@@ -337,7 +337,6 @@ async def test_the_second_wall_lets_no_row_of_another_clinic_be_written(
             await _write(database, here, _user(there))
 
 
-@pytest.mark.unmeasured
 async def test_the_api_shows_the_same_with_the_second_wall_alone(
     postgres_scene: tuple[Scene, Urls],
 ) -> None:
@@ -470,7 +469,6 @@ async def _use_up(database: Database, clinics: list[UUID], times: int) -> None:
     await asyncio.sleep(0.2)
 
 
-@pytest.mark.unmeasured
 async def test_no_connection_remembers_the_clinic_it_was_in(
     postgres_scene: tuple[Scene, Urls], monkeypatch: pytest.MonkeyPatch
 ) -> None:

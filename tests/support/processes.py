@@ -38,17 +38,14 @@ def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(arguments, ended.exit_code, ended.stdout, ended.stderr)
 
 
-def environment(settings: dict[str, str], *, measured: bool = True) -> dict[str, str]:
-    """Give the surrounding environment with no settings but these; `measured` for coverage."""
-    left_out = ("BN_",) if measured else ("BN_", "COVERAGE_")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+def environment(settings: dict[str, str]) -> dict[str, str]:
+    """Give the surrounding environment with no settings but these."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BN_")}
     return inherited | {f"BN_{name.upper()}": value for name, value in settings.items()}
 
 
 @contextmanager
-def serving(
-    settings: dict[str, str], *more: str, until: str = "/readyz", measured: bool = True
-) -> Iterator[str]:
+def serving(settings: dict[str, str], *more: str, until: str = "/readyz") -> Iterator[str]:
     """Serve on a free port until the block ends; give the address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -57,7 +54,7 @@ def serving(
     # into a pipe that nobody reads it could write only so much
     quiet = subprocess.DEVNULL
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment(settings, measured=measured), stdout=quiet, stderr=quiet
+        command, cwd=ROOT, env=environment(settings), stdout=quiet, stderr=quiet
     ) as server:
         try:
             yield once_answering(f"http://127.0.0.1:{port}", until)

@@ -280,10 +280,9 @@ def _engine_of(database: Database) -> AsyncEngine:
 
 
 def _be_patient(_dialect: object, _record: object, _args: object, options: dict[str, Any]) -> None:
-    # how long a busy machine takes to connect, or fifty to take turns, is nothing that tests tell
-    patience = str(PATIENCE * 1000)
-    settings = {"lock_timeout": patience, "statement_timeout": patience}
+    # how long a busy machine takes to connect, or to answer, is nothing that a test tells
     options["timeout"] = PATIENCE
+    settings = {"statement_timeout": str(PATIENCE * 1000)}
     options["server_settings"] = options["server_settings"] | settings
 
 
