@@ -1,5 +1,6 @@
 """The two pages that describe the API, as a browser shows them: whole, and from here alone."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,15 @@ ELSEWHERE = "https://elsewhere.example/lib.js"
 MILLISECONDS = 30_000
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def processors() -> Iterator[None]:
+    """Every processor: Chromium draws while the server answers it."""
+    one = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    yield
+    os.sched_setaffinity(0, one)
 
 
 @pytest.fixture(scope="module")
