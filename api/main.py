@@ -1,4 +1,4 @@
-"""Builds the application; nothing that serves imports this room."""
+"""Builds the application of all its parts; no part imports this room."""
 
 import asyncio
 import gc

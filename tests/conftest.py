@@ -163,10 +163,9 @@ def databases_of(metafunc: pytest.Metafunc) -> Sequence[str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how much the matrix asks, and what the tests measured."""
-    played = len(TABLE), count_cells()
     terminalreporter.write_line(
-        "the matrix of who may do what: {} operations, {} cells on each database, "
-        "and as many mutants as operations".format(*played)
+        f"the matrix of who may do what: {len(TABLE)} operations, {count_cells()} cells, "
+        "and as many mutants as operations"
     )
     # properties travel with the reports, also from workers of xdist
     for report in (each for of in terminalreporter.stats.values() for each in of):

@@ -53,7 +53,7 @@ def _visible_entries(tx: Transaction, me: Actor, hidden: Collection[UUID]) -> Co
         and_(about_rows, ~tells_of_hidden(hidden)),
         and_(~about_rows, col(JournalEntry.restricted).is_(False)),
     )
-    if may_ever(me, Action.journal_heads):
+    if may_ever(me, Action.journal_read_all):
         return and_(here, or_(by_themselves, told, ~of_own_case(tx, me, JournalEntry)))
     own = select(col(Case.id)).where(Case.clinic_id == tx.clinic.id, Case.clinician_id == me.id)
     return and_(here, or_(by_themselves, and_(col(JournalEntry.case_id).in_(own), told)))
@@ -108,7 +108,7 @@ async def _hidden(tx: Transaction, me: Actor, on: Any) -> Hidden:
 
 def _kept_from(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     """Say in SQL on which cases what is restricted is kept from somebody."""
-    if may_ever(me, Action.journal_heads):
+    if may_ever(me, Action.journal_read_all):
         # the whole journal is theirs to watch, but for cases that they keep of an earlier role
         return col(Case.clinician_id) == me.id
     return ~supervised_cases(tx, me)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from api.commands import records
+from api.commands import import_export
 from api.commands.install import bootstrap, migrate, new_data_key
 from api.commands.journal_checks import journal_heads, verify_journal
 from api.commands.maintenance import backup, purge, restore, rotate_keys
@@ -58,8 +58,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("import")(records.import_records)
-app.command("export")(records.export_records)
+app.command("import")(import_export.import_records)
+app.command("export")(import_export.export_records)
 app.command("rules")(print_rules)
 for command in (
     serve,

@@ -1,4 +1,4 @@
-"""Backups of the database, its keys, and what is past its time."""
+"""The commands `backup`, `restore`, `rotate-keys` and `purge`, as their operator meets them."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Serves the API, and works beside it; what would make either unsafe is refused first."""
+"""The commands `serve` and `worker`: what would make either unsafe is refused first."""
 
 import asyncio
 import contextlib

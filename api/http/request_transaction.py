@@ -1,4 +1,4 @@
-"""One transaction for each request, committed before its answer is sent."""
+"""`Tx`: the transaction that a request is given, committed before its answer is sent."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what the framework writes, finished with what it does not know."""
+"""Builds the OpenAPI document: what the framework writes, and what it does not know."""
 
 import inspect
 import sys

@@ -1,1 +1,1 @@
-"""Clinical records as they are made and shown."""
+"""Rows as they are made and shown: clinical records, notices, and the secrets of sign-in."""

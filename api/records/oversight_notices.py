@@ -280,7 +280,7 @@ def notices_told(tx: Transaction, me: Actor, *, read: bool | None = None) -> Any
     statement: Any = (
         sa.select(*_SHOWN, read_at)
         .select_from(AccessNotice)
-        .join(AccessNoticeReader, by_me, isouter=may_ever(me, Action.glass_review))
+        .join(AccessNoticeReader, by_me, isouter=may_ever(me, Action.notice_read_all))
     )
     return statement.where(
         col(AccessNotice.clinic_id) == tx.clinic.id,

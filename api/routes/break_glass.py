@@ -179,13 +179,13 @@ def _openings(me: Actor) -> Any:
 
 
 def _known_to(me: Actor) -> ColumnElement[bool]:
-    if may_ever(me, Action.glass_review):
+    if may_ever(me, Action.glass_read_all):
         return true()
     return or_(col(AccessGrant.user_id) == me.id, col(Case.clinician_id) == me.id)
 
 
 def _shown(me: Actor, row: AccessGrant) -> GlassBreakRead:
     shown = GlassBreakRead.model_validate(row)
-    if may_ever(me, Action.glass_review):
+    if may_ever(me, Action.glass_read_all):
         return shown
     return shown.model_copy(update={"review_note": None})

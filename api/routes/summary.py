@@ -143,7 +143,7 @@ async def read_summary(
     scope = _scope(me, query)
     cases = _cases(tx, me, query, scope)
     await catch_up_due(tx, cases)
-    watches = may_ever(me, Action.queue_unwatched)
+    watches = may_ever(me, Action.summary_read_all)
     seen = open_to_its_clinician(tx, me, Flag) if watches else visible_flags(tx, me)
     flags = await _count_flags(tx, cases, seen)
     counts_asked = not watches and _may_count(me, Action.consultation_list)
@@ -162,7 +162,7 @@ async def read_summary(
 
 
 def _scope(me: Actor, query: SummaryQuery) -> SummaryScope:
-    if may_ever(me, Action.queue_unwatched):
+    if may_ever(me, Action.summary_read_all):
         if query.clinician_id is not None:
             # whose case it is would show by trying
             raise Invalid(

@@ -1,4 +1,4 @@
-"""Sealed text: what clinicians and clients said, encrypted before it reaches the database.
+"""The ciphers of sealed text: what was said is encrypted before it reaches the database.
 
 A key-encryption key, from a file or the environment, wraps the keys of each clinic; the clinic's
 text key wraps one key for each case; that one seals the case's texts, each bound to its place: the

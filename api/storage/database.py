@@ -1,4 +1,4 @@
-"""The engine and the clock together: where transactions come from."""
+"""A database as a process holds it: its engine, keys and clock; where transactions come from."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""The engine, and one transaction for each request, within the walls of one clinic."""
+"""One transaction, within the walls of one clinic: what it asks, writes, and tells at its end."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from api.domain.rules.rulebook import RULES
 from tests.support.checkout import DOCS, ROOT
 from tests.support.matrix import TABLE, count_cells
 
@@ -126,6 +127,10 @@ def test_every_decision_is_in_the_index_once_and_their_numbers_have_no_gap() -> 
     assert [name[:4] for name in kept] == [f"{number:04}" for number in range(1, len(kept) + 1)]
 
 
+def test_there_are_as_many_rules_as_the_readme_says() -> None:
+    assert f"{len(RULES)} rules raise flags" in PAGES["README.md"].read_text()
+
+
 def test_the_matrix_is_as_large_as_the_page_says() -> None:
-    told = f"{len(TABLE)} operations, {count_cells()} cells on each database"
+    told = f"{len(TABLE)} operations, {count_cells()} cells"
     assert told in PAGES["SECURITY.md"].read_text()

@@ -19,9 +19,9 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 from typer.testing import CliRunner
 
-from api.commands import records
+from api.commands import import_export
 from api.commands.cli import app
-from api.commands.records import Form, _writer
+from api.commands.import_export import Form, _writer
 from api.http.field_errors import NOT_JSON
 from api.interop.bulk import run_import
 from api.interop.bulk.columns import flatten, line_columns, nest
@@ -413,7 +413,7 @@ def test_told_to_stop_the_command_ends_with_a_whole_batch(
     async def fail(*_: object, **__: object) -> None:
         raise SQLAlchemyError(SECRET)
 
-    monkeypatch.setattr(records, "take_in", fail)
+    monkeypatch.setattr(import_export, "take_in", fail)
     failed = run(settings, *command)
     assert (failed.exit_code, SECRET in failed.output) == (2, False)
 

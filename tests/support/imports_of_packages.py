@@ -23,7 +23,7 @@ PACKAGES = (
     "http",  # requests and answers
     "flags",  # the rules at work on a case
     "access",  # who asks, and what they see
-    "records",  # clinical rows, made and shown
+    "records",  # rows, made and shown
     "interop",  # other software
     "openapi",  # the document
     "routes",  # a door for each noun

@@ -56,7 +56,7 @@ def may_count_restricted(actor: Actor) -> bool:
     For those who keep the clinic's rules and its privacy: a number could tell a clinician, in a
     small clinic, of an incident that is hidden from them.
     """
-    return may_ever(actor, A.thresholds_change) or may_ever(actor, A.queue_unwatched)
+    return may_ever(actor, A.thresholds_change) or may_ever(actor, A.summary_read_all)
 
 
 def why_not(action: Action, standing: Standing) -> str | None:

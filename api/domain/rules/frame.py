@@ -1,4 +1,4 @@
-"""Rules about the frame: contact, exceptions, limits drawn, and drift."""
+"""Rules about the frame: contact, exceptions, limits drawn, drift, and too little notice."""
 
 from collections.abc import Iterator
 

@@ -37,7 +37,7 @@ async def know_patients(tx: Transaction, me: Actor, query: Search) -> Search:
     found = {value for system, value in asked if system == CASE}
     references = [value for system, value in asked if system == CLIENT_REF]
     if references:
-        reads_of_all = me.is_software or may_ever(me, Action.journal_heads)
+        reads_of_all = me.is_software or may_ever(me, Action.journal_read_all)
         if reads_of_all and not may_ever(me, Action.case_list):
             raise Forbidden("Clients are found by their reference by those who may list cases.")
         found |= await _cases_of(tx, me, references)
