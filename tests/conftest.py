@@ -117,7 +117,7 @@ def pytest_configure(config: pytest.Config) -> None:
     as long again when it is woken on another. With workers, the one who hands out the work runs
     none. And what is imported stays, and need not be looked through for what can go.
     """
-    gc.set_threshold(20_000, 20, 100)
+    gc.set_threshold(10_000, 10, 10)
     hands_out = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
     if hasattr(os, "sched_setaffinity") and not hands_out:
         free = sorted(os.sched_getaffinity(0))

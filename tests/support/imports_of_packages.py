@@ -8,6 +8,7 @@ to the left of it would be an arrow up.
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.support.checkout import ROOT
@@ -47,8 +48,13 @@ def package_of(room: str) -> str:
     return room.partition(".")[0]
 
 
-def imports_of(path: Path) -> Iterator[str]:
+@cache
+def imports_of(path: Path) -> frozenset[str]:
     """Give the rooms a file imports, wherever in the file."""
+    return frozenset(_imports_of(path))
+
+
+def _imports_of(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             if (API.parent / node.module.replace(".", "/")).is_dir():
@@ -64,7 +70,7 @@ def imports_of(path: Path) -> Iterator[str]:
 def graph() -> dict[str, set[str]]:
     """Give each room with the rooms that it imports."""
     known = dict(rooms())
-    return {room: known.keys() & set(imports_of(path)) for room, path in known.items()}
+    return {room: known.keys() & imports_of(path) for room, path in known.items()}
 
 
 def against_the_law(imported: dict[str, set[str]]) -> list[str]:
