@@ -1,4 +1,4 @@
-"""`python -m api`."""
+"""The entry point of `python -m api`."""
 
 import gc
 

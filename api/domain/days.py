@@ -1,4 +1,4 @@
-"""The days that a record says: which cannot lie ahead, which follow another, and which a yes."""
+"""Which days a record may say: none ahead of time, before what it follows, or beside a "no"."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date

@@ -1,4 +1,4 @@
-"""The plain values that records are made of: days, texts, counts, and the two kinds of schema."""
+"""The plain values that fields hold (days, texts, counts), and what all schemas are made of."""
 
 import re
 from datetime import UTC, date, datetime

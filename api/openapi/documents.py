@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from api.domain.errors import SignInAgain
 from api.http.csv_lists import CSV, write_csv
-from api.interop.fhir.shown import fhir_examples
+from api.interop.fhir.examples import fhir_examples
 from api.openapi.description import TAGS
 from api.openapi.example_values import VALUES
 from api.openapi.examples import Examples, first_sentence

@@ -1,4 +1,4 @@
-"""Reads in the program's own code what an operation may refuse, and which headers it sets.
+"""Reads off the source of an operation which refusals it may raise and headers it may set.
 
 What is written at a door once, `raise Conflict("This note is already signed.")`, is not written
 down a second time for the document: it would soon say something else.

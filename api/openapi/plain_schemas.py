@@ -1,4 +1,4 @@
-"""What the framework writes about schemas, said so that a generator of clients understands it."""
+"""Says schemas of the framework so plainly that a generator of clients understands them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The refusals that an operation can come to: by its shape, and by what its code says."""
+"""All refusals of an operation: what its parameters can come to, and what its source foresees."""
 
 from collections.abc import Iterator
 

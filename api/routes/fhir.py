@@ -32,9 +32,9 @@ from api.interop.fhir.bundle import Bundle, History, bundle_of, history_of
 from api.interop.fhir.capability import CapabilityStatement, capabilities
 from api.interop.fhir.definitions import DEFINING, Defining, asked_of, defined
 from api.interop.fhir.guards import opened
-from api.interop.fhir.kinds import KINDS, Kind, seen_with
 from api.interop.fhir.outcome import BASE, OperationOutcome
 from api.interop.fhir.patients import client_of
+from api.interop.fhir.resource_types import KINDS, Kind, seen_with
 from api.interop.fhir.search_answers import answer_search, put_together, refuse_blanks
 from api.interop.fhir.searching import OfPages, SearchDefinitions
 from api.journal.entries import Happening, record_shown

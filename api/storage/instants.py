@@ -1,4 +1,4 @@
-"""Instants that rows carry, so that whoever asks for what changed since the last time misses none.
+"""`created_at` and `updated_at` of rows, such that who polls for changes misses none.
 
 A row is seen by others when its transaction commits, and carries an instant from before that. So a
 transaction first tells that it is open, and reads its instant after that; a list that is asked

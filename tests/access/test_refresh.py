@@ -21,8 +21,6 @@ from tests.support.requests import document, refused, tolerant
 from tests.support.signing_in import begin, entries_of, me_with, refresh, same_body
 from tests.support.world import Clock, Person, World, made, ok
 
-pytestmark = pytest.mark.both_databases
-
 AT_ONCE = 50
 
 
@@ -191,6 +189,7 @@ async def race(world: World, token: str) -> list[Response]:
 
 
 @pytest.mark.parametrize("rounds", [10, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.both_databases
 async def test_of_fifty_refreshes_at_once_one_wins_and_its_successor_lives(
     world: World, rounds: int
 ) -> None:
@@ -208,6 +207,7 @@ async def test_of_fifty_refreshes_at_once_one_wins_and_its_successor_lives(
         refused(await refresh(world, last["refresh_token"]), 400)
 
 
+@pytest.mark.both_databases
 async def test_without_compare_and_set_many_would_win(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

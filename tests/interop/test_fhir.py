@@ -22,7 +22,7 @@ from api.domain.vocabulary import (
     Severity,
     TouchKind,
 )
-from api.interop.fhir import care, finding, kinds, notices, requests
+from api.interop.fhir import care, flags, requests, resource_types, visible_rows
 from api.interop.fhir.definitions import DEFINING
 from api.interop.fhir.outcome import NOT_ANSWERED, NOT_SERVED, SERVED, IssueType
 from api.storage.transaction import Transaction
@@ -40,8 +40,6 @@ from tests.support.fhir import (
 )
 from tests.support.requests import document, tolerant
 from tests.support.world import Person, World, incident, made, ok, software
-
-pytestmark = pytest.mark.both_databases
 
 TYPES = {
     "EpisodeOfCare": "/v1/cases",
@@ -104,12 +102,12 @@ def test_every_word_of_ours_has_a_code_of_r4() -> None:
         (PromiseState, requests.TASK_STATUS, "Task.status"),
         (ConsultationStatus, requests.REQUEST_STATUS, "ServiceRequest.status"),
         (ConsultationUrgency, requests.PRIORITY, "ServiceRequest.priority"),
-        (FlagStatus, notices.ISSUE_STATUS, "DetectedIssue.status"),
-        (FlagStatus, notices.ACTIVITY, "Flag.status"),
+        (FlagStatus, flags.ISSUE_STATUS, "DetectedIssue.status"),
+        (FlagStatus, flags.ACTIVITY, "Flag.status"),
     ):
         assert set(codes) == set(words), where
         assert set(codes.values()) <= set(REQUIRED[where].split())
-    assert set(notices.ISSUE_SEVERITY) == set(Severity) - {Severity.info}
+    assert set(flags.ISSUE_SEVERITY) == set(Severity) - {Severity.info}
     assert set(get_args(IssueType)) <= R4_ISSUES
 
 
@@ -211,7 +209,7 @@ async def test_everybody_sees_by_fhir_what_they_see_by_our_own_api(
         ("entries_for", world.clinician, "AuditEvent", whatever),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(finding, wall, gone)
+            patch.setattr(visible_rows, wall, gone)
             assert await difference(person, kind), wall
 
 
@@ -431,6 +429,7 @@ async def test_it_answers_as_an_ehr_asks(world: World) -> None:
     assert len(ok(answer)["entry"]) == 1
 
 
+@pytest.mark.both_databases
 async def test_dates_are_compared_as_far_as_they_are_known(world: World) -> None:
     me = world.clinician
     case = await me.case()
@@ -476,6 +475,7 @@ async def test_dates_are_compared_as_far_as_they_are_known(world: World) -> None
     assert await known_to("lt2026-02-10T00:00") == {"month", "year"}
 
 
+@pytest.mark.both_databases
 async def test_what_changed_since_is_found(world: World) -> None:
     me = world.clinician
     old = await me.case()
@@ -501,6 +501,7 @@ async def test_what_changed_since_is_found(world: World) -> None:
     assert await search(me, "EpisodeOfCare", status="onhold,finished") == []
 
 
+@pytest.mark.both_databases
 async def test_each_is_found_once_while_others_are_added(world: World) -> None:
     me = world.clinician
     case = await me.case()
@@ -674,6 +675,7 @@ async def test_a_code_that_no_row_has_is_of_no_row(one_world: World) -> None:
     assert await search(me, "Observation", **asked) == await search(me, "Observation")
 
 
+@pytest.mark.both_databases
 async def test_dates_go_from_the_beginning_of_the_calendar_to_its_end(world: World) -> None:
     chance = random.Random(18)
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
@@ -880,7 +882,9 @@ async def test_the_capability_statement_tells_what_is_served(one_world: World) -
     paths = document()["paths"]
     with_history = {path.split("/")[2] for path in paths if path.endswith("/_history")}
     served = {path.split("/")[2] for path in paths if path.startswith("/fhir/")} - {"metadata"}
-    assert list(told) == [*(each.name for each in (*kinds.KINDS, *DEFINING))] == list(SERVED)
+    assert (
+        list(told) == [*(each.name for each in (*resource_types.KINDS, *DEFINING))] == list(SERVED)
+    )
     assert told.keys() == served
     me = world.clinician
     for kind, each in told.items():

@@ -61,7 +61,7 @@ PARTIAL: dict[str, set[Enum]] = {
     "api.domain.permissions.table.PEOPLE": {Role.service},
     # of a prompt nothing is milder, and none is told as an issue
     "api.domain.rules.safety._ONE_STEP_DOWN": {Severity.info},
-    "api.interop.fhir.notices.ISSUE_SEVERITY": {Severity.info},
+    "api.interop.fhir.flags.ISSUE_SEVERITY": {Severity.info},
 }
 """What has no row in a table, and needs none."""
 
@@ -279,8 +279,8 @@ api.domain.rules.modes.RuleModes lacks new_rule
 api.domain.rules.prompts.PROMPTS lacks new_prompt
 api.domain.rules.rulebook.RULES lacks new_rule
 api.domain.vocabulary.VOCABULARY lacks NewWords
-api.interop.fhir.notices.ACTIVITY lacks new_status
-api.interop.fhir.notices.ISSUE_STATUS lacks new_status
+api.interop.fhir.flags.ACTIVITY lacks new_status
+api.interop.fhir.flags.ISSUE_STATUS lacks new_status
 api.journal.entries.Happening lacks new.event
 api.storage.models.access.NoticeKind lacks new_role
 api: what a guard asks for lacks new_action

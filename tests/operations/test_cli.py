@@ -164,14 +164,6 @@ def test_keys_are_changed_and_the_wrong_one_refuses_to_start(
     assert run("serve", **settings, data_key=old).returncode == 2
 
 
-def test_the_openapi_document_is_printed_without_any_setting() -> None:
-    printed = run("openapi")
-    document = json.loads(printed.stdout)
-    assert document["info"]["title"] == "Boundary Notes"
-    details = document["components"]["schemas"]["IncidentCreate"]["properties"]["details"]
-    assert len(details["oneOf"]) == len(details["discriminator"]["mapping"]) == 24
-
-
 @pytest.mark.parametrize("command", ["serve", "worker"])
 def test_a_role_that_could_pass_the_walls_refuses_to_start(
     command: str, postgresql_urls: Urls

@@ -1,4 +1,4 @@
-"""Which of the records that a row names its reader sees."""
+"""Which of the records that a row refers to, as a flag does to its evidence, its reader sees."""
 
 from collections.abc import Iterable
 from functools import cache

@@ -1,4 +1,4 @@
-"""What is read and counted for the whole clinic: what nobody watches, and what of it is hidden."""
+"""What privacy officers see of the whole clinic: flags that nobody watches, and numbers."""
 
 from typing import Any
 

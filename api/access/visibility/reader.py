@@ -1,4 +1,4 @@
-"""Who looks at rows: values of a transaction, or places in a statement that is made once."""
+"""`Reader`: somebody who looks at rows, as the SQL of this package knows them."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""What the journal is told of an import: of each line, what the record's doors would have told."""
+"""Journals an import: the entries that each record would have left at its own door."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Who sends lines: what they may bring in, and what that was here before is hidden from them."""
+"""Who sends a file of records: what they may bring in, and which rows they may not know of."""
 
 from dataclasses import dataclass
 from uuid import UUID

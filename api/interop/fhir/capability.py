@@ -4,7 +4,7 @@ from typing import Literal
 
 from api.interop.fhir.definitions import DEFINING, SINCE, Defining
 from api.interop.fhir.elements import FHIR_JSON, FHIR_VERSION, CodeableConcept, Coding, Element
-from api.interop.fhir.kinds import KINDS, Kind
+from api.interop.fhir.resource_types import KINDS, Kind
 from api.interop.fhir.searching import PARAMETERS, OfPages
 
 _OAUTH = Coding(

@@ -21,7 +21,7 @@ from api.domain.errors import Forbidden, NotFound, Refusal
 from api.domain.permissions.case_rules import purpose_of
 from api.domain.permissions.table import Actor
 from api.http.request_transaction import Tx
-from api.interop.fhir.notices import type_of
+from api.interop.fhir.flags import type_of
 from api.storage.models.clinical import Case
 from api.storage.models.flags import Flag
 from api.storage.models.journal import JournalEntry

@@ -13,8 +13,8 @@ from api.flags.catching_up import catch_up_due
 from api.interop.fhir.answers import FORMATS, answer, base_of, refuse_other_formats
 from api.interop.fhir.bundle import bundle_of
 from api.interop.fhir.elements import Resource
-from api.interop.fhir.kinds import Kind, seen_with
 from api.interop.fhir.patients import NOBODY, clients_of, know_patients
+from api.interop.fhir.resource_types import Kind, seen_with
 from api.interop.fhir.searching import EverySearch, OfPages, SearchOfPatients
 from api.storage.instants import last_ended
 from api.storage.transaction import Transaction

@@ -17,7 +17,7 @@ from api.flags.lifecycle import MANUAL
 from api.interop.fhir.care import EPISODE_STATUS, OBSERVATION_STATUS
 from api.interop.fhir.codes import KIND, VOIDED, rule_coding
 from api.interop.fhir.dates import days_in_spans, each_span, in_spans, read_days
-from api.interop.fhir.notices import ACTIVITY, ISSUE_STATUS, OF_THE_CLIENT
+from api.interop.fhir.flags import ACTIVITY, ISSUE_STATUS, OF_THE_CLIENT
 from api.interop.fhir.patients import of_patients
 from api.interop.fhir.requests import REQUEST_STATUS, TASK_STATUS
 from api.interop.fhir.searching import (

@@ -12,23 +12,18 @@ from api.access.visibility.named import seen_of
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
 from api.http.pagination import Bookmarks, newest_first, newest_of_several
-from api.interop.fhir.accounts import AuditEvent, Provenance, Recorded, show_entry, show_provenance
 from api.interop.fhir.care import EpisodeOfCare, Observation, show_case, show_incident
 from api.interop.fhir.codes import Client
 from api.interop.fhir.elements import Resource
-from api.interop.fhir.finding import (
-    entries,
-    episodes,
-    flags,
-    issues,
-    observations,
-    recorded,
-    rules_of,
-    service_requests,
-    tasks,
-)
+from api.interop.fhir.flags import DetectedIssue, Flag, Rules, show_flag, show_issue
 from api.interop.fhir.guards import entry_for, opened_flag, opened_issue, recorded_on
-from api.interop.fhir.notices import DetectedIssue, Flag, Rules, show_flag, show_issue
+from api.interop.fhir.provenance import (
+    AuditEvent,
+    Provenance,
+    Recorded,
+    show_entry,
+    show_provenance,
+)
 from api.interop.fhir.requests import ServiceRequest, Task, show_consultation, show_promise
 from api.interop.fhir.searching import (
     EverySearch,
@@ -38,6 +33,17 @@ from api.interop.fhir.searching import (
     SearchObservations,
     SearchOfSubjects,
     SearchProvenance,
+)
+from api.interop.fhir.visible_rows import (
+    entries,
+    episodes,
+    flags,
+    issues,
+    observations,
+    recorded,
+    rules_of,
+    service_requests,
+    tasks,
 )
 from api.journal.entries import Happening, record, record_shown
 from api.storage.models.clinical import Case, Consultation, Incident, Promise

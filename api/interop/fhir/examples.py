@@ -10,7 +10,7 @@ from api.interop.fhir.capability import capabilities
 from api.interop.fhir.codes import Client
 from api.interop.fhir.definitions import DEFINING, defined
 from api.interop.fhir.elements import Element, Resource
-from api.interop.fhir.kinds import KINDS, Kind, Seen
+from api.interop.fhir.resource_types import KINDS, Kind, Seen
 from api.interop.fhir.searching import OfPages
 from api.storage.models import clinical, flags, journal
 
