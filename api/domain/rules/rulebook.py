@@ -52,7 +52,7 @@ from api.domain.rules.safety import (
 from api.domain.vocabulary import RuleName
 
 RULEBOOK_VERSION = 1
-"""Raised whenever a rule's meaning changes; each flag keeps the version that raised it."""
+"""Raised with each new rule and each new meaning; a flag keeps the version that raised it."""
 
 RULES: dict[RuleName, Rule] = {
     RuleName.promise_unkeepable: promise_unkeepable,
