@@ -235,7 +235,8 @@ def test_a_page_that_asks_for_a_script_from_elsewhere_is_noticed(
 def test_a_page_that_complains_is_noticed(browser: Browser, demo: Demo) -> None:
     with visiting(browser, demo) as visit:
         visit.page.goto(f"{demo.url}/healthz")
-        visit.page.evaluate("() => { console.error('aloud'); setTimeout(() => undefined.x) }")
+        with visit.page.expect_event("pageerror"):
+            visit.page.evaluate("() => { console.error('aloud'); setTimeout(() => undefined.x) }")
         visit.page.goto(f"{demo.url}/v1/me")
         told = " ".join(visit.complaints())
         for noticed in ("error: aloud", "error: Cannot read", f"401: {demo.url}/v1/me"):
