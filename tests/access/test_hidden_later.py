@@ -12,6 +12,8 @@ from api.security.outbound_addresses import Destinations
 from api.storage.models.integration import DeliveryStatus, WebhookDelivery, WebhookEvent
 from tests.support.world import Person, World, made, ok, software
 
+pytestmark = pytest.mark.both_databases
+
 NOTE = {"determination": "normal_process", "resolution_note": "looked at together"}
 REVIEW = {"determination": "boundary_violation", "review_note": "seen"}
 

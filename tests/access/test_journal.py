@@ -17,6 +17,8 @@ from tests.support.requests import tolerant
 from tests.support.scene import Scene, set_scene
 from tests.support.world import NOON, Person, Urls, World, made, ok, open_world, software
 
+pytestmark = pytest.mark.both_databases
+
 NOT_CLINICAL = (
     "/v1/me",
     "/v1/sessions",

@@ -16,6 +16,8 @@ from api.storage.models.journal import JournalEntry
 from tests.support.signing_in import NEW, enrol, me_with, offer, reset, sign_in
 from tests.support.world import NOON, Person, Urls, World, made, ok, open_world, software
 
+pytestmark = pytest.mark.both_databases
+
 Told = tuple[str, str]
 """A notice's kind, and who sees more by it."""
 

@@ -45,7 +45,7 @@ MOST = 100
 
 HOME = "192.0.2.10"
 
-pytestmark = pytest.mark.usefixtures("impatient")
+pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("impatient")]
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from tests.support.cases import linked
 from tests.support.flags import CANARY, flagged
 from tests.support.world import World, made, ok, software
 
+pytestmark = pytest.mark.both_databases
+
 
 async def unwatched(world: World, part: str = "here", **filters: Any) -> list[str]:
     """Give the ids of the unwatched cases, as a privacy officer reads them."""

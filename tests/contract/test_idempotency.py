@@ -508,7 +508,7 @@ class Storm:
 
 @pytest.mark.parametrize(
     "times",
-    [8, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
+    [20, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
 )
 async def test_a_hundred_keys_sent_again_and_again_make_a_hundred_rows(
     postgresql_urls: Urls, times: int, say: Callable[[str], None]

@@ -24,6 +24,8 @@ from tests.support.requests import tolerant
 from tests.support.signing_in import offer, reset, sign_in
 from tests.support.world import Person, World, incident, made, ok, promise
 
+pytestmark = pytest.mark.both_databases
+
 Record = dict[str, Any]
 WORD = "Gr\u00fc\u00dfe-aus-\u00c5rhus-\u00e9t\u00e9"
 HALF = "Vi\u00ea\u0323t"

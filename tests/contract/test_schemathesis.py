@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -28,6 +28,9 @@ from tests.support.requests import document
 from tests.support.scene import Scene, set_scene
 from tests.support.world import NOON, Urls, open_world
 
+CASES = 2_500
+"""Fewer are not enough, on each database."""
+
 SEED = 20260302
 
 NEAR = ("own", "linked", "unrelated")
@@ -43,34 +46,20 @@ WELCOME = {
 IDS = {"about_user_id": "user_id", "clinician_id": "user_id"}
 """Fields that hold the id of a record under another name."""
 
-
-class Effort(NamedTuple):
-    """How much is asked."""
-
-    cases: int
-    """Fewer are not enough, on each database."""
-    drawn: int
-    """How many of each operation are drawn by chance."""
-    first: int
-    every: int
-    """Of the cases that walk through an operation's schema one by one, the first are asked, and
-    every so many of the rest: kinds of incidents alone make two thousand."""
-    examples: bool
-    """Whether the examples in the document are sent, too."""
-
-
-QUICK = Effort(cases=600, drawn=1, first=3, every=60, examples=False)
-THOROUGH = Effort(cases=2_500, drawn=4, first=10, every=12, examples=True)
+FIRST, EVERY = 10, 12
+"""Of the cases that walk through an operation's schema one by one, the first are asked, and every
+so many of the rest: kinds of incidents alone make two thousand."""
 
 FILES = {"POST /v1/imports"}
 """What takes a file, line by line."""
 
-CONFIG: dict[str, Any] = {
+CONFIG = {
     "seed": SEED,
     "workers": 1,
     "continue-on-failure": True,
     "suppress-health-check": ["all"],
     "generation": {
+        "max-examples": 4,
         "no-shrink": True,
         "deterministic": True,
         "database": "none",
@@ -97,6 +86,7 @@ CONFIG: dict[str, Any] = {
         "object_level_authorization": {"enabled": False},
     },
     "phases": {
+        "examples": {"enabled": True},
         "coverage": {"enabled": True},
         "fuzzing": {"enabled": True},
         # links between operations would need records that stay
@@ -158,13 +148,8 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
             await serving
 
 
-@pytest.mark.parametrize(
-    "effort", [QUICK, pytest.param(THOROUGH, marks=pytest.mark.long)], ids=["quick", "thorough"]
-)
 @pytest.mark.timeout(400)  # a broken-off run would hold its database for those who come after
-async def test_all_that_is_promised_is_kept(
-    urls: Urls, monkeypatch: pytest.MonkeyPatch, effort: Effort
-) -> None:
+async def test_all_that_is_promised_is_kept(urls: Urls, monkeypatch: pytest.MonkeyPatch) -> None:
     # nobody here is slowed down, but who guesses passwords
     for name, most in (("FAILURES", 100_000), ("OF_A_NETWORK", 100)):
         monkeypatch.setattr(
@@ -180,20 +165,20 @@ async def test_all_that_is_promised_is_kept(
         operations = sum(map(len, document()["paths"].values()))
         with capture_logs():
             async with served(world.app) as url:
-                played = await asyncio.to_thread(play, scene, tokens, url, effort)
+                played = await asyncio.to_thread(play, scene, tokens, url)
     assert not played.failures, "\n\n".join(played.failures[:20])
-    assert played.cases >= effort.cases
+    assert played.cases >= CASES
     assert played.checks.keys() == CHECKS
-    assert min(played.checks.values()) >= effort.cases
+    assert min(played.checks.values()) >= CASES
     assert len(played.by_operation) == operations
     # not all of it stopped at a door
-    assert sum(n for status, n in played.answers.items() if status < 300) >= effort.cases // 5
+    assert sum(n for status, n in played.answers.items() if status < 300) >= CASES // 5
 
 
-def play(scene: Scene, tokens: dict[str, str], url: str, effort: Effort) -> Played:
+def play(scene: Scene, tokens: dict[str, str], url: str) -> Played:
     """Let schemathesis ask whatever comes to its mind."""
     played = Played()
-    for event in from_schema(promised(scene, tokens, url, effort)).execute():
+    for event in from_schema(promised(scene, tokens, url)).execute():
         if isinstance(event, events.NonFatalError):
             played.failures.append(f"{event.label}: {event.value!r}")
         elif isinstance(event, events.FatalError):
@@ -233,7 +218,7 @@ def of_others(path: str) -> set[int]:
     return {406, 422} if path == TOKEN_PATH else {400, 406}
 
 
-def promised(scene: Scene, tokens: dict[str, str], url: str, effort: Effort) -> Any:
+def promised(scene: Scene, tokens: dict[str, str], url: str) -> Any:
     """Give the application's own document, with people and records to ask about."""
     # `ignored_auth` knows bearer tokens, but not under the name of OAuth 2
     schemes = {name: {"type": "http", "scheme": "bearer"} for name in (PERSON, SOFTWARE)}
@@ -244,9 +229,7 @@ def promised(scene: Scene, tokens: dict[str, str], url: str, effort: Effort) -> 
             if parameter["name"] == "If-Match":
                 # the header's own grammar has `*`, lists and weak tags, which are told so by 428
                 parameter["schema"] = {"type": "string", "pattern": '^"[!#-~]*"$'}
-    generation = CONFIG["generation"] | {"max-examples": effort.drawn}
-    phases = CONFIG["phases"] | {"examples": {"enabled": effort.examples}}
-    config = schemathesis.Config.from_dict(CONFIG | {"generation": generation, "phases": phases})
+    config = schemathesis.Config.from_dict(CONFIG)
     schema = schemathesis.openapi.from_dict(described, config=config)
     schema.config.update(base_url=url)
     draw = random.Random(SEED)
@@ -276,8 +259,8 @@ def promised(scene: Scene, tokens: dict[str, str], url: str, effort: Effort) -> 
         walked[case.operation.label] += 1
         count = walked[case.operation.label]
         # the types of FHIR are all served by the same few lines
-        first = effort.first // 4 if " /fhir/" in case.operation.label else effort.first
-        return count <= first or count % effort.every == 0
+        first = FIRST // 4 if " /fhir/" in case.operation.label else FIRST
+        return count <= first or count % EVERY == 0
 
     return schema
 

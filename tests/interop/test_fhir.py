@@ -41,6 +41,8 @@ from tests.support.fhir import (
 from tests.support.requests import document, tolerant
 from tests.support.world import Person, World, incident, made, ok, software
 
+pytestmark = pytest.mark.both_databases
+
 TYPES = {
     "EpisodeOfCare": "/v1/cases",
     "Observation": "/v1/incidents",
@@ -429,7 +431,6 @@ async def test_it_answers_as_an_ehr_asks(world: World) -> None:
     assert len(ok(answer)["entry"]) == 1
 
 
-@pytest.mark.both_databases
 async def test_dates_are_compared_as_far_as_they_are_known(world: World) -> None:
     me = world.clinician
     case = await me.case()
@@ -475,7 +476,6 @@ async def test_dates_are_compared_as_far_as_they_are_known(world: World) -> None
     assert await known_to("lt2026-02-10T00:00") == {"month", "year"}
 
 
-@pytest.mark.both_databases
 async def test_what_changed_since_is_found(world: World) -> None:
     me = world.clinician
     old = await me.case()
@@ -501,7 +501,6 @@ async def test_what_changed_since_is_found(world: World) -> None:
     assert await search(me, "EpisodeOfCare", status="onhold,finished") == []
 
 
-@pytest.mark.both_databases
 async def test_each_is_found_once_while_others_are_added(world: World) -> None:
     me = world.clinician
     case = await me.case()
@@ -675,7 +674,6 @@ async def test_a_code_that_no_row_has_is_of_no_row(one_world: World) -> None:
     assert await search(me, "Observation", **asked) == await search(me, "Observation")
 
 
-@pytest.mark.both_databases
 async def test_dates_go_from_the_beginning_of_the_calendar_to_its_end(world: World) -> None:
     chance = random.Random(18)
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
@@ -707,19 +705,19 @@ async def test_dates_go_from_the_beginning_of_the_calendar_to_its_end(world: Wor
                 "0001", "0001-01", "0001-01-01", "0001-01-01T00:00Z", "0001-01-01T00:00:00+14:00",
                 "0001-01-01T00:00:00.000-14:00", "1799-12-31", "1800", "1800-01-01", "1899-12",
             ):  # fmt: skip
-                prefix = chance.choice(["ge", "gt", "sa", "ne"])
-                assert await ids_found(prefix + early) == all_there, (prefix, early)
-                prefix = chance.choice(["", "eq", "le", "lt", "eb"])
-                assert await ids_found(prefix + early) == set(), (prefix, early)
+                for prefix in chance.sample(["ge", "gt", "sa", "ne"], 2):
+                    assert await ids_found(prefix + early) == all_there, (prefix, early)
+                for prefix in chance.sample(["", "eq", "le", "lt", "eb"], 2):
+                    assert await ids_found(prefix + early) == set(), (prefix, early)
             for late in (
                 "9999", "9999-12", "9999-12-31", "9999-12-31T23:59:59.999+14:00",
                 "9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999-14:00", "2300-01-01",
                 "2299-12-31", "2200", "9999-12-31T23:59:60Z",
             ):  # fmt: skip
-                prefix = chance.choice(["le", "lt", "eb", "ne"])
-                assert await ids_found(prefix + late) == all_there, (prefix, late)
-                prefix = chance.choice(["", "eq", "ge", "gt", "sa"])
-                assert await ids_found(prefix + late) == set(), (prefix, late)
+                for prefix in chance.sample(["le", "lt", "eb", "ne"], 2):
+                    assert await ids_found(prefix + late) == all_there, (prefix, late)
+                for prefix in chance.sample(["", "eq", "ge", "gt", "sa"], 2):
+                    assert await ids_found(prefix + late) == set(), (prefix, late)
             span = {parameter: ["ge0001-01-01", "le9999-12-31"]}
             assert {each["id"] for each in await search(by, kind, **about, **span)} == all_there
 

@@ -82,12 +82,11 @@ class Asked:
         for value in values:
             asked = {**self.among, name: value.format(**self.known)}
             path = f"/fhir/{self.kind}"
-            said.add(await self._said(await self.by.send("GET", f"{path}?{urlencode(asked)}")))
-        # of the last one, however it is asked
-        for how in ("data", "params"):
-            said.add(
-                await self._said(await self.by.send("POST", f"{path}/_search", **{how: asked}))
-            )
+            said |= {
+                await self._said(await self.by.send("GET", f"{path}?{urlencode(asked)}")),
+                await self._said(await self.by.send("POST", f"{path}/_search", data=asked)),
+                await self._said(await self.by.send("POST", f"{path}/_search", params=asked)),
+            }
         assert len(said) == 1, (self.kind, name, values, said)
         return said.pop()
 

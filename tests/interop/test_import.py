@@ -50,6 +50,8 @@ from tests.support.imports import (
 )
 from tests.support.world import Person, World, incident, made, ok, promise, software
 
+pytestmark = pytest.mark.both_databases
+
 
 def as_csv(lines: Iterable[Record]) -> bytes:
     out = io.StringIO()

@@ -27,6 +27,8 @@ from tests.support.receivers import (
 )
 from tests.support.world import World, ok, software
 
+pytestmark = pytest.mark.both_databases
+
 MORNING = "2026-03-02T00:00:00Z"
 
 

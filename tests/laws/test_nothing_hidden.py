@@ -41,12 +41,9 @@ from tests.support.eyes import WORD, Eyes, Rows, own_refusals
 from tests.support.requests import document
 from tests.support.world import NOON, PEOPLE, Person, Urls, World, made, ok, open_world, software
 
-STEPS, MANY_STEPS = 150, 10_000
-"""Deeds in all."""
-NOTICED_IN = 500
-"""After how many of them at most a guard that is gone is missed."""
-LOOKS, PLAY = 4, 50
-"""Answers read after each deed, and deeds in one clinic before another is founded."""
+STEPS, LOOKS, PLAY = 500, 4, 50
+"""Deeds in all, answers read after each, and deeds in one clinic before another is founded."""
+MANY_STEPS = 10_000
 
 READS = frozenset({Scope.cases_read, Scope.flags_read, Scope.consultations_read, Scope.cases_write})
 PRINCIPALS: dict[str, frozenset[Scope]] = {
@@ -426,4 +423,4 @@ async def test_a_guard_that_is_taken_away_is_noticed(
     async with open_world(sqlite_urls, NOON) as world:
         monkeypatch.setattr(room, guard, gone)
         with pytest.raises(LeakError):
-            await play(world, 7, NOTICED_IN, doors)
+            await play(world, 7, STEPS, doors)

@@ -28,7 +28,7 @@ from api.storage.instants import Instants
 from api.storage.models.clinical import Note
 from tests.support.world import NOON, Clock, Person, Urls, World, open_world
 
-EXAMPLES, STEPS = 12, 25
+EXAMPLES, STEPS = 25, 25
 WIDTH = 8
 """How many bytes of a tape say what one step is: which one, and each of its arguments."""
 

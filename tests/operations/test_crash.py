@@ -433,7 +433,7 @@ LONG = (pytest.mark.long, pytest.mark.timeout(900))
 
 
 @pytest.mark.parametrize(
-    ("kills", "writes"), [(1, 40), pytest.param(10, 400, marks=LONG)], ids=["short", "long"]
+    ("kills", "writes"), [(3, 40), pytest.param(10, 400, marks=LONG)], ids=["short", "long"]
 )
 def test_nothing_is_lost_when_the_server_is_killed_on_sqlite(
     kills: int, writes: int, tmp_path: Path, say: Callable[[str], None]
@@ -452,7 +452,7 @@ def test_nothing_is_lost_when_the_server_is_killed_on_sqlite(
 
 @pytest.mark.parametrize(
     ("kills", "stops", "writes"),
-    [(2, 1, 40), pytest.param(10, 5, 400, marks=LONG)],
+    [(3, 2, 40), pytest.param(10, 5, 400, marks=LONG)],
     ids=["short", "long"],
 )
 def test_nothing_is_lost_when_the_server_is_killed_or_postgresql_stops(

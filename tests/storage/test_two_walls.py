@@ -37,7 +37,7 @@ pytestmark = pytest.mark.both_databases
 MODELS = [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
 UTC = ZoneInfo("UTC")
 WALL = "= nullif(current_setting('app.clinic_id', true), '')::uuid"
-CHECKOUTS, MANY_CHECKOUTS = 2_500, 10_000
+CHECKOUTS = 10_000
 
 
 def of(model: Any) -> Any:
@@ -469,11 +469,8 @@ async def _use_up(database: Database, clinics: list[UUID], times: int) -> None:
     await asyncio.sleep(0.2)
 
 
-@pytest.mark.parametrize(
-    "checkouts", [CHECKOUTS, pytest.param(MANY_CHECKOUTS, marks=pytest.mark.long)]
-)
 async def test_no_connection_remembers_the_clinic_it_was_in(
-    postgres_scene: tuple[Scene, Urls], monkeypatch: pytest.MonkeyPatch, checkouts: int
+    postgres_scene: tuple[Scene, Urls], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene, urls = postgres_scene
     # how soon a busy machine opens five at once is nothing that this tells
@@ -481,7 +478,7 @@ async def test_no_connection_remembers_the_clinic_it_was_in(
     clinics = [people["admin"].clinic_id for people in (scene.here, scene.there)]
     database = Database(urls.runtime, pool_size=5)
     try:
-        await _use_up(database, clinics, checkouts)
+        await _use_up(database, clinics, CHECKOUTS)
     finally:
         await database.dispose()
 
