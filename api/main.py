@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
+from api.access.authentication import LastSeen
 from api.access.journalled_refusals import journal_refusal
 from api.access.rate_limits import Throttle
 from api.access.sessions import SessionTimes
@@ -181,6 +182,7 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     app.state.tokens = AccessTokens(
         secret, timedelta(minutes=settings.access_token_minutes), settings.signing_keys
     )
+    app.state.last_seen = LastSeen()
     app.state.refresh_tokens = RefreshTokens(secret)
     app.state.session_times = SessionTimes(
         timedelta(hours=settings.session_hours), timedelta(minutes=settings.idle_minutes)

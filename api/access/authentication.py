@@ -1,9 +1,11 @@
 """Who is asking: the session of a token, read anew on each request."""
 
-from collections.abc import Collection
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, cast
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -15,13 +17,16 @@ from sqlmodel import col
 from api.access.sessions import live
 from api.domain.errors import Forbidden, SignInAgain, Unauthorized
 from api.domain.permissions.table import Actor
-from api.domain.vocabulary import Scope
+from api.domain.vocabulary import Role, Scope
 from api.http.idempotency import only_once
 from api.http.request_transaction import Tx
 from api.security.tokens import AccessTokens, AheadOfTheClock, Claims, InvalidToken
 from api.storage.compiled_queries import Prepared
 from api.storage.models.people import Clinic, ServiceAccount, SignIn, User
-from api.storage.transaction import Transaction
+from api.storage.transaction import Asked, Transaction
+
+Following = Callable[[Transaction, Actor], Asked]
+"""Says what a guard will ask of the database about what a request names."""
 
 bearer = OAuth2PasswordBearer(
     tokenUrl="/v1/auth/token",
@@ -124,8 +129,10 @@ async def _whose(request: Request, tx: Transaction, token: str | None) -> _Known
         "now": tx.now,
         "witnessed": witnessed,
     }
+    await _ask_ahead(request, tx, claims, asked)
     if (person := (await tx.exec(_WHO_IS_SIGNED_IN, asked)).first()) is not None:
         role, time_zone, watched, authenticated_at, must_enrol = person
+        request.app.state.last_seen.note(claims.session_id, role, time_zone)
         actor = Actor(claims.user_id, role, claims.session_id, authenticated_at)
         known = _Known(actor, must_enrol)
     elif (software := (await tx.exec(_WHICH_SOFTWARE, asked)).first()) is not None:
@@ -135,6 +142,43 @@ async def _whose(request: Request, tx: Transaction, token: str | None) -> _Known
         return None
     tx.know_zone(ZoneInfo(time_zone), watched)
     return known
+
+
+class LastSeen:
+    """How sessions stood when they were last asked about: what is asked next is guessed from it.
+
+    Nothing rests on it. Each request asks anew how its session stands, and in the same message what
+    it is about, as for somebody of this role; where the guess was wrong, that is asked once more.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._stood: OrderedDict[UUID, tuple[Role, str]] = OrderedDict()
+        self._most = most
+
+    def note(self, session_id: UUID, role: Role, time_zone: str) -> None:
+        """Remember a session; the one that was not seen for longest is forgotten."""
+        self._stood[session_id] = role, time_zone
+        self._stood.move_to_end(session_id)
+        if len(self._stood) > self._most:
+            self._stood.popitem(last=False)
+
+    def of(self, session_id: UUID) -> tuple[Role, str] | None:
+        """Give the role and the time zone of a session, as far as it is remembered."""
+        return self._stood.get(session_id)
+
+
+async def _ask_ahead(
+    request: Request, tx: Transaction, claims: Claims, who: Mapping[str, Any]
+) -> None:
+    """Ask in one message who is signed in, and what a guard will ask of a person like them."""
+    following: Following | None = getattr(request.state, "asks_next", None)
+    stood = request.app.state.last_seen.of(claims.session_id)
+    if following is None or stood is None:
+        return
+    role, time_zone = stood
+    tx.know_zone(ZoneInfo(time_zone))
+    me = Actor(claims.user_id, role, claims.session_id)
+    await tx.ask_ahead((_WHO_IS_SIGNED_IN, who), following(tx, me))
 
 
 def _read(tokens: AccessTokens, token: str, now: datetime) -> tuple[Claims, datetime] | None:

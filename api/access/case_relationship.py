@@ -1,14 +1,13 @@
 """How somebody stands to a case: asked in SQL together with the case itself."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from types import SimpleNamespace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, exists, inspect, literal, null, or_
+from sqlalchemy import and_, bindparam, exists, literal, or_
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
@@ -24,10 +23,10 @@ from api.storage.compiled_queries import Prepared
 from api.storage.loading import load_or_404
 from api.storage.models.access import GrantKind, Supervision
 from api.storage.models.clinical import Case
-from api.storage.models.columns import sealed_columns
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.people import Clinic
-from api.storage.transaction import Transaction
+from api.storage.plain_rows import columns_of, names_of, plain_row
+from api.storage.transaction import Asked, Transaction
 
 
 class WaitingFlag(NamedTuple):
@@ -48,12 +47,6 @@ class OpenCase:
     waiting: tuple[WaitingFlag, ...] = ()
 
 
-class _CaseRead(SimpleNamespace):
-    """A case that is read and not changed: as a plain row it takes half the time."""
-
-    noun = Case.noun
-
-
 async def find_case(
     tx: Transaction, me: Actor, case_id: UUID, *, lock: bool = False
 ) -> OpenCase | None:
@@ -61,14 +54,29 @@ async def find_case(
     asked = asking(tx, me, case_id)
     if lock:
         return await _to_change(tx, me, _case_to_change(me.role), asked)
-    rows = (await tx.exec(_case_to_read(me.role, tx.withholds_sealed_text), asked)).all()
+    rows = (await tx.exec(*_to_read(tx, me, asked))).all()
     if not rows:
         return None
-    case = cast("Case", _CaseRead(**dict(zip(_CASE, rows[0], strict=False))))
-    await tx.open(Case, case)
-    waiting = (row[_READ:] for row in rows)
+    found = open_case(me, rows)
+    await tx.open(Case, found.row)
+    return found
+
+
+def open_case(me: Actor, rows: Sequence[Any]) -> OpenCase:
+    """Read what `with_what_waits` found of one case: a row for each flag, or one without any."""
+    case: Case = plain_row(Case, rows[0])
+    waiting = (row[_WAITING:] for row in rows)
     flags = tuple(WaitingFlag(*flag) for flag in waiting if flag[0])
-    return OpenCase(case, standing_of(me, case, *rows[0][len(_CASE) : _READ]), flags)
+    return OpenCase(case, standing_of(me, case, *rows[0][_STANDING:_WAITING]), flags)
+
+
+def asked_of_case(tx: Transaction, me: Actor, case_id: UUID) -> Asked:
+    """Give what `find_case` asks of a case that is read."""
+    return _to_read(tx, me, asking(tx, me, case_id))
+
+
+def _to_read(tx: Transaction, me: Actor, asked: dict[str, Any]) -> Asked:
+    return _case_to_read(me.role, tx.withholds_sealed_text), asked
 
 
 async def find_case_to_open(tx: Transaction, me: Actor, case_id: UUID) -> OpenCase | None:
@@ -114,30 +122,12 @@ def refuse_purged(case: Case) -> None:
         raise Conflict(CASE_PURGED)
 
 
-async def standings_on(tx: Transaction, me: Actor, cases: Iterable[Case]) -> dict[UUID, Standing]:
-    """Say how somebody stands to each of several cases that a list shows them."""
-    own = Standing(own=True)
-    standings = {case.id: own for case in cases if case.clinician_id == me.id}
-    others = [case.id for case in cases if case.id not in standings]
-    if me.is_software:
-        return dict.fromkeys(others, Standing(service=True))
-    if others:
-        asked = {**asking(tx, me, me.id), "cases": others}
-        for case_id, *held in await tx.exec(_several_cases(me.role), asked):
-            standings[case_id] = _held(*held)
-    return standings
-
-
 def standing_of(me: Actor, case: Case, *held: object) -> Standing:
     """Say how somebody stands to a case; `held` is what `standing_columns` asked."""
     if me.is_software:
         return Standing(service=True)
     if case.clinician_id == me.id:
         return Standing(own=True)
-    return _held(*held)
-
-
-def _held(*held: object) -> Standing:
     linked, covering, opened, conflict = map(bool, held)
     return Standing(linked=linked, covering=covering, opened=opened, conflicted=conflict)
 
@@ -147,9 +137,9 @@ def asking(tx: Transaction, me: Actor, row_id: UUID) -> dict[str, Any]:
     return {**asked_by(tx, me), "row": row_id, "since": tx.now - BRIEF_LASTS}
 
 
-_CASE = tuple(attribute.key for attribute in inspect(Case).column_attrs)
-_READ = len(_CASE) + 4
-"""The case's fields, and the four columns of how somebody stands to it."""
+_STANDING = len(names_of(Case))
+_WAITING = _STANDING + 4
+"""Where, behind a case's own columns, is how somebody stands to it, and then what waits on it."""
 
 
 @cache
@@ -170,22 +160,17 @@ def _case(role: Role) -> Any:
 
 @cache
 def _case_to_read(role: Role, withheld: bool) -> Any:  # noqa: FBT001 - they are the cache's key
-    hidden = sealed_columns(Case) if withheld else ()
-    fields = [null() if name in hidden else getattr(Case, name) for name in _CASE]
+    named = (col(Case.id) == bindparam("row"), existing_case(asker(role)))
+    return Prepared(with_what_waits(role, withheld=withheld).where(*named))
+
+
+def with_what_waits(role: Role, *, withheld: bool) -> Any:
+    """Select cases, how somebody stands to each, and its unresolved flags; see `open_case`."""
     shown = (col(Flag.severity), col(Flag.due_at), col(Flag.audience), col(Flag.restricted))
-    return Prepared(
-        sa_select(*fields, *standing_columns(role), *shown)
+    return (
+        sa_select(*columns_of(Case, withheld=withheld), *standing_columns(role), *shown)
         .select_from(Case)
         .outerjoin(Flag, and_(col(Flag.case_id) == Case.id, IS_UNRESOLVED))
-        .where(col(Case.id) == bindparam("row"), existing_case(asker(role)))
-    )
-
-
-@cache
-def _several_cases(role: Role) -> Any:
-    return select(col(Case.id), *standing_columns(role)).where(
-        col(Case.clinic_id) == bindparam("clinic"),
-        col(Case.id).in_(bindparam("cases", expanding=True)),
     )
 
 

@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from api.access.authentication import Me, bearer, signed_in
 from api.access.case_relationship import (
     OpenCase,
+    asked_of_case,
     asking,
     find_case,
     locked,
@@ -34,7 +35,7 @@ from api.journal.entries import Happening, record_shown
 from api.storage.database import Database
 from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
 from api.storage.models.flags import Flag
-from api.storage.transaction import Transaction
+from api.storage.transaction import Asked, Transaction
 
 Child = TypeVar("Child", Incident, Promise, Consultation, Flag, Note)
 
@@ -117,6 +118,10 @@ class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.cas
 
     def __init__(self, action: Action) -> None:
         self.action = action
+
+    def asks(self, tx: Transaction, me: Actor, *, case_id: UUID) -> Asked:
+        """Say what it asks about a case that is read, which may be asked ahead."""
+        return asked_of_case(tx, me, case_id)
 
     async def __call__(self, request: Request, case_id: UUID, me: Me, tx: Tx) -> OpenCase:
         """Give the case. 404 when the actor may not know of it, 403 when they may not do this."""

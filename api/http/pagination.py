@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar, get_args
 from uuid import UUID
@@ -17,6 +17,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from api.domain.errors import Invalid
 from api.domain.values import Input, Output
 from api.security.base64url import decode, encode
+from api.storage.plain_rows import PlainRow
 from api.storage.transaction import Transaction
 
 Item = TypeVar("Item")
@@ -100,10 +101,34 @@ class Bookmarks:
         return hmac.new(self._key, bound, hashlib.sha256).digest()[:_SEAL]
 
 
+Find = Callable[[UUID | None, int], Awaitable[Sequence[Any]]]
+"""Finds the newest rows from before an id on, so many."""
+
+
 async def newest_first(
     tx: Transaction, marks: "Bookmarks", listing: str, query: PageQuery, statement: Any, model: Any
 ) -> tuple[list[Any], str | None]:
-    """Run a list statement that selects `model`, newest first; give a page and its cursor.
+    """Run a list statement that selects `model`, newest first; give a page and its cursor."""
+    return await page_of(tx, marks, listing, query, finding(tx, statement, model))
+
+
+def finding(tx: Transaction, statement: Any, model: Any) -> Find:
+    """Say how to find the newest rows of a list statement that selects `model`.
+
+    Or of what gives one for an id to begin before, and for a number of rows.
+    """
+
+    async def find(before: UUID | None, most: int) -> Sequence[Any]:
+        found: Sequence[Any] = (await tx.exec(_newest(statement, model, before, most))).all()
+        return found
+
+    return find
+
+
+async def page_of(
+    tx: Transaction, marks: "Bookmarks", listing: str, query: PageQuery, find: Find
+) -> tuple[list[Any], str | None]:
+    """Give a page of rows, newest first, and its cursor.
 
     All pages of one reading tell of changes up to one instant, see `_asks_too_early`.
     """
@@ -111,7 +136,8 @@ async def newest_first(
     last = marks.decode_cursor(listing, query)
     if await _asks_too_early(tx, query, last):
         return [], None
-    rows = (await tx.exec(_newest(statement, model, query, last))).all()
+    # one row more than a page tells of another
+    rows = await find(_before(last), query.limit + 1)
     page, following = marks.cut(listing, query, rows, _key(tx))
     for row in page:
         _date(row, tx.listed_until)
@@ -133,9 +159,10 @@ async def newest_of_several(
     last = marks.decode_cursor(listing, query)
     if await _asks_too_early(tx, query, last):
         return [], None
-    parts = (_newest(statement, model, query, last).subquery() for statement, model in statements)
+    before, most = _before(last), query.limit + 1
+    parts = (_newest(statement, model, before, most).subquery() for statement, model in statements)
     together = union_all(*(select(part) for part in parts)).subquery()
-    newest = select(together).order_by(together.c.id.desc()).limit(query.limit + 1)
+    newest = select(together).order_by(together.c.id.desc()).limit(most)
     return marks.cut(listing, query, (await tx.exec(newest)).all(), _key(tx))
 
 
@@ -157,7 +184,11 @@ async def _asks_too_early(tx: Transaction, query: PageQuery, last: Sequence[Any]
 
 def _date(row: Any, until: datetime | None) -> None:
     """Show a row as if it had changed no later than the list is whole; nothing is written."""
-    if until is not None and getattr(row, "updated_at", until) > until:
+    if until is None or getattr(row, "updated_at", until) <= until:
+        return
+    if isinstance(row, PlainRow):
+        row.updated_at = until
+    else:
         set_committed_value(row, "updated_at", until)
 
 
@@ -165,10 +196,16 @@ def _key(tx: Transaction) -> Callable[[Any], Sequence[Any]]:
     return lambda row: [row.id] if tx.listed_until is None else [row.id, tx.listed_until]
 
 
-def _newest(statement: Any, model: Any, query: PageQuery, last: Sequence[Any] | None) -> Any:
-    """Begin after the last row of the page before; one row more than a page tells of another."""
-    statement = statement.order_by(model.id.desc()).limit(query.limit + 1)
-    return statement if last is None else statement.where(model.id < UUID(last[0]))
+def _before(last: Sequence[Any] | None) -> UUID | None:
+    """Give the id of the last row of the page before."""
+    return None if last is None else UUID(last[0])
+
+
+def _newest(statement: Any, model: Any, before: UUID | None, most: int) -> Any:
+    if callable(statement):
+        return statement(before, most)
+    statement = statement.order_by(model.id.desc()).limit(most)
+    return statement if before is None else statement.where(model.id < before)
 
 
 async def _bookmarks(request: Request) -> Bookmarks:

@@ -23,6 +23,7 @@ from api.http.csv_lists import (
     prefers_csv,
     write_csv,
 )
+from api.http.direct_calls import DirectCall
 from api.http.entity_tags import refuse_several
 from api.http.field_errors import (
     BYTE_ORDER_MARK,
@@ -108,6 +109,7 @@ class StrictRoute(APIRoute):
         takes_json = field is not None and not takes_form
         may_be_absent = field is not None and not field.field_info.is_required()
         columns = list_columns(self.response_model)
+        directly = DirectCall.of(self)
 
         async def strictly(request: Request) -> Response:
             _refuse_unknown_parameters(request, known, self.several)
@@ -122,7 +124,9 @@ class StrictRoute(APIRoute):
                     _refuse_null(await strict.body())
             if takes_form and (self.form_is_needed or not await _says_nothing(strict)):
                 await _refuse_other_forms(strict, in_form, self.several)
-            answer = await handle(strict)
+            answer = None if directly is None else await directly.answer(strict)
+            if answer is None:
+                answer = await handle(strict)
             return _in_the_form_asked_for(request, answer, columns) if columns else answer
 
         return strictly

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import or_
 from sqlmodel import col, select
 
-from api.access.case_relationship import WaitingFlag, standings_on
+from api.access.case_relationship import WaitingFlag
 from api.access.visibility.named import seen_of
 from api.access.visibility.records import may_see_flag
 from api.domain.permissions.actions import Action
@@ -146,15 +146,6 @@ _WAITING = sa.select(
     col(Flag.case_id).in_(sa.bindparam("cases", expanding=True)),
     IS_UNRESOLVED,
 )
-
-
-async def read_cases(tx: Transaction, me: Actor, cases: Sequence[Case]) -> list[CaseRead]:
-    """Show cases, each with the flags this reader may see."""
-    if not cases:
-        return []
-    waiting = await waiting_on(tx, cases)
-    standings = await standings_on(tx, me, cases)
-    return [show_case(case, standings[case.id], waiting[case.id]) for case in cases]
 
 
 async def waiting_on(tx: Transaction, cases: Iterable[Case]) -> dict[UUID, list[WaitingFlag]]:

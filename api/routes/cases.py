@@ -12,7 +12,8 @@ from sqlmodel import col, select
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import case_for, may_on_cases, record_opened
-from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.listed_cases import newest_cases
+from api.access.visibility.cases import on_its_case
 from api.access.visibility.colleagues import refuse_who_keeps_away
 from api.access.visibility.links_and_grants import supervised_clinicians
 from api.access.visibility.records import visible_incidents
@@ -28,7 +29,7 @@ from api.flags.catching_up import catch_up_due, is_due
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.field_errors import NEEDED
-from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.pagination import Marks, Page, PageQuery, page_of
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
@@ -46,7 +47,6 @@ from api.records.read_models import (
     CaseRead,
     FlagRead,
     flags_raised,
-    read_cases,
     show_case,
     waiting_on,
 )
@@ -125,14 +125,22 @@ async def list_cases(
     tx: Tx,
 ) -> Page[CaseRead]:
     """List the cases you may see, newest first."""
-    statement = select(Case).where(
-        visible_cases(tx, me), col(Case.voided_at).is_(None), *await _filters(tx, query)
-    )
-    cases, following = await newest_first(tx, marks, "cases", query, statement, Case)
-    if any(is_due(case, tx.now) for case in cases):
-        await catch_up_due(tx, col(Case.id).in_([case.id for case in cases]))
+    filters = await _filters(tx, query)
+    opened: dict[UUID, OpenCase] = {}
+
+    async def find(before: UUID | None, most: int) -> list[Case]:
+        found = await newest_cases(tx, me, filters, before, most)
+        if any(is_due(each.row, tx.now) for each in found):
+            await catch_up_due(tx, col(Case.id).in_([each.row.id for each in found]))
+            found = await newest_cases(tx, me, filters, before, most)
+        opened.update((each.row.id, each) for each in found)
+        return [each.row for each in found]
+
+    cases, following = await page_of(tx, marks, "cases", query, find)
     record_shown(tx, Happening.case_read, cases, actor_id=me.id)
-    return Page(items=await read_cases(tx, me, cases), next=following)
+    shown = (opened[case.id] for case in cases)
+    items = [show_case(each.row, each.standing, each.waiting) for each in shown]
+    return Page(items=items, next=following)
 
 
 @router.post("", status_code=201)

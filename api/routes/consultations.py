@@ -7,14 +7,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, union
+from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, consultation_for, may_on_cases, record_opened
 from api.access.visibility.briefs import open_briefs
-from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.visibility.cases import on_its_case
+from api.access.visibility.newest import Newest, newest_seen
 from api.domain.bodies import ConsultationCreate, LinkedIds
 from api.domain.errors import Conflict, Forbidden
 from api.domain.lifecycles import ANSWER_WITHIN, BRIEF_LASTS, EDITABLE_CONSULTATION
@@ -45,7 +47,7 @@ from api.records.consultations_shown import (
 from api.records.create import new_consultation
 from api.records.deidentified_brief import ConsultationBrief, brief_of, briefs_of
 from api.records.versions import VersionRead, told, versions_of
-from api.storage.models.clinical import Case, Consultation
+from api.storage.models.clinical import IS_WAITING, Case, Consultation
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["consultations"], route_class=StrictRoute)
@@ -116,13 +118,13 @@ async def list_consultations(
     tx: Tx,
 ) -> Page[ConsultationRead | ConsultationBrief]:
     """List consultations across the cases you may see, newest first; briefs for consultants."""
-    wanted = [_reaching(tx, me, query), *_filters(tx, query)]
+    wanted = list(_filters(tx, query))
     if query.clinician_id is not None:
         wanted.append(col(Case.clinician_id) == query.clinician_id)
     if query.consultant_id is not None:
         wanted.append(col(Consultation.consultant_id) == query.consultant_id)
-    statement = _consultations(tx, wanted)
-    rows, following = await newest_first(tx, marks, "consultations", query, statement, Consultation)
+    newest = _newest_reaching(tx, me, query, wanted)
+    rows, following = await newest_first(tx, marks, "consultations", query, newest, Consultation)
     record_shown(tx, Happening.consultation_read, rows, actor_id=me.id)
     return Page(items=await _items(tx, me, rows), next=following)
 
@@ -236,15 +238,32 @@ def _filters(tx: Transaction, query: ConsultationQuery) -> Iterator[ColumnElemen
         yield col(Consultation.updated_at) >= query.updated_since
 
 
-def _reaching(tx: Transaction, me: Actor, query: ConsultationAcrossQuery) -> ColumnElement[bool]:
-    """Say in SQL which requests reach somebody: those on cases they see, and as a consultant."""
-    seen = visible_cases(tx, me)
+def _newest_reaching(
+    tx: Transaction,
+    me: Actor,
+    query: ConsultationAcrossQuery,
+    wanted: Sequence[ColumnElement[bool]],
+) -> Newest:
+    """Select the newest that reach somebody: those on cases they see, and as a consultant."""
+    seen = newest_seen(tx, me, Consultation, *wanted)
     # whose client it is would show by asking for one clinician after the other
-    if may_ever(me, Action.consultation_draft) or query.clinician_id is not None:
+    if may_ever(me, Action.consultation_draft) or query.clinician_id is not None or me.is_software:
         return seen
-    if me.is_software:
-        return seen
-    return or_(seen, open_briefs(me.id, tx.now, tx.now - BRIEF_LASTS))
+    briefs = _consultations(tx, [open_briefs(me.id, tx.now, tx.now - BRIEF_LASTS), *wanted])
+
+    def newest(before: UUID | None, most: int) -> Any:
+        # whoever asks for a brief waits for an answer, as few do
+        asked = briefs.where(IS_WAITING, *([] if before is None else [Consultation.id < before]))
+        asked = asked.order_by(col(Consultation.id).desc()).limit(most)
+        each = (part.subquery() for part in (seen(before, most), asked))
+        either = union(*(sa_select(part.c.id) for part in each)).subquery()
+        found = select(Consultation).where(
+            Consultation.clinic_id == tx.clinic.id,
+            col(Consultation.id).in_(sa_select(either.c.id)),
+        )
+        return found.order_by(col(Consultation.id).desc()).limit(most)
+
+    return newest
 
 
 def _consultations(tx: Transaction, wanted: Iterable[ColumnElement[bool]]) -> Any:

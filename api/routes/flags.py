@@ -1,7 +1,8 @@
 """Flags: read them, raise one by hand, and look at them: acknowledge, resolve, reopen."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, flag_for, may_on_cases, record_opened
 from api.access.visibility.cases import on_its_case, visible_cases
 from api.access.visibility.colleagues import sees_case
+from api.access.visibility.listings import Listing
 from api.access.visibility.records import visible_flags
 from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.lifecycles import due_by, is_unresolved
@@ -36,7 +38,7 @@ from api.flags.catching_up import catch_up_due
 from api.flags.lifecycle import MANUAL
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import etag
-from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.pagination import Find, Marks, Page, PageQuery, finding, newest_first, page_of
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
@@ -126,9 +128,19 @@ async def list_flags_of_case(
     tx: Tx,
 ) -> Page[FlagRead]:
     """List the flags of a case that you may see, newest first."""
-    wanted = [col(Flag.case_id) == found.row.id, *_filters(tx, query)]
+    statement = (
+        select(Flag)
+        .join(Case, on_its_case(Flag))
+        .where(
+            col(Flag.clinic_id) == tx.clinic.id,
+            col(Flag.case_id) == found.row.id,
+            visible_flags(tx, me),
+            *_filters(tx, query),
+        )
+    )
+    find = finding(tx, statement, Flag)
     purpose = purpose_of(found.standing)
-    return await _list(tx, me, marks, f"flags/{found.row.id}", query, wanted, purpose)
+    return await _page(tx, me, marks, f"flags/{found.row.id}", query, find, purpose)
 
 
 @router.get("/flags")
@@ -140,10 +152,11 @@ async def list_flags(
 ) -> Page[FlagRead]:
     """List the flags that you may see across cases, newest first."""
     await catch_up_due(tx, visible_cases(tx, me))
-    wanted = [visible_cases(tx, me), *_filters(tx, query)]
+    wanted = list(_filters(tx, query))
     if query.clinician_id is not None:
         wanted.append(col(Case.clinician_id) == query.clinician_id)
-    return await _list(tx, me, marks, "flags", query, wanted)
+    find = partial(_LISTED.rows, tx, me, wanted)
+    return await _page(tx, me, marks, "flags", query, find)
 
 
 @router.post("/cases/{case_id}/flags", status_code=201)
@@ -292,6 +305,9 @@ async def reopen_flag(
     return await _written(tx, me, found, response, Happening.flag_reopened)
 
 
+_LISTED = Listing(Flag)
+
+
 def _filters(tx: Transaction, query: FlagQuery) -> Iterator[ColumnElement[bool]]:
     if query.status is not None:
         yield col(Flag.status) == query.status
@@ -318,21 +334,16 @@ def _filters(tx: Transaction, query: FlagQuery) -> Iterator[ColumnElement[bool]]
         yield col(Flag.updated_at) >= query.updated_since
 
 
-async def _list(
+async def _page(
     tx: Transaction,
     me: Actor,
     marks: Marks,
     listing: str,
     query: FlagQuery,
-    wanted: Iterable[ColumnElement[bool]],
+    find: Find,
     purpose: str | None = None,
 ) -> Page[FlagRead]:
-    statement = (
-        select(Flag)
-        .join(Case, on_its_case(Flag))
-        .where(col(Flag.clinic_id) == tx.clinic.id, visible_flags(tx, me), *wanted)
-    )
-    flags, following = await newest_first(tx, marks, listing, query, statement, Flag)
+    flags, following = await page_of(tx, marks, listing, query, find)
     record_shown(tx, Happening.flag_read, flags, actor_id=me.id, purpose=purpose)
     return Page(items=await show_flags(tx, me, flags), next=following)
 

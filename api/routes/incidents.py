@@ -1,7 +1,8 @@
 """Incidents: report, read, change, review, void."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from sqlmodel import col, select
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, incident_for, may_on_cases, record_opened
-from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.visibility.cases import on_its_case
+from api.access.visibility.listings import Listing
 from api.access.visibility.records import visible_incidents
 from api.domain.bodies import IncidentCreate
 from api.domain.details import Details, IncidentKind
@@ -38,7 +40,7 @@ from api.domain.vocabulary import (
 from api.flags.case_facts import add_record
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
-from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.pagination import Find, Marks, Page, PageQuery, finding, page_of
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
@@ -151,9 +153,20 @@ async def list_incidents_of_case(
     tx: Tx,
 ) -> Page[IncidentRead]:
     """List the incidents of a case, newest first."""
-    wanted = [col(Incident.case_id) == found.row.id, *_filters(query)]
+    statement = (
+        select(Incident)
+        .join(Case, on_its_case(Incident))
+        .where(
+            col(Incident.clinic_id) == tx.clinic.id,
+            visible_incidents(tx, me),
+            col(Incident.case_id) == found.row.id,
+            *_listing(query).always,
+            *_filters(query),
+        )
+    )
+    find = finding(tx, statement, Incident)
     purpose = purpose_of(found.standing)
-    return await _list(tx, me, marks, f"incidents/{found.row.id}", query, wanted, purpose)
+    return await _page(tx, me, marks, f"incidents/{found.row.id}", query, find, purpose)
 
 
 @router.get("/incidents")
@@ -164,10 +177,11 @@ async def list_incidents(
     tx: Tx,
 ) -> Page[IncidentRead]:
     """List incidents across the cases you may see, newest first."""
-    wanted = [visible_cases(tx, me), *_filters(query)]
+    wanted = list(_filters(query))
     if query.clinician_id is not None:
         wanted.append(col(Case.clinician_id) == query.clinician_id)
-    return await _list(tx, me, marks, "incidents", query, wanted)
+    find = partial(_listing(query).rows, tx, me, wanted)
+    return await _page(tx, me, marks, "incidents", query, find)
 
 
 @router.post("/cases/{case_id}/incidents", status_code=201)
@@ -294,13 +308,16 @@ async def review_incident(
     return await _written(tx, me, found, response)
 
 
+# a voided incident shows only to those who ask for the voided ones
+_VOIDED = Listing(Incident, col(Incident.voided_at).is_not(None))
+_STANDING = Listing(Incident, col(Incident.voided_at).is_(None), col(Case.voided_at).is_(None))
+
+
+def _listing(query: IncidentQuery) -> Listing:
+    return _VOIDED if query.status == IncidentStatus.voided else _STANDING
+
+
 def _filters(query: IncidentQuery) -> Iterator[ColumnElement[bool]]:
-    # a voided incident shows only to those who ask for the voided ones
-    if query.status == IncidentStatus.voided:
-        yield col(Incident.voided_at).is_not(None)
-    else:
-        yield col(Incident.voided_at).is_(None)
-        yield col(Case.voided_at).is_(None)
     if query.status is not None:
         yield col(Incident.status) == query.status
     if query.kind is not None:
@@ -329,21 +346,16 @@ def _as_known(
     return or_(*(and_(known == each, lies(each)) for each in DatePrecision))
 
 
-async def _list(
+async def _page(
     tx: Transaction,
     me: Actor,
     marks: Marks,
     listing: str,
     query: IncidentQuery,
-    wanted: Iterable[ColumnElement[bool]],
+    find: Find,
     purpose: str | None = None,
 ) -> Page[IncidentRead]:
-    statement = (
-        select(Incident)
-        .join(Case, on_its_case(Incident))
-        .where(col(Incident.clinic_id) == tx.clinic.id, visible_incidents(tx, me), *wanted)
-    )
-    incidents, following = await newest_first(tx, marks, listing, query, statement, Incident)
+    incidents, following = await page_of(tx, marks, listing, query, find)
     record_shown(tx, Happening.incident_read, incidents, actor_id=me.id, purpose=purpose)
     return Page(items=[_shown(incident) for incident in incidents], next=following)
 

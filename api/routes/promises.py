@@ -1,7 +1,8 @@
 """The promise ledger: what was promised to a client, and what became of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from sqlmodel import col, select
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, may_on_cases, promise_for, record_opened
-from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.visibility.cases import on_its_case
+from api.access.visibility.listings import Listing
 from api.domain.bodies import PromiseCreate
 from api.domain.days import PromiseDays, days_of
 from api.domain.errors import Forbidden
@@ -36,7 +38,7 @@ from api.domain.vocabulary import (
 from api.flags.case_facts import add_record
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
-from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.pagination import Find, Marks, Page, PageQuery, finding, page_of
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row, record_shown
@@ -132,9 +134,19 @@ async def list_promises_of_case(
     tx: Tx,
 ) -> Page[PromiseRead]:
     """List the promises of a case, newest first."""
-    wanted = [col(Promise.case_id) == found.row.id, *_filters(query)]
+    statement = (
+        select(Promise)
+        .join(Case, on_its_case(Promise))
+        .where(
+            col(Promise.clinic_id) == tx.clinic.id,
+            col(Promise.case_id) == found.row.id,
+            *_LISTED.always,
+            *_filters(query),
+        )
+    )
+    find = finding(tx, statement, Promise)
     purpose = purpose_of(found.standing)
-    return await _list(tx, me, marks, f"promises/{found.row.id}", query, wanted, purpose)
+    return await _page(tx, me, marks, f"promises/{found.row.id}", query, find, purpose)
 
 
 @router.get("/promises")
@@ -145,10 +157,11 @@ async def list_promises(
     tx: Tx,
 ) -> Page[PromiseRead]:
     """List promises across the cases you may see, newest first."""
-    wanted = [visible_cases(tx, me), *_filters(query)]
+    wanted = list(_filters(query))
     if query.clinician_id is not None:
         wanted.append(col(Case.clinician_id) == query.clinician_id)
-    return await _list(tx, me, marks, "promises", query, wanted)
+    find = partial(_LISTED.rows, tx, me, wanted)
+    return await _page(tx, me, marks, "promises", query, find)
 
 
 @router.post("/cases/{case_id}/promises", status_code=201)
@@ -244,9 +257,10 @@ async def void_promise(
     await reconcile_flags(tx, found.case, actor_id=me.id)
 
 
+_LISTED = Listing(Promise, col(Promise.voided_at).is_(None), col(Case.voided_at).is_(None))
+
+
 def _filters(query: PromiseQuery) -> Iterator[ColumnElement[bool]]:
-    yield col(Promise.voided_at).is_(None)
-    yield col(Case.voided_at).is_(None)
     if query.state is not None:
         yield col(Promise.state) == query.state
     if query.kind is not None:
@@ -259,21 +273,16 @@ def _filters(query: PromiseQuery) -> Iterator[ColumnElement[bool]]:
         yield col(Promise.updated_at) >= query.updated_since
 
 
-async def _list(
+async def _page(
     tx: Transaction,
     me: Actor,
     marks: Marks,
     listing: str,
     query: PromiseQuery,
-    wanted: Iterable[ColumnElement[bool]],
+    find: Find,
     purpose: str | None = None,
 ) -> Page[PromiseRead]:
-    statement = (
-        select(Promise)
-        .join(Case, on_its_case(Promise))
-        .where(col(Promise.clinic_id) == tx.clinic.id, *wanted)
-    )
-    promises, following = await newest_first(tx, marks, listing, query, statement, Promise)
+    promises, following = await page_of(tx, marks, listing, query, find)
     record_shown(tx, Happening.promise_read, promises, actor_id=me.id, purpose=purpose)
     return Page(items=[PromiseRead.model_validate(each) for each in promises], next=following)
 

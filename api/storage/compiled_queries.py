@@ -5,14 +5,23 @@ SQLAlchemy writes these statements and converts their values; what is left out i
 that would find that out anew each time.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import Dialect, orm
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.expression import SelectOfScalar
 
+from api.storage.autocommit import Autocommit, entering_first
+
 Convert = Callable[[Any], Any]
+
+_PLACE = re.compile(r"\$(\d+)")
+"""A placeholder; nothing else in a statement of ours begins so, as every value is one."""
+_FLOAT8 = 701
+"""What PostgreSQL calls the one type of number that SQLAlchemy asks the name of."""
 
 
 class Prepared:
@@ -23,18 +32,16 @@ class Prepared:
 
     def __init__(self, statement: Any) -> None:
         self.statement = statement
-        self._of: dict[str, _Compiled] = {}
+        self._of: dict[tuple[str, bool], _Compiled] = {}
 
-    def run(self, session: orm.Session, confined: Any, params: Mapping[str, Any]) -> list[Any]:
-        """Run on a session's connection; `confined` is the statement within its clinic."""
+    def run(self, session: orm.Session, asked: "Question") -> list[Any]:
+        """Run on a session's connection."""
         connection = session.connection()
         dialect = connection.dialect
-        compiled = self._of.get(dialect.name)
-        if compiled is None:
-            compiled = self._of[dialect.name] = _Compiled(confined, dialect)
+        compiled = self._compiled(asked.statement, dialect)
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(compiled.sql, compiled.values(params))
+            cursor.execute(compiled.sql, compiled.values(asked.params))
             found, description = cursor.fetchall(), cursor.description
         except dialect.loaded_dbapi.Error as error:
             if dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor):
@@ -43,7 +50,41 @@ class Prepared:
             raise _translated(error, dialect) from error
         finally:
             cursor.close()
-        return compiled.rows(found, description)
+        return compiled.rows(found, [column[1] for column in description])
+
+    async def run_alone(self, alone: Autocommit, clinic_id: UUID, asked: "Question") -> list[Any]:
+        """Run as a transaction of its own, which enters the clinic itself."""
+        compiled = self._compiled(asked.statement, alone.dialect)
+        found = await alone.fetch(compiled.alone, [*compiled.values(asked.params), str(clinic_id)])
+        return compiled.rows(found, None)
+
+    async def run_with(
+        self, alone: Autocommit, clinic_id: UUID, asked: "Question", following: "Question"
+    ) -> tuple[list[Any], list[Any]]:
+        """Run this and another statement in one message; this finds one row, or neither does."""
+        first = self._compiled(asked.statement, alone.dialect)
+        second = following.prepared._compiled(following.statement, alone.dialect)
+        values = [*first.values(asked.params), *second.values(following.params), str(clinic_id)]
+        found = await alone.fetch(first.followed_by(second), values)
+        width = first.width
+        one = first.rows([row[:width] for row in found[:1]], None)
+        return one, second.rows([row[width:-1] for row in found if row[-1]], None)
+
+    def _compiled(self, statement: Any, dialect: Dialect) -> "_Compiled":
+        # where the first wall is down, the statement is as it was written
+        known_as = dialect.name, statement is self.statement
+        compiled = self._of.get(known_as)
+        if compiled is None:
+            compiled = self._of[known_as] = _Compiled(statement, dialect)
+        return compiled
+
+
+class Question(NamedTuple):
+    """A statement, as it is within its clinic, and what its placeholders are filled with."""
+
+    prepared: Prepared
+    statement: Any
+    params: Mapping[str, Any]
 
 
 class _Compiled:
@@ -52,6 +93,8 @@ class _Compiled:
     def __init__(self, statement: Any, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
+        self.alone = entering_first(len(compiled.positiontup) + 1, self.sql)
+        self._followed: dict[_Compiled, str] = {}
         self._constants = {name: bind.value for name, bind in compiled.binds.items()}
         self._binds = [
             (name, _of_type(compiled.binds[name].type, dialect).bind_processor(dialect))
@@ -62,6 +105,21 @@ class _Compiled:
         self._converters: list[tuple[int, Convert]] | None = None
         self._is_scalar = isinstance(statement, SelectOfScalar)
 
+    @property
+    def width(self) -> int:
+        """How many columns it has."""
+        return len(self._types)
+
+    def followed_by(self, other: "_Compiled") -> str:
+        """Write this with another behind it, as one statement that enters the clinic itself."""
+        known = self._followed.get(other)
+        if known is None:
+            before = len(self._binds)
+            moved = _PLACE.sub(lambda found: f"${int(found[1]) + before}", other.sql)
+            place = before + len(other._binds) + 1
+            known = self._followed[other] = entering_first(place, self.sql, moved)
+        return known
+
     def values(self, params: Mapping[str, Any]) -> tuple[Any, ...]:
         """Give the values of the placeholders, in their order."""
         values = []
@@ -70,10 +128,10 @@ class _Compiled:
             values.append(convert(value) if convert else value)
         return tuple(values)
 
-    def rows(self, found: Any, description: Any) -> list[Any]:
-        """Convert what the driver gave."""
+    def rows(self, found: Any, kinds: Sequence[Any] | None) -> list[Any]:
+        """Convert what the driver gave; `kinds` is what it calls the types of the columns."""
         if self._converters is None:
-            self._converters = list(self._converters_for(description))
+            self._converters = list(self._converters_for(kinds or [_FLOAT8] * len(self._types)))
         rows = []
         for each in found:
             row = list(each)
@@ -82,9 +140,9 @@ class _Compiled:
             rows.append(row[0] if self._is_scalar else tuple(row))
         return rows
 
-    def _converters_for(self, description: Any) -> Iterator[tuple[int, Convert]]:
-        for place, (kind, column) in enumerate(zip(self._types, description, strict=True)):
-            if convert := kind.result_processor(self._dialect, column[1]):
+    def _converters_for(self, kinds: Sequence[Any]) -> Iterator[tuple[int, Convert]]:
+        for place, (of_ours, of_theirs) in enumerate(zip(self._types, kinds, strict=True)):
+            if convert := of_ours.result_processor(self._dialect, of_theirs):
                 yield place, convert
 
 

@@ -9,6 +9,7 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.security.crypto import KeyEncryptionKeys
+from api.storage.autocommit import Autocommit
 from api.storage.engine import open_engine
 from api.storage.instants import Instants
 from api.storage.keyring import Keyring
@@ -42,27 +43,41 @@ class Database:
         self.traced: Callable[[], AbstractContextManager[None]] = nullcontext
         self._session = WalledSession if walled else Session
         self._walled = walled
+        self._is_postgresql = self.engine.dialect.name == "postgresql"
 
     @asynccontextmanager
-    async def transaction(self, request_id: str | None = None) -> AsyncIterator[Transaction]:
-        """Open a transaction; commit at the end, or roll back when something was raised."""
-        session = AsyncSession(
-            self.engine, expire_on_commit=False, sync_session_class=self._session
+    async def transaction(
+        self, request_id: str | None = None, *, looks: bool = False
+    ) -> AsyncIterator[Transaction]:
+        """Open a transaction; commit at the end, or roll back when something was raised.
+
+        `looks`: it is for somebody who only looks. On PostgreSQL nothing then begins for as long as
+        each of its statements can stand for itself.
+        """
+        alone = Autocommit(self.engine) if looks and self._is_postgresql else None
+        tx = Transaction(
+            self._open_session,
+            self.instants,
+            self.keyring,
+            request_id,
+            walled=self._walled,
+            is_postgresql=self._is_postgresql,
+            alone=alone,
         )
         with self.traced():
             try:
-                tx = Transaction(
-                    session, self.instants, self.keyring, request_id, walled=self._walled
-                )
                 yield tx
                 await tx.end()
-                await session.commit()
+                await tx.commit()
             except BaseException:
                 # also when whoever asked is gone: nothing may stop it halfway
-                await asyncio.shield(asyncio.create_task(session.close()))
+                await asyncio.shield(asyncio.create_task(tx.close()))
                 raise
-        # the commit gave the connection back: nothing is left to wait for
-        session.sync_session.close()
+            finally:
+                tx.let_go()
+
+    def _open_session(self) -> AsyncSession:
+        return AsyncSession(self.engine, expire_on_commit=False, sync_session_class=self._session)
 
     def _time(self) -> datetime:
         """Read whichever clock is set by now."""

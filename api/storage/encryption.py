@@ -1,6 +1,6 @@
 """Seals what a session writes and opens what it reads, so that no door can forget to."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -39,8 +39,13 @@ class Safe:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
         self._case_keys: dict[UUID, AESGCM | None] = {}
+        self._wrapped: dict[UUID, str | None] = {}
         self._unopened: list[Any] = []
         self.withholds = False
+
+    def know(self, wrapped: Mapping[UUID, str | None]) -> None:
+        """Note the wrapped keys of cases, that were read together with rows of theirs."""
+        self._wrapped.update(wrapped)
 
     def take(self, row: Any) -> None:
         """Note a row that was loaded, to be opened before anybody looks at it."""
@@ -115,7 +120,10 @@ class Safe:
             if kind is Case:
                 wrapped[row.id] = row.clinic_id, row.text_key
             elif hasattr(kind, "case_id") and row.case_id not in self._case_keys:
-                missing[row.case_id] = row.clinic_id
+                if row.case_id in self._wrapped:
+                    wrapped[row.case_id] = row.clinic_id, self._wrapped[row.case_id]
+                else:
+                    missing[row.case_id] = row.clinic_id
         for case_id in wrapped.keys() & missing.keys():
             del missing[case_id]
         for clinic_id in set(missing.values()):
@@ -133,11 +141,11 @@ class Safe:
             return None
         keys = self._keys_of(clinic_id)
         try:
-            return AESGCM(keys.unwrap_case_key(case_id, wrapped))
+            return self._keyring.case_key(keys, case_id, wrapped)
         except WrongKeyError:
             # another process may have given the clinic a new key meanwhile
             keys = await self.unlock(ask, clinic_id, anew=True)
-            return AESGCM(keys.unwrap_case_key(case_id, wrapped))
+            return self._keyring.case_key(keys, case_id, wrapped)
 
     def _opened(self, kind: Any, row: Any, name: str, value: Sealed) -> str | None:
         place = _place(kind, row, name)

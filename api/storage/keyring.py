@@ -1,14 +1,21 @@
 """The keys of each clinic, unwrapped once a process."""
 
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from api.security.crypto import KeyEncryptionKeys, Place, WrongKeyError, new_key, unwrap, wrap
 from api.storage.models.people import ClinicKey, KeyPurpose
+
+REMEMBERED = 300.0
+"""Seconds that the key of a case is remembered."""
+MOST_REMEMBERED = 10_000
+"""Cases whose keys are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,39 @@ class ClinicKeys:
 
 
 class Keyring:
-    """Unwraps the keys of clinics, and remembers them for as long as the process lives."""
+    """Unwraps the keys of clinics, and remembers them for as long as the process lives.
 
-    def __init__(self, keys: KeyEncryptionKeys | None) -> None:
+    Those of cases are remembered for some minutes, by what is kept of them: once that is another,
+    or is gone, they are found no more.
+    """
+
+    def __init__(
+        self, keys: KeyEncryptionKeys | None, tell_time: Callable[[], float] = monotonic
+    ) -> None:
         self._keys = keys
         self._known: dict[UUID, ClinicKeys] = {}
+        self._of_cases: OrderedDict[tuple[UUID, str], tuple[AESGCM, float]] = OrderedDict()
+        self._tell_time = tell_time
+
+    def case_key(self, keys: ClinicKeys, case_id: UUID, wrapped: str) -> AESGCM:
+        """Give the key of a case. Raises WrongKeyError where its clinic's key is not known."""
+        kept_as, now = (case_id, wrapped), self._tell_time()
+        known = self._of_cases.get(kept_as)
+        if known is not None and now < known[1]:
+            return known[0]
+        key = AESGCM(keys.unwrap_case_key(case_id, wrapped))
+        self._of_cases[kept_as] = key, now + REMEMBERED
+        self._of_cases.move_to_end(kept_as)
+        self._forget_some(now)
+        return key
+
+    def _forget_some(self, now: float) -> None:
+        """Forget what is too old, and the oldest where there are too many."""
+        while self._of_cases:
+            kept_as, (_, until) = next(iter(self._of_cases.items()))
+            if until > now and len(self._of_cases) <= MOST_REMEMBERED:
+                return
+            del self._of_cases[kept_as]
 
     def known(self, clinic_id: UUID) -> ClinicKeys | None:
         """Give the keys of a clinic, where they were unwrapped before."""
@@ -66,6 +101,8 @@ class Keyring:
         texts = {number: AESGCM(key) for number, key in of[KeyPurpose.text].items()}
         keys = ClinicKeys(clinic_id, texts, lookup, seal)
         self._known[clinic_id] = keys
+        # these may be others than before
+        self._of_cases.clear()
         return keys
 
     def forge(self, clinic_id: UUID, now: datetime) -> list[ClinicKey]:

@@ -1,6 +1,7 @@
 """One transaction, within the walls of one clinic: what it asks, writes, and tells at its end."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeVar
@@ -15,7 +16,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.security.normalization import spellings
-from api.storage.compiled_queries import Prepared
+from api.storage.autocommit import Autocommit, Lost
+from api.storage.compiled_queries import Prepared, Question
 from api.storage.encryption import SAFE, Safe, shows_sealed_text
 from api.storage.instants import Instants, oldest, told
 from api.storage.keyring import ClinicKeys, Keyring
@@ -37,6 +39,8 @@ from api.storage.tenancy import (
 
 Writer = Callable[["Transaction", list[dict[str, Any]]], Awaitable[None]]
 """Writes rows of one kind, all at once."""
+Asked = tuple[Prepared, Mapping[str, Any]]
+"""A statement, and what its placeholders are filled with."""
 Step = Callable[["Transaction"], Awaitable[None]]
 """What is done once all else is, and may look back at it."""
 
@@ -94,15 +98,20 @@ class Transaction:
 
     def __init__(
         self,
-        session: AsyncSession,
+        open_session: Callable[[], AsyncSession],
         instants: Instants,
         keyring: Keyring,
         request_id: str | None = None,
         *,
         walled: bool = True,
+        is_postgresql: bool = False,
+        alone: Autocommit | None = None,
     ) -> None:
-        self._session = session
-        self._safe = session.info[SAFE] = Safe(keyring)
+        self.is_postgresql = is_postgresql
+        self._open_session = open_session
+        self._opened: AsyncSession | None = None
+        self._alone = alone
+        self._safe = Safe(keyring)
         self._walled = walled
         self._at_commit: dict[Writer, list[dict[str, Any]]] = {}
         self._ever_at_commit: dict[Writer, list[dict[str, Any]]] = {}
@@ -111,22 +120,45 @@ class Transaction:
         self._entered: UUID | None = None
         self._has_begun = False
         self._is_ending = False
+        self._tells_alone = False
         self._clinic: ClinicContext | None = None
-        self._instants = session.info[INSTANTS] = instants
+        self._instants = instants
+        self._answered: dict[Prepared, tuple[Mapping[str, Any], list[Any]]] = {}
+        self._told: dict[str, Any] = {SAFE: self._safe, INSTANTS: instants}
         self.listed_until: datetime | None = None
         """Up to when the list that is being shown is whole; None: nobody asked."""
         self.now, self.instant = instants.read_clock()
         self.request_id = request_id
 
+    @property
+    def _session(self) -> AsyncSession:
+        """The session, opened when it is first needed: many who only look need none."""
+        if self._opened is None:
+            self._opened = self._open_session()
+            self._opened.info.update(self._told)
+        return self._opened
+
+    def _tell(self, name: str, value: Any) -> None:
+        """Let the session know something, as soon as there is one."""
+        self._told[name] = value
+        if self._opened is not None:
+            self._opened.info[name] = value
+
+    @property
+    def _is_pending(self) -> bool:
+        """Tell whether rows are still to be written."""
+        session = self._opened
+        return session is not None and bool(session.new or session.dirty)
+
     async def enter(self, clinic_id: UUID, zone: ZoneInfo | None = None) -> None:
         """Work in this clinic from here on, and see no other; `zone`, where it is known already."""
         self._entered = clinic_id
-        self._session.info[ENTERED] = clinic_id
+        self._tell(ENTERED, clinic_id)
         if zone is not None:
             self.know_zone(zone)
         if not self._has_begun:
             return
-        if self._is_postgresql:
+        if self.is_postgresql:
             await self._session.run_sync(enter_on_postgresql, clinic_id)
         await self._read_clock()
 
@@ -159,7 +191,7 @@ class Transaction:
 
     def know_actor(self, actor_id: UUID) -> None:
         """Keep who writes from here on, for the versions of records that they write."""
-        self._session.info[ACTOR] = actor_id
+        self._tell(ACTOR, actor_id)
 
     def withhold_sealed_text(self, *, unless: bool) -> None:
         """From here on, load rows without the texts that are sealed."""
@@ -174,7 +206,7 @@ class Transaction:
         """Run a statement, confined to the clinic entered; RuntimeError before one is."""
         await self._prepare_to_seal()
         if isinstance(statement, Prepared):
-            return await self._run(statement, params)
+            return await self._run(statement, params or {})
         if not shows_sealed_text(statement):
             return await self._ask(statement, params)
         rows = Rows((await self._ask(statement, params)).all())
@@ -183,7 +215,17 @@ class Transaction:
 
     async def open(self, model: Any, row: Any) -> None:
         """Open the sealed texts of a row that was read as plain columns of a model."""
-        await self._safe.open(self._ask, [row], model)
+        await self.open_several(model, [row])
+
+    async def open_several(
+        self, model: Any, rows: Sequence[Any], keys: Mapping[UUID, str | None] | None = None
+    ) -> None:
+        """Open the sealed texts of rows that were read as plain columns of a model.
+
+        `keys`: of their cases, wrapped, where they were read together with them.
+        """
+        self._safe.know(keys or {})
+        await self._safe.open(self._ask, rows, model)
 
     async def lookup_hashes(self, text: str) -> list[str]:
         """Hash a text as the column does that finds rows by it.
@@ -208,13 +250,15 @@ class Transaction:
 
     async def begin(self) -> None:
         """Begin now, where nothing was asked yet: what is written needs this one's instant."""
-        if not self._has_begun:
+        if not self._has_begun and not self._tells_alone:
+            self._give_back()
             connection = await self._session.connection()
             await self._begin_with(lambda: connection.exec_driver_sql("SELECT 1"))
 
     async def _begin_with(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask for the first time; where the connection was lost before that, on a fresh one."""
         self._has_begun = True
+        self._give_back()
         # a session whose transaction failed forgets the rows it was to write
         may_begin_again = not self._session.new
         try:
@@ -249,30 +293,68 @@ class Transaction:
         statement of its own: one that is just committed would neither be open nor be seen.
         """
         present = self._instants.read_clock().instant
-        if not self._is_postgresql:
+        if not self.is_postgresql:
             # whoever writes to the file waits until this transaction has ended
             return present
         clinic, _ = told(self._here, present)
+        if self._alone is not None and self._asks_alone():
+            with suppress(Lost):
+                return oldest(await self._alone.open_since(clinic % (1 << 32)), present)
         connection = await self._session.connection()
         since = await connection.execute(OPEN_IN_CLINIC, {"clinic": clinic % (1 << 32)})
         return oldest(since.scalars(), present)
 
-    async def _run(self, prepared: Prepared, params: Mapping[str, Any] | None) -> Rows:
+    async def ask_ahead(self, asked: Asked, following: Asked) -> None:
+        """Ask two things in one message, where that can be; whoever asks one then has its answer.
+
+        The first finds one row at most, and without it nothing is known of the second.
+        """
+        if self._alone is None or not self._asks_alone():
+            return
+        first, second = (self._question(*each) for each in (asked, following))
+        with suppress(Lost):
+            found = await asked[0].run_with(self._alone, self._here, first, second)
+            self._answered = {asked[0]: (asked[1], found[0])}
+            if found[0]:
+                self._answered[following[0]] = (following[1], found[1])
+
+    def _question(self, prepared: Prepared, params: Mapping[str, Any]) -> Question:
+        if not self._walled:
+            return Question(prepared, prepared.statement, params)
+        return Question(prepared, confined(prepared.statement), {**params, HERE: self._here})
+
+    async def _run(self, prepared: Prepared, params: Mapping[str, Any]) -> Rows:
         """Run what was compiled before, on the bare connection."""
+        known = self._answered.pop(prepared, None)
+        if known is not None and known[0] == params:
+            return Rows(known[1])
+        await self.flush()
+        question = self._question(prepared, params)
+        if self._alone is not None and self._asks_alone():
+            with suppress(Lost):
+                # as often as is wanted: nothing is written by it
+                return Rows(await prepared.run_alone(self._alone, self._here, question))
         if not self._walled:
             return Rows((await self._ask(prepared.statement, params)).all())
-        await self.flush()
-        filled = {**(params or {}), HERE: self._here}
-        statement = confined(prepared.statement)
 
         async def ask() -> list[Any]:
-            return await self._session.run_sync(prepared.run, statement, filled)
+            return await self._session.run_sync(prepared.run, question)
 
         return Rows(await (ask() if self._has_begun else self._begin_with(ask)))
 
+    def _asks_alone(self) -> bool:
+        """Tell whether the next question can be a transaction of its own.
+
+        Where a clock went back, or what was written last in this clinic is not known yet, the
+        instant of a transaction comes first.
+        """
+        times = self._instants
+        is_known = self._entered in times.followed and not times.went_back
+        return self._alone is not None and not self._has_begun and is_known
+
     async def _prepare_to_seal(self) -> None:
-        session = self._session
-        if session.new or session.dirty:
+        if self._is_pending:
+            session = self._session
             await self.begin()
             with session.no_autoflush:
                 await keep_versions(self._ask, self._safe, session.sync_session)
@@ -282,7 +364,7 @@ class Transaction:
         """Ask what must be asked before a clinic is known."""
 
         async def ask() -> Any:
-            if not self._is_postgresql:
+            if not self.is_postgresql:
                 return await self._session.exec(question.plain, params=params)
             connection = await self._session.connection()
             return await connection.execute(question.guarded, params)
@@ -322,13 +404,16 @@ class Transaction:
         """
         self._refuse_elsewhere(row["clinic_id"])
         connection = await self.connection()
-        dialect = postgresql if self._is_postgresql else sqlite
+        dialect = postgresql if self.is_postgresql else sqlite
         await connection.execute(dialect.insert(table).values(row).on_conflict_do_nothing())
 
     async def insert(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         """Insert rows of the clinic entered; RuntimeError for a row of another."""
         for row in rows:
             self._refuse_elsewhere(row["clinic_id"])
+        if self._alone is not None and self._tells_alone:
+            await self._alone.insert(table, self._here, rows)
+            return
         await self.begin()
         if self._is_ending and (driver := self._session.info.get(DRIVER)) is not None:
             insert_with_commit(driver, table, rows)
@@ -345,6 +430,7 @@ class Transaction:
             await write(self, rows)
         await self.flush()
         self._is_ending = len(self._at_commit) == 1
+        self._tells_alone = self._is_ending and self._asks_alone()
         await self.write_early()
 
     async def write_early(self) -> None:
@@ -354,10 +440,31 @@ class Transaction:
         for write, rows in left.items():
             await write(self, rows)
 
+    async def commit(self) -> None:
+        """Commit, where anything began."""
+        if self._opened is not None:
+            await self._opened.commit()
+
+    async def close(self) -> None:
+        """Roll back what was not committed."""
+        if self._opened is not None:
+            await self._opened.close()
+
+    def let_go(self) -> None:
+        """Give back what a commit left: nothing is waited for."""
+        if self._opened is not None:
+            self._opened.sync_session.close()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Let go of the connection that was asked alone: nobody waits for one and holds another."""
+        if self._alone is not None:
+            self._alone.give_back()
+
     async def flush(self) -> None:
         """Write what is pending, so that later statements of this transaction see it."""
         await self._prepare_to_seal()
-        if self._session.new or self._session.dirty:
+        if self._is_pending:
             await self._session.flush()
 
     async def pause(self) -> None:
@@ -366,16 +473,11 @@ class Transaction:
         For a long look at many cases, so that others need not wait. Raises RuntimeError where
         something is still to be written: that belongs into one transaction.
         """
-        if self._session.new or self._session.dirty or self._at_commit or self._steps_before_commit:
+        if self._is_pending or self._at_commit or self._steps_before_commit:
             raise RuntimeError("what is to be written cannot wait")
         await self._session.commit()
         self._has_begun = False
         self._session.info.pop(INSTANT, None)
-
-    @property
-    def _is_postgresql(self) -> bool:
-        bind: Any = self._session.bind
-        return bool(bind.dialect.name == "postgresql")
 
     @property
     def _here(self) -> UUID:

@@ -9,7 +9,12 @@ from uuid import UUID, uuid4
 import pytest
 from httpx import Response
 from sqlalchemy import ColumnElement, true
+from sqlmodel import select
 
+from api.access.visibility.cases import on_its_case
+from api.access.visibility.newest import Newest
+from api.access.visibility.records import SEEN
+from api.domain.permissions.table import Actor
 from api.domain.vocabulary import (
     CaseStatus,
     ConsultationStatus,
@@ -25,6 +30,8 @@ from api.domain.vocabulary import (
 from api.interop.fhir import care, flags, requests, resource_types, visible_rows
 from api.interop.fhir.definitions import DEFINING
 from api.interop.fhir.outcome import NOT_ANSWERED, NOT_SERVED, SERVED, IssueType
+from api.storage.models.clinical import Case, Incident
+from api.storage.models.flags import Flag
 from api.storage.transaction import Transaction
 from tests.support.fhir import (
     ASKED,
@@ -204,15 +211,26 @@ async def test_everybody_sees_by_fhir_what_they_see_by_our_own_api(
     async def whatever(*_: Any) -> ColumnElement[bool]:
         return true()
 
-    for wall, person, kind, gone in (
-        ("visible_cases", world.colleague, "Task", lambda *_: true()),
-        ("visible_incidents", world.clinician, "Observation", lambda *_: true()),
-        ("visible_flags", world.supervisor, "DetectedIssue", lambda *_: true()),
-        ("entries_for", world.clinician, "AuditEvent", whatever),
+    def every_row(tx: Transaction, _: Actor, model: Any, *filters: Any) -> Newest:
+        rows = select(model).join(Case, on_its_case(model)).order_by(model.id.desc())
+        return lambda _, most: rows.where(model.clinic_id == tx.clinic.id, *filters).limit(most)
+
+    def take_seen(patch: pytest.MonkeyPatch, model: Any) -> None:
+        patch.setitem(SEEN, model, lambda _: true())
+
+    for kind, person, take_away in (
+        ("Task", world.colleague, lambda by: by.setattr(visible_rows, "newest_seen", every_row)),
+        ("Observation", world.clinician, lambda by: take_seen(by, Incident)),
+        ("DetectedIssue", world.supervisor, lambda by: take_seen(by, Flag)),
+        (
+            "AuditEvent",
+            world.clinician,
+            lambda by: by.setattr(visible_rows, "entries_for", whatever),
+        ),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(visible_rows, wall, gone)
-            assert await difference(person, kind), wall
+            take_away(patch)
+            assert await difference(person, kind), kind
 
 
 async def test_a_flag_is_of_one_type_and_who_recorded_what_is_told_of_three(

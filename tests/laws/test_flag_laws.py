@@ -64,7 +64,7 @@ class Desk:
     def __init__(self, facts: Facts, monitored: frozenset[str] = frozenset()) -> None:
         clinic = uuid4()
         self.now = NOW
-        self.tx = Transaction(cast("Any", Pad()), Instants(lambda: NOW), Keyring(None))
+        self.tx = Transaction(cast("Any", Pad), Instants(lambda: NOW), Keyring(None))
         asyncio.run(self.tx.enter(clinic, ZoneInfo("UTC")))
         case = Case(
             clinic_id=clinic,

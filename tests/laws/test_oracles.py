@@ -1,7 +1,7 @@
 """Nobody learns by asking what they may not see: the same answer, the same work, and an entry."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from time import process_time
 from typing import Any
@@ -19,7 +19,8 @@ from api.access.visibility import colleagues
 from api.access.visibility.links_and_grants import conflicted
 from api.domain.vocabulary import Scope
 from api.interop.bulk.export import records_of
-from api.storage.compiled_queries import Prepared
+from api.storage.autocommit import Autocommit
+from api.storage.compiled_queries import Prepared, Question
 from api.storage.models.clinical import Incident
 from api.storage.models.journal import JournalEntry
 from tests.support.guards import unwalled
@@ -211,22 +212,38 @@ def watched(world: World) -> Iterator[list[str]]:
     """Keep every statement that is run, prepared ones too."""
     ran: list[str] = []
     engine = world.database.engine.sync_engine
-    run = Prepared.run
+    run, run_alone, run_with = Prepared.run, Prepared.run_alone, Prepared.run_with
 
     def sees(_c: object, _d: object, statement: str, *_: object) -> None:
         ran.append(statement)
 
-    def prepared(
-        self: Prepared, session: orm.Session, confined: Any, params: Mapping[str, Any]
-    ) -> list[Any]:
-        found = run(self, session, confined, params)
+    def note(prepared: Prepared, found: list[Any]) -> None:
         # what is found is opened and shown: that costs, too
-        ran.append(f"{self.statement} found {len(found)}")
+        ran.append(f"{prepared.statement} found {len(found)}")
+
+    def in_session(self: Prepared, session: orm.Session, asked: Question) -> list[Any]:
+        found = run(self, session, asked)
+        note(self, found)
+        return found
+
+    async def alone(self: Prepared, by: Autocommit, here: UUID, asked: Question) -> list[Any]:
+        found = await run_alone(self, by, here, asked)
+        note(self, found)
+        return found
+
+    async def both(
+        self: Prepared, by: Autocommit, here: UUID, asked: Question, following: Question
+    ) -> tuple[list[Any], list[Any]]:
+        found = await run_with(self, by, here, asked, following)
+        note(self, found[0])
+        note(following.prepared, found[1])
         return found
 
     event.listen(engine, "before_cursor_execute", sees)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Prepared, "run", prepared)
+        patch.setattr(Prepared, "run", in_session)
+        patch.setattr(Prepared, "run_alone", alone)
+        patch.setattr(Prepared, "run_with", both)
         try:
             yield ran
         finally:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from subprocess import DEVNULL
 
 import anyio
@@ -20,14 +20,14 @@ from sqlmodel import select
 from api.routes.health import Readiness
 from api.runtime.settings import new_data_key
 from api.security.crypto import KeyEncryptionKeys, new_key
-from api.storage import migrations
+from api.storage import migrations, transaction
 from api.storage.models.access import Supervision
 from api.storage.transaction import Transaction
 from tests.support.checkout import ROOT
 from tests.support.patience import PATIENCE
 from tests.support.postgres import Server
 from tests.support.processes import READY_WITHIN, environment
-from tests.support.world import NOON, SETTINGS, Urls, World, ok, open_world
+from tests.support.world import NOON, SETTINGS, Urls, World, incident, ok, open_world
 
 # ----------------------------------------------------------------------------- lost connections
 
@@ -68,7 +68,26 @@ async def test_without_a_second_try_they_fail(
         case = await world.clinician.case()
         restart(own_server)
         monkeypatch.setattr(Transaction, "_begin_with", once)
-        assert (await world.clinician.get(f"/v1/cases/{case['id']}")).status_code == 503
+        late = await world.clinician.post(
+            f"/v1/cases/{case['id']}/incidents", incident("crossing", world, area="time")
+        )
+        assert late.status_code == 503
+
+
+async def test_what_only_looks_is_asked_again_by_itself(
+    own_server: Server, own_urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lets_it_out(*_: object) -> ExitStack:
+        return ExitStack()
+
+    async with open_world(own_urls, NOON) as world:
+        path = f"/v1/cases/{(await world.clinician.case())['id']}"
+        assert (await world.clinician.get(path)).is_success
+        restart(own_server)
+        assert (await world.clinician.get(path)).is_success
+        restart(own_server)
+        monkeypatch.setattr(transaction, "suppress", lets_it_out)
+        assert (await world.clinician.get(path)).status_code == 500
 
 
 async def test_what_has_begun_is_not_tried_again(own_server: Server, own_urls: Urls) -> None:

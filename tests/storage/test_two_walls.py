@@ -30,7 +30,7 @@ from tests.support.matrix import TABLE, letter_of
 from tests.support.patience import PATIENCE
 from tests.support.receivers import try_in_vain
 from tests.support.scene import Scene, set_scene
-from tests.support.world import NOON, SETTINGS, Urls, open_world
+from tests.support.world import NOON, SETTINGS, Urls, incident, open_world
 
 pytestmark = pytest.mark.both_databases
 
@@ -383,38 +383,63 @@ async def _as_owner(urls: Urls, statement: str) -> list[Any]:
         return list(done) if done.returns_rows else []
 
 
-async def test_walls_session_and_journal_cost_one_round_trip(
-    postgres_scene: tuple[Scene, Urls], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene, _ = postgres_scene
-    sent: list[str] = []
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keep every message that goes to PostgreSQL."""
+    kept: list[str] = []
     sends: Any = asyncpg.Connection.execute
+    fetches: Any = asyncpg.Connection.fetch
     executes: Any = AsyncAdapt_asyncpg_cursor.execute
 
     async def send(self: WalledConnection, query: str, *args: Any, **options: Any) -> str:
-        sent.append(query)
+        kept.append(query)
         status: str = await sends(self, query, *args, **options)
         return status
 
+    async def fetch(self: WalledConnection, query: str, *args: Any, **options: Any) -> Any:
+        kept.append(query)
+        return await fetches(self, query, *args, **options)
+
     def execute(self: AsyncAdapt_asyncpg_cursor, operation: Any, *args: Any) -> None:
-        sent.append(str(operation))
+        kept.append(str(operation))
         executes(self, operation, *args)
 
     monkeypatch.setattr(asyncpg.Connection, "execute", send)
+    monkeypatch.setattr(asyncpg.Connection, "fetch", fetch)
     monkeypatch.setattr(AsyncAdapt_asyncpg_cursor, "execute", execute)
+    return kept
+
+
+async def test_a_read_is_one_question_and_one_entry(
+    postgres_scene: tuple[Scene, Urls], sent: list[str]
+) -> None:
+    scene, _ = postgres_scene
     case_id = scene.records["clinician", "own"]["case_id"]
     # the first who reads asks for more: whether time has moved flags, and the clinic's last instant
     assert (await scene.here["clinician"].get(f"/v1/cases/{case_id}")).is_success
     sent.clear()
-    answer = await scene.here["clinician"].get(f"/v1/cases/{case_id}")
-    assert answer.is_success
+    assert (await scene.here["clinician"].get(f"/v1/cases/{case_id}")).is_success
+    question, entry = sent
+    for message in (question, entry):
+        assert message.startswith("WITH gate AS MATERIALIZED (SELECT set_config('app.clinic_id'")
+    assert "FROM sessions" in question
+    assert "FROM cases" in question
+    assert "INSERT INTO journal_entries" in entry
+
+
+async def test_walls_and_journal_cost_a_write_no_round_trip(
+    postgres_scene: tuple[Scene, Urls], sent: list[str]
+) -> None:
+    scene, _ = postgres_scene
+    case_id = scene.records["clinician", "own"]["case_id"]
+    sent.clear()
+    said = incident("crossing", scene.world, area="time")
+    assert (await scene.here["clinician"].post(f"/v1/cases/{case_id}/incidents", said)).is_success
     # BEGIN goes out with the first statement, so it is noted after it
-    session, begin, case, commit = sent
-    # without walls, session and journal it would be BEGIN, the case, and COMMIT
+    session, begin, *_, commit = sent
     assert begin.startswith("BEGIN; SET LOCAL")
     assert "pg_advisory_xact_lock_shared" in begin
     assert "FROM sessions" in session
-    assert "FROM cases" in case
     assert commit.startswith("INSERT INTO journal_entries")
     assert commit.endswith("; COMMIT;")
 

@@ -160,9 +160,11 @@ class Scene:
         really = database.transaction
 
         @asynccontextmanager
-        async def transaction(request_id: str | None = None) -> AsyncIterator[Transaction]:
+        async def transaction(
+            request_id: str | None = None, *, looks: bool = False
+        ) -> AsyncIterator[Transaction]:
             try:
-                async with really(request_id) as tx:
+                async with really(request_id, looks=looks) as tx:
                     yield tx
                     if self.rehearsing:
                         await tx.write_early()

@@ -53,23 +53,27 @@ def visible_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
 
     A case opened in an emergency is read by its id, and stands in no list.
     """
-    here = col(Case.clinic_id) == tx.clinic.id
-    if me.is_software:
+    return seen_in_lists(reader(tx, me))
+
+
+def seen_in_lists(who: Reader) -> ColumnElement[bool]:
+    """Say in SQL what `visible_cases` does, of a reader."""
+    here: ColumnElement[bool] = col(Case.clinic_id) == who.clinic
+    if who.is_software:
         return here
-    seen = [col(Case.clinician_id) == me.id]
-    if me.role in TREATING:
-        seen.append(_covered_cases(tx, me))
-    if me.role in SUPERVISING:
-        seen.append(supervised_cases(tx, me))
+    seen = [col(Case.clinician_id) == who.id]
+    if who.role in TREATING:
+        seen.append(_covered_by(who))
+    if who.role in SUPERVISING:
+        seen.append(supervised_by(who))
     return and_(here, or_(*seen))
 
 
-def _covered_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+def _covered_by(who: Reader) -> ColumnElement[bool]:
     """Say in SQL in which cases somebody stands in for the clinician."""
-    return and_(
-        granted(GrantKind.cover, tx.clinic.id, me.id, tx.now),
-        ~conflicted(tx.clinic.id, me.id, tx.now),
-    )
+    covered: ColumnElement[bool] = granted(GrantKind.cover, who.clinic, who.id, who.now)
+    not_about_them = ~conflicted(who.clinic, who.id, who.now)
+    return and_(covered, not_about_them)
 
 
 def supervised_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:

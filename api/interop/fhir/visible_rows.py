@@ -9,8 +9,7 @@ from sqlalchemy import ColumnElement, and_
 from sqlmodel import col, select
 
 from api.access.journal_reading import entries_for
-from api.access.visibility.cases import on_its_case, visible_cases
-from api.access.visibility.records import visible_flags, visible_incidents
+from api.access.visibility.newest import Newest, newest_ids_seen, newest_seen
 from api.domain.permissions.table import Actor
 from api.domain.vocabulary import PromptName, RuleName, Word
 from api.flags.lifecycle import MANUAL
@@ -56,8 +55,10 @@ _OF_THE_CLIENT = col(Flag.rule).in_(OF_THE_CLIENT)
 def episodes(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
     """Select the cases somebody may see."""
     standing = col(Case.voided_at).is_(None)
-    return select(Case).where(
-        visible_cases(tx, me),
+    return newest_seen(
+        tx,
+        me,
+        Case,
         *_common(tx, query, Case.id, Case.updated_at),
         *of_patients(query, col(Case.id)),
         _in_status(query, EPISODE, _meaning(Case.status, EPISODE_STATUS, standing), standing),
@@ -70,9 +71,10 @@ def observations(tx: Transaction, me: Actor, query: SearchObservations) -> Any:
     statuses = _meaning(Incident.status, OBSERVATION_STATUS, standing)
     statuses[VOIDED] = col(Incident.voided_at).is_not(None)
     spans = each_span(query.date, "/query/date", tx.clinic.zone, read_days)
-    return _on_cases(Incident).where(
-        visible_cases(tx, me),
-        visible_incidents(tx, me),
+    return newest_seen(
+        tx,
+        me,
+        Incident,
         *_common(tx, query, Incident.id, Incident.updated_at),
         *of_patients(query, col(Incident.case_id)),
         _in_status(query, OBSERVATION, statuses, standing),
@@ -84,8 +86,10 @@ def observations(tx: Transaction, me: Actor, query: SearchObservations) -> Any:
 def tasks(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
     """Select the promises on the cases somebody may see."""
     standing = and_(col(Promise.voided_at).is_(None), col(Case.voided_at).is_(None))
-    return _on_cases(Promise).where(
-        visible_cases(tx, me),
+    return newest_seen(
+        tx,
+        me,
+        Promise,
         *_common(tx, query, Promise.id, Promise.updated_at),
         *of_patients(query, col(Promise.case_id)),
         _in_status(query, TASK, _meaning(Promise.state, TASK_STATUS, standing), standing),
@@ -95,8 +99,10 @@ def tasks(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
 def service_requests(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
     """Select the consultations on the cases somebody may see."""
     standing = col(Case.voided_at).is_(None)
-    return _on_cases(Consultation).where(
-        visible_cases(tx, me),
+    return newest_seen(
+        tx,
+        me,
+        Consultation,
         *_common(tx, query, Consultation.id, Consultation.updated_at),
         *of_patients(query, col(Consultation.case_id)),
         _in_status(
@@ -109,7 +115,7 @@ def issues(tx: Transaction, me: Actor, query: SearchIssues) -> Any:
     """Select the flags about conduct that somebody may see."""
     statuses = _meaning(Flag.status, ISSUE_STATUS, ~_OF_THE_CLIENT)
     coded = [] if query.code is None else [code_is(col(Flag.rule), query.code, _RULES)]
-    return _flags(tx, me, query, OBSERVATION, statuses, ~_OF_THE_CLIENT).where(*coded)
+    return _flags(tx, me, query, OBSERVATION, statuses, ~_OF_THE_CLIENT, *coded)
 
 
 def flags(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
@@ -131,28 +137,31 @@ async def entries(tx: Transaction, me: Actor, query: SearchEntries) -> Any:
 
 def recorded(tx: Transaction, me: Actor, query: SearchProvenance) -> list[tuple[Any, Any]]:
     """Select who recorded the cases, the incidents and the promises somebody may see."""
-    cases = _recorder_of("case", Case, sa.false())
-    incidents = _recorder_of("incident", Incident, Incident.restricted)
-    promises = _recorder_of("promise", Promise, sa.false())
-    parts: tuple[tuple[str, Any, Any], ...] = (
-        ("EpisodeOfCare", Case, cases),
-        ("Observation", Incident, _joined(incidents, Incident).where(visible_incidents(tx, me))),
-        ("Task", Promise, _joined(promises, Promise)),
+    parts: tuple[tuple[str, str, Any], ...] = (
+        ("EpisodeOfCare", "case", Case),
+        ("Observation", "incident", Incident),
+        ("Task", "promise", Promise),
     )
     wanted = _targets(query)
     return [
         (
-            statement.where(
-                visible_cases(tx, me),
-                col(Case.voided_at).is_(None),
-                model.voided_at.is_(None),
-                *_common(tx, query, model.id, model.created_at),
-                *of_patients(query, _case_of(model)),
-                *([] if wanted is None else [model.id.in_(wanted[served_as])]),
+            _recorders(
+                record_type,
+                newest_ids_seen(
+                    tx,
+                    me,
+                    model,
+                    col(Case.voided_at).is_(None),
+                    model.voided_at.is_(None),
+                    *_common(tx, query, model.id, model.created_at),
+                    *of_patients(query, _case_of(model)),
+                    *([] if wanted is None else [model.id.in_(wanted[served_as])]),
+                ),
+                model,
             ),
             model,
         )
-        for served_as, model, statement in parts
+        for served_as, record_type, model in parts
     ]
 
 
@@ -163,22 +172,17 @@ def _flags(
     system: str,
     statuses: Mapping[str, ColumnElement[bool]],
     sort: ColumnElement[bool],
+    *coded: ColumnElement[bool],
 ) -> Any:
-    return _on_cases(Flag).where(
-        visible_cases(tx, me),
-        visible_flags(tx, me),
+    return newest_seen(
+        tx,
+        me,
+        Flag,
+        *coded,
         *_common(tx, query, Flag.id, Flag.updated_at),
         *of_patients(query, col(Flag.case_id)),
         _in_status(query, system, statuses, sort),
     )
-
-
-def _on_cases(model: Any) -> Any:
-    return _joined(select(model), model)
-
-
-def _joined(statement: Any, model: Any) -> Any:
-    return statement.join(Case, on_its_case(model))
 
 
 def _common(
@@ -217,8 +221,10 @@ def _case_of(model: Any) -> Any:
     return Case.id if model is Case else model.case_id
 
 
-def _recorder_of(record_type: str, model: Any, restricted: Any) -> Any:
-    return sa.select(
+def _recorders(record_type: str, newest: Newest, model: Any) -> Newest:
+    """Select who recorded the newest of some rows."""
+    restricted: Any = col(Incident.restricted) if model is Incident else sa.false()
+    chosen = sa.select(
         sa.literal(record_type).label("type"),
         model.id.label("id"),
         _case_of(model).label("case_id"),
@@ -226,6 +232,7 @@ def _recorder_of(record_type: str, model: Any, restricted: Any) -> Any:
         model.recorded_by_id.label("recorded_by_id"),
         model.created_at.label("created_at"),
     ).select_from(model)
+    return lambda before, most: chosen.where(model.id.in_(newest(before, most)))
 
 
 def _targets(query: SearchProvenance) -> dict[str, list[UUID]] | None:

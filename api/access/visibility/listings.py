@@ -1,0 +1,85 @@
+"""Lists of what somebody sees, newest first: their statements, those without filters made once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from api.access.visibility.cases import on_its_case
+from api.access.visibility.newest import Filter, Wanted, newest_ids
+from api.access.visibility.reader import asked_by, asker, placeholder
+from api.domain.permissions.table import Actor
+from api.domain.vocabulary import Role
+from api.storage.compiled_queries import Prepared
+from api.storage.models.clinical import Case
+from api.storage.plain_rows import columns_of, plain_row
+from api.storage.transaction import Transaction
+
+
+class How(NamedTuple):
+    """What a list's statement depends on, beside its filters."""
+
+    role: Role
+    withheld: bool
+    laterally: bool
+    goes_on: bool
+    """It begins behind a page that was shown."""
+
+
+class Listing:
+    """A list of a model's rows on cases that are listed for somebody.
+
+    `always`: which rows stand in it, whatever is asked for; `selects`: what of them, where that is
+    more than the rows.
+    """
+
+    def __init__(
+        self, model: Any, *always: Filter, selects: Callable[[How], Any] | None = None
+    ) -> None:
+        self.model = model
+        self.always = always
+        self._selects = selects or self._rows
+        self._of_all: dict[How, Prepared] = {}
+
+    async def find(
+        self, tx: Transaction, me: Actor, filters: Sequence[Filter], before: UUID | None, most: int
+    ) -> list[Any]:
+        """Find the newest, from before an id on, so many; each as it was selected."""
+        how = How(me.role, tx.withholds_sealed_text, tx.is_postgresql, before is not None)
+        statement = self._statement(how, filters) if filters else self._made_once(how)
+        asked = {**asked_by(tx, me), "most": most, "before": before}
+        found: list[Any] = (await tx.exec(statement, asked)).all()
+        return found
+
+    async def rows(
+        self, tx: Transaction, me: Actor, filters: Sequence[Filter], before: UUID | None, most: int
+    ) -> list[Any]:
+        """Find the newest as plain rows, their texts opened; for records of cases."""
+        found = await self.find(tx, me, filters, before, most)
+        rows = [plain_row(self.model, each) for each in found]
+        keys = {row.case_id: each[-1] for row, each in zip(rows, found, strict=True)}
+        await tx.open_several(self.model, rows, keys)
+        return rows
+
+    def _rows(self, how: How) -> Any:
+        """Select whole rows, and with each the wrapped key of its case."""
+        columns = columns_of(self.model, withheld=how.withheld)
+        found = sa.select(*columns, col(Case.text_key)).select_from(self.model)
+        return found.join(Case, on_its_case(self.model))
+
+    def _made_once(self, how: How) -> Prepared:
+        # making one costs more than running it
+        if how not in self._of_all:
+            self._of_all[how] = Prepared(self._statement(how, ()))
+        return self._of_all[how]
+
+    def _statement(self, how: How, filters: Sequence[Filter]) -> Any:
+        before = placeholder("before") if how.goes_on else None
+        most = sa.bindparam("most", type_=sa.Integer)
+        wanted = Wanted((*self.always, *filters), most, before)
+        ids = newest_ids(self.model, asker(how.role), wanted, laterally=how.laterally)
+        here = self.model.clinic_id == placeholder("clinic")
+        found = self._selects(how).where(here, self.model.id.in_(ids))
+        return found.order_by(self.model.id.desc())

@@ -1,0 +1,136 @@
+"""Calls what only looks straight away: its parameters are found once, not anew for each request.
+
+The framework walks the tree of an operation's dependencies at every request, for whatever may stand
+in it. Ours are few and of few kinds. What is sent is still read by the framework's own fields, and
+where it is not as it must be, or an operation needs more, the framework calls it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.datastructures import DefaultPlaceholder
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import request_params_to_args
+from fastapi.routing import APIRoute, serialize_response
+
+from api.http.request_transaction import begin_transaction, transaction_of
+
+Call = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """Something to call, and where each of its parameters comes from."""
+
+    call: Call
+    inner: tuple[tuple[str | None, "_Node"], ...]
+    path: list[Any]
+    query: list[Any]
+    request_as: str | None
+    response_as: str | None
+
+
+class DirectCall:
+    """How one operation is called."""
+
+    def __init__(self, route: APIRoute, root: _Node) -> None:
+        self._field = route.response_field
+        self._status = route.status_code or 200
+        self._root = root
+
+    @classmethod
+    def of(cls, route: APIRoute) -> "DirectCall | None":
+        """Find out how an operation is called; None where the framework has to."""
+        looks = route.methods == {"GET"} and isinstance(route.response_class, DefaultPlaceholder)
+        root = _node(route.dependant) if looks and route.body_field is None else None
+        return None if root is None or route.response_field is None else cls(route, root)
+
+    async def answer(self, request: Request) -> Response | None:
+        """Carry it out; None, and nothing done, where what is sent is not as it must be."""
+        read: dict[Call, dict[str, Any]] = {}
+        if not _read(self._root, request, read):
+            return None
+        extra = Response()
+        del extra.headers["content-length"]
+        for _, guard in self._root.inner:
+            if (asks := getattr(guard.call, "asks", None)) is not None:
+                # so that it is asked in one message with who is signed in
+                request.state.asks_next = partial(asks, **read.get(guard.call, {}))
+        async with transaction_of(request) as tx:
+            given = await _arguments(self._root, request, extra, read, {begin_transaction: tx})
+            found = await self._root.call(**given)
+            if isinstance(found, Response):
+                return found
+            content = await serialize_response(
+                field=self._field, response_content=found, dump_json=True
+            )
+        status = extra.status_code if extra.status_code != Response().status_code else self._status
+        answer = Response(content, status, media_type="application/json")
+        answer.raw_headers.extend(extra.raw_headers)
+        return answer
+
+
+def _node(dependant: Dependant) -> _Node | None:
+    """Give how something is called; None where that is out of the ordinary."""
+    needs_more = (
+        dependant.header_params
+        or dependant.cookie_params
+        or dependant.body_params
+        or dependant.websocket_param_name
+        or dependant.background_tasks_param_name
+        or dependant.security_scopes_param_name
+        or dependant.concurrency is not None
+    )
+    if needs_more or dependant.call is None:
+        return None
+    inner = []
+    for each in dependant.dependencies if dependant.call is not begin_transaction else ():
+        node = _node(each)
+        if node is None:
+            return None
+        inner.append((each.name, node))
+    return _Node(
+        dependant.call,
+        tuple(inner),
+        dependant.path_params,
+        dependant.query_params,
+        dependant.request_param_name or dependant.http_connection_param_name,
+        dependant.response_param_name,
+    )
+
+
+def _read(node: _Node, request: Request, read: dict[Call, dict[str, Any]]) -> bool:
+    """Read what is sent for something and all that it depends on; tell whether it is as it must."""
+    if node.path or node.query:
+        path, wrong = request_params_to_args(node.path, request.path_params)
+        query, wrong_too = request_params_to_args(node.query, request.query_params)
+        if wrong or wrong_too:
+            return False
+        read[node.call] = {**path, **query}
+    return all(_read(each, request, read) for _, each in node.inner)
+
+
+async def _arguments(
+    node: _Node,
+    request: Request,
+    extra: Response,
+    read: dict[Call, dict[str, Any]],
+    known: dict[Call, Any],
+) -> dict[str, Any]:
+    """Give what something is called with; `known`: what was called already for this request."""
+    given = dict(read.get(node.call, ()))
+    for name, each in node.inner:
+        if each.call not in known:
+            known[each.call] = await each.call(
+                **await _arguments(each, request, extra, read, known)
+            )
+        if name is not None:
+            given[name] = known[each.call]
+    if node.request_as is not None:
+        given[node.request_as] = request
+    if node.response_as is not None:
+        given[node.response_as] = extra
+    return given

@@ -1,0 +1,182 @@
+"""Statements that are transactions of their own, on PostgreSQL: a read asks and tells by them.
+
+What only looks needs no BEGIN and no COMMIT: under READ COMMITTED each of its statements sees what
+is committed when it begins, within a transaction as without. So each enters the clinic by itself,
+in the message that asks, and leaves with its end. That costs a third of the same in a transaction.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy import PoolProxiedConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util.concurrency import greenlet_spawn
+
+from api.domain.errors import Unavailable
+from api.storage.tenancy import ENTER, OPEN_IN_CLINIC
+
+
+def entering_first(place: int, *queries: str) -> str:
+    """Let one or two queries enter the clinic before they look at anything.
+
+    The clinic's id stands at a placeholder. A query can be run only for the row of the gate,
+    because it asks what the gate gave: no plan looks at a table first. If one did, the policies
+    would show it nothing. Of two, the first finds one row at most; without it the second tells
+    nothing. A last column then says whether the second found a row.
+    """
+    first, *second = queries
+    selected, joined = "first.*", f"CROSS JOIN {_behind_the_gate(place, first, 'first')}"
+    for query in second:
+        selected += ", second.*"
+        marked = f"SELECT followed.*, true FROM ({query}) AS followed"  # noqa: S608 - as below
+        joined += f" LEFT JOIN {_behind_the_gate(place, marked, 'second')} ON true"
+    return f"{_gate(place)} SELECT {selected} FROM gate {joined}"  # noqa: S608 - as below
+
+
+def _gate(place: int) -> str:
+    entered = f"set_config('{ENTER}', ${place}::text, true)"
+    return f"WITH gate AS MATERIALIZED (SELECT {entered} AS entered)"
+
+
+def _behind_the_gate(place: int, query: str, name: str) -> str:
+    # what is put together here was compiled from statements of ours: values are placeholders
+    asked = f"SELECT asked.* FROM ({query}) AS asked WHERE gate.entered = ${place}::text"  # noqa: S608
+    # OFFSET keeps the query apart: else it could be moved before the gate
+    return f"LATERAL ({asked} OFFSET 0) AS {name}"
+
+
+_OPEN_IN_CLINIC = str(OPEN_IN_CLINIC).replace(":clinic", "$1")
+
+_insertions: dict[tuple[str, bool], str] = {}
+
+
+def _inserting(table: sa.Table, dialect: Any, *, several: bool) -> str:
+    """Write what inserts a row; `several`: rows that come as an array for each column."""
+    known = _insertions.get((table.name, several))
+    if known is None:
+        names = ", ".join(column.name for column in table.columns)
+        place = len(table.columns) + 1
+        kinds = [_element(column, dialect) for column in table.columns]
+        if several:
+            arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, 1))
+            source = f"gate CROSS JOIN unnest({arrays}) AS new({names})"
+            values = [f"new.{column.name}" for column in table.columns]
+        else:
+            source = "gate"
+            values = [f"${number}::{kind}" for number, kind in enumerate(kinds, 1)]
+        given = ", ".join(
+            f"{value}::jsonb" if _is_json(column) else value
+            for value, column in zip(values, table.columns, strict=True)
+        )
+        known = _insertions[table.name, several] = (
+            f"{_gate(place)} INSERT INTO {table.name} ({names}) SELECT {given} "  # noqa: S608 - names of our own columns
+            f"FROM {source} WHERE gate.entered = ${place}::text"
+        )
+    return known
+
+
+def _element(column: Any, dialect: Any) -> str:
+    kind: str = "text" if _is_json(column) else column.type.compile(dialect)
+    return kind
+
+
+def _value(column: Any, row: Mapping[str, Any]) -> Any:
+    value = row[column.name]
+    return json.dumps(value) if _is_json(column) else value
+
+
+def _is_json(column: Any) -> bool:
+    return isinstance(column.type, sa.JSON)
+
+
+class Lost(Exception):
+    """The connection was gone: whoever only asked may ask again on another."""
+
+
+class Autocommit:
+    """A connection of the pool for one request that only looks, from its first question on."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine.sync_engine
+        self._taken: PoolProxiedConnection | None = None
+
+    @property
+    def dialect(self) -> Any:
+        """In whose words statements are written."""
+        return self._engine.dialect
+
+    async def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        """Run a statement that enters its clinic itself.
+
+        Raises Lost where nobody was there to ask, and else DBAPIError, as a session does.
+        """
+        try:
+            if self._taken is None:
+                self._taken = await greenlet_spawn(self._engine.pool.connect)
+            driver: Any = self._taken.driver_connection
+            found: list[Any] = await driver.fetch(sql, *values)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if self._is_lost():
+                self._discard()
+                raise Lost from error
+            raise self._translated(error) from error
+        except BaseException:
+            # nobody waits for the answer any more, which may still be on its way
+            self._discard()
+            raise
+        return found
+
+    async def open_since(self, clinic: int) -> list[int]:
+        """Give since when transactions are open in a clinic, as `OPEN_IN_CLINIC` does."""
+        return [row[0] for row in await self.fetch(_OPEN_IN_CLINIC, [clinic])]
+
+    async def insert(
+        self, table: sa.Table, clinic_id: UUID, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Insert rows of one clinic, all or none. Raises Unavailable where nobody was there."""
+        several = len(rows) > 1
+        written = [[_value(column, row) for column in table.columns] for row in rows]
+        values = list(zip(*written, strict=True)) if several else written[0]
+        sql = _inserting(table, self.dialect, several=several)
+        try:
+            await self.fetch(sql, [*values, str(clinic_id)])
+        except Lost as lost:
+            # it may have been kept, and is not told twice
+            raise Unavailable from lost
+
+    def give_back(self) -> None:
+        """Give the connection back to the pool."""
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            taken.close()
+
+    def _is_lost(self) -> bool:
+        driver: Any = None if self._taken is None else self._taken.driver_connection
+        return driver is not None and bool(driver.is_closed())
+
+    def _discard(self) -> None:
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            driver: Any = taken.driver_connection
+            driver.terminate()
+            taken.invalidate()
+
+    def _translated(self, error: Exception) -> BaseException:
+        """Give an error of the driver as any other statement would raise it, without values."""
+        adapted = self.dialect.loaded_dbapi
+        known = adapted._asyncpg_error_translate
+        kind = next((known[each] for each in type(error).__mro__ if each in known), adapted.Error)
+        raised: BaseException = DBAPIError.instance(
+            None,
+            None,
+            kind(type(error).__name__, error),
+            adapted.Error,
+            hide_parameters=True,
+            dialect=self.dialect,
+        )
+        return raised
