@@ -36,7 +36,7 @@ from bench.servers import (
 from bench.tasks import Task, Wanted, fill, tasks_of
 from tests.support.postgres import postgres, runtime_url
 
-WARM_UP = 1.0  # seconds
+WARM_UP = 1.0  # seconds at most
 PAUSE = 0.3  # seconds, for what the last measurement left to do
 NEVER_TOO_MUCH = 10_000
 """Cases; a clinic of no more must be served, a larger one may be too much."""
@@ -140,7 +140,7 @@ def _measure(
         for task in tasks:
             time.sleep(PAUSE)
             before = _spent(task.server, database)
-            outcome = _run(task, clients, seconds if number else WARM_UP)
+            outcome = _run(task, clients, seconds if number else min(seconds, WARM_UP))
             if number:
                 report.add(task.key, outcome, _spent(task.server, database).since(before))
         console.print(f"round {number} of {rounds}" if number else "warmed up")

@@ -63,6 +63,10 @@ class _Connection(asyncio.Protocol):
         self._transport.write(request)
         return await self._answer
 
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.close()
+
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         length = _length(self._buffer)
@@ -104,6 +108,8 @@ async def send_plan(plan: Plan) -> Outcome:
         *(_client(connection, requests, until, times, bad) for connection in connections)
     )
     took = perf_counter() - began
+    for connection in connections:
+        connection.close()
     times.sort()
     return {
         "sent": len(times),

@@ -269,12 +269,17 @@ def _cells(figures: Figures) -> list[str]:
         return ["/".join(sorted(figures.failed)), *[MISSING] * (len(UNITS) - 1)]
     spent = (figures.app, figures.database, figures.both)
     return [
-        f"{figures.per_second:.0f}",
-        f"{figures.p50:.1f}",
-        f"{figures.p99:.1f}",
-        *(MISSING if each is None else f"{each:.2f}" for each in spent),
+        _short(figures.per_second),
+        _short(figures.p50),
+        _short(figures.p99),
+        *(MISSING if each is None else _short(each) for each in spent),
     ]
 
 
+def _short(figure: float) -> str:
+    """Write no more than three digits, but those before the point."""
+    return f"{figure:.{2 if figure < 10 else 1 if figure < 100 else 0}f}"
+
+
 def _ratio(times: float | None) -> str:
-    return "" if times is None else f"{times:.2f}x"
+    return "" if times is None else f"{_short(times)}x"
