@@ -134,8 +134,10 @@ async def _client(
         times.append(perf_counter() - began)
         if answer[9:10] != b"2":
             asked = request.partition(b"\r\n")[0].decode()
-            said = f"{asked} was answered {answer[:1000].decode(errors='replace')}"
-            bad.append((answer[9:12].decode(errors="replace"), said))
+            head, _, body = answer.partition(b"\r\n\r\n")
+            status = head.partition(b"\r\n")[0].decode(errors="replace")
+            said = f"{asked} was answered {status} {body[:500].decode(errors='replace')}"
+            bad.append((status[9:12], said))
 
 
 if __name__ == "__main__":
