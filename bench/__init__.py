@@ -1,6 +1,6 @@
-"""Measures the API against a plain app of the same stack, written as tutorials do.
+"""Measures the API against apps of the same stack that do less, and against itself as it grows.
 
-`python -m bench` starts PostgreSQL with its disk settings as in production, fills two databases
-with fictional clinics, runs each app as a server process of its own, and loads them in turn from
-a third process. Everything stays on this machine, and everything started is ended.
+`python -m bench` starts PostgreSQL with its disk settings as in production, fills a database for
+each size with fictional clinics, runs each app as a server of its own, and loads them in turn from
+yet another process. Everything stays on this machine, and everything started is ended.
 """

@@ -6,9 +6,8 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -19,35 +18,54 @@ from api.runtime.settings import new_data_key
 from api.security.base64url import decode
 from api.security.crypto import KeyEncryptionKeys
 from api.storage.keyring import Keyring
-from bench import operations
-from bench.load import Outcome, Plan
-from bench.report import Report, describe_machine
-from bench.seed import FLAGGED, Seeded, open_connection, seed_clinic
-from bench.servers import ROOT, BenchError, Server, make_database, our_app, plain_app, settle
+from bench.load import Outcome, Plan, unanswered
+from bench.operations import NAMES, Signer
+from bench.processes import peak_memory, processor_time
+from bench.report import Report, Spent, describe_machine
+from bench.seed import open_connection
+from bench.servers import (
+    PATIENCE,
+    ROOT,
+    BenchError,
+    Server,
+    database_pid,
+    make_database,
+    our_app,
+    peer,
+)
+from bench.tasks import Task, Wanted, fill, tasks_of
 from tests.support.postgres import postgres, runtime_url
 
-WARM_UP = 1.0  # seconds
-SMALL, LARGE = 1_000, 100_000
-# so many that a run brings each case hardly more than one new incident
-FOR_REPORTS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One operation on one server; `requests` writes them with fresh tokens."""
-
-    name: str
-    server: Server
-    requests: Callable[[], list[str]]
+WARM_UP = 1.0  # seconds at most
+PAUSE = 0.3  # seconds, for what the last measurement left to do
+NEVER_TOO_MUCH = 10_000
+"""Cases; a clinic of no more must be served, a larger one may be too much."""
 
 
 def main(
     seconds: Annotated[float, typer.Option(min=0.1, help="Each measurement.")] = 3.0,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each operation.")] = 5,
     clients: Annotated[int, typer.Option(min=1, help="At the same time.")] = 16,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of each app.")] = 1,
+    sizes: Annotated[
+        str, typer.Option(help="Cases of the clinics to compare, as in 1000,100000,1000000.")
+    ] = "1000,100000",
+    flagged: Annotated[
+        str, typer.Option(help="Flagged cases: in each clinic; then in clinics of their own.")
+    ] = "200,20000",
+    only: Annotated[str, typer.Option(help=f"Some of {','.join(NAMES)}.")] = ",".join(NAMES),
+    peers: Annotated[bool, typer.Option(help="Measure other apps beside ours.")] = True,
     file: Annotated[Path | None, typer.Option("--json", help="Also write the figures.")] = None,
 ) -> None:
-    """Measure the API against a plain app of the same stack."""
+    """Measure the API, beside other apps of the same stack and as a clinic grows."""
+    wanted = Wanted(
+        tuple(sorted(_numbers("--sizes", sizes))),
+        _numbers("--flagged", flagged),
+        _names(only),
+        peers,
+    )
+    if wanted.flagged[0] > wanted.sizes[0]:
+        raise typer.BadParameter("no clinic has more flagged cases than cases")
     console = Console()
     if not console.is_terminal:
         console.width = 100
@@ -55,70 +73,90 @@ def main(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with ExitStack() as running:
-            report = _measure(running, console, rounds, clients, seconds)
+            report = _measure(running, console, wanted, rounds, clients, seconds, workers)
     except BenchError as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from error
     report.show(console)
     if file is not None:
         file.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    if any(key.cases <= NEVER_TOO_MUCH for key, _ in report.failures()):
+        raise typer.Exit(1)
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(dict.fromkeys(int(each.replace("_", "")) for each in text.split(",")))
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} takes numbers, separated by commas") from error
+    if min(numbers) < 1:
+        raise typer.BadParameter(f"{option} takes numbers above 0")
+    return numbers
+
+
+def _names(text: str) -> frozenset[str]:
+    names = frozenset(text.split(","))
+    if unknown := names - set(NAMES):
+        raise typer.BadParameter(f"not known: {', '.join(sorted(unknown))}; {', '.join(NAMES)} are")
+    return names
 
 
 def _measure(
-    running: ExitStack, console: Console, rounds: int, clients: int, seconds: float
+    running: ExitStack,
+    console: Console,
+    wanted: Wanted,
+    rounds: int,
+    clients: int,
+    seconds: float,
+    workers: int,
 ) -> Report:
     secret, data_key = secrets.token_urlsafe(48), new_data_key()
-    keyring = Keyring(KeyEncryptionKeys([decode(data_key)]))
-    # commits wait for the disk, as in production, for both apps alike
+    # commits wait for the disk, as in production, for all apps alike
     server_url = running.enter_context(postgres(durable=True))
     console.print("PostgreSQL runs; filling the clinics ...")
-    small_url, large_url = (make_database(server_url, f"bench_{size}") for size in (SMALL, LARGE))
-    small, reports, version = asyncio.run(_fill_small(small_url, keyring))
-    large = asyncio.run(_fill_large(large_url, keyring))
-    ours = running.enter_context(our_app(runtime_url(small_url), secret, data_key))
-    plain = running.enter_context(plain_app(small_url, secret))
-    ours_large = running.enter_context(our_app(runtime_url(large_url), secret, data_key))
-    signer = operations.Signer(secret)
-    tasks = [
-        *_tasks("ours", ours, signer, small, reports),
-        *_tasks("plain", plain, signer, small, reports),
-        Task(f"queue, {SMALL:,} cases", ours, lambda: operations.queue(signer, small)),
-        Task(f"queue, {LARGE:,} cases", ours_large, lambda: operations.queue(signer, large)),
-    ]
-    # ours and plain take turns operation by operation
-    order = [task.name for task in tasks]
-    tasks.sort(key=lambda task: order.index(task.name))
-    report = Report(describe_machine(version))
+    urls = {size: make_database(server_url, f"bench_{size}") for size in wanted.sizes}
+    clinics = {}
+    for size, url in urls.items():
+        began = time.monotonic()
+        keyring = Keyring(KeyEncryptionKeys([decode(data_key)]))
+        clinics[size] = fill(url, keyring, wanted, size)
+        console.print(f"{size:,} cases: {time.monotonic() - began:.0f} s")
+    ours = {
+        size: running.enter_context(our_app(runtime_url(url), secret, data_key, workers))
+        for size, url in urls.items()
+    }
+    peers = {
+        app: running.enter_context(peer(app, urls[wanted.sizes[0]], secret, workers))
+        for app in wanted.apps
+    }
+    tasks = list(tasks_of(wanted, clinics, ours, peers, Signer(secret)))
+    report = Report(
+        describe_machine(asyncio.run(_version(server_url))),
+        {"clients": clients, "workers": workers, "seconds": seconds, "rounds": rounds},
+        compared_to=wanted.compared_to,
+    )
+    database = database_pid(server_url)
     for number in range(rounds + 1):
         for task in tasks:
-            before = task.server.processor_time()
-            outcome = _run(task, clients, seconds if number else WARM_UP)
-            after = task.server.processor_time()
+            time.sleep(PAUSE)
+            before = _spent(task.server, database)
+            outcome = _run(task, clients, seconds if number else min(seconds, WARM_UP))
             if number:
-                spent = None if before is None or after is None else after - before
-                report.add(task.name, task.server.name, outcome, spent)
+                report.add(task.key, outcome, _spent(task.server, database).since(before))
         console.print(f"round {number} of {rounds}" if number else "warmed up")
-    report.peak_memory = max(
-        (peak for server in (ours, ours_large) if (peak := server.peak_memory()) is not None),
-        default=None,
-    )
+    for server in (*ours.values(), *peers.values()):
+        if (peak := peak_memory(server.pid)) is not None:
+            known = report.peak_memory.get(server.name, 0)
+            report.peak_memory[server.name] = max(peak, known)
     return report
 
 
-def _tasks(
-    app: operations.App, server: Server, signer: operations.Signer, seeded: Seeded, more: Seeded
-) -> list[Task]:
-    reports = operations.Reports(app, more)
-    return [
-        Task("read one case", server, lambda: operations.reads(app, signer, seeded)),
-        Task("list 50 cases", server, lambda: operations.lists(app, signer, seeded)),
-        Task("report an incident", server, lambda: reports(signer)),
-    ]
+def _spent(server: Server, database: int | None) -> Spent:
+    return Spent(processor_time(server.pid), None if database is None else processor_time(database))
 
 
 def _run(task: Task, clients: int, seconds: float) -> Outcome:
     plan = Plan(port=task.server.port, clients=clients, seconds=seconds, requests=task.requests())
-    what = f"{task.name} ({task.server.name})"
     try:
         done = subprocess.run(
             [sys.executable, "-m", "bench.load"],
@@ -127,35 +165,21 @@ def _run(task: Task, clients: int, seconds: float) -> Outcome:
             capture_output=True,
             text=True,
             check=False,
-            timeout=seconds + 30,
+            timeout=seconds + PATIENCE,
         )
-    except subprocess.TimeoutExpired as error:
-        raise BenchError(f"{what}: no answer for 30 seconds") from error
+    except subprocess.TimeoutExpired:
+        return unanswered(PATIENCE)
     if done.returncode:
-        raise BenchError(f"{what}: {done.stderr.strip()[-1_000:]}")
+        raise BenchError(f"{task.key}: {done.stderr.strip()[-1_000:]}")
     outcome: Outcome = json.loads(done.stdout)
-    if outcome["error"]:
-        raise BenchError(f"{what}: {outcome['error']}")
     return outcome
 
 
-async def _fill_small(url: str, keyring: Keyring) -> tuple[Seeded, Seeded, str]:
-    connection = await open_connection(url)
-    seeded = await seed_clinic(connection, keyring, cases=SMALL, flagged=FLAGGED)
-    # a clinic of its own for what is written: the flags that follow must not fill the queue
-    reports = await seed_clinic(connection, keyring, cases=FOR_REPORTS, flagged=0)
-    await settle(connection)
+async def _version(server_url: str) -> str:
+    connection = await open_connection(server_url)
     version: str = await connection.fetchval("SHOW server_version")
     await connection.close()
-    return seeded, reports, version
-
-
-async def _fill_large(url: str, keyring: Keyring) -> Seeded:
-    connection = await open_connection(url)
-    seeded = await seed_clinic(connection, keyring, cases=LARGE, flagged=FLAGGED)
-    await settle(connection)
-    await connection.close()
-    return seeded
+    return version
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from time import perf_counter
 from typing import Any, TypedDict
@@ -25,13 +26,24 @@ class Plan(TypedDict):
 
 
 class Outcome(TypedDict):
-    """What came of it. Times in milliseconds; `error` is the first answer that was not 2xx."""
+    """What came of it. Times in milliseconds.
+
+    `failed` counts the answers that were not 2xx, by their status; `error` is the first of them.
+    """
 
     sent: int
     per_second: float
     p50: float
     p99: float
+    failed: dict[str, int]
     error: str | None
+
+
+def unanswered(seconds: float) -> Outcome:
+    """Tell of a load that was given up: some request had no answer for so long."""
+    wait = seconds * 1000
+    said = f"no answer for {seconds:.0f} seconds"
+    return Outcome(sent=1, per_second=0, p50=wait, p99=wait, failed={"none": 1}, error=said)
 
 
 class _Connection(asyncio.Protocol):
@@ -50,6 +62,10 @@ class _Connection(asyncio.Protocol):
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -85,33 +101,43 @@ async def send_plan(plan: Plan) -> Outcome:
         for _ in range(plan["clients"])
     ]
     times: list[float] = []
+    bad: list[tuple[str, str]] = []
     began = perf_counter()
     until = began + plan["seconds"]
-    errors = await asyncio.gather(
-        *(_client(connection, requests, until, times) for connection in connections)
+    await asyncio.gather(
+        *(_client(connection, requests, until, times, bad) for connection in connections)
     )
     took = perf_counter() - began
+    for connection in connections:
+        connection.close()
     times.sort()
     return {
         "sent": len(times),
         "per_second": len(times) / took,
         "p50": times[len(times) // 2] * 1000,
         "p99": times[len(times) * 99 // 100] * 1000,
-        "error": next((error for error in errors if error), None),
+        "failed": dict(Counter(status for status, _ in bad)),
+        "error": bad[0][1] if bad else None,
     }
 
 
 async def _client(
-    connection: _Connection, requests: Iterator[bytes], until: float, times: list[float]
-) -> str | None:
+    connection: _Connection,
+    requests: Iterator[bytes],
+    until: float,
+    times: list[float],
+    bad: list[tuple[str, str]],
+) -> None:
     while (began := perf_counter()) < until:
         request = next(requests)
         answer = await connection.send(request)
         times.append(perf_counter() - began)
         if answer[9:10] != b"2":
             asked = request.partition(b"\r\n")[0].decode()
-            return f"{asked} was answered {answer[:1000].decode(errors='replace')}"
-    return None
+            head, _, body = answer.partition(b"\r\n\r\n")
+            status = head.partition(b"\r\n")[0].decode(errors="replace")
+            said = f"{asked} was answered {status} {body[:500].decode(errors='replace')}"
+            bad.append((status[9:12], said))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -13,8 +13,8 @@ from jose import jwt
 from api.security.tokens import AccessTokens
 from bench.seed import WORDS, Seeded, Worker
 
-App = Literal["ours", "plain"]
-Operation = Literal["read one case", "list 50 cases", "report an incident", "queue"]
+App = Literal["ours", "plain", "template", "raw"]
+Write = Callable[[App, "Signer", Seeded], list[str]]
 
 DISTINCT = 2_000
 """Different requests in one plan."""
@@ -44,20 +44,34 @@ def reads(app: App, signer: Signer, seeded: Seeded) -> list[str]:
     """Read cases, each by its clinician."""
     asks = _signed(app, signer, seeded.clinicians)
     chance = random.Random(1)
-    prefix = _prefix(app)
     picked = (chance.choice(asks) for _ in range(DISTINCT))
-    return [_get(f"{prefix}/cases/{chance.choice(who.cases)}", token) for who, token in picked]
+    return [
+        _get(_prefix(app, f"/cases/{chance.choice(who.cases)}"), token) for who, token in picked
+    ]
 
 
-def lists(app: App, signer: Signer, seeded: Seeded) -> list[str]:
-    """List fifty cases."""
-    asks = _signed(app, signer, seeded.clinicians)
-    return [_get(f"{_prefix(app)}/cases?limit=50", token) for _, token in asks]
+def lists(path: str) -> Write:
+    """List the first page of something, each clinician their own."""
+
+    def write(app: App, signer: Signer, seeded: Seeded) -> list[str]:
+        asks = _signed(app, signer, seeded.clinicians)
+        return [_get(_prefix(app, path), token) for _, token in asks]
+
+    return write
 
 
-def queue(signer: Signer, seeded: Seeded) -> list[str]:
-    """Read the supervisor's queue."""
-    return [_get("/v1/flagged-cases", signer.token("ours", seeded.supervisor))]
+def supervised(path: str) -> Write:
+    """List the same, for who answers for a few of those clinicians."""
+
+    def write(app: App, signer: Signer, seeded: Seeded) -> list[str]:
+        return [_get(_prefix(app, path), signer.token(app, seeded.of_a_few))]
+
+    return write
+
+
+def queue(app: App, signer: Signer, seeded: Seeded) -> list[str]:
+    """Read the queue of who answers for everybody."""
+    return [_get(_prefix(app, "/flagged-cases"), signer.token(app, seeded.supervisor))]
 
 
 class Reports:
@@ -76,7 +90,7 @@ class Reports:
         """Give the next ones."""
         tokens = dict(_signed(self.app, signer, self._workers))
         return [
-            _post(f"{_prefix(self.app)}/cases/{case_id}/incidents", tokens[who], body)
+            _post(_prefix(self.app, f"/cases/{case_id}/incidents"), tokens[who], body)
             for (who, case_id), body in zip(
                 islice(self._rest, DISTINCT), _over_and_over(_incidents()), strict=False
             )
@@ -92,8 +106,10 @@ def _signed(app: App, signer: Signer, workers: tuple[Worker, ...]) -> list[tuple
     return [(worker, signer.token(app, worker)) for worker in workers]
 
 
-def _prefix(app: App) -> str:
-    return "/v1" if app == "ours" else ""
+def _prefix(app: App, path: str) -> str:
+    if app != "ours" or path.startswith("/fhir"):
+        return path
+    return f"/v1{path}"
 
 
 def _incidents() -> list[dict[str, Any]]:
@@ -128,3 +144,16 @@ def _post(path: str, token: str, body: dict[str, Any]) -> str:
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n{content}"
     )
+
+
+LISTS = {
+    "cases": ("50 cases", "/cases?limit=50"),
+    "incidents": ("50 incidents", "/incidents?limit=50"),
+    "flags": ("50 flags", "/flags?limit=50"),
+    "fhir": ("50 as FHIR", "/fhir/EpisodeOfCare?_count=50"),
+}
+"""What is listed, by its name: how it is called, and where it is asked for."""
+
+READ, REPORT, QUEUE = "read", "report", "queue"
+NAMES = (READ, *LISTS, REPORT, QUEUE)
+"""What can be measured by itself."""

@@ -10,24 +10,15 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import OAuth2PasswordBearer
 from jose import JWTError, jwt
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel import SQLModel, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.storage.models.clinical import Case, Incident
-from api.storage.models.columns import SealedText
-from api.storage.models.people import User
-
-for model in (Case, Incident, User):
-    for column in SQLModel.metadata.tables[str(model.__tablename__)].columns:
-        if isinstance(column.type, SealedText):
-            # it keeps texts as it gets them
-            column.type = sa.Text()
+from bench.tables import Case, Incident, User
 
 SECRET = os.environ["BN_SECRET_KEY"]
 ALGORITHM = "HS256"

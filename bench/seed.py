@@ -1,7 +1,9 @@
 """Fills a database with fictional clinics, by COPY."""
 
+import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +16,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
-from api.domain.vocabulary import Audience, Role, Severity
+from api.domain.vocabulary import Audience, Determination, FlagStatus, Role, Severity
 from api.security.crypto import Place, SealableText, lookup_hash
 from api.security.tokens import Claims
 from api.storage.keyring import ClinicKeys, Keyring
@@ -23,11 +25,16 @@ from api.storage.models.clinical import Case, Incident, Promise
 from api.storage.models.flags import Flag
 from api.storage.models.people import Clinic, ClinicKey, SignIn, User
 
-CLINICIANS = 10
-FLAGGED = 200
+CLINICIANS, OWN = 10, 100
+"""Those who are measured, and how many cases each of them has."""
+COLLEAGUES, A_COLLEAGUES = 500, 100
+"""At most so many others treat at the clinic; before that each of them has so many cases."""
+FEW = 3
+"""The clinicians a supervisor of a few answers for; they are among those measured."""
 NOW = datetime.now(UTC).replace(microsecond=0)
 WORDS = "Fictional words of the length that such a note has. " * 6
 
+_BATCH = 10_000
 _SEVERITIES = (Severity.low, Severity.moderate, Severity.high, Severity.critical)
 _RULES = ("hurtful_words", "physical_contact", "ending_unprepared")
 
@@ -42,9 +49,13 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """A clinic that was filled: who may read what."""
+    """A clinic that was filled: who may read what.
+
+    `supervisor` answers for everybody at the clinic, `of_a_few` for `FEW` of the clinicians.
+    """
 
     supervisor: Worker
+    of_a_few: Worker
     clinicians: tuple[Worker, ...]
 
 
@@ -81,35 +92,81 @@ async def open_connection(url: str) -> Any:
     return await asyncpg.connect(parts.geturl())
 
 
-async def seed_clinic(connection: Any, keyring: Keyring, *, cases: int, flagged: int) -> Seeded:
-    """Write one clinic; its one supervisor answers for all its clinicians."""
+async def seed_clinic(
+    connection: Any, keyring: Keyring, *, cases: int, flagged: int, own: int = OWN
+) -> Seeded:
+    """Write one clinic whose first cases, `own` of each, are those of the clinicians measured.
+
+    So their cases are older than all others, and whoever looks for them newest first comes by
+    every case of their colleagues. What is flagged is theirs, unless it is more than they have.
+    """
     clinic = Clinic(name="Fictional Clinic", created_at=NOW, updated_at=NOW)
     await copy_rows(connection, Clinic, [clinic.model_dump()])
     keys = keyring.forge(clinic.id, NOW)
     await copy_rows(connection, ClinicKey, (key.model_dump() for key in keys))
-    safe = _CaseKeys(keyring.unlock(clinic.id, keys))
-    people = [_person(clinic.id, number) for number in range(CLINICIANS + 1)]
+    unlocked = keyring.unlock(clinic.id, keys)
+    theirs = min(cases, CLINICIANS * own)
+    colleagues = min(COLLEAGUES, math.ceil((cases - theirs) / A_COLLEAGUES))
+    people = [_person(clinic.id, number) for number in range(2 + CLINICIANS + colleagues)]
     await copy_rows(connection, User, (person.model_dump() for person in people))
-    sessions = [_session(clinic.id, person.id) for person in people]
+    sessions = [_session(clinic.id, person.id) for person in people[: 2 + CLINICIANS]]
     await copy_rows(connection, SignIn, (session.model_dump() for session in sessions))
-    supervisor, *clinicians = people
-    links = (_link(clinic.id, supervisor.id, clinician.id) for clinician in clinicians)
-    await copy_rows(connection, Supervision, (link.model_dump() for link in links))
-    owners = [clinicians[number % CLINICIANS].id for number in range(cases)]
-    ids = [uuid7() for _ in owners]
-    await copy_rows(connection, Case, _cases(safe, ids, owners))
-    await copy_rows(connection, Incident, _incidents(safe, ids, owners))
-    await copy_rows(connection, Promise, _promises(safe, ids))
-    chosen = random.Random(5).sample(ids, flagged)
-    await copy_rows(connection, Flag, _flags(clinic.id, chosen))
-    workers = [
-        Worker(
-            Claims(clinic.id, person.id, session.id),
-            tuple(ids[number - 1 :: CLINICIANS]) if number else (),
-        )
-        for number, (person, session) in enumerate(zip(people, sessions, strict=True))
+    await copy_rows(connection, Supervision, _links(clinic.id, people))
+    clinicians, others = people[2 : 2 + CLINICIANS], people[2 + CLINICIANS :]
+    chosen = set(random.Random(5).sample(range(theirs if flagged <= theirs else cases), flagged))
+    numbers = range(theirs)
+    ids = [uuid7() for _ in numbers]
+    async with _trusted(connection):
+        owners = [clinicians[number % CLINICIANS].id for number in numbers]
+        await _write(connection, _CaseKeys(unlocked), numbers, ids, owners, chosen, full=True)
+        for start in range(theirs, cases, _BATCH):
+            numbers = range(start, min(cases, start + _BATCH))
+            owners = [others[number % colleagues].id for number in numbers]
+            # keys of their own: those of a million cases would need much memory
+            safe, more = _CaseKeys(unlocked), [uuid7() for _ in numbers]
+            await _write(connection, safe, numbers, more, owners, chosen, full=False)
+    signed_in = [
+        Claims(clinic.id, person.id, session.id)
+        for person, session in zip(people, sessions, strict=False)
     ]
-    return Seeded(workers[0], tuple(workers[1:]))
+    return Seeded(
+        Worker(signed_in[0]),
+        Worker(signed_in[1]),
+        tuple(
+            Worker(claims, tuple(ids[number::CLINICIANS]))
+            for number, claims in enumerate(signed_in[2:])
+        ),
+    )
+
+
+async def _write(
+    connection: Any,
+    safe: "_CaseKeys",
+    numbers: range,
+    ids: list[UUID],
+    owners: list[UUID],
+    chosen: set[int],
+    *,
+    full: bool,
+) -> None:
+    """Write cases and what is on them: in full, or one short incident and no promise."""
+    await copy_rows(connection, Case, _cases(safe, numbers, ids, owners))
+    await copy_rows(connection, Incident, _incidents(safe, ids, owners, full=full))
+    if full:
+        await copy_rows(connection, Promise, _promises(safe, ids))
+    clinic_id, numbered = safe.keys.clinic_id, list(zip(numbers, ids, strict=True))
+    looked_at = (case_id for number, case_id in numbered if number % 2)
+    await copy_rows(connection, Flag, _resolved_flags(clinic_id, looked_at))
+    waiting = [case_id for number, case_id in numbered if number in chosen]
+    await copy_rows(connection, Flag, _flags(clinic_id, waiting))
+
+
+@asynccontextmanager
+async def _trusted(connection: Any) -> AsyncIterator[None]:
+    """Leave out that each row's references are looked up one by one: they are right."""
+    await connection.execute("SET session_replication_role = replica; SET synchronous_commit = off")
+    yield
+    await connection.execute("RESET session_replication_role; RESET synchronous_commit")
 
 
 def _made(clinic_id: UUID) -> dict[str, Any]:
@@ -121,7 +178,7 @@ def _person(clinic_id: UUID, number: int) -> User:
         **_made(clinic_id),
         name=f"Person {number}",
         email=f"person-{number}-{clinic_id.hex}@clinic.example",
-        role=Role.clinician if number else Role.supervisor,
+        role=Role.supervisor if number < 2 else Role.clinician,
         password_hash="nobody signs in here",
     )
 
@@ -137,20 +194,26 @@ def _session(clinic_id: UUID, user_id: UUID) -> SignIn:
     )
 
 
-def _link(clinic_id: UUID, supervisor_id: UUID, clinician_id: UUID) -> Supervision:
-    return Supervision(
-        **_made(clinic_id),
-        supervisor_id=supervisor_id,
-        clinician_id=clinician_id,
-        starts_on=NOW.date() - timedelta(days=365),
-    )
+def _links(clinic_id: UUID, people: list[User]) -> Iterator[dict[str, Any]]:
+    everyones, of_a_few, *clinicians = people
+    for supervisor, supervised in ((everyones, clinicians), (of_a_few, clinicians[:FEW])):
+        for clinician in supervised:
+            link = Supervision(
+                **_made(clinic_id),
+                supervisor_id=supervisor.id,
+                clinician_id=clinician.id,
+                starts_on=NOW.date() - timedelta(days=365),
+            )
+            yield link.model_dump()
 
 
 # One row of each kind is built with its defaults; the others are copies that differ in a few
 # fields, because building a hundred thousand takes long.
 
 
-def _cases(safe: "_CaseKeys", ids: list[UUID], owners: list[UUID]) -> Iterator[dict[str, Any]]:
+def _cases(
+    safe: "_CaseKeys", numbers: range, ids: list[UUID], owners: list[UUID]
+) -> Iterator[dict[str, Any]]:
     plain = Case.model_validate(
         {
             **_made(safe.keys.clinic_id),
@@ -165,7 +228,7 @@ def _cases(safe: "_CaseKeys", ids: list[UUID], owners: list[UUID]) -> Iterator[d
             "is_minor": False,
         }
     ).model_dump()
-    for number, (case_id, owner) in enumerate(zip(ids, owners, strict=True)):
+    for number, case_id, owner in zip(numbers, ids, owners, strict=True):
         client_ref = f"client-{number}"
         # some wait for a day to come, and none is due
         recheck_at = NOW + timedelta(days=1 + number % 60) if number % 3 == 0 else None
@@ -180,7 +243,9 @@ def _cases(safe: "_CaseKeys", ids: list[UUID], owners: list[UUID]) -> Iterator[d
         }
 
 
-def _incidents(safe: "_CaseKeys", ids: list[UUID], owners: list[UUID]) -> Iterator[dict[str, Any]]:
+def _incidents(
+    safe: "_CaseKeys", ids: list[UUID], owners: list[UUID], *, full: bool
+) -> Iterator[dict[str, Any]]:
     plain = Incident.model_validate(
         {
             **_made(safe.keys.clinic_id),
@@ -197,13 +262,14 @@ def _incidents(safe: "_CaseKeys", ids: list[UUID], owners: list[UUID]) -> Iterat
     ).model_dump()
     felt = {"kind": "expression", "by": "client", "feelings": ["longing", "anger"]}
     late = {"kind": "crossing", "area": "time"}
+    written = {"rationale": "A written reason.", **({"narrative": WORDS} if full else {})}
     for case_id, owner in zip(ids, owners, strict=True):
         common = {**plain, "case_id": case_id, "recorded_by_id": owner}
-        for details in (felt, late):
+        for details in (felt, late) if full else (late,):
             row_id = uuid7()
             texts = {
                 name: safe.bind("incidents", name, row_id, case_id, text)
-                for name, text in (("rationale", "A written reason."), ("narrative", WORDS))
+                for name, text in written.items()
             }
             yield {**common, **texts, "id": row_id, "kind": details["kind"], "details": details}
 
@@ -235,20 +301,39 @@ def _promises(safe: "_CaseKeys", ids: list[UUID]) -> Iterator[dict[str, Any]]:
 def _flags(clinic_id: UUID, ids: list[UUID]) -> Iterator[dict[str, Any]]:
     for number, case_id in enumerate(ids):
         for rule in _RULES[: 1 + number % len(_RULES)]:
-            flag = Flag(
-                **_made(clinic_id),
-                case_id=case_id,
-                rule=rule,
-                title="A fictional flag",
-                severity=_SEVERITIES[number % len(_SEVERITIES)],
-                audience=Audience.supervisor,
-                because="By the client's account, something is recorded.",
-                evidence=[{"type": "incident", "id": str(uuid7())}],
-                effective_at=NOW,
-                due_at=NOW + timedelta(hours=24 + number),
-                rule_version=1,
-            )
-            yield flag.model_dump()
+            yield {
+                **_flag(clinic_id, case_id, rule).model_dump(),
+                "severity": _SEVERITIES[number % len(_SEVERITIES)],
+                "due_at": NOW + timedelta(hours=24 + number),
+            }
+
+
+def _resolved_flags(clinic_id: UUID, ids: Iterable[UUID]) -> Iterator[dict[str, Any]]:
+    """Write flags that somebody looked at: they stand in lists, and in no queue."""
+    plain = {
+        **_flag(clinic_id, clinic_id, _RULES[0]).model_dump(),
+        "status": FlagStatus.resolved,
+        "determination": Determination.normal_process,
+        "resolved_at": NOW,
+    }
+    for case_id in ids:
+        yield {**plain, "id": uuid7(), "case_id": case_id}
+
+
+def _flag(clinic_id: UUID, case_id: UUID, rule: str) -> Flag:
+    return Flag(
+        **_made(clinic_id),
+        case_id=case_id,
+        rule=rule,
+        title="A fictional flag",
+        severity=Severity.moderate,
+        audience=Audience.supervisor,
+        because="By the client's account, something is recorded.",
+        evidence=[{"type": "incident", "id": str(uuid7())}],
+        effective_at=NOW,
+        due_at=NOW + timedelta(days=1),
+        rule_version=1,
+    )
 
 
 async def copy_rows(connection: Any, model: type[SQLModel], rows: Iterable[dict[str, Any]]) -> None:
@@ -259,10 +344,23 @@ async def copy_rows(connection: Any, model: type[SQLModel], rows: Iterable[dict[
         (column.name, column.type.dialect_impl(dialect).bind_processor(dialect))
         for column in table.columns
     ]
-    records = (
-        [process(row[name]) if process else row[name] for name, process in processors]
-        for row in rows
-    )
     await connection.copy_records_to_table(
-        table.name, records=records, columns=[name for name, _ in processors], timeout=300
+        table.name,
+        records=_processed(processors, rows),
+        columns=[name for name, _ in processors],
+        timeout=300,
     )
+
+
+def _processed(
+    processors: list[tuple[str, Any]], rows: Iterable[dict[str, Any]]
+) -> Iterator[list[Any]]:
+    # most of a row is the very same as in the row before, and is written once
+    last, written = [object()] * len(processors), [None] * len(processors)
+    for row in rows:
+        for place, (name, process) in enumerate(processors):
+            value = row[name]
+            if value is not last[place]:
+                last[place] = value
+                written[place] = process(value) if process else value
+        yield list(written)

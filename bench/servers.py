@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from api.storage.migrations import migrate
 from bench.seed import open_connection
@@ -27,28 +29,18 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server process and the port it answers on."""
+    """A server process and the port it answers on; its workers are processes below it."""
 
     name: str
     port: int
     pid: int
 
-    def processor_time(self) -> float | None:
-        """Give the seconds of processor time the process has used, where the system tells."""
-        status = Path(f"/proc/{self.pid}/stat")
-        if not status.exists():
-            return None
-        # the name of the program stands in brackets and may hold anything
-        fields = status.read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def peak_memory(self) -> float | None:
-        """Give the most memory the process ever held, in MB, where the system tells."""
-        status = Path(f"/proc/{self.pid}/status")
-        if not status.exists():
-            return None
-        kilobytes = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
-        return int(kilobytes[1]) / 1024 if kilobytes else None
+def database_pid(server_url: str) -> int | None:
+    """Give the process that all others of the database are below; None for one not of ours."""
+    (folder,) = parse_qs(urlsplit(server_url).query).get("host", [""])
+    state = Path(folder) / "data" / "postmaster.pid"
+    return int(state.read_text().splitlines()[0]) if state.exists() else None
 
 
 def make_database(server_url: str, name: str) -> str:
@@ -73,19 +65,20 @@ async def settle(connection: Any) -> None:
 
 
 @contextmanager
-def our_app(url: str, secret: str, data_key: str) -> Iterator[Server]:
-    """Serve our app with one worker, by the command that serves it in production."""
+def our_app(url: str, secret: str, data_key: str, workers: int = 1) -> Iterator[Server]:
+    """Serve our app by the command that serves it in production."""
     environment = {"BN_DATABASE_URL": url, "BN_SECRET_KEY": secret, "BN_DATA_KEY": data_key}
-    with _served("ours", ["-m", "api", "serve"], environment) as server:
+    how = ["-m", "api", "serve", "--workers", str(workers)]
+    with _served("ours", how, environment) as server:
         yield server
 
 
 @contextmanager
-def plain_app(url: str, secret: str) -> Iterator[Server]:
-    """Serve the plain app with one worker."""
-    how = ["-m", "uvicorn", "bench.plain:app", "--no-access-log", "--log-level", "warning"]
+def peer(name: str, url: str, secret: str, workers: int = 1) -> Iterator[Server]:
+    """Serve the app of this name beside this file."""
+    quiet = ["--no-access-log", "--log-level", "warning", "--workers", str(workers)]
     environment = {"BN_DATABASE_URL": url, "BN_SECRET_KEY": secret}
-    with _served("plain", how, environment) as server:
+    with _served(name, ["-m", "uvicorn", f"bench.{name}:app", *quiet], environment) as server:
         yield server
 
 
@@ -112,7 +105,8 @@ def _served(name: str, command: list[str], environment: dict[str, str]) -> Itera
             try:
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
-                process.kill()
+                # its workers too
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
 
