@@ -70,7 +70,7 @@ from api.runtime.shutdown import Gate
 from api.security.opaque_tokens import RefreshTokens
 from api.security.outbound_addresses import Destinations
 from api.security.tokens import AccessTokens, Passwords
-from api.storage import migrations
+from api.storage import revisions
 from api.storage.database import Clock, Database, utc_now
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
     )
     app.state.passwords = Passwords(settings.password_checks_at_once)
     app.state.bookmarks = Bookmarks(secret)
-    app.state.readiness = Readiness(settings.data_keys, migrations.head())
+    app.state.readiness = Readiness(settings.data_keys, revisions.head())
     app.state.fingerprints = Fingerprints(secret)
     app.state.destinations = Destinations(settings.test_addresses)
     url = settings.public_url

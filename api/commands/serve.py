@@ -21,7 +21,7 @@ from api.runtime.metrics import FOLDER
 from api.runtime.settings import Settings
 from api.runtime.shutdown import PATIENCE
 from api.security.outbound_addresses import Destinations
-from api.storage import migrations
+from api.storage import revisions
 from api.storage.database import Database
 
 
@@ -89,12 +89,12 @@ def _say_if_not_migrated(settings: Settings) -> None:
     async def revision() -> object:
         try:
             async with database.transaction() as tx:
-                return (await tx.ask_everywhere(migrations.REVISION)).scalar()
+                return (await tx.ask_everywhere(revisions.REVISION)).scalar()
         finally:
             await database.dispose()
 
     try:
-        is_expected = asyncio.run(revision()) == migrations.head()
+        is_expected = asyncio.run(revision()) == revisions.head()
     except (OSError, SQLAlchemyError):
         is_expected = False
     if not is_expected:
