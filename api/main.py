@@ -21,8 +21,7 @@ from api.http.pagination import Bookmarks
 from api.http.problem_details import add_error_handlers
 from api.interop.fhir.outcome import AS_FHIR
 from api.openapi.description import DESCRIPTION, REFUSALS
-from api.openapi.events_told import told
-from api.openapi.served_document import document, kept
+from api.openapi.served_document import kept, serve_document
 from api.routes import (
     auth,
     break_glass,
@@ -135,7 +134,6 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         responses=REFUSALS,
         telemetry=_telemetry(traces),
         generate_unique_id_function=lambda route: route.name,
-        webhooks=told,
     )
     furnish(app, settings, clock)
     app.state.gate = gate
@@ -146,7 +144,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     app.add_middleware(Envelope, gate=gate)
     for door in DOORS:
         app.include_router(door.router)
-    document(app)
+    serve_document(app)
     return app
 
 

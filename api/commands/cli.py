@@ -27,8 +27,9 @@ def openapi(
     # the whole API is loaded where it is asked for: no other command waits for it
     from api.main import create_app  # noqa: PLC0415
     from api.openapi.compatibility import breaking_changes  # noqa: PLC0415
+    from api.openapi.documents import document_of  # noqa: PLC0415
 
-    document = create_app(Settings(secret_key=random_secret())).openapi()
+    document = document_of(create_app(Settings(secret_key=random_secret())))
     if against is None:
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
