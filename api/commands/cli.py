@@ -1,79 +1,65 @@
 """The command line: the commands of `python -m api`, in the order in which its help tells them."""
 
-import json
-import sys
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from api.commands import import_export
-from api.commands.install import bootstrap, migrate, new_data_key
-from api.commands.journal_checks import journal_heads, verify_journal
-from api.commands.maintenance import backup, purge, restore, rotate_keys
-from api.commands.rules_page import print_rules
-from api.commands.serve import serve, worker
-from api.commands.terminal import stop
-from api.runtime.settings import Settings, random_secret
-
-
-def openapi(
-    against: Annotated[
-        Path | None,
-        typer.Option(help="Report what would break programs written to this document instead."),
-    ] = None,
-) -> None:
-    """Print the OpenAPI document, or what in it breaks an earlier one."""
-    # the whole API is loaded where it is asked for: no other command waits for it
-    from api.main import create_app  # noqa: PLC0415
-    from api.openapi.compatibility import breaking_changes  # noqa: PLC0415
-
-    document = create_app(Settings(secret_key=random_secret())).openapi()
-    if against is None:
-        json.dump(document, sys.stdout, indent=2)
-        sys.stdout.write("\n")
-        return
-    try:
-        before = json.loads(against.read_text())
-    except (OSError, ValueError):
-        stop(f"{against} cannot be read as an OpenAPI document.")
-    if broken := breaking_changes(before, document):
-        typer.echo("\n".join(broken))
-        raise typer.Exit(1)
-    typer.echo(f"Nothing breaks what was written to {against.name}.")
+COMMANDS = {
+    "import": "import_export.import_records",
+    "export": "import_export.export_records",
+    "rules": "rules_page.print_rules",
+    "serve": "serve.serve",
+    "migrate": "install.migrate",
+    "bootstrap": "install.bootstrap",
+    "worker": "worker.worker",
+    "verify-journal": "journal_checks.verify_journal",
+    "journal-heads": "journal_checks.journal_heads",
+    "new-data-key": "install.new_data_key",
+    "rotate-keys": "maintenance.rotate_keys",
+    "backup": "maintenance.backup",
+    "restore": "maintenance.restore",
+    "purge": "maintenance.purge",
+    "openapi": "document.openapi",
+    "demo": "demo.demo",
+}
+"""Each with its room and its function there."""
 
 
-def demo(
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
-) -> None:
-    """Try the whole product on a throw-away database with fictional cases."""
-    from api.commands.demo import run_demo  # noqa: PLC0415 - as above
+def load(names: Iterable[str]) -> list[Callable[..., None]]:
+    """Load the commands of these names, as far as there are any."""
+    places = [COMMANDS[name].split(".") for name in names if name in COMMANDS]
+    return [getattr(import_module(f"api.commands.{room}"), name) for room, name in places]
 
-    run_demo(port)
+
+class _LoadedWhenAsked(TyperGroup):
+    """Loads a command when somebody asks for it: a server holds none of the others for ever."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        # the names alone tell which may have been meant by one that there is not
+        self.commands: Any = dict.fromkeys(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load a command; None where there is none of this name."""
+        if cmd_name in COMMANDS and self.commands[cmd_name] is None:
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            (function,) = load([cmd_name])
+            alone.command(cmd_name)(function)
+            self.commands[cmd_name] = typer.main.get_command(alone)
+        return super().get_command(ctx, cmd_name)
 
 
 app = typer.Typer(
-    help="Boundary Notes: case notes for clinicians who keep the frame of psychotherapy.",
+    cls=_LoadedWhenAsked,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("import")(import_export.import_records)
-app.command("export")(import_export.export_records)
-app.command("rules")(print_rules)
-for command in (
-    serve,
-    migrate,
-    bootstrap,
-    worker,
-    verify_journal,
-    journal_heads,
-    new_data_key,
-    rotate_keys,
-    backup,
-    restore,
-    purge,
-    openapi,
-    demo,
-):
-    app.command()(command)
+
+
+@app.callback()
+def say_what_this_is() -> None:
+    """Boundary Notes: case notes for clinicians who keep the frame of psychotherapy."""

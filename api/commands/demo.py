@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
 import typer
@@ -87,8 +87,11 @@ class _SetBack:
         return utc_now() - self.behind
 
 
-def run_demo(port: int) -> None:
-    """Serve the demo on this machine alone, until Ctrl-C or SIGTERM; then remove all of it."""
+def demo(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+) -> None:
+    """Try the whole product on a throw-away database with fictional cases."""
+    # on this machine alone, until Ctrl-C or SIGTERM; then all of it is removed
     _stop_as_with_ctrl_c()
     # it may end by the interruption, or having been told of it
     with (

@@ -18,7 +18,7 @@ from api.commands.key_rotation import rotate
 from api.commands.retention import DueCase, cases_due
 from api.commands.retention import purge as purge_cases
 from api.commands.terminal import read_settings, refuse_without_its_key, run_as_owner, stop
-from api.storage import migrations
+from api.storage import migrations, revisions
 from api.storage.database import Database
 
 
@@ -61,7 +61,7 @@ def restore(
             force=force,
         )
     typer.echo(f"The database is as it was in {file.name}.")
-    if revision != migrations.head():
+    if revision != revisions.head():
         typer.echo("Its tables are older than this program: run python -m api migrate.")
 
 

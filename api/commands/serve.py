@@ -1,9 +1,8 @@
-"""The commands `serve` and `worker`: what would make either unsafe is refused first."""
+"""The command `serve`: what would make a server unsafe is refused first."""
 
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import Iterator
 from importlib import import_module
 from tempfile import TemporaryDirectory
@@ -13,15 +12,12 @@ import typer
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.commands.runtime_role import why_unsafe
-from api.commands.terminal import read_settings, refuse_without_its_key, stop
-from api.commands.worker import work_until
+from api.commands.terminal import read_settings, refuse_unsafe, refuse_without_its_key, stop
 from api.runtime.logs import configure_logs
 from api.runtime.metrics import FOLDER
 from api.runtime.settings import Settings
 from api.runtime.shutdown import PATIENCE
-from api.security.outbound_addresses import Destinations
-from api.storage import migrations
+from api.storage import revisions
 from api.storage.database import Database
 
 
@@ -32,17 +28,19 @@ def serve(
 ) -> None:
     """Serve the API on the configured database."""
     settings = read_settings()
-    _refuse_unsafe(settings)
+    refuse_unsafe(settings)
     refuse_without_its_key(settings, settings.database_url)
     _refuse_without_the_extra(settings)
     _say_if_not_migrated(settings)
     configure_logs(settings.log_format)
     with _numbers_kept_together(workers):
         uvicorn.run(
-            "api.main:app_from_environment",
+            "api.commands.server_process:app",
             factory=True,
             host=host,
             port=port,
+            # the API has none of these, and what would speak them need not be loaded
+            ws="none",
             workers=workers,
             # the server's own would show query strings: a client's reference may be there
             access_log=False,
@@ -53,35 +51,6 @@ def serve(
         )
 
 
-def worker() -> None:
-    """Keep flags up to date, seal the journal and deliver events, beside the server."""
-    settings = read_settings()
-    _refuse_unsafe(settings)
-    refuse_without_its_key(settings, settings.database_url)
-    configure_logs(settings.log_format)
-    database = Database(settings.database_url, keys=settings.data_keys)
-    asyncio.run(_work(database, Destinations(settings.test_addresses)))
-
-
-async def _work(database: Database, destinations: Destinations) -> None:
-    """Work until SIGTERM or Ctrl-C; what is under way is finished first."""
-    told_to_stop = asyncio.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, told_to_stop.set)
-    await work_until(told_to_stop, database, destinations)
-
-
-def _refuse_unsafe(settings: Settings) -> None:
-    """Stop where the database's role could read over the walls between clinics."""
-    try:
-        reason = asyncio.run(why_unsafe(settings.database_url))
-    except (OSError, SQLAlchemyError) as error:
-        # without its text: the address may hold a password
-        stop(f"The database in BN_DATABASE_URL cannot be reached ({type(error).__name__}).")
-    if reason is not None:
-        stop(f"{reason} The roles to make are in docs/production.md.")
-
-
 def _say_if_not_migrated(settings: Settings) -> None:
     """Say that it will not be ready before the tables are; while they are changed, it may serve."""
     database = Database(settings.database_url)
@@ -89,12 +58,12 @@ def _say_if_not_migrated(settings: Settings) -> None:
     async def revision() -> object:
         try:
             async with database.transaction() as tx:
-                return (await tx.ask_everywhere(migrations.REVISION)).scalar()
+                return (await tx.ask_everywhere(revisions.REVISION)).scalar()
         finally:
             await database.dispose()
 
     try:
-        is_expected = asyncio.run(revision()) == migrations.head()
+        is_expected = asyncio.run(revision()) == revisions.head()
     except (OSError, SQLAlchemyError):
         is_expected = False
     if not is_expected:

@@ -8,6 +8,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.commands.runtime_role import why_unsafe
 from api.runtime.settings import Settings
 from api.security.crypto import WrongKeyError
 from api.storage.database import Database
@@ -24,6 +25,17 @@ def read_settings() -> Settings:
         # never the values: one of them may be a secret
         said = (problem["msg"] for problem in error.errors(include_input=False))
         stop("; ".join(each.removeprefix("Value error, ") for each in said))
+
+
+def refuse_unsafe(settings: Settings) -> None:
+    """Stop where the database's role could read over the walls between clinics."""
+    try:
+        reason = asyncio.run(why_unsafe(settings.database_url))
+    except (OSError, SQLAlchemyError) as error:
+        # without its text: the address may hold a password
+        stop(f"The database in BN_DATABASE_URL cannot be reached ({type(error).__name__}).")
+    if reason is not None:
+        stop(f"{reason} The roles to make are in docs/production.md.")
 
 
 def refuse_without_its_key(settings: Settings, url: str) -> None:

@@ -1,10 +1,11 @@
-"""Runs beside the server: flags of due cases each minute, seals and deliveries each second.
+"""The command `worker`: flags of due cases each minute, seals and deliveries each second.
 
-No answer waits for it. Whoever reads flags first brings them up to date; what is sealed and what is
-sent waits for it alone.
+It runs beside the server, and no answer waits for it. Whoever reads flags first brings them up to
+date; what is sealed and what is sent waits for it alone.
 """
 
 import asyncio
+import signal
 from collections.abc import Awaitable
 from contextlib import suppress
 from uuid import UUID
@@ -14,10 +15,11 @@ import structlog
 from sqlalchemy import true
 from sqlmodel import col
 
+from api.commands.terminal import read_settings, refuse_unsafe, refuse_without_its_key
 from api.flags.catching_up import catch_up_batch
 from api.interop.webhooks.deliveries import Deliveries
 from api.journal.tree_heads import LARGEST, clinics_to_seal, seal_clinic
-from api.runtime.logs import say_started, where
+from api.runtime.logs import configure_logs, say_started, where
 from api.security.outbound_addresses import Destinations
 from api.storage.database import Database
 from api.storage.models.clinical import Case
@@ -36,6 +38,24 @@ _CLINICS_WITH_DUE_CASES = AcrossClinics(
 )
 
 log = structlog.get_logger("worker")
+
+
+def worker() -> None:
+    """Keep flags up to date, seal the journal and deliver events, beside the server."""
+    settings = read_settings()
+    refuse_unsafe(settings)
+    refuse_without_its_key(settings, settings.database_url)
+    configure_logs(settings.log_format)
+    database = Database(settings.database_url, keys=settings.data_keys)
+    asyncio.run(_work_until_told(database, Destinations(settings.test_addresses)))
+
+
+async def _work_until_told(database: Database, destinations: Destinations) -> None:
+    """Work until SIGTERM or Ctrl-C; what is under way is finished first."""
+    told_to_stop = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, told_to_stop.set)
+    await work_until(told_to_stop, database, destinations)
 
 
 async def work_until(

@@ -28,7 +28,10 @@ listed with an operation, a path that is not known is 404, a method that a path 
 """
 
 REFUSALS: dict[int | str, dict[str, Any]] = {"4XX": {"model": Problem}}
-"""Tells the framework of problem documents; each operation's own take the place of this."""
+"""Tells the framework of problem documents, which one door does for all.
+
+Each operation's own take the place of this.
+"""
 
 TAGS = {
     "sign-in": "Tokens for people and for software, sessions, and the second factor.",

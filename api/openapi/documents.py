@@ -12,15 +12,26 @@ from api.domain.errors import SignInAgain
 from api.http.csv_lists import CSV, write_csv
 from api.interop.fhir.examples import fhir_examples
 from api.openapi.description import TAGS
+from api.openapi.events_told import told
 from api.openapi.example_values import VALUES
 from api.openapi.examples import Examples, first_sentence
 from api.openapi.headers import HEADERS, SET_BY_DOORS, SOMETIMES, headers
 from api.openapi.operations import Operation, operations_of, who_may
+from api.openapi.plain_schemas import write_plainly
 from api.openapi.refusal_responses import write_refusals
 from api.openapi.security_schemes import SECURITY_SCHEMES, security_of
 
 _FRAMEWORKS_422 = {"HTTPValidationError", "ValidationError"}
 _JSON = "application/json"
+
+
+def document_of(app: FastAPI) -> dict[str, Any]:
+    """Build the document of an application, which is asked for it once; it takes seconds."""
+    app.webhooks.routes[:0] = told.routes
+    written = app.openapi()
+    write_plainly(written)
+    Finishing(app, written).finish()
+    return written
 
 
 class Finishing:

@@ -1,25 +1,20 @@
 """The document as it is served: a file that is kept beside the program."""
 
-import json
-from functools import cache, partial
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
-
-from api.openapi.documents import Finishing
-from api.openapi.plain_schemas import write_plainly
 
 _KEPT = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 
 
-def document(app: FastAPI) -> None:
-    """Let an application build the finished document, and answer with the one that is kept.
+def serve_document(app: FastAPI) -> None:
+    """Let an application answer with the document that is kept, and build none.
 
-    To build it takes seconds, for which a process would answer nobody else; so it is built where
-    the program is changed, and what is served is a file.
+    To build it takes seconds, for which a process would answer nobody else, and what it is built
+    of takes memory; so it is built where the program is changed, and what is served is a file.
     """
-    app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
     for route in list(app.router.routes):
         if getattr(route, "path", None) == app.openapi_url:
             app.router.routes.remove(route)
@@ -29,18 +24,21 @@ def document(app: FastAPI) -> None:
 @cache
 def kept() -> bytes:
     """Read the document that is kept, without its line breaks. Raises OSError where it is not."""
-    written = json.loads(_KEPT.read_text())
-    return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode()
+    with _KEPT.open("rb") as lines:
+        return on_one_line(lines)
+
+
+def on_one_line(lines: Iterable[bytes]) -> bytes:
+    """Write the lines of a document of JSON as one that says the same.
+
+    Line by line, and not read into objects, which would take many times its length of memory. No
+    text in it holds a line break as such, so that what stands around one is nobody's word.
+    """
+    written = bytearray()
+    for line in lines:
+        written += line.strip(b" \n")
+    return bytes(written)
 
 
 async def _answer(_request: Request) -> Response:
     return Response(kept(), media_type="application/json")
-
-
-def _openapi(app: FastAPI, framework: Any) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        written: dict[str, Any] = framework()
-        write_plainly(written)
-        Finishing(app, written).finish()
-        app.openapi_schema = written
-    return app.openapi_schema

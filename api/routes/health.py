@@ -15,7 +15,7 @@ from api.runtime.shutdown import Gate
 from api.security.crypto import KeyEncryptionKeys
 from api.storage.database import Database
 from api.storage.key_check import names_in_use
-from api.storage.migrations import REVISION
+from api.storage.revisions import REVISION
 from api.storage.transaction import Transaction
 
 KEYS_LOOKED_AT_EVERY = 10

@@ -13,9 +13,12 @@ from api.http.csv_lists import prefers
 from api.http.oauth_refusals import TokenProblem, token_body_of
 from api.http.problem_details import TYPE, Problem, body_of
 from api.http.strict_route import StrictRoute
+from api.openapi.description import REFUSALS
 from api.records.patient_copy_page import POLICY, STYLE
 
-router = APIRouter(prefix="/problems", tags=["problems"], route_class=StrictRoute)
+router = APIRouter(
+    prefix="/problems", tags=["problems"], route_class=StrictRoute, responses=REFUSALS
+)
 
 _HTML = "text/html"
 _AS_A_PAGE: dict[int | str, dict[str, Any]] = {

@@ -1,12 +1,14 @@
 """Access tokens and passwords: the only room that knows python-jose and Argon2."""
 
+import base64
 import hashlib
 import hmac
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
+from secrets import token_bytes
 from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
@@ -227,12 +229,25 @@ def _with_the_smaller_s(token: str) -> str:
     return f"{content}.{encode(other)}"
 
 
-_HASHER = PasswordHash((Argon2Hasher(memory_cost=47_104, time_cost=1, parallelism=1),))
+_KIBIBYTES, _SALT, _DIGEST = 47_104, 16, 32
+_HASHER = PasswordHash(
+    (
+        Argon2Hasher(
+            memory_cost=_KIBIBYTES, time_cost=1, parallelism=1, salt_len=_SALT, hash_len=_DIGEST
+        ),
+    )
+)
 
 
-@cache
 def _hash_of_nobody() -> str:
-    return _HASHER.hash(uuid4().hex)
+    """Write a hash that no password is known to have, and that takes as long to compare with.
+
+    It is drawn, not computed: that would take the memory of one more password at each start.
+    """
+    salt, digest = (
+        base64.b64encode(token_bytes(length)).rstrip(b"=").decode() for length in (_SALT, _DIGEST)
+    )
+    return f"$argon2id$v=19$m={_KIBIBYTES},t=1,p=1${salt}${digest}"
 
 
 def _fits(forms: Iterable[str], password_hash: str) -> bool:

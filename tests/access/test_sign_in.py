@@ -8,8 +8,11 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 from httpx import Response
 from limits import RateLimitItemPerHour
+from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import BaseModel, ValidationError
 from sqlmodel import select
 
@@ -103,6 +106,21 @@ async def test_every_failure_to_sign_in_gives_the_same_answer_for_the_same_work(
     assert len(statements) == 1, statements
     ok(await sign_in(world, email))
     assert checks.since() == 1
+
+
+async def test_what_an_unknown_name_is_compared_with_is_no_less_work_and_none_at_a_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = await Passwords(1).hash(PASSWORD)
+    with monkeypatch.context() as patch:
+        patch.delattr(Argon2Hasher, "hash")
+        one, other = Passwords(1)._nobody, Passwords(1)._nobody
+    assert one != other
+    assert len(one) == len(real)
+    assert extract_parameters(one) == extract_parameters(real)
+    # it is compared to its end: a hash that cannot be read would be refused at once
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(one, PASSWORD)
 
 
 async def test_an_address_in_two_clinics_signs_in_with_the_clinics_id(world: World) -> None:

@@ -3,7 +3,8 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import process_time
 from typing import Any, get_args
@@ -27,6 +28,7 @@ from api.openapi.example_values import VALUES
 from api.openapi.examples import Examples
 from api.openapi.foreseen import foresee
 from api.openapi.security_schemes import PERSON, SOFTWARE
+from api.openapi.served_document import kept, on_one_line
 from api.runtime.settings import Settings, random_secret
 from tests.support.checkout import DOCS
 from tests.support.matrix import PUBLIC, TABLE
@@ -70,6 +72,34 @@ async def test_the_document_is_served_as_it_is_kept_and_built_by_no_server(
     assert served.headers["content-type"] == "application/json"
     paths = [getattr(route, "path", "") for route in world.app.routes]
     assert paths.count("/openapi.json") == 1
+
+
+def test_a_document_on_one_line_says_the_same() -> None:
+    said: dict[str, Any] = {
+        "a": ["one\ntwo ", "  \r\n  three", " \u00e9\u2028 \\"],
+        '": ': {},
+        "b": [[], None, 1.5],
+    }
+    lines = json.dumps(said, indent=2).encode().splitlines(keepends=True)
+    assert len(lines) > 10
+    written = on_one_line(lines)
+    assert json.loads(written) == said
+    assert b"\n" not in written
+
+
+def test_the_document_is_made_ready_to_be_served_in_little_memory() -> None:
+    def most_held(make: Callable[[], object]) -> int:
+        tracemalloc.start()
+        try:
+            make()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    path = DOCS / "openapi.json"
+    enough = 3 * path.stat().st_size
+    assert most_held(kept.__wrapped__) < enough
+    assert most_held(lambda: json.loads(path.read_text())) > enough, "it would not be noticed"
 
 
 def test_every_operation_is_named_as_its_function_and_no_two_alike() -> None:
@@ -258,7 +288,7 @@ def finished(app: FastAPI) -> tuple[dict[str, Any], Examples]:
             finish(self)
 
         patch.setattr(documents.Finishing, "finish", finish_and_keep)
-        written = app.openapi()
+        written = documents.document_of(app)
     return written, made_by[0].examples
 
 
@@ -277,12 +307,8 @@ def test_every_property_has_a_realistic_value() -> None:
     )
 
 
-def test_a_property_without_a_value_is_found_in_webhooks_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_property_without_a_value_is_found_in_webhooks_too() -> None:
     app = create_app(Settings(secret_key=random_secret()))
-    # all applications tell of the same events
-    monkeypatch.setattr(app.webhooks, "routes", [*app.webhooks.routes])
 
     @app.webhooks.post("thing.happened")
     def thing_happened(body: Thing) -> None:

@@ -23,7 +23,7 @@ from api.domain.vocabulary import Severity
 from api.journal.entries import Happening
 from api.runtime import metrics
 from api.runtime.settings import Settings, new_data_key, random_secret
-from api.storage import migrations
+from api.storage import revisions
 from api.storage.database import Database
 from api.storage.models.integration import Webhook, WebhookDelivery, WebhookEvent
 from api.storage.models.journal import JournalEntry
@@ -164,7 +164,7 @@ def unknown_labels(world: World, numbers: Numbers) -> set[tuple[str, str]]:
         "route": {*routes, metrics.OTHER},
         "severity": set(map(str, Severity)),
         "version": {world.app.version},
-        "migration": {migrations.head()},
+        "migration": {revisions.head()},
     }
     number = re.compile(r"\d{3}|\d+\.\d+|\+Inf")
     return {

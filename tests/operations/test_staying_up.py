@@ -20,7 +20,7 @@ from sqlmodel import select
 from api.routes.health import Readiness
 from api.runtime.settings import new_data_key
 from api.security.crypto import KeyEncryptionKeys, new_key
-from api.storage import migrations, transaction
+from api.storage import revisions, transaction
 from api.storage.models.access import Supervision
 from api.storage.transaction import Transaction
 from tests.support.checkout import ROOT
@@ -145,11 +145,11 @@ def unshared_urls(request: pytest.FixtureRequest) -> Urls:
 
 
 async def test_a_server_is_ready_only_with_the_data_keys_in_use(unshared_urls: Urls) -> None:
-    with_ours = Readiness(SETTINGS.data_keys, migrations.head())
+    with_ours = Readiness(SETTINGS.data_keys, revisions.head())
     async with open_world(unshared_urls, NOON) as world:
         for readiness, status in (
-            (Readiness(None, migrations.head()), 503),
-            (Readiness(KeyEncryptionKeys([new_key()]), migrations.head()), 503),
+            (Readiness(None, revisions.head()), 503),
+            (Readiness(KeyEncryptionKeys([new_key()]), revisions.head()), 503),
             (Readiness(SETTINGS.data_keys, "0000"), 503),
             (with_ours, 200),
             (with_ours, 200),
