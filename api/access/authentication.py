@@ -23,7 +23,8 @@ from api.http.request_transaction import Tx
 from api.security.tokens import AccessTokens, AheadOfTheClock, Claims, InvalidToken
 from api.storage.compiled_queries import Prepared
 from api.storage.models.people import Clinic, ServiceAccount, SignIn, User
-from api.storage.transaction import Asked, Transaction
+from api.storage.questions import Asked
+from api.storage.transaction import Transaction
 
 Following = Callable[[Transaction, Actor], Asked]
 """Says what a guard will ask of the database about what a request names."""

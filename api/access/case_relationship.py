@@ -26,7 +26,8 @@ from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.people import Clinic
 from api.storage.plain_rows import columns_of, names_of, plain_row
-from api.storage.transaction import Asked, Transaction
+from api.storage.questions import Asked
+from api.storage.transaction import Transaction
 
 
 class WaitingFlag(NamedTuple):

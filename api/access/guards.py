@@ -35,7 +35,8 @@ from api.journal.entries import Happening, record_shown
 from api.storage.database import Database
 from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
 from api.storage.models.flags import Flag
-from api.storage.transaction import Asked, Transaction
+from api.storage.questions import Asked
+from api.storage.transaction import Transaction
 
 Child = TypeVar("Child", Incident, Promise, Consultation, Flag, Note)
 

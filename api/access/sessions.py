@@ -17,7 +17,8 @@ from api.journal.entries import Happening, record_row
 from api.security.opaque_tokens import RefreshToken, RefreshTokens, hash_of
 from api.storage.instants import never_back
 from api.storage.models.people import Clinic, ServiceAccount, ServiceSecret, SignIn, User
-from api.storage.transaction import AcrossClinics, Transaction
+from api.storage.questions import AcrossClinics
+from api.storage.transaction import Transaction
 
 FAMILIAR = timedelta(days=90)
 """How long a network or a device stays familiar after its user began a session there."""

@@ -33,7 +33,8 @@ from api.security.crypto import WrongKeyError
 from api.security.normalization import one_address
 from api.storage.database import Database
 from api.storage.models.people import Clinic, ServiceAccount, User
-from api.storage.transaction import ClinicContext, Transaction
+from api.storage.questions import ClinicContext
+from api.storage.transaction import Transaction
 
 _CHUNK = 256 * 1024
 _SHOWN = 20

@@ -27,7 +27,8 @@ from api.storage.models.clinical import Case, LegalHold
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.integration import ImportedRecord
 from api.storage.models.people import Clinic
-from api.storage.transaction import AcrossClinics, Transaction
+from api.storage.questions import AcrossClinics
+from api.storage.transaction import Transaction
 
 DESTROYED = "The text of this case was destroyed when its retention ended."
 """What stands in place of words that were not sealed."""

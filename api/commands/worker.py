@@ -23,7 +23,7 @@ from api.runtime.logs import configure_logs, say_started, where
 from api.security.outbound_addresses import Destinations
 from api.storage.database import Database
 from api.storage.models.clinical import Case
-from api.storage.transaction import AcrossClinics
+from api.storage.questions import AcrossClinics
 
 CATCH_UP_EVERY_SECONDS = 60
 SEAL_EVERY_SECONDS = 1

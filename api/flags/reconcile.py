@@ -17,6 +17,7 @@ from api.flags.hiding import Rearranged, Rearranging
 from api.flags.lifecycle import Moves, move_flags
 from api.flags.monitored import count
 from api.flags.rule_runs import Run, ask_rules
+from api.flags.triage import keep_triage
 from api.journal.entries import Happening, record_row
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.flags import Flag, MonitoredFinding
@@ -171,6 +172,7 @@ async def _move(file: CaseFile, run: Run) -> tuple[Moves, list[MonitoredFinding]
     if file.monitored_rules or file.monitored:
         counted = count(file, evaluation.findings, run.at)
     file.case.recheck_at = None if file.case.voided_at else evaluation.next_change
+    keep_triage(file.case, file.flags)
     return moves, counted
 
 

@@ -8,7 +8,7 @@ where it is not as it must be, or an operation needs more, the framework calls i
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, get_type_hints
 
 from fastapi import Request, Response
 from fastapi.datastructures import DefaultPlaceholder
@@ -29,6 +29,7 @@ class _Node:
     inner: tuple[tuple[str | None, "_Node"], ...]
     path: list[Any]
     query: list[Any]
+    headers: list[Any]
     request_as: str | None
     response_as: str | None
 
@@ -44,9 +45,12 @@ class DirectCall:
     @classmethod
     def of(cls, route: APIRoute) -> "DirectCall | None":
         """Find out how an operation is called; None where the framework has to."""
-        looks = route.methods == {"GET"} and isinstance(route.response_class, DefaultPlaceholder)
-        root = _node(route.dependant) if looks and route.body_field is None else None
-        return None if root is None or route.response_field is None else cls(route, root)
+        is_written = route.response_field is None and _gives_an_answer(route.endpoint)
+        is_shown = isinstance(route.response_class, DefaultPlaceholder) and route.response_field
+        if route.methods != {"GET"} or route.body_field or not (is_written or is_shown):
+            return None
+        root = _node(route.dependant)
+        return None if root is None else cls(route, root)
 
     async def answer(self, request: Request) -> Response | None:
         """Carry it out; None, and nothing done, where what is sent is not as it must be."""
@@ -58,7 +62,7 @@ class DirectCall:
         for _, guard in self._root.inner:
             if (asks := getattr(guard.call, "asks", None)) is not None:
                 # so that it is asked in one message with who is signed in
-                request.state.asks_next = partial(asks, **read.get(guard.call, {}))
+                request.state.asks_next = partial(asks, **read[guard.call])
         async with transaction_of(request) as tx:
             given = await _arguments(self._root, request, extra, read, {begin_transaction: tx})
             found = await self._root.call(**given)
@@ -73,11 +77,16 @@ class DirectCall:
         return answer
 
 
+def _gives_an_answer(endpoint: Call) -> bool:
+    """Tell whether an operation writes its answer itself."""
+    given = get_type_hints(endpoint).get("return")
+    return isinstance(given, type) and issubclass(given, Response)
+
+
 def _node(dependant: Dependant) -> _Node | None:
     """Give how something is called; None where that is out of the ordinary."""
     needs_more = (
-        dependant.header_params
-        or dependant.cookie_params
+        dependant.cookie_params
         or dependant.body_params
         or dependant.websocket_param_name
         or dependant.background_tasks_param_name
@@ -97,6 +106,7 @@ def _node(dependant: Dependant) -> _Node | None:
         tuple(inner),
         dependant.path_params,
         dependant.query_params,
+        dependant.header_params,
         dependant.request_param_name or dependant.http_connection_param_name,
         dependant.response_param_name,
     )
@@ -104,12 +114,18 @@ def _node(dependant: Dependant) -> _Node | None:
 
 def _read(node: _Node, request: Request, read: dict[Call, dict[str, Any]]) -> bool:
     """Read what is sent for something and all that it depends on; tell whether it is as it must."""
-    if node.path or node.query:
-        path, wrong = request_params_to_args(node.path, request.path_params)
-        query, wrong_too = request_params_to_args(node.query, request.query_params)
-        if wrong or wrong_too:
-            return False
-        read[node.call] = {**path, **query}
+    values: dict[str, Any] = {}
+    for fields, sent in (
+        (node.path, request.path_params),
+        (node.query, request.query_params),
+        (node.headers, request.headers),
+    ):
+        if fields:
+            found, wrong = request_params_to_args(fields, sent)
+            if wrong:
+                return False
+            values |= found
+    read[node.call] = values
     return all(_read(each, request, read) for _, each in node.inner)
 
 
@@ -121,7 +137,7 @@ async def _arguments(
     known: dict[Call, Any],
 ) -> dict[str, Any]:
     """Give what something is called with; `known`: what was called already for this request."""
-    given = dict(read.get(node.call, ()))
+    given = dict(read[node.call])
     for name, each in node.inner:
         if each.call not in known:
             known[each.call] = await each.call(

@@ -17,7 +17,7 @@ from api.storage.loading import load_or_404
 from api.storage.models.clinical import Incident
 from api.storage.models.flags import IS_RESTRICTED, Flag
 from api.storage.models.integration import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
-from api.storage.models.journal import JournalEntry
+from api.storage.models.journal import WHAT_HAPPENED, JournalEntry
 from api.storage.models.people import Clinic
 from api.storage.transaction import Transaction
 
@@ -191,7 +191,7 @@ async def _told_since(tx: Transaction, webhook: Webhook, since: datetime) -> lis
             # what `record` owes nobody
             col(entry.restricted).is_(False),
             col(entry.prompt).is_(False),
-            col(entry.is_read).is_(False),
+            WHAT_HAPPENED,
         )
         .order_by(col(entry.at), col(entry.id))
         .limit(MOST_AGAIN + 1)

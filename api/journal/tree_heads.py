@@ -22,7 +22,8 @@ from api.storage.database import Database
 from api.storage.engine import LOCK_NOT_AVAILABLE
 from api.storage.models.journal import JournalEntry, SealHead, SealLeaf
 from api.storage.models.people import Clinic
-from api.storage.transaction import AcrossClinics, Transaction
+from api.storage.questions import AcrossClinics
+from api.storage.transaction import Transaction
 
 LARGEST = 10_000
 """Entries under one head."""

@@ -1,50 +1,48 @@
 """The supervisor's queue: the cases that ask for a look, the gravest and most urgent first."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_, case, func, or_
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, or_
+from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
 from api.access.case_relationship import WaitingFlag
+from api.access.due_cases import catch_up_what_is_shown
 from api.access.guards import may_one_of, refuse_role
-from api.access.visibility.cases import on_its_case, queued_cases
-from api.access.visibility.oversight import open_to_its_clinician, unwatched_cases, unwatched_flags
+from api.access.visibility.cases import on_its_case, seen_in_queue
+from api.access.visibility.oversight import open_to_its_clinician, unwatched_by_anyone
+from api.access.visibility.reader import Reader, asked_by, asker, placeholder, reader
+from api.access.visibility.triaged import Triaged, Wanted, first_in_queue, first_unwatched
 from api.domain.errors import Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import Actor, may_ever
 from api.domain.values import Output
-from api.domain.vocabulary import SEVERITY_ORDER, Audience, FlagStatus, Severity, severity_rank
-from api.flags.catching_up import catch_up_due
+from api.domain.vocabulary import Audience, FlagStatus, Role, Severity, severity_rank
+from api.flags.triage import level_of, severity_of
 from api.http.pagination import Marks, Page, PageQuery
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
+from api.records.queue_readings import Place, Reading
 from api.records.read_models import CaseRead, FlagRead, FlagRule, show_case, show_flags
+from api.storage.compiled_queries import Prepared, about_several, one_of
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, Flag
-from api.storage.models.journal import JournalEntry
+from api.storage.models.journal import WHAT_HAPPENED, JournalEntry
+from api.storage.plain_rows import columns_of, names_of, plain_row
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/flagged-cases", tags=["queue"], route_class=StrictRoute)
-
-_rank = case(
-    {severity: rank for rank, severity in enumerate(SEVERITY_ORDER)}, value=col(Flag.severity)
-)
-_top: ColumnElement[Any] = func.max(_rank)
-_next_due: ColumnElement[Any] = func.min(col(Flag.due_at))
-_hidden: ColumnElement[Any] = func.min(case((col(Flag.restricted), 1), else_=0))
-"""Whether all that waits is hidden from the case's clinician; that it was looked at is then too."""
 
 _MOVES_UP = (
     Happening.flag_opened,
@@ -54,6 +52,20 @@ _MOVES_UP = (
     Happening.case_transferred,
 )
 """What may let a case stand further up, or stand in the queue where it did not before."""
+
+
+class _Row(NamedTuple):
+    """A case in its place; `hidden`: all that waits is kept from the case's clinician."""
+
+    case_id: UUID
+    level: int
+    due_at: datetime
+    hidden: bool
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.level, self.due_at, self.case_id)
 
 
 class QueueQuery(PageQuery):
@@ -127,12 +139,10 @@ async def read_queue(
     if query.unwatched:
         return await _read_unwatched(query, me, marks, tx)
     refuse_role(me, Action.queue_read)
-    await catch_up_due(tx, queued_cases(tx, me))
-    statement = _grouped(query, tx).where(*_in_queue(me), queued_cases(tx, me))
-    page, moved, following = await _page(statement, query, marks, tx, me)
+    await catch_up_what_is_shown(tx, me, seen_in_queue)
+    page, moved, following = await _page(query, marks, tx, me)
     _tell_of_cases(tx, me, page)
-    items = await _items(tx, me, [row[0] for row in page])
-    return FlaggedCasePage(items=items, next=following, moved=moved)
+    return FlaggedCasePage(items=await _items(tx, me, page), next=following, moved=moved)
 
 
 async def _read_unwatched(
@@ -140,20 +150,19 @@ async def _read_unwatched(
 ) -> UnwatchedCasePage:
     refuse_role(me, Action.queue_unwatched)
     _refuse_to_tell_more(query)
-    await catch_up_due(tx, unwatched_cases(tx))
-    statement = _grouped(query, tx).where(unwatched_flags(tx, me))
-    page, moved, following = await _page(statement, query, marks, tx, me)
+    await catch_up_what_is_shown(tx, me, unwatched_by_anyone)
+    page, moved, following = await _page(query, marks, tx, me)
     _tell_of_cases(tx, me, page)
     items = [
-        UnwatchedCase(id=case_id, severity=SEVERITY_ORDER[top], due_at=due)
-        for case_id, top, due, _ in page
+        UnwatchedCase(id=row.case_id, severity=severity_of(row.level), due_at=row.due_at)
+        for row in page
     ]
     return UnwatchedCasePage(items=items, next=following, moved=moved)
 
 
-def _tell_of_cases(tx: Transaction, me: Actor, page: Iterable[Any]) -> None:
+def _tell_of_cases(tx: Transaction, me: Actor, page: Iterable[_Row]) -> None:
     """Journal which cases were shown, so that nobody learns from it of a flag they may not see."""
-    shown = [SimpleNamespace(noun=Case.noun, id=row[0], restricted=bool(row[-1])) for row in page]
+    shown = [SimpleNamespace(noun=Case.noun, id=row.case_id, restricted=row.hidden) for row in page]
     record_shown(tx, Happening.case_read, shown, actor_id=me.id)
 
 
@@ -164,190 +173,126 @@ def _refuse_to_tell_more(query: QueueQuery) -> None:
             raise Invalid(f"/query/{name}", "Unwatched cases are not chosen by this; leave it out.")
 
 
-def _in_queue(me: Actor) -> Iterator[Any]:
-    """Say in SQL which flags stand in the queue."""
+def _in_queue(*, unrestricted: bool) -> Iterator[Any]:
+    """Say in SQL which flags stand in the queue; for software the unrestricted ones."""
     yield IS_UNRESOLVED
     yield col(Flag.audience) == Audience.supervisor
-    if me.is_software:
+    if unrestricted:
         yield col(Flag.restricted).is_(False)
 
 
-def _grouped(query: QueueQuery, tx: Transaction) -> Any:
-    """Select cases by their flags, the gravest and most urgent first."""
-    statement = (
-        select(col(Flag.case_id), _top, _next_due, _hidden)
-        .join(Case, on_its_case(Flag))
-        .where(col(Flag.clinic_id) == tx.clinic.id)
-        .group_by(col(Flag.case_id))
-        .having(*_filters(tx, query))
-        .order_by(_top.desc(), _next_due, col(Flag.case_id))
-        .limit(query.limit + 1)
-    )
-    if query.clinician_id is not None:
-        statement = statement.where(col(Case.clinician_id) == query.clinician_id)
-    return statement
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A place in the queue, as its order has it."""
-
-    top: int
-    due: datetime
-    case_id: UUID
-
-    @property
-    def order(self) -> tuple[int, datetime, str]:
-        """What comes first has the least."""
-        return -self.top, self.due, self.case_id.hex
-
-    @property
-    def following(self) -> ColumnElement[bool]:
-        """Say in SQL what comes after this place."""
-        return or_(
-            _top < self.top,
-            and_(_top == self.top, _next_due > self.due),
-            and_(_top == self.top, _next_due == self.due, col(Flag.case_id) > self.case_id),
-        )
-
-    def as_key(self, at: datetime) -> list[Any]:
-        """Write it into a cursor, with an instant."""
-        return [self.top, self.due, self.case_id, at]
-
-
-def _read_key(top: int, due: str, case_id: str, at: str) -> tuple[_Place, datetime]:
-    """Read what `as_key` wrote."""
-    place = _Place(top, datetime.fromisoformat(due), UUID(case_id))
-    return place, datetime.fromisoformat(at)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """How far somebody has read the queue, which moves meanwhile.
-
-    Up to `place` they were shown all there was at `at`. A case that has got worse since may stand
-    before it now, so it comes first on the next page. Where a page has no room for all of these,
-    they were shown up to `again` only, as they stood at `again_at`.
-    """
-
-    place: _Place
-    at: datetime
-    again: _Place | None = None
-    again_at: datetime | None = None
-
-    @classmethod
-    def opened(cls, key: Sequence[Any]) -> "_Reading":
-        """Open a cursor."""
-        return cls(*_read_key(*key[:4]), *(_read_key(*key[4:]) if key[4:] else ()))
-
-    @property
-    def key(self) -> list[Any]:
-        """What a cursor keeps of it."""
-        key = self.place.as_key(self.at)
-        if self.again is not None and self.again_at is not None:
-            key += self.again.as_key(self.again_at)
-        return key
-
-    def unread(self, worse_since: Callable[[datetime], ColumnElement[bool]]) -> Any:
-        """Say in SQL which cases are still to be shown."""
-        if self.again is None or self.again_at is None:
-            return or_(self.place.following, worse_since(self.at))
-        late = and_(self.again.following, worse_since(self.at))
-        return or_(self.place.following, late, worse_since(self.again_at))
-
-    def read_on(self, last: _Place, at: datetime) -> "_Reading":
-        """Give how far they have read after a page that was read at an instant."""
-        if last.order > self.place.order:
-            return _Reading(last, at)
-        return _Reading(self.place, self.at, last, at)
-
-
 async def _page(
-    statement: Any, query: QueueQuery, marks: Marks, tx: Transaction, me: Actor
-) -> tuple[Sequence[Any], list[UUID], str | None]:
-    """Give a page of grouped rows, those among them that moved, and the cursor of what follows."""
+    query: QueueQuery, marks: Marks, tx: Transaction, me: Actor
+) -> tuple[list[_Row], list[UUID], str | None]:
+    """Give a page of cases in their places, those among them that moved, and the next cursor."""
     listing = f"{tx.clinic.id}/{'unwatched' if query.unwatched else 'queue'}/readings"
     known, present = marks.decode_cursor(listing, query), await tx.listing_until()
-    before = None if known is None else _Reading.opened(known)
-    if before is not None:
-        statement = statement.having(before.unread(partial(_got_worse, tx, me, query)))
-    found = (await tx.exec(statement)).all()
+    before = None if known is None else Reading.opened(known)
+    found = [_Row(*row) for row in await _find(query, before, tx, me)]
 
-    def key(row: Sequence[Any]) -> list[Any]:
-        last = _place_of(row)
-        following = _Reading(last, present) if before is None else before.read_on(last, present)
-        return following.key
+    def key(row: _Row) -> list[Any]:
+        following = Reading(row.place, present)
+        return (following if before is None else before.read_on(row.place, present)).key
 
     rows, following = marks.cut(listing, query, found, key)
     moved = [
-        row[0] for row in rows if before is not None and _place_of(row).order <= before.place.order
+        row.case_id for row in rows if before is not None and row.place.order <= before.place.order
     ]
     return rows, moved, following
 
 
-def _place_of(row: Sequence[Any]) -> _Place:
-    case_id, top, due, _ = row
-    return _Place(top, due, case_id)
+async def _find(query: QueueQuery, before: Reading | None, tx: Transaction, me: Actor) -> Any:
+    """Find the cases of a page, and one more where there is one."""
+    most = query.limit + 1
+    asks = query.model_fields_set - {"limit", "cursor", "unwatched"}
+    if before is None and not asks:
+        first = _first_of_all(me.role, tx.is_postgresql, bool(query.unwatched))
+        return await tx.exec(first, {**asked_by(tx, me), "most": most})
+    worse = partial(_got_worse, tx, me, query)
+    wanted = Wanted(
+        partial(_filters, tx, me, query),
+        lambda by: [] if before is None else before.unread(by, worse),
+        most,
+    )
+    return await tx.exec(_first(reader(tx, me), wanted, tx.is_postgresql, bool(query.unwatched)))
+
+
+def _first(who: Reader, wanted: Wanted, laterally: bool, unwatched: bool) -> Any:  # noqa: FBT001 - as asked below
+    if unwatched:
+        return first_unwatched(who, wanted)
+    return first_in_queue(who, wanted, laterally=laterally)
+
+
+@cache
+def _first_of_all(role: Role, laterally: bool, unwatched: bool) -> Prepared:  # noqa: FBT001 - they are the cache's key
+    wanted = Wanted(lambda _: [], lambda _: [], bindparam("most", type_=Integer))
+    return Prepared(_first(asker(role), wanted, laterally, unwatched))
 
 
 def _got_worse(
-    tx: Transaction, me: Actor, query: QueueQuery, since: datetime
+    tx: Transaction, me: Actor, query: QueueQuery, by: Triaged, since: datetime
 ) -> ColumnElement[bool]:
     """Say in SQL which cases may have moved up since an instant, as the journal tells it."""
     told = select(col(JournalEntry.case_id)).where(
         col(JournalEntry.clinic_id) == tx.clinic.id,
         col(JournalEntry.at) > since,
         col(JournalEntry.happening).in_(_MOVES_UP),
+        WHAT_HAPPENED,
         col(JournalEntry.prompt).is_(False),
         # a hidden flag that got worse is not told of by where its case stands
         *([col(JournalEntry.restricted).is_(False)] if me.is_software else []),
         *([open_to_its_clinician(tx, me, JournalEntry)] if query.unwatched else []),
     )
-    worse: ColumnElement[bool] = col(Flag.case_id).in_(told)
+    worse: ColumnElement[bool] = col(Case.id).in_(told)
     if query.overdue:
-        worse = or_(worse, _some(and_(col(Flag.due_at) >= since, col(Flag.due_at) < tx.now)))
+        worse = or_(worse, and_(by.due_at >= since, by.due_at < tx.now))
     return worse
 
 
-def _filters(tx: Transaction, query: QueueQuery) -> Iterator[ColumnElement[bool]]:
+def _filters(
+    tx: Transaction, me: Actor, query: QueueQuery, by: Triaged
+) -> list[ColumnElement[bool]]:
+    wanted = []
     if query.min_severity is not None:
-        yield severity_rank(query.min_severity) <= _top
-    if query.rule is not None:
-        yield _some(col(Flag.rule) == query.rule)
+        wanted.append(by.level <= level_of(query.min_severity))
+    if query.clinician_id is not None:
+        wanted.append(col(Case.clinician_id) == query.clinician_id)
     if query.overdue is not None:
-        overdue = _some(col(Flag.due_at) < tx.now)
-        yield overdue if query.overdue else ~overdue
+        overdue = by.due_at < tx.now
+        wanted.append(overdue if query.overdue else ~overdue)
+    of_flags = []
+    if query.rule is not None:
+        of_flags.append(col(Flag.rule) == query.rule)
     if query.acknowledged is not None:
-        wanted = FlagStatus.acknowledged if query.acknowledged else FlagStatus.open
-        yield _some(col(Flag.status) == wanted)
+        status = FlagStatus.acknowledged if query.acknowledged else FlagStatus.open
+        of_flags.append(col(Flag.status) == status)
     if query.assigned_to_id is not None:
-        yield _some(col(Flag.assigned_to_id) == query.assigned_to_id)
+        of_flags.append(col(Flag.assigned_to_id) == query.assigned_to_id)
+    return wanted + [_some(me, each) for each in of_flags]
 
 
-def _some(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Ask for at least one flag of the group."""
-    return func.sum(case((condition, 1), else_=0)) > 0
-
-
-async def _items(tx: Transaction, me: Actor, case_ids: list[UUID]) -> list[FlaggedCase]:
-    if not case_ids:
-        return []
-    rows = await tx.exec(
-        select(Case, Flag)
-        .join(Flag, on_its_case(Flag))
-        .where(col(Case.clinic_id) == tx.clinic.id, col(Case.id).in_(case_ids), *_in_queue(me))
-        .order_by(col(Flag.id))
+def _some(me: Actor, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Ask for at least one flag of the case that stands in the queue."""
+    return (
+        exists()
+        .where(on_its_case(Flag), condition, *_in_queue(unrestricted=me.is_software))
+        .correlate(Case)
     )
+
+
+async def _items(tx: Transaction, me: Actor, page: Sequence[_Row]) -> list[FlaggedCase]:
+    if not page:
+        return []
+    case_ids = [row.case_id for row in page]
     cases: dict[UUID, Case] = {}
     flags: defaultdict[UUID, list[Flag]] = defaultdict(list)
-    for row, flag in rows:
-        cases[row.id] = row
-        flags[row.id].append(flag)
-    shown = chain.from_iterable(flags.values())
-    record_shown(tx, Happening.flag_read, shown, actor_id=me.id)
+    for case_row, flag in await _with_flags(tx, me, case_ids):
+        cases[case_row.id] = case_row
+        flags[case_row.id].append(flag)
+    every = list(chain.from_iterable(flags.values()))
+    record_shown(tx, Happening.flag_read, every, actor_id=me.id)
     service = me.is_software
     standing = Standing(linked=not service, service=service)
-    every = list(chain.from_iterable(flags.values()))
     told = {flag.id: flag for flag in await show_flags(tx, me, every)}
     items = [_item(cases[case_id], flags[case_id], standing, told) for case_id in case_ids]
     if service and not may_ever(me, Action.case_read):
@@ -355,6 +300,43 @@ async def _items(tx: Transaction, me: Actor, case_ids: list[UUID]) -> list[Flagg
         for item in items:
             item.case.client_ref = None
     return items
+
+
+async def _with_flags(
+    tx: Transaction, me: Actor, case_ids: Sequence[UUID]
+) -> list[tuple[Case, Flag]]:
+    """Give each of some cases with each of its flags in the queue, as plain rows."""
+    statement = _cases_with_flags(me.is_software, tx.withholds_sealed_text, tx.is_postgresql)
+    found = (await tx.exec(statement, {"clinic": tx.clinic.id, "cases": list(case_ids)})).all()
+    width = len(names_of(Case))
+    cases: dict[UUID, Case] = {}
+    pairs = []
+    for row in found:
+        flag = plain_row(Flag, row[width:])
+        if flag.case_id not in cases:
+            cases[flag.case_id] = plain_row(Case, row)
+        pairs.append((cases[flag.case_id], flag))
+    await tx.open_several(Case, list(cases.values()))
+    keys = {case_id: case_row.text_key for case_id, case_row in cases.items()}
+    await tx.open_several(Flag, [flag for _, flag in pairs], keys)
+    return pairs
+
+
+@cache
+def _cases_with_flags(unrestricted: bool, withheld: bool, is_postgresql: bool) -> Any:  # noqa: FBT001 - as above
+    columns = (*columns_of(Case, withheld=withheld), *columns_of(Flag, withheld=withheld))
+    statement = (
+        sa_select(*columns)
+        .select_from(Case)
+        .join(Flag, on_its_case(Flag))
+        .where(
+            col(Case.clinic_id) == placeholder("clinic"),
+            one_of(col(Case.id), "cases", is_postgresql=is_postgresql),
+            *_in_queue(unrestricted=unrestricted),
+        )
+        .order_by(col(Flag.id))
+    )
+    return about_several(statement, is_postgresql=is_postgresql)
 
 
 def _item(

@@ -13,10 +13,11 @@ from sqlmodel import col, select
 
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
+from api.access.due_cases import catch_up_what_is_shown
 from api.access.guards import OpenRecord, case_for, flag_for, may_on_cases, record_opened
-from api.access.visibility.cases import on_its_case, visible_cases
+from api.access.visibility.cases import on_its_case, seen_in_lists
 from api.access.visibility.colleagues import sees_case
-from api.access.visibility.listings import Listing
+from api.access.visibility.listings import Listing, shown_page
 from api.access.visibility.records import visible_flags
 from api.domain.errors import Conflict, Forbidden, Invalid
 from api.domain.lifecycles import due_by, is_unresolved
@@ -34,14 +35,13 @@ from api.domain.vocabulary import (
     Severity,
     severity_rank,
 )
-from api.flags.catching_up import catch_up_due
 from api.flags.lifecycle import MANUAL
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import etag
-from api.http.pagination import Find, Marks, Page, PageQuery, finding, newest_first, page_of
+from api.http.pagination import Marks, Page, PageQuery, finding, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record_row, record_shown
+from api.journal.entries import Happening, record_row
 from api.records.read_models import FlagRead, FlagRule, RecordRead, show_flag, show_flags
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, EarlierResolution, Flag
@@ -140,7 +140,9 @@ async def list_flags_of_case(
     )
     find = finding(tx, statement, Flag)
     purpose = purpose_of(found.standing)
-    return await _page(tx, me, marks, f"flags/{found.row.id}", query, find, purpose)
+    page = marks, f"flags/{found.row.id}", query
+    rows, following = await shown_page(tx, me, page, find, Happening.flag_read, purpose)
+    return Page(items=await show_flags(tx, me, rows), next=following)
 
 
 @router.get("/flags")
@@ -151,12 +153,14 @@ async def list_flags(
     tx: Tx,
 ) -> Page[FlagRead]:
     """List the flags that you may see across cases, newest first."""
-    await catch_up_due(tx, visible_cases(tx, me))
+    await catch_up_what_is_shown(tx, me, seen_in_lists)
     wanted = list(_filters(tx, query))
     if query.clinician_id is not None:
         wanted.append(col(Case.clinician_id) == query.clinician_id)
     find = partial(_LISTED.rows, tx, me, wanted)
-    return await _page(tx, me, marks, "flags", query, find)
+    page = marks, "flags", query
+    rows, following = await shown_page(tx, me, page, find, Happening.flag_read)
+    return Page(items=await show_flags(tx, me, rows), next=following)
 
 
 @router.post("/cases/{case_id}/flags", status_code=201)
@@ -332,20 +336,6 @@ def _filters(tx: Transaction, query: FlagQuery) -> Iterator[ColumnElement[bool]]
         yield col(Flag.effective_at) < midnight(query.to + timedelta(days=1), tx.clinic.zone)
     if query.updated_since is not None:
         yield col(Flag.updated_at) >= query.updated_since
-
-
-async def _page(
-    tx: Transaction,
-    me: Actor,
-    marks: Marks,
-    listing: str,
-    query: FlagQuery,
-    find: Find,
-    purpose: str | None = None,
-) -> Page[FlagRead]:
-    flags, following = await page_of(tx, marks, listing, query, find)
-    record_shown(tx, Happening.flag_read, flags, actor_id=me.id, purpose=purpose)
-    return Page(items=await show_flags(tx, me, flags), next=following)
 
 
 async def _refuse_who_cannot_look(tx: Transaction, me: Actor, user_id: UUID, case: Case) -> None:

@@ -15,7 +15,7 @@ from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, incident_for, may_on_cases, record_opened
 from api.access.visibility.cases import on_its_case
-from api.access.visibility.listings import Listing
+from api.access.visibility.listings import Listing, shown_page
 from api.access.visibility.records import visible_incidents
 from api.domain.bodies import IncidentCreate
 from api.domain.details import Details, IncidentKind
@@ -40,10 +40,10 @@ from api.domain.vocabulary import (
 from api.flags.case_facts import add_record
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
-from api.http.pagination import Find, Marks, Page, PageQuery, finding, page_of
+from api.http.pagination import Marks, Page, PageQuery, finding
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record_row, record_shown
+from api.journal.entries import Happening, record_row
 from api.records.create import new_incident
 from api.records.handover import let_go_of_flags
 from api.records.incident_changes import changed_details, details_of
@@ -166,7 +166,9 @@ async def list_incidents_of_case(
     )
     find = finding(tx, statement, Incident)
     purpose = purpose_of(found.standing)
-    return await _page(tx, me, marks, f"incidents/{found.row.id}", query, find, purpose)
+    page = marks, f"incidents/{found.row.id}", query
+    rows, following = await shown_page(tx, me, page, find, Happening.incident_read, purpose)
+    return Page(items=[_shown(each) for each in rows], next=following)
 
 
 @router.get("/incidents")
@@ -181,7 +183,9 @@ async def list_incidents(
     if query.clinician_id is not None:
         wanted.append(col(Case.clinician_id) == query.clinician_id)
     find = partial(_listing(query).rows, tx, me, wanted)
-    return await _page(tx, me, marks, "incidents", query, find)
+    page = marks, "incidents", query
+    rows, following = await shown_page(tx, me, page, find, Happening.incident_read)
+    return Page(items=[_shown(each) for each in rows], next=following)
 
 
 @router.post("/cases/{case_id}/incidents", status_code=201)
@@ -344,20 +348,6 @@ def _as_known(
     """Say in SQL where a day lies of which perhaps only the month or year is known."""
     known = col(Incident.date_precision)
     return or_(*(and_(known == each, lies(each)) for each in DatePrecision))
-
-
-async def _page(
-    tx: Transaction,
-    me: Actor,
-    marks: Marks,
-    listing: str,
-    query: IncidentQuery,
-    find: Find,
-    purpose: str | None = None,
-) -> Page[IncidentRead]:
-    incidents, following = await page_of(tx, marks, listing, query, find)
-    record_shown(tx, Happening.incident_read, incidents, actor_id=me.id, purpose=purpose)
-    return Page(items=[_shown(incident) for incident in incidents], next=following)
 
 
 def _may_rewrite(me: Actor, found: OpenRecord[Incident]) -> None:

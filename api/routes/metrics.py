@@ -24,7 +24,7 @@ from api.storage.database import Database
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.integration import WebhookDelivery
-from api.storage.transaction import AcrossClinics
+from api.storage.questions import AcrossClinics
 
 router = APIRouter(route_class=StrictRoute)
 

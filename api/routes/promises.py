@@ -15,7 +15,7 @@ from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, may_on_cases, promise_for, record_opened
 from api.access.visibility.cases import on_its_case
-from api.access.visibility.listings import Listing
+from api.access.visibility.listings import Listing, shown_page
 from api.domain.bodies import PromiseCreate
 from api.domain.days import PromiseDays, days_of
 from api.domain.errors import Forbidden
@@ -38,10 +38,10 @@ from api.domain.vocabulary import (
 from api.flags.case_facts import add_record
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
-from api.http.pagination import Find, Marks, Page, PageQuery, finding, page_of
+from api.http.pagination import Marks, Page, PageQuery, finding
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record_row, record_shown
+from api.journal.entries import Happening, record_row
 from api.records.create import new_promise, refuse_impossible_days
 from api.records.read_models import FlagRead, RecordRead, flags_raised
 from api.records.versions import VersionRead, told, versions_of
@@ -146,7 +146,9 @@ async def list_promises_of_case(
     )
     find = finding(tx, statement, Promise)
     purpose = purpose_of(found.standing)
-    return await _page(tx, me, marks, f"promises/{found.row.id}", query, find, purpose)
+    page = marks, f"promises/{found.row.id}", query
+    rows, following = await shown_page(tx, me, page, find, Happening.promise_read, purpose)
+    return Page(items=[PromiseRead.model_validate(each) for each in rows], next=following)
 
 
 @router.get("/promises")
@@ -161,7 +163,9 @@ async def list_promises(
     if query.clinician_id is not None:
         wanted.append(col(Case.clinician_id) == query.clinician_id)
     find = partial(_LISTED.rows, tx, me, wanted)
-    return await _page(tx, me, marks, "promises", query, find)
+    page = marks, "promises", query
+    rows, following = await shown_page(tx, me, page, find, Happening.promise_read)
+    return Page(items=[PromiseRead.model_validate(each) for each in rows], next=following)
 
 
 @router.post("/cases/{case_id}/promises", status_code=201)
@@ -271,20 +275,6 @@ def _filters(query: PromiseQuery) -> Iterator[ColumnElement[bool]]:
         yield col(Promise.made_on) <= query.to
     if query.updated_since is not None:
         yield col(Promise.updated_at) >= query.updated_since
-
-
-async def _page(
-    tx: Transaction,
-    me: Actor,
-    marks: Marks,
-    listing: str,
-    query: PromiseQuery,
-    find: Find,
-    purpose: str | None = None,
-) -> Page[PromiseRead]:
-    promises, following = await page_of(tx, marks, listing, query, find)
-    record_shown(tx, Happening.promise_read, promises, actor_id=me.id, purpose=purpose)
-    return Page(items=[PromiseRead.model_validate(each) for each in promises], next=following)
 
 
 def _may_rewrite(me: Actor, found: OpenRecord[Promise]) -> None:

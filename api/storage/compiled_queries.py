@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Dialect, orm
+from sqlalchemy import ARRAY, ColumnElement, Dialect, Uuid, any_, bindparam, orm
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -77,6 +77,27 @@ class Prepared:
         if compiled is None:
             compiled = self._of[known_as] = _Compiled(statement, dialect)
         return compiled
+
+
+_IDS = ARRAY(Uuid())
+
+
+def one_of(column: Any, name: str, *, is_postgresql: bool) -> ColumnElement[bool]:
+    """Say in SQL that an id is one of those in a placeholder, which is given a list.
+
+    PostgreSQL takes them as one value, so that the statement can be prepared.
+    """
+    found: ColumnElement[bool]
+    if is_postgresql:
+        found = column == any_(bindparam(name, type_=_IDS))
+    else:
+        found = column.in_(bindparam(name, expanding=True))
+    return found
+
+
+def about_several(statement: Any, *, is_postgresql: bool) -> Any:
+    """Make a statement with `one_of` ready to be run."""
+    return Prepared(statement) if is_postgresql else statement
 
 
 class Question(NamedTuple):

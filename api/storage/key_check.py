@@ -7,7 +7,8 @@ from sqlmodel import col
 from api.runtime.settings import NO_DATA_KEY, Settings
 from api.storage.database import Database
 from api.storage.models.people import ClinicKey
-from api.storage.transaction import AcrossClinics, Transaction
+from api.storage.questions import AcrossClinics
+from api.storage.transaction import Transaction
 
 _NAMES_IN_USE = AcrossClinics(
     plain=sa.select(col(ClinicKey.wrapped_by)).distinct(),

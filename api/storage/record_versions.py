@@ -37,7 +37,10 @@ OF_THE_ROW = frozenset(
     {"clinic_id", "id", "case_id", "version", "created_at", "updated_at", "written_by_id"}
 )
 """What a kept version has columns of its own for, or what never changes."""
-MACHINERY = frozenset({"text_key", "client_ref_hash", "recheck_at"})
+MACHINERY = frozenset(
+    {"text_key", "client_ref_hash", "recheck_at", "triage_level", "triage_due_at"}
+    | {"unrestricted_triage_level", "unrestricted_triage_due_at"}
+)
 """What no version keeps: with a case's key its destroyed words could be read again."""
 
 

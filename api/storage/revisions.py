@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from api.storage.transaction import AcrossClinics
+from api.storage.questions import AcrossClinics
 
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "alembic" / "versions"
 _NAMED = re.compile(r'^(revision|down_revision) = "(\w+)"$', re.MULTILINE)

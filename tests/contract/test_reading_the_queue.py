@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.routes import flagged_cases
+from api.records.queue_readings import Reading
 from tests.support.flags import flagged
 from tests.support.world import Person, World, incident, made, ok, software
 
@@ -221,9 +221,7 @@ async def _settle(world: World, case_id: str) -> None:
 async def test_a_queue_that_forgets_its_reading_is_found_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        flagged_cases._Reading, "unread", lambda reading, _: reading.place.following
-    )
+    monkeypatch.setattr(Reading, "unread", lambda reading, by, _: [reading.place.following(by)])
     *_, last = cases = await waiting(world, 5)
     reader = Reader(world.supervisor, 2)
     await reader.read()

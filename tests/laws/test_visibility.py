@@ -9,17 +9,29 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+import sqlmodel
 from sqlmodel import col, select
 
 from api.access import case_relationship, guards, journal_reading
 from api.access.case_relationship import asking, find_case
-from api.access.visibility import briefs, cases, links_and_grants, named, oversight, records
+from api.access.visibility import (
+    briefs,
+    cases,
+    links_and_grants,
+    named,
+    newest,
+    oversight,
+    records,
+    triaged,
+)
 from api.access.visibility.cases import may_see_case, on_its_case
-from api.domain.lifecycles import BRIEF_LASTS
+from api.access.visibility.reader import reader
+from api.domain.lifecycles import BRIEF_LASTS, is_unresolved
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing, why_not
 from api.domain.permissions.table import CONSULTING, TREATING
-from api.domain.vocabulary import Event, Role, Scope
+from api.domain.vocabulary import Audience, Event, Role, Scope
+from api.flags.triage import triage
 from api.records import oversight_notices
 from api.storage.hidden_entries import ABOUT_ROWS
 from api.storage.models.access import AccessNotice, AccessNoticeReader
@@ -33,6 +45,7 @@ from tests.support.eyes import Eyes, Rows
 from tests.support.guards import made_anew
 from tests.support.world import World, software
 
+A_PAGE = 3
 ROUNDS = 2
 """Clinics that are played."""
 
@@ -72,7 +85,8 @@ async def of_cases(tx: Transaction, eyes: Eyes, everyone: list[Eyes]) -> list[Sa
     me = eyes.actor
     listed = await ids(tx, select(Case.id).where(cases.visible_cases(tx, me)))
     queued = await ids(tx, select(Case.id).where(cases.queued_cases(tx, me)))
-    unwatched = await ids(tx, select(Case.id).where(oversight.unwatched_cases(tx)))
+    unwatched = await ids(tx, select(Case.id).where(oversight.unwatched_cases(tx, me)))
+    among, first = await _newest(tx, eyes, Case), await _first_in_queue(tx, eyes)
     to_change = case_relationship._case_to_change(me.role)
     said = []
     for case in eyes.rows[Case]:
@@ -84,11 +98,56 @@ async def of_cases(tx: Transaction, eyes: Eyes, everyone: list[Eyes]) -> list[Sa
             Said("case to change", says, locked is not None),
             Said("standing", True, found is None or found.standing == stands),
             Said("case listed", says and in_lists(stands), case.id in listed),
+            Said("case among the newest", says and in_lists(stands), case.id in among),
             Said("case queued", _in_queue(stands), case.id in queued),
+            Said("case in its place", _in_queue(stands) and _waits(eyes, case), case.id in first),
             Said("case unwatched", not _is_watched(case, everyone), case.id in unwatched),
             *_of_disclosures(eyes, case, None if found is None else found.standing),
         ]
     return said
+
+
+async def _newest(tx: Transaction, eyes: Eyes, model: Any) -> set[UUID]:
+    """Find all that a list finds, page after page of a few rows, as many as there are."""
+    who, found, before = reader(tx, eyes.actor), list[UUID](), None
+    while len(found) % A_PAGE == 0:
+        wanted = newest.Wanted((), A_PAGE, before)
+        page = newest.newest_ids(model, who, wanted, laterally=tx.is_postgresql)
+        more = list(await tx.exec(sqlmodel.select(model.id).where(model.id.in_(page))))
+        if not more:
+            break
+        found += sorted(more, reverse=True)
+        before = found[-1]
+    assert found == sorted(set(found), reverse=True)
+    return set(found)
+
+
+async def _first_in_queue(tx: Transaction, eyes: Eyes) -> set[UUID]:
+    """Find the cases of a queue, each in the place that its flags give it."""
+    every = triaged.Wanted(lambda _: (), lambda _: (), 1_000)
+    chosen = triaged.first_in_queue(
+        reader(tx, eyes.actor), every, laterally=tx.is_postgresql
+    ).subquery()
+    statement = sa.select(*chosen.c).select_from(Case).join(chosen, col(Case.id) == chosen.c.id)
+    found = (await tx.exec(statement.order_by(chosen.c.level, chosen.c.due_at, chosen.c.id))).all()
+    places = [(level, due_at, row_id) for row_id, level, due_at, _ in found]
+    assert places == sorted(places)
+    for case in eyes.rows[Case]:
+        waiting = [flag for flag in eyes.rows[Flag] if flag.case_id == case.id]
+        place = triage(flag for flag in waiting if not (eyes.actor.is_software and flag.restricted))
+        assert all((level, due) == place for level, due, row_id in places if row_id == case.id)
+    return {row_id for _, _, row_id in places}
+
+
+def _waits(eyes: Eyes, case: Case) -> bool:
+    """Tell whether something waits for supervisors on a case; for software, that is not hidden."""
+    return any(
+        is_unresolved(flag.status)
+        and flag.audience == Audience.supervisor
+        and not (flag.restricted and eyes.actor.is_software)
+        for flag in eyes.rows[Flag]
+        if flag.case_id == case.id
+    )
 
 
 def _in_queue(stands: Standing) -> bool:
@@ -124,6 +183,7 @@ async def of_records(tx: Transaction, eyes: Eyes, _: list[Eyes]) -> list[Said]:
     shown = {row_id for _, row_id in await named.seen_of(tx, me, written)}
     said = []
     for model in KINDS:
+        among = set() if model is Note else await _newest(tx, eyes, model)
         one, name = guards._one_record(model, me.role, lock=False), model.__name__
         for row in eyes.rows[model]:
             stands, says = eyes.standings[row.case_id], row.id in eyes.seen[model]
@@ -132,6 +192,9 @@ async def of_records(tx: Transaction, eyes: Eyes, _: list[Eyes]) -> list[Said]:
             # a brief is listed to who sees no case
             on_list = in_lists(stands) or (model is Consultation and not may_see_case(stands))
             said.append(Said(f"{name} listed", says and on_list, row.id in listed))
+            if model is not Note:
+                is_newest = says and in_lists(stands) and not stands.consulting
+                said.append(Said(f"{name} among the newest", is_newest, row.id in among))
             if may_see_case(stands) and model in named._NAMED.values():
                 said.append(Said(f"{name} named", says, row.id in shown))
             if model is Note:
@@ -293,6 +356,12 @@ async def test_python_says_visible_just_where_sql_finds_it(
     )
 
 
+@pytest.fixture(autouse=True)
+def some_are_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a supervisor's lists look at a few rows first: the rest is then found case by case."""
+    monkeypatch.setattr(newest, "NEAR", 2 * A_PAGE)
+
+
 async def is_missed(world: World, asked: Ask) -> bool:
     """Play until Python and SQL do not agree, a few times at most."""
     for seed in range(100, 105):
@@ -305,6 +374,12 @@ MUTANTS: tuple[tuple[Any, str, Any, Ask], ...] = (
     (cases, "conflicted", sa.false(), of_cases),
     (cases, "granted", sa.false(), of_cases),
     (cases, "supervised_by", sa.true(), of_cases),
+    (newest, "conflicted", sa.false(), of_cases),
+    (newest, "links", (sa.true(),), of_cases),
+    (newest, "in_force", (sa.true(),), of_records),
+    (newest, "seen_in_lists", sa.true(), of_records),
+    (triaged, "conflicted", sa.false(), of_cases),
+    (triaged, "links", (sa.true(),), of_cases),
     (links_and_grants, "links_in_force", (sa.true(),), of_cases),
     (oversight, "conflicted", sa.false(), of_cases),
     (records, "kept_notes", sa.false(), of_records),

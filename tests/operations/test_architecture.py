@@ -315,6 +315,7 @@ def test_only_the_journal_writes_entries_and_only_tokens_knows_jose() -> None:
             "journal.outbox",
             "journal.tree_heads",
             "storage.models.journal",
+            "storage.autocommit",
             "storage.transaction",
             "access.journal_reading",
         }

@@ -245,7 +245,7 @@ async def test_no_change_of_a_record_can_pass_by_its_versions(
         """Keep nothing."""
 
     with monkeypatch.context() as patch:
-        patch.setattr("api.storage.transaction.keep_versions", nothing)
+        patch.setattr("api.storage.questions.keep_versions", nothing)
         async with world.database.transaction() as tx:
             await tx.enter(world.clinician.clinic_id)
             found = (await tx.exec(select(Case).where(Case.id == UUID(case["id"])))).one()

@@ -36,6 +36,7 @@ from api.domain.vocabulary import (
     Severity,
     Significance,
 )
+from api.flags.triage import keep_triage
 from api.records.oversight_notices import KEPT_FOR
 from api.storage.hidden_entries import ABOUT_ROWS
 from api.storage.models.access import (
@@ -115,6 +116,9 @@ class Chance:
         """Keep rows of every kind, those that others point at first."""
         self.cases = [self._case() for _ in range(CASES)]
         records = [row for _ in range(ROWS) for row in self._records()]
+        for case in self.cases:
+            flags = [row for row in records if isinstance(row, Flag) and row.case_id == case.id]
+            keep_triage(case, flags)
         notices = [self._notice() for _ in range(NOTICES)]
         entries = (self._entry(records) for _ in range(2 * ROWS))
         async with self.world.owner.transaction() as tx:

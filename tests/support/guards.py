@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
-from api.access import case_relationship, guards
+from api.access import case_relationship, due_cases, guards
 from api.access.visibility import named
 
 
@@ -25,6 +25,7 @@ def made_anew() -> Iterator[None]:
     made_once = (
         guards._one_record,
         named._seen,
+        due_cases._is_any_due,
         case_relationship._case_to_change,
         case_relationship._case_to_read,
     )

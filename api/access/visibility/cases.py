@@ -98,6 +98,10 @@ def supervised_by(who: Reader) -> ColumnElement[bool]:
 
 def queued_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     """Say in SQL which cases stand in somebody's queue of flagged cases."""
-    if me.is_software:
-        return col(Case.clinic_id) == tx.clinic.id
-    return supervised_cases(tx, me)
+    return seen_in_queue(reader(tx, me))
+
+
+def seen_in_queue(who: Reader) -> ColumnElement[bool]:
+    """Say in SQL what `queued_cases` does, of a reader."""
+    here: ColumnElement[bool] = col(Case.clinic_id) == who.clinic
+    return here if who.is_software else supervised_by(who)

@@ -12,6 +12,8 @@ from api.access.visibility.newest import Filter, Wanted, newest_ids
 from api.access.visibility.reader import asked_by, asker, placeholder
 from api.domain.permissions.table import Actor
 from api.domain.vocabulary import Role
+from api.http.pagination import Bookmarks, Find, PageQuery, page_of
+from api.journal.entries import Happening, record_shown
 from api.storage.compiled_queries import Prepared
 from api.storage.models.clinical import Case
 from api.storage.plain_rows import columns_of, plain_row
@@ -83,3 +85,17 @@ class Listing:
         here = self.model.clinic_id == placeholder("clinic")
         found = self._selects(how).where(here, self.model.id.in_(ids))
         return found.order_by(self.model.id.desc())
+
+
+async def shown_page(
+    tx: Transaction,
+    me: Actor,
+    page: tuple[Bookmarks, str, PageQuery],
+    find: Find,
+    happening: Happening,
+    purpose: str | None = None,
+) -> tuple[list[Any], str | None]:
+    """Give a page of a list and its cursor, journalled as shown; `page`: of which list, and how."""
+    rows, following = await page_of(tx, *page, find)
+    record_shown(tx, happening, rows, actor_id=me.id, purpose=purpose)
+    return rows, following

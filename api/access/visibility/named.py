@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, literal, union_all
+from sqlalchemy import literal, union_all
 from sqlalchemy import select as sa_select
 
 from api.access.visibility.cases import on_its_case
@@ -13,6 +13,7 @@ from api.access.visibility.reader import Reader, asked_by, asker
 from api.access.visibility.records import SEEN
 from api.domain.permissions.table import Actor
 from api.domain.vocabulary import Role
+from api.storage.compiled_queries import about_several, one_of
 from api.storage.models.clinical import Case, Incident, Promise
 from api.storage.models.columns import Named
 from api.storage.models.flags import Flag
@@ -33,18 +34,21 @@ async def seen_of(tx: Transaction, me: Actor, named: Iterable[Named]) -> frozens
         ids.setdefault(record_type, set()).add(row_id)
     if not ids:
         return frozenset()
-    found = await tx.exec(_seen(me.role, tuple(sorted(ids))), {**asked_by(tx, me), **ids})
+    types = tuple(sorted(ids))
+    asked = {record_type: list(ids[record_type]) for record_type in types}
+    found = await tx.exec(_seen(me.role, types, tx.is_postgresql), {**asked_by(tx, me), **asked})
     return frozenset((record_type, row_id) for record_type, row_id in found)
 
 
 @cache
-def _seen(role: Role, types: tuple[str, ...]) -> Any:
+def _seen(role: Role, types: tuple[str, ...], is_postgresql: bool) -> Any:  # noqa: FBT001 - the cache's key
     # made once: making one costs more than running it
-    asked = [_seen_in(record_type, asker(role)) for record_type in types]
-    return union_all(*asked) if len(asked) > 1 else asked[0]
+    asked = [_seen_in(each, asker(role), is_postgresql=is_postgresql) for each in types]
+    together: Any = union_all(*asked) if len(asked) > 1 else asked[0]
+    return about_several(together, is_postgresql=is_postgresql)
 
 
-def _seen_in(record_type: str, who: Reader) -> Any:
+def _seen_in(record_type: str, who: Reader, *, is_postgresql: bool) -> Any:
     model = _NAMED[record_type]
     seen = SEEN.get(model)
     return (
@@ -53,7 +57,7 @@ def _seen_in(record_type: str, who: Reader) -> Any:
         .join(Case, on_its_case(model))
         .where(
             model.clinic_id == who.clinic,
-            model.id.in_(bindparam(record_type, expanding=True)),
+            one_of(model.id, record_type, is_postgresql=is_postgresql),
             *([] if seen is None else [seen(who)]),
         )
     )

@@ -7,6 +7,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from api.access.visibility.links_and_grants import conflicted, links_in_force
+from api.access.visibility.reader import Reader, reader
 from api.domain.permissions.table import SUPERVISING, Actor
 from api.domain.vocabulary import Audience
 from api.storage.models.access import Supervision
@@ -19,19 +20,25 @@ _Own = aliased(Case)
 _Watcher = aliased(User)
 
 
-def unwatched_cases(tx: Transaction) -> ColumnElement[bool]:
+def unwatched_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     """Say in SQL which cases no supervisor sees today: not linked, or in conflict."""
+    return unwatched_by_anyone(reader(tx, me))
+
+
+def unwatched_by_anyone(who: Reader) -> ColumnElement[bool]:
+    """Say in SQL what `unwatched_cases` does, where and when somebody looks."""
     watcher = _Watcher
     return ~exists().where(
-        col(Supervision.clinic_id) == tx.clinic.id,
+        col(Supervision.clinic_id) == who.clinic,
         col(Supervision.clinician_id) == Case.clinician_id,
         col(Supervision.supervisor_id) != Case.clinician_id,
-        *links_in_force(tx.today),
-        col(watcher.clinic_id) == tx.clinic.id,
+        *links_in_force(who.today),
+        col(watcher.clinic_id) == who.clinic,
         col(watcher.id) == Supervision.supervisor_id,
-        col(watcher.role).in_(SUPERVISING),
+        # not IN: a statement that is prepared has a placeholder for each value
+        or_(*(col(watcher.role) == role for role in sorted(SUPERVISING))),
         col(watcher.is_active),
-        ~conflicted(tx.clinic.id, Supervision.supervisor_id, tx.now),
+        ~conflicted(who.clinic, Supervision.supervisor_id, who.now),
     )
 
 
@@ -40,7 +47,7 @@ def unwatched_flags(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     return and_(
         IS_UNRESOLVED,
         col(Flag.audience) == Audience.supervisor,
-        unwatched_cases(tx),
+        unwatched_cases(tx, me),
         open_to_its_clinician(tx, me, Flag),
     )
 

@@ -20,7 +20,8 @@ from api.storage.database import Database
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.integration import ImportedRecord
 from api.storage.models.people import User
-from api.storage.transaction import ClinicContext, Transaction
+from api.storage.questions import ClinicContext
+from api.storage.transaction import Transaction
 
 BATCH = 100
 """Cases read in one transaction."""

@@ -25,7 +25,8 @@ from api.storage.database import Database
 from api.storage.engine import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, SERIALIZATION_FAILURE
 from api.storage.models.integration import Import, ImportRefusal, ImportStatus
 from api.storage.models.people import Clinic
-from api.storage.transaction import ClinicContext, Transaction
+from api.storage.questions import ClinicContext
+from api.storage.transaction import Transaction
 
 BATCH_LINES = 250
 BATCH_BYTES = 1024 * 1024

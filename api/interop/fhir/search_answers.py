@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from fastapi import Request, Response
 
-from api.access.visibility.cases import visible_cases
+from api.access.due_cases import catch_up_what_is_shown
+from api.access.visibility.cases import seen_in_lists
 from api.domain.errors import Invalid
 from api.domain.permissions.table import Actor
-from api.flags.catching_up import catch_up_due
 from api.interop.fhir.answers import FORMATS, answer, base_of, refuse_other_formats
 from api.interop.fhir.bundle import bundle_of
 from api.interop.fhir.elements import Resource
@@ -30,7 +30,7 @@ async def answer_search(
     refuse_other_formats(query.format, FORMATS, "_format")
     query = await know_patients(tx, me, _without_base(query, base_of(request)))
     if kind.of_flags:
-        await catch_up_due(tx, visible_cases(tx, me))
+        await catch_up_what_is_shown(tx, me, seen_in_lists)
     rows, following = await kind.find(tx, me, marks, f"fhir/{kind.name}", query)
     if rows or not kind.names_clients:
         kind.tell(tx, me, rows, None)

@@ -33,7 +33,8 @@ from api.storage.models.integration import (
     WebhookSecret,
 )
 from api.storage.models.people import Clinic
-from api.storage.transaction import AcrossClinics, Transaction
+from api.storage.questions import AcrossClinics
+from api.storage.transaction import Transaction
 
 CLAIMED_FOR = timedelta(seconds=60)
 """How long nobody else tries what was claimed: longer than a try with its writing down."""

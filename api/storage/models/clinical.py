@@ -43,6 +43,7 @@ from api.storage.models.columns import (
     Record,
     SealedText,
     Voidable,
+    by_triage,
     json_column,
     points_at,
     sealed_text,
@@ -56,7 +57,9 @@ class Case(KeepsVersions, Voidable, table=True):
     """A client's therapy with one clinician. `recheck_at`: when time alone may move its flags.
 
     `text_key` is the wrapped key of all that is sealed on this case: once it is gone, so is every
-    word of it. `client_ref_hash` finds a reference without reading it.
+    word of it. `client_ref_hash` finds a reference without reading it. By `triage_level` (1 is the
+    gravest) and `triage_due_at` it stands in the queue of flagged cases, by the unrestricted ones
+    for those who see nothing restricted; None: nothing waits.
     """
 
     __tablename__ = "cases"
@@ -72,6 +75,8 @@ class Case(KeepsVersions, Voidable, table=True):
             postgresql_where=sa.text("recheck_at IS NOT NULL"),
             sqlite_where=sa.text("recheck_at IS NOT NULL"),
         ),
+        by_triage("cases", "triage", "clinician_id"),
+        by_triage("cases", "unrestricted_triage"),
         # a case whose start is not known counts as starting on one and the same unknown day
         Index(
             "uq_cases_clinic_id_client_ref_hash_started_on",
@@ -99,6 +104,10 @@ class Case(KeepsVersions, Voidable, table=True):
     is_minor: bool | None = None
     transfer_reason: str | None = sealed_text()
     recheck_at: datetime | None = None
+    triage_level: int | None = None
+    triage_due_at: datetime | None = None
+    unrestricted_triage_level: int | None = None
+    unrestricted_triage_due_at: datetime | None = None
     purged_at: datetime | None = None
 
 

@@ -28,7 +28,21 @@ class JournalEntry(SQLModel, table=True):
         Index(None, "clinic_id", "case_id", "id"),
         Index(None, "clinic_id", "actor_id", "id"),
         Index(None, "clinic_id", "happening", "id"),
-        Index(None, "clinic_id", "at"),
+        # entries lie as they came: a range of pages is told by its first instant and its last
+        Index(
+            None,
+            "clinic_id",
+            "at",
+            postgresql_using="brin",
+            postgresql_with={"autosummarize": "true"},
+        ),
+        Index(
+            "ix_journal_entries_changes_at",
+            "clinic_id",
+            "at",
+            postgresql_where=sa.text(_CHANGES),
+            sqlite_where=sa.text(_CHANGES),
+        ),
         Index(
             "ix_journal_entries_what_happened",
             "clinic_id",
