@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
 from api.domain.vocabulary import Audience, Determination, FlagStatus, Role, Severity
+from api.flags.triage import level_of
 from api.security.crypto import Place, SealableText, lookup_hash
 from api.security.tokens import Claims
 from api.storage.keyring import ClinicKeys, Keyring
@@ -159,6 +160,7 @@ async def _write(
     await copy_rows(connection, Flag, _resolved_flags(clinic_id, looked_at))
     waiting = [case_id for number, case_id in numbered if number in chosen]
     await copy_rows(connection, Flag, _flags(clinic_id, waiting))
+    await _keep_triage(connection, clinic_id)
 
 
 @asynccontextmanager
@@ -296,6 +298,20 @@ def _promises(safe: "_CaseKeys", ids: list[UUID]) -> Iterator[dict[str, Any]]:
         row_id = uuid7()
         wording = safe.bind("promises", "wording", row_id, case_id, "A fictional promise.")
         yield {**plain, "id": row_id, "case_id": case_id, "wording": wording}
+
+
+async def _keep_triage(connection: Any, clinic_id: UUID) -> None:
+    """Let each case that waits keep where it stands in the queue; nothing here is restricted."""
+    levels = " ".join(f"WHEN '{each}' THEN {level_of(each)}" for each in _SEVERITIES)
+    await connection.execute(
+        "UPDATE cases SET triage_level = level, triage_due_at = due_at,"
+        " unrestricted_triage_level = level, unrestricted_triage_due_at = due_at FROM ("
+        f"SELECT case_id, min(CASE severity {levels} END) AS level, min(due_at) AS due_at"
+        " FROM flags WHERE clinic_id = $1 AND status = 'open' GROUP BY case_id) AS waiting"
+        " WHERE cases.clinic_id = $1 AND cases.id = waiting.case_id",
+        clinic_id,
+        timeout=300,
+    )
 
 
 def _flags(clinic_id: UUID, ids: list[UUID]) -> Iterator[dict[str, Any]]:

@@ -15,19 +15,23 @@ depends_on = None
 LEVELS = {"critical": 1, "high": 2, "moderate": 3, "low": 4, "info": 5}
 BY_TIME = "ix_journal_entries_clinic_id_at"
 CHANGES_BY_TIME = "ix_journal_entries_changes_at"
-TRIAGES = {
-    "ix_cases_triage": ("triage", ["clinic_id", "clinician_id"]),
+TRIAGES = ("triage", "unrestricted_triage")
+INDEXES = {
+    "ix_cases_triage": ("triage", ["clinic_id"]),
+    "ix_cases_triage_by_clinician_id": ("triage", ["clinic_id", "clinician_id"]),
     "ix_cases_unrestricted_triage": ("unrestricted_triage", ["clinic_id"]),
 }
 
 
 def upgrade() -> None:
     """Go forward: cases with flags that wait are given their places."""
-    for name, (triage, of) in TRIAGES.items():
+    for triage in TRIAGES:
         level, due_at = f"{triage}_level", f"{triage}_due_at"
         op.add_column("cases", sa.Column(level, sa.Integer(), nullable=True))
         op.add_column("cases", sa.Column(due_at, sa.DateTime(timezone=True), nullable=True))
         _give_places(triage)
+    for name, (triage, of) in INDEXES.items():
+        level, due_at = f"{triage}_level", f"{triage}_due_at"
         waits = sa.text(f"{level} IS NOT NULL")
         places = [*of, level, due_at, "id"]
         op.create_index(name, "cases", places, postgresql_where=waits, sqlite_where=waits)
@@ -54,8 +58,9 @@ def downgrade() -> None:
     op.drop_index(CHANGES_BY_TIME, "journal_entries")
     op.drop_index(BY_TIME, "journal_entries")
     op.create_index(BY_TIME, "journal_entries", ["clinic_id", "at"])
-    for name, (triage, _) in TRIAGES.items():
+    for name in INDEXES:
         op.drop_index(name, "cases")
+    for triage in TRIAGES:
         for column in (f"{triage}_due_at", f"{triage}_level"):
             # as it stands: what makes a table anew would lose an index over an expression
             op.execute(f"ALTER TABLE cases DROP COLUMN {column}")

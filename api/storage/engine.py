@@ -63,6 +63,9 @@ def _open_postgresql(url: str, pool_size: int) -> AsyncEngine:
         "timezone": "UTC",
         # short statements: compiling them costs more than it saves
         "jit": "off",
+        # what is asked alone is planned once: each time anew costs more than it takes to run; in a
+        # transaction it is left to the database
+        "plan_cache_mode": "force_generic_plan",
     }
     engine = create_async_engine(
         url,

@@ -177,13 +177,14 @@ def _enter_as_it_begins(
             driver.entering = session.info[ENTERED], session.info[INSTANTS]
 
 
-def _entry(clinic_id: UUID, instants: Instants) -> tuple[str, str]:
+def _entry(clinic_id: UUID, instants: Instants) -> tuple[str, ...]:
     """Write what enters a clinic, and tells whoever lists its rows that a transaction is open."""
     clinic, since = told(clinic_id, instants.read_clock().instant)
     return (
         # the command, not set_config(): databases that span machines pass on commands only
         f"SET LOCAL {ENTER} = '{UUID(str(clinic_id))}'",
         f"SELECT pg_advisory_xact_lock_shared({clinic}, {since})",
+        "SET LOCAL plan_cache_mode = auto",
     )
 
 

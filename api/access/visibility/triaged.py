@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, true, union
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, true, union
 from sqlmodel import col
 
 from api.access.visibility.cases import seen_in_queue
 from api.access.visibility.links_and_grants import conflicted, links
-from api.access.visibility.newest import Filter
+from api.access.visibility.newest import NEAR, Filter
 from api.access.visibility.oversight import unwatched_by_anyone
 from api.access.visibility.reader import Reader
 from api.domain.permissions.table import SUPERVISING
@@ -73,13 +73,24 @@ def first_in_queue(who: Reader, wanted: Wanted, *, laterally: bool) -> Any:
         col(Case.clinician_id) != who.id,
         ~conflicted(who.clinic, who.id, who.now),
     )
-    found = []
+    near = _near(who, wanted)
+    found = [select(*near.c)]
+    is_short = select(func.count()).select_from(near).scalar_subquery() < wanted.most
     every = wanted._replace(ways=lambda _: ())
     for way in wanted.ways(BY_ALL) or (true(),):
         each = _first(BY_ALL, and_(theirs, way), who, every).correlate(Supervision).lateral()
-        linked = links(who.clinic, who.id, who.today)
+        linked = (*links(who.clinic, who.id, who.today), is_short)
         found.append(select(*each.c).select_from(Supervision).join(each, true()).where(*linked))
     return _in_order(found, wanted)
+
+
+def _near(who: Reader, wanted: Wanted) -> Any:
+    """Select what is theirs of the first of the whole clinic: most, for who answers for many."""
+    everyone = wanted._replace(most=NEAR)
+    first = _first(BY_ALL, true(), who, everyone).subquery()
+    theirs = select(*first.c).select_from(Case).join(first, col(Case.id) == first.c.id)
+    theirs = theirs.where(col(Case.clinic_id) == who.clinic, seen_in_queue(who))
+    return theirs.order_by(first.c.level, first.c.due_at, first.c.id).limit(wanted.most).cte()
 
 
 def first_unwatched(who: Reader, wanted: Wanted) -> Any:
@@ -109,6 +120,4 @@ def _first(order: Triaged, among: Filter, who: Reader, wanted: Wanted) -> Any:
 def _in_order(found: Sequence[Any], wanted: Wanted) -> Any:
     """Put together what was found in several ways."""
     one = found[0].subquery() if len(found) == 1 else union(*found).subquery()
-    first = (one.c.level, one.c.due_at, one.c.id)
-    # who is linked twice to one clinician has each of their cases once
-    return select(*one.c).distinct().order_by(*first).limit(wanted.most)
+    return select(*one.c).order_by(one.c.level, one.c.due_at, one.c.id).limit(wanted.most)

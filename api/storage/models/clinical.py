@@ -75,6 +75,7 @@ class Case(KeepsVersions, Voidable, table=True):
             postgresql_where=sa.text("recheck_at IS NOT NULL"),
             sqlite_where=sa.text("recheck_at IS NOT NULL"),
         ),
+        by_triage("cases", "triage"),
         by_triage("cases", "triage", "clinician_id"),
         by_triage("cases", "unrestricted_triage"),
         # a case whose start is not known counts as starting on one and the same unknown day

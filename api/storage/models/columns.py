@@ -165,7 +165,8 @@ def by_triage(table: str, triage: str, *of: str) -> Index:
     """Find what waits to be looked at, the gravest first and then what is due first."""
     waits = sa.text(f"{triage}_level IS NOT NULL")
     places = ("clinic_id", *of, f"{triage}_level", f"{triage}_due_at", "id")
-    return Index(f"ix_{table}_{triage}", *places, postgresql_where=waits, sqlite_where=waits)
+    name = "_by_".join((f"ix_{table}_{triage}", *of))
+    return Index(name, *places, postgresql_where=waits, sqlite_where=waits)
 
 
 Named = tuple[str, UUID]
