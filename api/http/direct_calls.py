@@ -5,7 +5,7 @@ in it. Ours are few and of few kinds. What is sent is still read by the framewor
 where it is not as it must be, or an operation needs more, the framework calls it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_type_hints
@@ -41,6 +41,8 @@ class DirectCall:
         self._field = route.response_field
         self._status = route.status_code or 200
         self._root = root
+        self._asking = [each.call for _, each in root.inner if hasattr(each.call, "asks")]
+        self._reading = list(_reading(root))
 
     @classmethod
     def of(cls, route: APIRoute) -> "DirectCall | None":
@@ -54,15 +56,15 @@ class DirectCall:
 
     async def answer(self, request: Request) -> Response | None:
         """Carry it out; None, and nothing done, where what is sent is not as it must be."""
-        read: dict[Call, dict[str, Any]] = {}
-        if not _read(self._root, request, read):
+        read = self._read(request)
+        if read is None:
             return None
+        for guard in self._asking:
+            # so that it is asked in one message with who is signed in
+            request.state.asks_next = partial(guard.asks, **read.get(guard, {}))
         extra = Response()
         del extra.headers["content-length"]
-        for _, guard in self._root.inner:
-            if (asks := getattr(guard.call, "asks", None)) is not None:
-                # so that it is asked in one message with who is signed in
-                request.state.asks_next = partial(asks, **read[guard.call])
+        extra.status_code = 0
         async with transaction_of(request) as tx:
             given = await _arguments(self._root, request, extra, read, {begin_transaction: tx})
             found = await self._root.call(**given)
@@ -71,10 +73,40 @@ class DirectCall:
             content = await serialize_response(
                 field=self._field, response_content=found, dump_json=True
             )
-        status = extra.status_code if extra.status_code != Response().status_code else self._status
+        status = extra.status_code or self._status
         answer = Response(content, status, media_type="application/json")
         answer.raw_headers.extend(extra.raw_headers)
         return answer
+
+    def _read(self, request: Request) -> dict[Call, dict[str, Any]] | None:
+        """Read what is sent, for each that takes something; None where it is not as it must be."""
+        read = {}
+        for node in self._reading:
+            values: dict[str, Any] = {}
+            for fields, sent in (
+                (node.path, request.path_params),
+                (node.query, request.query_params),
+                (node.headers, request.headers),
+            ):
+                if fields:
+                    found, wrong = request_params_to_args(fields, sent)
+                    if wrong:
+                        return None
+                    values |= found
+            read[node.call] = values
+        return read
+
+
+def _reading(node: _Node) -> Iterator[_Node]:
+    """Give all that take something which is sent, each once."""
+    known = set()
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        if each.call not in known and (each.path or each.query or each.headers):
+            yield each
+        known.add(each.call)
+        waiting.extend(inner for _, inner in each.inner)
 
 
 def _gives_an_answer(endpoint: Call) -> bool:
@@ -112,23 +144,6 @@ def _node(dependant: Dependant) -> _Node | None:
     )
 
 
-def _read(node: _Node, request: Request, read: dict[Call, dict[str, Any]]) -> bool:
-    """Read what is sent for something and all that it depends on; tell whether it is as it must."""
-    values: dict[str, Any] = {}
-    for fields, sent in (
-        (node.path, request.path_params),
-        (node.query, request.query_params),
-        (node.headers, request.headers),
-    ):
-        if fields:
-            found, wrong = request_params_to_args(fields, sent)
-            if wrong:
-                return False
-            values |= found
-    read[node.call] = values
-    return all(_read(each, request, read) for _, each in node.inner)
-
-
 async def _arguments(
     node: _Node,
     request: Request,
@@ -137,7 +152,7 @@ async def _arguments(
     known: dict[Call, Any],
 ) -> dict[str, Any]:
     """Give what something is called with; `known`: what was called already for this request."""
-    given = dict(read[node.call])
+    given = dict(read.get(node.call, ()))
     for name, each in node.inner:
         if each.call not in known:
             known[each.call] = await each.call(

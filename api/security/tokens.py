@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from secrets import token_bytes
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from anyio import CapacityLimiter, to_thread
@@ -125,18 +125,15 @@ class AccessTokens:
         AheadOfTheClock where it is only that the token was issued later than `now`.
         """
         try:
-            return self._check_claims(*self._verified(token), now)
+            return self._check_times(self._verified(token), now)
         except AheadOfTheClock:
             raise
         except Exception as error:
             # python-jose lets RecursionError, AttributeError and others out: one refusal for all
             raise InvalidToken from error
 
-    def _verify_signature(self, token: str) -> tuple[dict[str, Any], float]:
-        """Check everything about a token that time does not change; give its payload.
-
-        And when that was, by a clock that nobody sets.
-        """
+    def _verify_signature(self, token: str) -> "_Verified":
+        """Check everything about a token that time does not change."""
         payload: dict[str, Any] = jwt.decode(
             token,
             self._key_of(token),
@@ -149,7 +146,7 @@ class AccessTokens:
         spelled = json.dumps(payload, separators=(",", ":")).encode()
         if _canonical(token.split(".")[1]) != spelled:
             raise InvalidToken
-        return payload, monotonic()
+        return _checked(payload)
 
     def _key_of(self, token: str) -> Any:
         """Check how a token is spelled; give the one key that its header names."""
@@ -163,31 +160,49 @@ class AccessTokens:
             raise InvalidToken
         return self._accepted[named["kid"]]
 
-    def _check_claims(self, payload: dict[str, Any], first_seen: float, now: datetime) -> Claims:
-        times = [payload[name] for name in ("iat", "nbf", "exp")]
-        if set(payload) not in (_CLAIMS, _EARLIER_CLAIMS) or any(
-            type(value) is not int for value in times
-        ):
-            raise InvalidToken
-        issued, not_before, expires = times
+    def _check_times(self, token: "_Verified", now: datetime) -> Claims:
         present = now.timestamp()
         longest = self.lifetime.total_seconds()
-        if not (not_before <= max(issued, present) and present < expires):
+        if not (token.not_before <= max(token.issued, present) and present < token.expires):
             raise InvalidToken
-        if expires - issued > longest:
+        if token.expires - token.issued > longest:
             raise InvalidToken
-        if monotonic() - first_seen >= expires - issued:
+        if monotonic() - token.first_seen >= token.expires - token.issued:
             # it lives no longer because the clock was set back meanwhile
             raise InvalidToken
-        if payload["aud"] != AUDIENCE or not payload["jti"]:
-            raise InvalidToken
-        ids = [UUID(payload[name]) for name in ("cid", "sub", "sid")]
-        if [str(each) for each in ids] != [payload[name] for name in ("cid", "sub", "sid")]:
-            raise InvalidToken
-        claims = _with_its_client(Claims(*ids), payload)
-        if issued > present:
-            raise AheadOfTheClock(claims, datetime.fromtimestamp(issued, UTC))
-        return claims
+        if token.issued > present:
+            raise AheadOfTheClock(token.claims, datetime.fromtimestamp(token.issued, UTC))
+        return token.claims
+
+
+class _Verified(NamedTuple):
+    """What a token says whose signature holds; times in seconds since 1970.
+
+    `first_seen` is when that was checked, by a clock that nobody sets.
+    """
+
+    claims: Claims
+    issued: int
+    not_before: int
+    expires: int
+    first_seen: float
+
+
+def _checked(payload: dict[str, Any]) -> _Verified:
+    """Check what claims there are, and how they are spelled. Raises InvalidToken."""
+    times = [payload[name] for name in ("iat", "nbf", "exp")]
+    if set(payload) not in (_CLAIMS, _EARLIER_CLAIMS) or any(
+        type(value) is not int for value in times
+    ):
+        raise InvalidToken
+    if payload["aud"] != AUDIENCE or not payload["jti"]:
+        raise InvalidToken
+    ids = [UUID(payload[name]) for name in ("cid", "sub", "sid")]
+    if [str(each) for each in ids] != [payload[name] for name in ("cid", "sub", "sid")]:
+        raise InvalidToken
+    issued, not_before, expires = times
+    claims = _with_its_client(Claims(*ids), payload)
+    return _Verified(claims, issued, not_before, expires, monotonic())
 
 
 def _with_its_client(claims: Claims, payload: dict[str, Any]) -> Claims:

@@ -5,13 +5,14 @@ is committed when it begins, within a transaction as without. So each enters the
 in the message that asks, and leaves with its end. That costs a third of the same in a transaction.
 """
 
-import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -85,9 +86,16 @@ def _element(column: Any, dialect: Any) -> str:
     return kind
 
 
-def _value(column: Any, row: Mapping[str, Any]) -> Any:
-    value = row[column.name]
-    return json.dumps(value) if _is_json(column) else value
+@cache
+def _columns(table: sa.Table) -> tuple[tuple[str, bool], ...]:
+    """Name the columns of a table, and say which hold JSON."""
+    return tuple((column.name, _is_json(column)) for column in table.columns)
+
+
+def _values(table: sa.Table, row: Mapping[str, Any]) -> list[Any]:
+    return [
+        to_json(row[name]).decode() if is_json else row[name] for name, is_json in _columns(table)
+    ]
 
 
 def _is_json(column: Any) -> bool:
@@ -140,7 +148,7 @@ class Autocommit:
     ) -> None:
         """Insert rows of one clinic, all or none. Raises Unavailable where nobody was there."""
         several = len(rows) > 1
-        written = [[_value(column, row) for column in table.columns] for row in rows]
+        written = [_values(table, row) for row in rows]
         values = list(zip(*written, strict=True)) if several else written[0]
         sql = _inserting(table, self.dialect, several=several)
         try:

@@ -13,8 +13,10 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Dialect, Uuid, any_, bindparam, orm
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from api.storage.autocommit import Autocommit, entering_first
+from api.storage.models.columns import Spelled
 
 Convert = Callable[[Any], Any]
 
@@ -163,8 +165,20 @@ class _Compiled:
 
     def _converters_for(self, kinds: Sequence[Any]) -> Iterator[tuple[int, Convert]]:
         for place, (of_ours, of_theirs) in enumerate(zip(self._types, kinds, strict=True)):
-            if convert := of_ours.result_processor(self._dialect, of_theirs):
+            if convert := _converter(of_ours, self._dialect, of_theirs):
                 yield place, convert
+
+
+def _converter(kind: Any, dialect: Dialect, of_theirs: Any) -> Convert | None:
+    """Give what makes a value of the driver one of ours; None where it is one already."""
+    if isinstance(kind, Spelled):
+        # looked up: a word is told from its spelling thousands of times a second
+        return kind.by_spelling.__getitem__
+    if isinstance(kind, UTCDateTime) and dialect.name == "postgresql":
+        # this driver gives instants in UTC
+        return None
+    convert: Convert | None = kind.result_processor(dialect, of_theirs)
+    return convert
 
 
 def _of_type(kind: Any, dialect: Dialect) -> Any:

@@ -37,6 +37,8 @@ class Spelled(TypeDecorator[E]):
     def __init__(self, words: type[E]) -> None:
         super().__init__()
         self.words = words
+        self.by_spelling: dict[str | None, E | None] = {str(word): word for word in words}
+        self.by_spelling[None] = None
 
     def process_bind_param(self, value: E | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Give the spelling."""
@@ -44,7 +46,7 @@ class Spelled(TypeDecorator[E]):
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> E | None:  # noqa: ARG002
         """Give the word."""
-        return None if value is None else self.words(value)
+        return self.by_spelling[value]
 
 
 class SealedText(TypeDecorator[Any]):
