@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from api.domain.details import DETAILS
 from api.domain.errors import CaseFull
-from api.domain.rules.evaluate import MOST_RECORDS, MOST_RESTRICTED
+from api.domain.rules.evaluate import MOST_RECORDS, MOST_RESTRICTED, Evaluation
 from api.domain.rules.facts import ConsultationFact, Facts, IncidentFact, PromiseFact
 from api.domain.rules.modes import monitored_rules
 from api.domain.rules.thresholds import Thresholds
@@ -34,7 +34,8 @@ class CaseFile:
 
     `monitored_rules` raise no flag; what they would have raised is counted in `monitored`, which
     holds what stands and what has ended. `hidden`: the incidents that are restricted, the voided
-    ones too; where there are any, `flags` and `monitored` hold all there is.
+    ones too; where there are any, `flags` and `monitored` hold all there is. `evaluation`: what the
+    rules said last.
     """
 
     case: Case
@@ -43,6 +44,7 @@ class CaseFile:
     monitored_rules: frozenset[str] = frozenset()
     monitored: list[MonitoredFinding] = field(default_factory=list)
     hidden: frozenset[UUID] = frozenset()
+    evaluation: Evaluation | None = None
 
 
 _CASE: Any = sa.bindparam("case")
@@ -245,13 +247,11 @@ def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts
                 getattr(row, _WORDS[name]) is not None if name in _WORDS else getattr(row, name)
                 for name in _OF_INCIDENT
             )
-            incident = _incident_fact(*known, row.status)
-            return replace(facts, incidents=(*facts.incidents, incident))
+            return facts.with_one_more(_incident_fact(*known, row.status))
         case Promise():
-            promise = PromiseFact(*(getattr(row, name) for name in _OF_PROMISE))
-            return replace(facts, promises=(*facts.promises, promise))
-    consultation = _consultation_fact(*(getattr(row, name) for name in _OF_CONSULTATION))
-    return replace(facts, consultations=(*facts.consultations, consultation))
+            return facts.with_one_more(PromiseFact(*(getattr(row, name) for name in _OF_PROMISE)))
+    known = (getattr(row, name) for name in _OF_CONSULTATION)
+    return facts.with_one_more(_consultation_fact(*known))
 
 
 _CASE_STATE = (col(Case.id), col(Case.status), col(Case.recheck_at))

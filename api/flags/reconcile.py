@@ -163,14 +163,18 @@ async def _move(file: CaseFile, run: Run) -> tuple[Moves, list[MonitoredFinding]
     moves, counted = Moves(), list[MonitoredFinding]()
     grave = _grave_flags(file)
     for _ in range(_MOST_ROUNDS):
-        evaluation = await ask_rules(replace(file.facts, flags=grave), run.at)
+        # so that what is found out of these is known when one record more has come
+        file.facts = file.facts.with_flags(grave)
+        file.evaluation = evaluation = await ask_rules(file.facts, run.at, file.evaluation)
         move_flags(file, evaluation.findings, run, moves)
         before, grave = grave, _grave_flags(file)
         if grave == before:
             break
     if file.monitored_rules or file.monitored:
         counted = count(file, evaluation.findings, run.at)
-    file.case.recheck_at = None if file.case.voided_at else evaluation.next_change
+    recheck_at = None if file.case.voided_at else evaluation.next_change
+    if file.case.recheck_at != recheck_at:
+        file.case.recheck_at = recheck_at
     return moves, counted
 
 
