@@ -116,6 +116,8 @@ class BatchLookup:
         self.hidden: dict[Name, Known] = {}
         """What others brought in under these names, and is hidden from who sends the lines."""
         self.cases: dict[UUID, Case] = {}
+        self.unwritten: dict[UUID, Case] = {}
+        """Cases that lines of this batch have opened, and that are to be written with it."""
         self.former: dict[UUID, list[Tenure]] = {}
         self.rooms: defaultdict[UUID, Room] = defaultdict(Room)
         self.linked: dict[UUID, Linked] = {}

@@ -161,6 +161,25 @@ def what_is_restricted(table: str) -> Index:
     )
 
 
+R = TypeVar("R", bound=SQLModel)
+
+
+def new_row(model: type[R], **values: Any) -> R:
+    """Make a row as its constructor would, in a fraction of the time.
+
+    The constructor tells the session's bookkeeping of each field, though of a new row all are new.
+    """
+    row: R = sa.inspect(model).class_manager.new_instance()
+    filled = row.__dict__
+    for name, field in model.model_fields.items():
+        if name in values:
+            filled[name] = values[name]
+        elif not field.is_required():
+            filled[name] = field.get_default(call_default_factory=True)
+    object.__setattr__(row, "__pydantic_fields_set__", values.keys() & filled.keys())
+    return row
+
+
 Named = tuple[str, UUID]
 """A record that a row of another names: its type and its id."""
 
