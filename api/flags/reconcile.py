@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from api.domain.lifecycles import is_unresolved
+from api.domain.rules.evaluate import Evaluation
 from api.domain.rules.facts import FlagFact
 from api.domain.rules.findings import GRAVE
 from api.flags.case_facts import CaseFile, begin_file, open_file, with_one_more
@@ -67,13 +68,18 @@ class WritesInARow:
             return []
         file.facts = with_one_more(file.facts, row)
         before = len(file.flags)
-        await settle(tx, file, Run(tx.now, actor_id))
+        await settle(tx, file, Run(tx.now, actor_id), file.evaluation)
         return file.flags[before:]
 
 
-async def settle(tx: Transaction, file: CaseFile, run: Run) -> list[Flag]:
-    """Move a case's flags, and write what was moved; give what was opened or got worse."""
-    return _write(tx, await _move_all(file, run), run)
+async def settle(
+    tx: Transaction, file: CaseFile, run: Run, last: Evaluation | None = None
+) -> list[Flag]:
+    """Move a case's flags, and write what was moved; give what was opened or got worse.
+
+    `last`: what the rules said last, where nothing but facts was added since its flags were moved.
+    """
+    return _write(tx, await _move_all(file, run, last), run)
 
 
 async def settle_in_order(tx: Transaction, file: CaseFile, run: Run) -> list[Flag]:
@@ -134,9 +140,9 @@ async def move_on_paper(file: CaseFile, at: datetime) -> None:
     await _move(file, Run(at, None))
 
 
-async def _move_all(file: CaseFile, run: Run) -> _Moved:
+async def _move_all(file: CaseFile, run: Run, last: Evaluation | None = None) -> _Moved:
     rearranged = await _rearrange(file, run)
-    moves, counted = await _move(file, run)
+    moves, counted = await _move(file, run, None if rearranged.is_any else last)
     return _Moved(rearranged, moves, counted)
 
 
@@ -158,14 +164,20 @@ async def _rearrange(file: CaseFile, run: Run) -> Rearranged:
     return done
 
 
-async def _move(file: CaseFile, run: Run) -> tuple[Moves, list[MonitoredFinding]]:
+async def _move(
+    file: CaseFile, run: Run, last: Evaluation | None = None
+) -> tuple[Moves, list[MonitoredFinding]]:
     """Evaluate and move flags until nothing moves: a flag may itself be a fact for a rule."""
     moves, counted = Moves(), list[MonitoredFinding]()
     grave = _grave_flags(file)
     for _ in range(_MOST_ROUNDS):
         # so that what is found out of these is known when one record more has come
         file.facts = file.facts.with_flags(grave)
-        file.evaluation = evaluation = await ask_rules(file.facts, run.at, file.evaluation)
+        file.evaluation = evaluation = await ask_rules(file.facts, run.at, last)
+        if last is not None and evaluation.findings is last.findings:
+            # the flags have followed these very findings already
+            break
+        last = evaluation
         move_flags(file, evaluation.findings, run, moves)
         before, grave = grave, _grave_flags(file)
         if grave == before:

@@ -91,7 +91,7 @@ def _name_of(key: bytes) -> str:
 
 def lookup_hash(key: bytes, text: str) -> str:
     """Hash a text so that the same one is found again, by whoever has the key only."""
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 class SealableText(str):

@@ -190,9 +190,11 @@ def shows_sealed_text(statement: Any) -> bool:
 def _unbound(row: Any) -> Iterator[tuple[str, str, Place]]:
     """Give the texts of a row that are not yet bound to their places."""
     for name in sealed_columns(type(row)):
-        text, place = row.__dict__.get(name), _place(type(row), row, name)
-        if isinstance(text, str) and getattr(text, "place", None) != place:
-            yield name, text, place
+        text = row.__dict__.get(name)
+        if isinstance(text, str):
+            place = _place(type(row), row, name)
+            if getattr(text, "place", None) != place:
+                yield name, text, place
 
 
 def _place(kind: Any, row: Any, name: str) -> Place:

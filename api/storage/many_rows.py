@@ -7,9 +7,9 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cache, lru_cache
 from itertools import groupby
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy import Dialect
@@ -29,13 +29,14 @@ async def by_table(
     """Part new rows by their tables, in their order, each sealed and dated as it is written."""
     for model, alike in groupby(rows, type):
         table: sa.Table = sa.inspect(model).local_table
-        values: list[dict[str, Any]] = []
+        names, values = table.columns.keys(), list[dict[str, Any]]()
         for place, row in enumerate(alike):
             if place % _AT_A_TIME == 0:
                 await asyncio.sleep(0)
             date_new(row, instant)
             seal(row)
-            values.append({name: getattr(row, name) for name in table.columns.keys()})  # noqa: SIM118 - of columns, not of a dict
+            told = row.__dict__
+            values.append({name: told[name] for name in names})
         yield table, values
 
 
@@ -43,52 +44,63 @@ async def insert_many(
     connection: AsyncConnection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
 ) -> None:
     """Insert whole rows on PostgreSQL: each has a value for every column of the table."""
-    how = _known.get(table)
-    if how is None:
-        how = _known[table] = _ManyRows(table, connection.dialect)
-    columns: list[list[Any]] = [[] for _ in how.converters]
-    for start in range(0, len(rows), _AT_A_TIME):
-        how.convert(rows[start : start + _AT_A_TIME], columns)
+    given: list[Any] = []
+    differs: list[bool] = []
+    for place, (name, convert) in enumerate(_converters(table, connection.dialect)):
+        values = [row[name] for row in rows]
+        # what is the very same in each row is converted, and sent, once; of two equal texts each
+        # is sealed at its own place
+        differs.append(place == 0 or any(value is not values[0] for value in values))
+        if not differs[-1]:
+            given.append(values[0] if convert is None else convert(values[0]))
+        elif convert is None:
+            given.append(values)
+        else:
+            given.append(await _converted(values, convert))
+    statement = _statement(table, connection.dialect, tuple(differs))
+    await connection.exec_driver_sql(statement, tuple(given))
+
+
+async def _converted(values: Sequence[Any], convert: Callable[[Any], Any]) -> list[Any]:
+    converted: list[Any] = []
+    for start in range(0, len(values), _AT_A_TIME):
+        converted += [convert(value) for value in values[start : start + _AT_A_TIME]]
+        # texts are sealed as they are converted
         await asyncio.sleep(0)
-    await connection.exec_driver_sql(how.sql, tuple(columns))
+    return converted
 
 
-class _ManyRows:
-    """How the rows of one table are inserted: the statement, and what makes values fit for it."""
+@cache
+def _converters(table: sa.Table, dialect: Dialect) -> list[tuple[str, Callable[[Any], Any] | None]]:
+    """Give what makes the values of each column fit for the driver."""
+    return [
+        (column.name, column.type.dialect_impl(dialect).bind_processor(dialect))
+        for column in table.columns
+    ]
 
-    def __init__(self, table: sa.Table, dialect: Dialect) -> None:
-        names = [column.name for column in table.columns]
-        self.converters: dict[str, Callable[[Any], Any] | None] = {
-            column.name: column.type.dialect_impl(dialect).bind_processor(dialect)
-            for column in table.columns
-        }
-        kinds = [_spelled(column.type, dialect) for column in table.columns]
-        given = ", ".join(
-            # the driver takes JSON as text, and an array of it too
-            f"${place}::{'TEXT' if kind == _JSON else kind}[]"
-            for place, kind in enumerate(kinds, 1)
-        )
-        told = ", ".join(
-            f"{name}::{kind}" if kind == _JSON else name
-            for name, kind in zip(names, kinds, strict=True)
-        )
-        into = ", ".join(names)
-        # made of names of columns and of types
-        self.sql = (
-            f"INSERT INTO {table.name} ({into}) SELECT {told} FROM unnest({given}) AS t ({into})"  # noqa: S608
-        )
 
-    def convert(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[list[Any]]) -> None:
-        """Add what stands in some rows to the columns."""
-        for (name, converter), column in zip(self.converters.items(), columns, strict=True):
-            if converter is None:
-                column += [row[name] for row in rows]
-            else:
-                column += [converter(row[name]) for row in rows]
+@lru_cache(maxsize=256)
+def _statement(table: sa.Table, dialect: Dialect, differs: tuple[bool, ...]) -> str:
+    """Write the statement; columns that do not differ have one value for all rows."""
+    arrays, names, told = [], [], []
+    for place, (column, many) in enumerate(zip(table.columns, differs, strict=True), 1):
+        kind = _spelled(column.type, dialect)
+        # the driver takes JSON as text, and an array of it too
+        sent = "TEXT" if kind == _JSON else kind
+        if many:
+            arrays.append(f"${place}::{sent}[]")
+            names.append(column.name)
+        value = column.name if many else f"${place}::{sent}"
+        told.append(f"{value}::{kind}" if kind == _JSON else value)
+    into = ", ".join(column.name for column in table.columns)
+    # made of names of columns and of types
+    return (
+        f"INSERT INTO {table.name} ({into}) SELECT {', '.join(told)} "  # noqa: S608
+        f"FROM unnest({', '.join(arrays)}) AS t ({', '.join(names)})"
+    )
 
 
 _JSON = "JSONB"
-_known: WeakKeyDictionary[sa.Table, _ManyRows] = WeakKeyDictionary()
 
 
 def _spelled(kind: Any, dialect: Dialect) -> str:

@@ -76,21 +76,18 @@ def evaluate(facts: Facts, now: datetime, before: Evaluation | None = None) -> E
         asked = _NOTHING
     open_facts, was_open = facts.unrestricted(), asked.facts and asked.facts.unrestricted()
     in_the_open = _ask(_EVERY, open_facts, now, was_open, asked.in_the_open)
-    found = _found(in_the_open)
     of_all: _Answers = {}
     if open_facts is not facts:
         # where nothing was restricted before, nobody was asked about all there was
         were_asked = asked.facts is not was_open
         of_all = _ask(RULES, facts, now, asked.facts if were_asked else None, asked.of_all)
-        plainly = {plain.rule: plain for plain in found}
-        found += [
-            replace(full, restricted=True)
-            for full in _found(of_all)
-            if _adds_to(full, plainly.get(full.rule))
-        ]
+    told = _Asked(facts, now, in_the_open, of_all)
+    if before is not None and in_the_open is asked.in_the_open and of_all == asked.of_all:
+        # whoever sees that these are the very same need not look at them again
+        return replace(before, _asked=told)
     waits = (each.next_change for each in (*in_the_open.values(), *of_all.values()))
     next_change = min((each for each in waits if each is not None), default=None)
-    return Evaluation(tuple(found), next_change, _Asked(facts, now, in_the_open, of_all))
+    return Evaluation(_findings(in_the_open, of_all), next_change, told)
 
 
 def narrowed(name: str, facts: Facts, now: datetime, to: Collection[Evidence]) -> Finding | None:
@@ -131,17 +128,30 @@ def _ask(
     Before anything was told no rule had anything to say.
     """
     told = facts.by_source if before is None else facts.told_otherwise(before)
-    answers = dict(known)
+    answers = known
     for name in {name for source in told for name in _READERS.get(source, ())}:
         if (rule := rules.get(name)) is None:
             continue
         at = Moment(now, facts.zone)
         found = finding(name, rule(facts, at))
-        if found is None and at.next_change is None:
-            answers.pop(name, None)
+        is_silent = found is None and at.next_change is None
+        answer = None if is_silent else _Answer(found, at.next_change)
+        if answer == known.get(name):
+            continue
+        if answers is known:
+            answers = dict(known)
+        if answer is None:
+            del answers[name]
         else:
-            answers[name] = _Answer(found, at.next_change)
+            answers[name] = answer
     return answers
+
+
+def _findings(in_the_open: _Answers, of_all: _Answers) -> tuple[Finding, ...]:
+    found = _found(in_the_open)
+    plainly = {plain.rule: plain for plain in found}
+    hidden = (full for full in _found(of_all) if _adds_to(full, plainly.get(full.rule)))
+    return (*found, *(replace(full, restricted=True) for full in hidden))
 
 
 def _found(answers: _Answers) -> list[Finding]:

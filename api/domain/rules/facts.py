@@ -204,12 +204,12 @@ class Facts:
         told: Any = more
         match more:
             case IncidentFact():
-                grown = replace(self, incidents=(*self.incidents, more))
+                grown = self._but(incidents=(*self.incidents, more))
                 source, told = type(more.details), (more, more.details)
             case PromiseFact():
-                grown = replace(self, promises=(*self.promises, more))
+                grown = self._but(promises=(*self.promises, more))
             case ConsultationFact():
-                grown = replace(self, consultations=(*self.consultations, more))
+                grown = self._but(consultations=(*self.consultations, more))
         before = self.unrestricted()
         if isinstance(more, IncidentFact) and more.restricted:
             shown: Facts | None = before
@@ -224,7 +224,19 @@ class Facts:
         open_flags = tuple(flag for flag in flags if not flag.restricted)
         before = self.unrestricted()
         shown = None if before is self and open_flags == flags else before.with_flags(open_flags)
-        return replace(self, flags=flags)._knowing(self, FlagFact, flags, shown)
+        return self._but(flags=flags)._knowing(self, FlagFact, flags, shown)
+
+    def _but(self, **others: Any) -> "Facts":
+        # a third of the time that replace() takes, and there is one for each record
+        return Facts(
+            self.case_status,
+            self.zone,
+            self.thresholds,
+            others.get("incidents", self.incidents),
+            others.get("promises", self.promises),
+            others.get("consultations", self.consultations),
+            others.get("flags", self.flags),
+        )
 
     def _knowing(
         self, before: "Facts", source: Source, told: tuple[Any, ...], shown: "Facts | None"
