@@ -241,17 +241,17 @@ def begin_file(case: Case, like: CaseFile) -> CaseFile:
 
 def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts:
     """Add a record that is not voided, as reading it would."""
+    told = row.__dict__
     match row:
         case Incident():
             known = (
-                getattr(row, _WORDS[name]) is not None if name in _WORDS else getattr(row, name)
+                told[_WORDS[name]] is not None if name in _WORDS else told[name]
                 for name in _OF_INCIDENT
             )
             return facts.with_one_more(_incident_fact(*known, row.status))
         case Promise():
-            return facts.with_one_more(PromiseFact(*(getattr(row, name) for name in _OF_PROMISE)))
-    known = (getattr(row, name) for name in _OF_CONSULTATION)
-    return facts.with_one_more(_consultation_fact(*known))
+            return facts.with_one_more(PromiseFact(*(told[name] for name in _OF_PROMISE)))
+    return facts.with_one_more(_consultation_fact(*(told[name] for name in _OF_CONSULTATION)))
 
 
 _CASE_STATE = (col(Case.id), col(Case.status), col(Case.recheck_at))

@@ -57,8 +57,27 @@ async def insert_many(
             given.append(values)
         else:
             given.append(await _converted(values, convert))
+    await _plan_for_more(connection, len(rows))
     statement = _statement(table, connection.dialect, tuple(differs))
     await connection.exec_driver_sql(statement, tuple(given))
+
+
+_INSERTED = "rows inserted, and when plans were last made"
+"""Where a connection's `info` holds how many it has inserted here, in all and by then."""
+
+
+async def _plan_for_more(connection: AsyncConnection, number: int) -> None:
+    """Have plans made anew as often as twice as much was written.
+
+    One made when a table was short reads all of it, and is kept: for each row that points at a
+    case, the check that the case is there would go through all cases.
+    """
+    known = (await connection.get_raw_connection()).info
+    in_all, planned = known.get(_INSERTED, (0, 0))
+    if in_all >= 2 * planned:
+        await connection.exec_driver_sql("DISCARD PLANS")
+        planned = in_all + number
+    known[_INSERTED] = in_all + number, planned
 
 
 async def _converted(values: Sequence[Any], convert: Callable[[Any], Any]) -> list[Any]:
