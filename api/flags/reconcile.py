@@ -1,5 +1,6 @@
 """Keeps a case's flags true: gather its facts, ask the rules, move its flags."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from api.flags.hiding import Rearranged, Rearranging
 from api.flags.lifecycle import Moves, move_flags
 from api.flags.monitored import count
 from api.flags.rule_runs import Run, ask_rules
+from api.flags.several_files import open_files
 from api.journal.entries import Happening, record_row
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.flags import Flag, MonitoredFinding
@@ -51,13 +53,16 @@ class WritesInARow:
         self._file = file
 
     @classmethod
-    async def on(cls, tx: Transaction, case: Case) -> "WritesInARow":
-        """Read what is known of a case."""
-        return cls(await open_file(tx, case))
-
-    def on_new(self, case: Case) -> "WritesInARow":
-        """Begin with a case that was opened just now, in the transaction that read this one."""
-        return WritesInARow(begin_file(case, self._file))
+    async def on_all(
+        cls, tx: Transaction, cases: Sequence[Case], new: Collection[UUID]
+    ) -> "dict[UUID, WritesInARow]":
+        """Read what is known of cases; on those that are `new` nothing is recorded yet."""
+        if not cases:
+            return {}
+        # one that is new is read where no other is, for what the clinic has set
+        files = await open_files(tx, [case for case in cases if case.id not in new] or cases[:1])
+        like = next(iter(files.values()))
+        return {case.id: cls(files.get(case.id) or begin_file(case, like)) for case in cases}
 
     async def add(
         self, tx: Transaction, row: Incident | Promise | Consultation, *, actor_id: UUID

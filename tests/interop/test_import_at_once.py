@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
+from sqlmodel import col, select
 
 from api.domain.details import AbsenceDetails
 from api.domain.rules import evaluate as rules
@@ -15,6 +16,8 @@ from api.domain.rules.facts import Facts
 from api.domain.rules.reads import READS
 from api.domain.vocabulary import RuleName
 from api.flags import lifecycle, reconcile
+from api.flags.case_facts import open_file
+from api.flags.several_files import open_files
 from api.interop.bulk import run_import, take_batch
 from api.journal import outbox
 from api.journal.outbox import watch_anew
@@ -301,3 +304,29 @@ async def test_a_rule_that_reads_more_than_it_declares_is_found_out_by_its_flags
         found.append({flag.rule for flag in await rows(world, Flag, of)})
         request.getfixturevalue("one_by_one")
     assert found[1] - found[0] == {"absence_uncovered"}
+
+
+async def test_files_opened_together_are_those_opened_one_by_one(world: World) -> None:
+    """Also of cases that were voided, or have hidden records and flags."""
+    clinician = world.clinician
+    await read_in(world, of_here(world), 4)
+    cases = await rows(world, Case, clinician)
+    voided = await clinician.case()
+    await clinician.promise(voided, keepable="no")
+    assert (await clinician.delete(f"/v1/cases/{voided['id']}")).status_code == 204
+    async with world.database.transaction() as tx:
+        await tx.enter_for_work(clinician.clinic_id)
+        cases = list(await tx.exec(select(Case).order_by(col(Case.id))))
+        together = await open_files(tx, cases)
+        for case in cases:
+            alone = await open_file(tx, case)
+            file = together[case.id]
+            assert (file.case, file.facts, file.hidden) == (alone.case, alone.facts, alone.hidden)
+            assert file.facts.by_source == alone.facts.by_source
+            assert file.flags == alone.flags
+            assert file.monitored_rules == alone.monitored_rules
+            assert file.monitored == alone.monitored
+    kept = together.values()
+    assert any(file.hidden for file in kept)
+    assert any(file.monitored for file in kept)
+    assert any(file.case.voided_at for file in kept)

@@ -132,16 +132,10 @@ class Intake:
     async def _open_files(
         self, tx: Transaction, taken: Sequence[Taken]
     ) -> dict[UUID, WritesInARow]:
-        files: dict[UUID, WritesInARow] = {}
-        new = {made.row.id for made in taken}
-        read: WritesInARow | None = None
-        for case in {made.case.id: made.case for made in taken}.values():
-            if (known := self._case_files.get(case.id)) is not None:
-                files[case.id] = known
-            elif case.id in new and read is not None:
-                files[case.id] = read.on_new(case)
-            else:
-                read = files[case.id] = await WritesInARow.on(tx, case)
+        cases = {made.case.id: made.case for made in taken}
+        files = {each: self._case_files[each] for each in cases if each in self._case_files}
+        unknown = [case for case_id, case in cases.items() if case_id not in files]
+        files |= await WritesInARow.on_all(tx, unknown, {made.row.id for made in taken})
         if self._dry_run:
             self._case_files |= files
             while len(self._case_files) > _FILES_KEPT:
