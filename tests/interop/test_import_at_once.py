@@ -1,7 +1,9 @@
 """A batch is asked about and written at once, and is what it was line by line and row by row."""
 
+import asyncio
 import random
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -330,3 +332,28 @@ async def test_files_opened_together_are_those_opened_one_by_one(world: World) -
     assert any(file.hidden for file in kept)
     assert any(file.monitored for file in kept)
     assert any(file.case.voided_at for file in kept)
+
+
+async def test_others_have_their_turn_within_a_batch(
+    world: World, monkeypatch: pytest.MonkeyPatch, say: Callable[[str], None]
+) -> None:
+    """Where each piece counts as too long, there is a turn for each line read, taken and asked."""
+    standing = await world.clinician.case()
+    body = a_file(world, world.clinician, standing, 5)
+    turns, stalls = 0, list[float]()
+
+    async def beat() -> None:
+        nonlocal turns
+        while True:
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            stalls.append(time.thread_time() - began)
+            turns += 1
+
+    monkeypatch.setattr("api.interop.bulk.turns.LONGEST_TURN", -1.0)
+    beating = asyncio.create_task(beat())
+    done = await as_operator(world, world.clinician, body)
+    beating.cancel()
+    assert turns >= 3 * done.created
+    assert done.created > 100
+    say(f"an import of {done.lines} lines held the loop for {max(stalls) * 1000:.0f} ms at most")

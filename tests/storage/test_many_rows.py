@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from api.domain.vocabulary import (
@@ -67,10 +68,12 @@ async def test_equal_words_are_sealed_each_at_its_own_place(world: World) -> Non
     made = await write(world)
     kept = await rows(world, Incident, world.clinician)
     assert {row.id: row.narrative for row in kept} == {row.id: WORDS for row in made}
+    asked = sa.select(sa.type_coerce(col(Incident.narrative), sa.Text)).where(
+        col(Incident.clinic_id) == world.clinician.clinic_id
+    )
     async with world.owner.transaction() as tx:
         await tx.enter(world.clinician.clinic_id, UTC)
-        asked = sa.text("SELECT narrative FROM incidents")
-        stored = {each for (each,) in await (await tx.connection()).execute(asked)}
+        stored = set((await (await tx.connection()).execute(asked)).scalars())
     assert len(stored) == len(made)
     assert not any(WORDS in each for each in stored)
 
