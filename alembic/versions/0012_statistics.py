@@ -17,12 +17,13 @@ def upgrade() -> None:
     if op.get_bind().dialect.name != "postgresql":
         return
     schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
+    tables = ("cases", "incidents", "promises", "consultations", "imported_records")
+    named = ", ".join(f"{schema}.{table}" for table in tables)
     # only the owner may do it, and nobody waits for it who finds that it is being done
     op.execute(
         "CREATE FUNCTION renew_statistics() RETURNS void LANGUAGE plpgsql VOLATILE "
         "SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS "
-        f"$$ BEGIN ANALYZE (SKIP_LOCKED) {schema}.cases, {schema}.imported_records; "
-        "END $$"
+        f"$$ BEGIN ANALYZE (SKIP_LOCKED) {named}; END $$"
     )
     op.execute("REVOKE ALL ON FUNCTION renew_statistics() FROM PUBLIC")
 
