@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import gc
 import json
 import os
 import signal
@@ -253,9 +254,20 @@ def _take_in(
         context, actor_id = await _who(database, clinic, account)
         assert actor_id is not None  # noqa: S101 - it was asked for
         order = Order(context, actor_id, source.form.value, dry_run=dry_run)
+        # as a server does: the collector need not walk again and again all that was loaded
+        gc.collect()
+        gc.freeze()
         with _refusals(refusals) as note, _bar(source.file) as moved:
+
+            def tell(done: Done, batch: Done) -> None:
+                if note is not None:
+                    note(done, batch)
+                # lines that were read meanwhile are left for the next time
+                if told_to_stop.is_set() and done.row and done.row.finished_at is None:
+                    raise _BrokenOff
+
             lines = _until(told_to_stop, source.lines(moved))
-            return await take_in(database, order, lines, tell=note)
+            return await take_in(database, order, lines, tell)
 
     try:
         return _run(settings, run)

@@ -33,6 +33,7 @@ FUNCTIONS = (
     "clinics_with_deliveries_due(timestamptz)",
     "clinics_with_unsealed_entries()",
     "data_key_names()",
+    "renew_statistics()",
     "standing_counts()",
 )
 

@@ -1,12 +1,9 @@
 """Opens a case's file: the facts that the rules are told, its flags, and what is only counted."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,7 +13,7 @@ from sqlmodel import col, select
 
 from api.domain.details import DETAILS
 from api.domain.errors import CaseFull
-from api.domain.rules.evaluate import MOST_RECORDS, MOST_RESTRICTED
+from api.domain.rules.evaluate import MOST_RECORDS, MOST_RESTRICTED, Evaluation
 from api.domain.rules.facts import ConsultationFact, Facts, IncidentFact, PromiseFact
 from api.domain.rules.modes import monitored_rules
 from api.domain.rules.thresholds import Thresholds
@@ -34,7 +31,8 @@ class CaseFile:
 
     `monitored_rules` raise no flag; what they would have raised is counted in `monitored`, which
     holds what stands and what has ended. `hidden`: the incidents that are restricted, the voided
-    ones too; where there are any, `flags` and `monitored` hold all there is.
+    ones too; where there are any, `flags` and `monitored` hold all there is. `evaluation`: what the
+    rules said last.
     """
 
     case: Case
@@ -43,11 +41,12 @@ class CaseFile:
     monitored_rules: frozenset[str] = frozenset()
     monitored: list[MonitoredFinding] = field(default_factory=list)
     hidden: frozenset[UUID] = frozenset()
+    evaluation: Evaluation | None = None
 
 
 _CASE: Any = sa.bindparam("case")
 _AFTER: Any = sa.bindparam("after")
-_CASES: Any = sa.bindparam("cases", expanding=True)
+CASES: Any = sa.bindparam("cases", expanding=True)
 
 _OF_INCIDENT = tuple(each.name for each in fields(IncidentFact))
 _OF_PROMISE = tuple(each.name for each in fields(PromiseFact))
@@ -55,16 +54,16 @@ _OF_CONSULTATION = ("id", *(each.name for each in fields(ConsultationFact)))
 _WORDS = {"documented": "rationale", "has_sealed_detail": "sealed_detail"}
 """Of these texts of an incident a rule knows only whether there is one."""
 
-_INCIDENT = (
+INCIDENT = (
     *(
         getattr(Incident, _WORDS[name]).is_not(None) if name in _WORDS else getattr(Incident, name)
         for name in _OF_INCIDENT
     ),
     col(Incident.status),
 )
-_ID, _IS_HIDDEN = _OF_INCIDENT.index("id"), _OF_INCIDENT.index("restricted")
-_PROMISE = tuple(getattr(Promise, name) for name in _OF_PROMISE)
-_CONSULTATION = tuple(getattr(Consultation, name) for name in _OF_CONSULTATION)
+ID, IS_HIDDEN = _OF_INCIDENT.index("id"), _OF_INCIDENT.index("restricted")
+PROMISE = tuple(getattr(Promise, name) for name in _OF_PROMISE)
+CONSULTATION = tuple(getattr(Consultation, name) for name in _OF_CONSULTATION)
 
 PAGE = 250
 """Records that are read at once: who else is served has their turn in between."""
@@ -77,7 +76,7 @@ _CLINIC_AND_CONSULTATIONS = Prepared(
         col(Clinic.time_zone),
         col(Clinic.thresholds),
         col(Clinic.rule_modes),
-        *_CONSULTATION,
+        *CONSULTATION,
     )
     .select_from(Clinic)
     .outerjoin(
@@ -101,12 +100,12 @@ def _page_of(model: Any, columns: Sequence[Any], *standing: ColumnElement[bool])
 
 _INCIDENTS = _page_of(
     Incident,
-    (*_INCIDENT, col(Incident.voided_at).is_(None)),
+    (*INCIDENT, col(Incident.voided_at).is_(None)),
     # of what is hidden a flag may speak that outlived it
     or_(col(Incident.voided_at).is_(None), col(Incident.restricted)),
 )
-_PROMISES = _page_of(Promise, _PROMISE, col(Promise.voided_at).is_(None))
-_MORE_CONSULTATIONS = _page_of(Consultation, _CONSULTATION)
+_PROMISES = _page_of(Promise, PROMISE, col(Promise.voided_at).is_(None))
+_MORE_CONSULTATIONS = _page_of(Consultation, CONSULTATION)
 _ALL_FLAGS = select(Flag).where(col(Flag.case_id) == _CASE).order_by(col(Flag.id))
 _FLAGS = _ALL_FLAGS.where(col(Flag.status) != FlagStatus.withdrawn)
 _MONITORED = (
@@ -129,10 +128,10 @@ async def open_file(tx: Transaction, case: Case, *, whole: bool = False) -> Case
     incidents: list[IncidentFact] = []
     hidden: set[UUID] = set()
     async for *known, stands in _records(tx, case, _INCIDENTS):
-        if known[_IS_HIDDEN]:
-            hidden.add(known[_ID])
+        if known[IS_HIDDEN]:
+            hidden.add(known[ID])
         if stands:
-            incidents.append(_incident_fact(*known))
+            incidents.append(incident_fact(*known))
     if case.voided_at is None:
         consultations = [row[3:] for row in rows if row[3] is not None]
         consulted = _records(tx, case, _MORE_CONSULTATIONS, consultations)
@@ -140,7 +139,7 @@ async def open_file(tx: Transaction, case: Case, *, whole: bool = False) -> Case
             facts,
             incidents=tuple(incidents),
             promises=tuple([PromiseFact(*known) async for known in _records(tx, case, _PROMISES)]),
-            consultations=tuple([_consultation_fact(*known) async for known in consulted]),
+            consultations=tuple([consultation_fact(*known) async for known in consulted]),
         )
     whole = whole or bool(hidden)
     flags = list(await tx.exec(_ALL_FLAGS if whole else _FLAGS, params=here))
@@ -178,7 +177,7 @@ _PARTS = sa.union_all(
             sa.func.count().label("number"),
             sa.func.coalesce(sa.func.sum(hidden), 0).label("hidden"),
         )
-        .where(col(model.case_id).in_(_CASES), standing)
+        .where(col(model.case_id).in_(CASES), standing)
         .group_by(col(model.case_id))
         for model, hidden, standing in _COUNTED
     )
@@ -239,127 +238,21 @@ def begin_file(case: Case, like: CaseFile) -> CaseFile:
 
 def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts:
     """Add a record that is not voided, as reading it would."""
+    told = row.__dict__
     match row:
         case Incident():
             known = (
-                getattr(row, _WORDS[name]) is not None if name in _WORDS else getattr(row, name)
+                told[_WORDS[name]] is not None if name in _WORDS else told[name]
                 for name in _OF_INCIDENT
             )
-            incident = _incident_fact(*known, row.status)
-            return replace(facts, incidents=(*facts.incidents, incident))
+            return facts.with_one_more(incident_fact(*known, row.status))
         case Promise():
-            promise = PromiseFact(*(getattr(row, name) for name in _OF_PROMISE))
-            return replace(facts, promises=(*facts.promises, promise))
-    consultation = _consultation_fact(*(getattr(row, name) for name in _OF_CONSULTATION))
-    return replace(facts, consultations=(*facts.consultations, consultation))
+            return facts.with_one_more(PromiseFact(*(told[name] for name in _OF_PROMISE)))
+    return facts.with_one_more(consultation_fact(*(told[name] for name in _OF_CONSULTATION)))
 
 
-_CASE_STATE = (col(Case.id), col(Case.status), col(Case.recheck_at))
-_FLAG_STATE = (
-    col(Flag.id),
-    col(Flag.rule),
-    col(Flag.severity),
-    col(Flag.audience),
-    col(Flag.because),
-    col(Flag.evidence),
-    col(Flag.restricted),
-    col(Flag.effective_at),
-    col(Flag.due_at),
-    col(Flag.status),
-    col(Flag.condition_holds),
-    col(Flag.acknowledged_at),
-    col(Flag.resolved_at),
-)
-_MONITORED_STATE = (
-    col(MonitoredFinding.id),
-    col(MonitoredFinding.rule),
-    col(MonitoredFinding.severity),
-    col(MonitoredFinding.restricted),
-    col(MonitoredFinding.evidence),
-    col(MonitoredFinding.ended_at),
-)
-
-
-def _of_several(model: Any, columns: Sequence[Any], standing: ColumnElement[bool]) -> Any:
-    statement = sa.select(model.case_id, *columns)
-    ordered = statement.order_by(model.case_id, model.id)
-    return ordered.where(model.case_id.in_(_CASES), standing).limit(PAGE)
-
-
-_INCIDENTS_OF_SEVERAL = _of_several(Incident, _INCIDENT, col(Incident.voided_at).is_(None))
-_PROMISES_OF_SEVERAL = _of_several(Promise, _PROMISE, col(Promise.voided_at).is_(None))
-_CONSULTATIONS_OF_SEVERAL = _of_several(Consultation, _CONSULTATION, true())
-_FLAGS_OF_SEVERAL = _of_several(Flag, _FLAG_STATE, col(Flag.status) != FlagStatus.withdrawn)
-_MONITORED_OF_SEVERAL = _of_several(MonitoredFinding, _MONITORED_STATE, true())
-_STATE_OF_SEVERAL = sa.select(*_CASE_STATE).where(
-    col(Case.id).in_(_CASES), col(Case.voided_at).is_(None), col(Case.purged_at).is_(None)
-)
-
-
-async def copy_files(
-    tx: Transaction, case_ids: Sequence[UUID], thresholds: Thresholds, monitored: frozenset[str]
-) -> list[CaseFile]:
-    """Copy the files of several cases to look at: no row of theirs is locked, or can be changed."""
-    asked = {"cases": case_ids}
-    files = {
-        case_id: CaseFile(
-            _case_as_plain(tx.clinic.id, case_id, recheck_at),
-            Facts(status, tx.clinic.zone, thresholds),
-            [],
-            monitored,
-        )
-        for case_id, status, recheck_at in await tx.exec(_STATE_OF_SEVERAL, asked)
-    }
-    incidents = await _by_case(tx, _INCIDENTS_OF_SEVERAL, Incident, case_ids)
-    promises = await _by_case(tx, _PROMISES_OF_SEVERAL, Promise, case_ids)
-    consultations = await _by_case(tx, _CONSULTATIONS_OF_SEVERAL, Consultation, case_ids)
-    flags = await _by_case(tx, _FLAGS_OF_SEVERAL, Flag, case_ids)
-    counted = await _by_case(tx, _MONITORED_OF_SEVERAL, MonitoredFinding, case_ids)
-    for case_id, file in files.items():
-        file.facts = replace(
-            file.facts,
-            incidents=tuple(_incident_fact(*row) for row in incidents[case_id]),
-            promises=tuple(PromiseFact(*row) for row in promises[case_id]),
-            consultations=tuple(_consultation_fact(*row) for row in consultations[case_id]),
-        )
-        file.flags = [cast("Flag", _as_plain(_FLAG_STATE, row)) for row in flags[case_id]]
-        file.monitored = [
-            cast("MonitoredFinding", _as_plain(_MONITORED_STATE, row)) for row in counted[case_id]
-        ]
-        # others have their turn
-        await asyncio.sleep(0)
-    return list(files.values())
-
-
-def _case_as_plain(clinic_id: UUID, case_id: UUID, recheck_at: datetime | None) -> Case:
-    case = SimpleNamespace(clinic_id=clinic_id, id=case_id, recheck_at=recheck_at, voided_at=None)
-    return cast("Case", case)
-
-
-async def _by_case(
-    tx: Transaction, statement: Any, model: Any, case_ids: Sequence[UUID]
-) -> defaultdict[UUID, list[Sequence[Any]]]:
-    """Read what several cases hold of one kind, page by page."""
-    found: defaultdict[UUID, list[Sequence[Any]]] = defaultdict(list)
-    following, page = statement, None
-    while page is None or len(page) == PAGE:
-        page = (await tx.exec(following, {"cases": case_ids})).all()
-        for case_id, *row in page:
-            found[case_id].append(row)
-        if page:
-            last = page[-1][:2]
-            following = statement.where(sa.tuple_(model.case_id, model.id) > sa.tuple_(*last))
-    return found
-
-
-def _as_plain(columns: Sequence[Any], row: Sequence[Any]) -> SimpleNamespace:
-    """Make a row that no session knows of."""
-    return SimpleNamespace(
-        **{column.key: value for column, value in zip(columns, row, strict=True)}
-    )
-
-
-def _incident_fact(*row: Any) -> IncidentFact:
+def incident_fact(*row: Any) -> IncidentFact:
+    """Tell an incident as rules see it, of the columns of `INCIDENT`."""
     *known, status = row
     fact = dict(zip(_OF_INCIDENT, known, strict=True))
     if status != IncidentStatus.reviewed:
@@ -367,7 +260,8 @@ def _incident_fact(*row: Any) -> IncidentFact:
     return IncidentFact(**fact | {"details": DETAILS.validate_python(fact["details"])})
 
 
-def _consultation_fact(*row: Any) -> ConsultationFact:
+def consultation_fact(*row: Any) -> ConsultationFact:
+    """Tell a consultation as rules see it, of the columns of `CONSULTATION`."""
     _, *known = zip(_OF_CONSULTATION, row, strict=True)
     fact = dict(known)
     return ConsultationFact(**fact | {"incident_ids": frozenset(map(UUID, fact["incident_ids"]))})

@@ -15,6 +15,7 @@ from api.flags.evidence import last_resolved, stored_evidence, was_settled
 from api.flags.rule_runs import Run
 from api.journal.entries import Happening
 from api.storage.models.clinical import Case
+from api.storage.models.columns import new_row
 from api.storage.models.flags import Flag
 
 MANUAL = "manual"
@@ -104,7 +105,8 @@ def _let_go(flag: Flag) -> Happening | None:
 
 
 def _new_flag(case: Case, found: Finding, run: Run) -> Flag:
-    return Flag(
+    return new_row(
+        Flag,
         id=uuid7(),
         clinic_id=case.clinic_id,
         created_at=run.at,

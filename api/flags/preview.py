@@ -13,10 +13,11 @@ from sqlmodel import col, func, select
 from api.domain.rules.modes import monitored_rules
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import severity_rank
-from api.flags.case_facts import CaseFile, copy_files
+from api.flags.case_facts import CaseFile
 from api.flags.catching_up import is_due
 from api.flags.lifecycle import unresolved_by_rule
 from api.flags.reconcile import move_on_paper
+from api.flags.several_files import copy_files
 from api.storage.models.clinical import Case
 from api.storage.models.flags import Flag
 from api.storage.models.people import Clinic

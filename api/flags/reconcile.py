@@ -1,5 +1,6 @@
 """Keeps a case's flags true: gather its facts, ask the rules, move its flags."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from api.domain.lifecycles import is_unresolved
+from api.domain.rules.evaluate import Evaluation
 from api.domain.rules.facts import FlagFact
 from api.domain.rules.findings import GRAVE
 from api.flags.case_facts import CaseFile, begin_file, open_file, with_one_more
@@ -17,6 +19,7 @@ from api.flags.hiding import Rearranged, Rearranging
 from api.flags.lifecycle import Moves, move_flags
 from api.flags.monitored import count
 from api.flags.rule_runs import Run, ask_rules
+from api.flags.several_files import open_files
 from api.flags.triage import keep_triage
 from api.journal.entries import Happening, record_row
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
@@ -51,13 +54,16 @@ class WritesInARow:
         self._file = file
 
     @classmethod
-    async def on(cls, tx: Transaction, case: Case) -> "WritesInARow":
-        """Read what is known of a case."""
-        return cls(await open_file(tx, case))
-
-    def on_new(self, case: Case) -> "WritesInARow":
-        """Begin with a case that was opened just now, in the transaction that read this one."""
-        return WritesInARow(begin_file(case, self._file))
+    async def on_all(
+        cls, tx: Transaction, cases: Sequence[Case], new: Collection[UUID]
+    ) -> "dict[UUID, WritesInARow]":
+        """Read what is known of cases; on those that are `new` nothing is recorded yet."""
+        if not cases:
+            return {}
+        # one that is new is read where no other is, for what the clinic has set
+        files = await open_files(tx, [case for case in cases if case.id not in new] or cases[:1])
+        like = next(iter(files.values()))
+        return {case.id: cls(files.get(case.id) or begin_file(case, like)) for case in cases}
 
     async def add(
         self, tx: Transaction, row: Incident | Promise | Consultation, *, actor_id: UUID
@@ -68,13 +74,18 @@ class WritesInARow:
             return []
         file.facts = with_one_more(file.facts, row)
         before = len(file.flags)
-        await settle(tx, file, Run(tx.now, actor_id))
+        await settle(tx, file, Run(tx.now, actor_id), file.evaluation)
         return file.flags[before:]
 
 
-async def settle(tx: Transaction, file: CaseFile, run: Run) -> list[Flag]:
-    """Move a case's flags, and write what was moved; give what was opened or got worse."""
-    return _write(tx, await _move_all(file, run), run)
+async def settle(
+    tx: Transaction, file: CaseFile, run: Run, last: Evaluation | None = None
+) -> list[Flag]:
+    """Move a case's flags, and write what was moved; give what was opened or got worse.
+
+    `last`: what the rules said last, where nothing but facts was added since its flags were moved.
+    """
+    return _write(tx, await _move_all(file, run, last), run)
 
 
 async def settle_in_order(tx: Transaction, file: CaseFile, run: Run) -> list[Flag]:
@@ -135,9 +146,9 @@ async def move_on_paper(file: CaseFile, at: datetime) -> None:
     await _move(file, Run(at, None))
 
 
-async def _move_all(file: CaseFile, run: Run) -> _Moved:
+async def _move_all(file: CaseFile, run: Run, last: Evaluation | None = None) -> _Moved:
     rearranged = await _rearrange(file, run)
-    moves, counted = await _move(file, run)
+    moves, counted = await _move(file, run, None if rearranged.is_any else last)
     return _Moved(rearranged, moves, counted)
 
 
@@ -159,19 +170,29 @@ async def _rearrange(file: CaseFile, run: Run) -> Rearranged:
     return done
 
 
-async def _move(file: CaseFile, run: Run) -> tuple[Moves, list[MonitoredFinding]]:
+async def _move(
+    file: CaseFile, run: Run, last: Evaluation | None = None
+) -> tuple[Moves, list[MonitoredFinding]]:
     """Evaluate and move flags until nothing moves: a flag may itself be a fact for a rule."""
     moves, counted = Moves(), list[MonitoredFinding]()
     grave = _grave_flags(file)
     for _ in range(_MOST_ROUNDS):
-        evaluation = await ask_rules(replace(file.facts, flags=grave), run.at)
+        # so that what is found out of these is known when one record more has come
+        file.facts = file.facts.with_flags(grave)
+        file.evaluation = evaluation = await ask_rules(file.facts, run.at, last)
+        if last is not None and evaluation.findings is last.findings:
+            # the flags have followed these very findings already
+            break
+        last = evaluation
         move_flags(file, evaluation.findings, run, moves)
         before, grave = grave, _grave_flags(file)
         if grave == before:
             break
     if file.monitored_rules or file.monitored:
         counted = count(file, evaluation.findings, run.at)
-    file.case.recheck_at = None if file.case.voided_at else evaluation.next_change
+    recheck_at = None if file.case.voided_at else evaluation.next_change
+    if file.case.recheck_at != recheck_at:
+        file.case.recheck_at = recheck_at
     keep_triage(file.case, file.flags)
     return moves, counted
 

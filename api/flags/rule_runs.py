@@ -36,14 +36,16 @@ class Run:
         return self.actor_id is not None
 
 
-async def ask_rules(facts: Facts, now: datetime) -> Evaluation:
+async def ask_rules(facts: Facts, now: datetime, before: Evaluation | None = None) -> Evaluation:
     """Run every rule over a case as of `now`, and let others be served meanwhile.
 
+    `before`: what they said of the same case, where only what is told otherwise is to be asked.
     The thread is given facts alone: no row, and nothing that belongs to a transaction.
     """
     if facts.size <= ASKED_AT_ONCE:
-        return evaluate(facts, now)
-    return await anyio.to_thread.run_sync(evaluate, facts, now, limiter=_turns_of_this_loop())
+        return evaluate(facts, now, before)
+    turns = _turns_of_this_loop()
+    return await anyio.to_thread.run_sync(evaluate, facts, now, before, limiter=turns)
 
 
 def _turns_of_this_loop() -> anyio.CapacityLimiter:

@@ -42,6 +42,14 @@ def triage(flags: Iterable[Flag]) -> Triage:
 
 def keep_triage(case: Case, flags: Sequence[Flag]) -> None:
     """Let a case keep its place by all of its flags, and the one without what is restricted."""
-    case.triage_level, case.triage_due_at = triage(flags)
-    unrestricted = triage(flag for flag in flags if not flag.restricted)
-    case.unrestricted_triage_level, case.unrestricted_triage_due_at = unrestricted
+    level, due_at = triage(flags)
+    open_level, open_due_at = triage(flag for flag in flags if not flag.restricted)
+    for name, kept in (
+        ("triage_level", level),
+        ("triage_due_at", due_at),
+        ("unrestricted_triage_level", open_level),
+        ("unrestricted_triage_due_at", open_due_at),
+    ):
+        # mostly it stays where it is, and is not written
+        if getattr(case, name, None) != kept:
+            setattr(case, name, kept)

@@ -15,6 +15,7 @@ from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.storage.instants import never_back
 from api.storage.loading import load_or_404
 from api.storage.models.clinical import Incident
+from api.storage.models.columns import new_row
 from api.storage.models.flags import IS_RESTRICTED, Flag
 from api.storage.models.integration import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
 from api.storage.models.journal import WHAT_HAPPENED, JournalEntry
@@ -283,12 +284,11 @@ async def _write(tx: Transaction, rows: list[dict[str, Any]]) -> None:
         for hook in listening
         if _asks(hook.events, event.event)
     ]
-    for event, _ in owed:
-        tx.add(event)
     # the deliveries point at them
-    await tx.flush()
-    for event, hook in owed:
-        tx.add(_delivery(tx, hook.id, event.id))
+    events = {event.id: event for event, _ in owed}
+    await tx.write_rows(
+        [*events.values(), *(_delivery(tx, hook.id, event.id) for event, hook in owed)]
+    )
 
 
 async def _listening(tx: Transaction) -> list[Webhook]:
@@ -306,11 +306,12 @@ def _asks(wanted: Iterable[str], event: str) -> bool:
 
 
 def _event(tx: Transaction, row: dict[str, Any]) -> WebhookEvent:
-    return WebhookEvent(clinic_id=tx.clinic.id, id=uuid7(), at=tx.instant, **row)
+    return new_row(WebhookEvent, clinic_id=tx.clinic.id, id=uuid7(), at=tx.instant, **row)
 
 
 def _delivery(tx: Transaction, webhook_id: UUID, event_id: UUID) -> WebhookDelivery:
-    return WebhookDelivery(
+    return new_row(
+        WebhookDelivery,
         clinic_id=tx.clinic.id,
         id=uuid7(),
         webhook_id=webhook_id,

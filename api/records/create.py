@@ -13,6 +13,7 @@ from api.domain.details import Details, RecordRequestDetails
 from api.domain.errors import Invalid
 from api.domain.vocabulary import ConsultationStatus
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
+from api.storage.models.columns import new_row
 from api.storage.transaction import Transaction
 
 SAME_CASE = "There is already a case with this reference and this start."
@@ -26,7 +27,8 @@ NOT_TO_BE_CONSULTED = "This is nobody who can be consulted here; name another, o
 def new_case(tx: Transaction, body: CaseCreate, clinician_id: UUID, by: UUID) -> Case:
     """Make a case. Raises 422 where its days make no sense."""
     refuse_impossible_days(tx, days_of(CaseDays, body))
-    return Case(
+    return new_row(
+        Case,
         **body.model_dump(exclude={"clinician_id"}),
         **_recorded(tx, by),
         clinician_id=clinician_id,
@@ -44,7 +46,8 @@ def new_incident(
 ) -> Incident:
     """Make an incident. Raises 422 where its days make no sense."""
     refuse_impossible_days(tx, days_of(IncidentDays, body))
-    return Incident(
+    return new_row(
+        Incident,
         **body.model_dump(exclude={"details", "about_user_id", "restricted"}),
         **details_as_stored(body.details, body.occurred_on),
         **_recorded(tx, by),
@@ -58,14 +61,15 @@ def new_incident(
 def new_promise(tx: Transaction, body: PromiseCreate, case_id: UUID, by: UUID) -> Promise:
     """Make a promise. Raises 422 where its days make no sense."""
     refuse_impossible_days(tx, days_of(PromiseDays, body))
-    return Promise(**body.model_dump(), **_recorded(tx, by), case_id=case_id)
+    return new_row(Promise, **body.model_dump(), **_recorded(tx, by), case_id=case_id)
 
 
 def new_consultation(
     tx: Transaction, body: ConsultationCreate, case_id: UUID, by: UUID
 ) -> Consultation:
     """Make the draft of a request."""
-    return Consultation(
+    return new_row(
+        Consultation,
         **links_as_stored(body.model_dump()),
         **_recorded(tx, by),
         case_id=case_id,

@@ -9,6 +9,7 @@ was destroyed cannot be read again. AES-256-GCM throughout, with random nonces o
 import hashlib
 import hmac
 from collections.abc import Sequence
+from functools import lru_cache
 from os import urandom
 from typing import NamedTuple
 from uuid import UUID
@@ -57,7 +58,14 @@ def unwrap(key: AESGCM, wrapped: str, place: Place) -> bytes:
 
 
 def _bound_to(place: Place) -> bytes:
-    return "/".join(map(str, place)).encode()
+    clinic, row = _spelled(place.clinic_id), _spelled(place.row_id)
+    return f"{clinic}/{place.table}/{place.column}/{row}".encode()
+
+
+# a row has several texts, and a clinic many rows
+@lru_cache(maxsize=1024)
+def _spelled(name: UUID) -> str:
+    return str(name)
 
 
 class KeyEncryptionKeys:
@@ -91,7 +99,7 @@ def _name_of(key: bytes) -> str:
 
 def lookup_hash(key: bytes, text: str) -> str:
     """Hash a text so that the same one is found again, by whoever has the key only."""
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 class SealableText(str):

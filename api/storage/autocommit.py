@@ -6,19 +6,18 @@ in the message that asks, and leaves with its end. That costs a third of the sam
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from api.domain.errors import Unavailable
+from api.storage.many_rows import given_at_once
 from api.storage.tenancy import ENTER, OPEN_IN_CLINIC
 
 
@@ -52,54 +51,6 @@ def _behind_the_gate(place: int, query: str, name: str) -> str:
 
 
 _OPEN_IN_CLINIC = str(OPEN_IN_CLINIC).replace(":clinic", "$1")
-
-_insertions: dict[tuple[str, bool], str] = {}
-
-
-def _inserting(table: sa.Table, dialect: Any, *, several: bool) -> str:
-    """Write what inserts a row; `several`: rows that come as an array for each column."""
-    known = _insertions.get((table.name, several))
-    if known is None:
-        names = ", ".join(column.name for column in table.columns)
-        place = len(table.columns) + 1
-        kinds = [_element(column, dialect) for column in table.columns]
-        if several:
-            arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, 1))
-            source = f"gate CROSS JOIN unnest({arrays}) AS new({names})"
-            values = [f"new.{column.name}" for column in table.columns]
-        else:
-            source = "gate"
-            values = [f"${number}::{kind}" for number, kind in enumerate(kinds, 1)]
-        given = ", ".join(
-            f"{value}::jsonb" if _is_json(column) else value
-            for value, column in zip(values, table.columns, strict=True)
-        )
-        known = _insertions[table.name, several] = (
-            f"{_gate(place)} INSERT INTO {table.name} ({names}) SELECT {given} "  # noqa: S608 - names of our own columns
-            f"FROM {source} WHERE gate.entered = ${place}::text"
-        )
-    return known
-
-
-def _element(column: Any, dialect: Any) -> str:
-    kind: str = "text" if _is_json(column) else column.type.compile(dialect)
-    return kind
-
-
-@cache
-def _columns(table: sa.Table) -> tuple[tuple[str, bool], ...]:
-    """Name the columns of a table, and say which hold JSON."""
-    return tuple((column.name, _is_json(column)) for column in table.columns)
-
-
-def _values(table: sa.Table, row: Mapping[str, Any]) -> list[Any]:
-    return [
-        to_json(row[name]).decode() if is_json else row[name] for name, is_json in _columns(table)
-    ]
-
-
-def _is_json(column: Any) -> bool:
-    return isinstance(column.type, sa.JSON)
 
 
 class Lost(Exception):
@@ -147,12 +98,12 @@ class Autocommit:
         self, table: sa.Table, clinic_id: UUID, rows: Sequence[Mapping[str, Any]]
     ) -> None:
         """Insert rows of one clinic, all or none. Raises Unavailable where nobody was there."""
-        several = len(rows) > 1
-        written = [_values(table, row) for row in rows]
-        values = list(zip(*written, strict=True)) if several else written[0]
-        sql = _inserting(table, self.dialect, several=several)
+        (into, source), given = given_at_once(table, self.dialect, rows)
+        place = len(given) + 1
+        entered = f"gate.entered = ${place}::text"
+        sql = f"{_gate(place)} {into} FROM gate CROSS JOIN {source} WHERE {entered}"
         try:
-            await self.fetch(sql, [*values, str(clinic_id)])
+            await self.fetch(sql, [*given, str(clinic_id)])
         except Lost as lost:
             # it may have been kept, and is not told twice
             raise Unavailable from lost

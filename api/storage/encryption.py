@@ -96,9 +96,9 @@ class Safe:
         for name, text, place in list(_unbound(row)):
             found_by = row.__table__.c[name].type.found_by
             spelled = one_text(text) if found_by else text
-            setattr(row, name, SealableText.at(place, self._sealing_key(row), spelled))
+            _put(row, name, SealableText.at(place, self._sealing_key(row), spelled))
             if found_by:
-                setattr(row, found_by, self.lookup(row.clinic_id, spelled))
+                _put(row, found_by, self.lookup(row.clinic_id, spelled))
 
     def lookup(self, clinic_id: UUID, text: str) -> str:
         """Hash a text as the column that finds it does."""
@@ -198,9 +198,19 @@ def shows_sealed_text(statement: Any) -> bool:
 def _unbound(row: Any) -> Iterator[tuple[str, str, Place]]:
     """Give the texts of a row that are not yet bound to their places."""
     for name in sealed_columns(type(row)):
-        text, place = row.__dict__.get(name), _place(type(row), row, name)
-        if isinstance(text, str) and getattr(text, "place", None) != place:
-            yield name, text, place
+        text = row.__dict__.get(name)
+        if isinstance(text, str):
+            place = _place(type(row), row, name)
+            if getattr(text, "place", None) != place:
+                yield name, text, place
+
+
+def _put(row: Any, name: str, value: str) -> None:
+    if row._sa_instance_state.key is None:
+        # a new row is written whole: nobody needs to be told what of it has changed
+        row.__dict__[name] = value
+    else:
+        setattr(row, name, value)
 
 
 def _place(kind: Any, row: Any, name: str) -> Place:

@@ -6,6 +6,7 @@ owns nothing and bypasses nothing.
 """
 
 import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -51,12 +52,19 @@ def _date(session: Session) -> None:
     if instant is None:
         raise RuntimeError("a row of a transaction that nobody was told of")
     for row in session.new:
-        for name in {"created_at", "updated_at"} & type(row).model_fields.keys():
-            setattr(row, name, max(getattr(row, name), instant))
+        date_new(row, instant)
     for row in session.dirty:
         attributes = sa.inspect(row).attrs
         if "version" in attributes and attributes.version.history.has_changes():
             row.updated_at = max(row.updated_at, instant)
+
+
+def date_new(row: Any, instant: datetime) -> None:
+    """Let a new row carry no instant from before this one."""
+    for name in ("created_at", "updated_at"):
+        told = row.__dict__.get(name)
+        if told is not None and told < instant:
+            setattr(row, name, instant)
 
 
 class _Here(FunctionElement[UUID]):

@@ -11,12 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.storage.instants import Instants
 from api.storage.keyring import Keyring
+from api.storage.many_rows import MOST_WITH_COMMIT, by_table, insert_many
 from api.storage.questions import Questions
-from api.storage.tenancy import (
-    DRIVER,
-    INSTANT,
-    insert_with_commit,
-)
+from api.storage.tenancy import DRIVER, INSTANT, insert_with_commit
 
 Writer = Callable[["Transaction", list[dict[str, Any]]], Awaitable[None]]
 """Writes rows of one kind, all at once."""
@@ -84,12 +81,22 @@ class Transaction(Questions):
             await self._alone.insert(table, self._here, rows)
             return
         await self.begin()
-        if self._is_ending and (driver := self._session.info.get(DRIVER)) is not None:
+        connection, driver = await self._session.connection(), self._session.info.get(DRIVER)
+        if driver is not None and len(rows) > (MOST_WITH_COMMIT if self._is_ending else 1):
+            await insert_many(connection, table, rows)
+        elif driver is not None and self._is_ending:
             insert_with_commit(driver, table, rows)
-            return
-        connection = await self._session.connection()
-        # a list of one would take the driver's slower way of many
-        await connection.execute(sa.insert(table), rows if len(rows) > 1 else rows[0])
+        else:
+            # a list of one would take the driver's slower way of many
+            await connection.execute(sa.insert(table), rows if len(rows) > 1 else rows[0])
+
+    async def write_rows(self, rows: Sequence[Any]) -> None:
+        """Write new rows that no session knows of as a flush would; those pointed at come first."""
+        await self.begin()
+        with self._session.no_autoflush:
+            await self._safe.prepare(self._ask, rows)
+        async for table, values in by_table(rows, self._safe.seal, self.instant):
+            await self.insert(table, values)
 
     async def end(self) -> None:
         """Run what was left to the end, and write what was left to the commit with it."""

@@ -18,7 +18,7 @@ from api.domain.vocabulary import VOCABULARY, Severity
 
 BOOK = {str(name): rule for name, rule in (*RULES.items(), *PROMPTS.items())}
 WORDS = {words.__name__: words for words in VOCABULARY.values() if words is not Severity}
-SHARED = {"facts", "findings", "in_words", "thresholds", "modes", "evaluate", "rulebook"}
+SHARED = {"facts", "findings", "in_words", "thresholds", "modes", "evaluate", "rulebook", "reads"}
 """What every rule stands on, and which docs/rules.md explains once."""
 
 

@@ -162,9 +162,9 @@ async def test_a_case_is_read_in_pages_and_whole(
             lengths[-1] += 1
             yield known
 
-    def evaluate(told: Facts, now: Any) -> Any:
+    def evaluate(told: Facts, now: Any, *before: Any) -> Any:
         read.append(told)
-        return run(told, now)
+        return run(told, now, *before)
 
     monkeypatch.setattr(case_facts, "_records", records)
     monkeypatch.setattr(rule_runs, "evaluate", evaluate)

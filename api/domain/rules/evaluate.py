@@ -1,12 +1,14 @@
 """Evaluates a case: facts and an instant in; findings, and when to ask again, out."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from api.domain.rules.facts import Facts, Moment
+from api.domain.rules.facts import Facts, Moment, Source
 from api.domain.rules.findings import Evidence, Finding, Rule, finding
 from api.domain.rules.prompts import PROMPTS
+from api.domain.rules.reads import READS
 from api.domain.rules.rulebook import RULES
 from api.domain.vocabulary import PromptName, RuleName, severity_rank
 
@@ -24,35 +26,68 @@ MOST_RESTRICTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What holds at one instant, and the next instant at which time alone may change it."""
+class _Answer:
+    """What one rule found, and when time alone may change that."""
 
-    findings: tuple[Finding, ...]
+    found: Finding | None
     next_change: datetime | None
 
 
-def evaluate(facts: Facts, now: datetime) -> Evaluation:
+Name = RuleName | PromptName
+_Answers = dict[Name, _Answer]
+"""By rule; one that found nothing, and waits for nothing, is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was told of a case, when, and what came of it: in the open, and of all there is."""
+
+    facts: Facts | None
+    now: datetime | None
+    in_the_open: _Answers = field(default_factory=dict)
+    of_all: _Answers = field(default_factory=dict)
+
+
+_NOTHING = _Asked(None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What holds at one instant, and the next instant at which time alone may change it.
+
+    Given to the next evaluation of the same case, it spares asking most rules once more.
+    """
+
+    findings: tuple[Finding, ...]
+    next_change: datetime | None
+    _asked: _Asked = field(compare=False, repr=False)
+
+
+def evaluate(facts: Facts, now: datetime, before: Evaluation | None = None) -> Evaluation:
     """Run every rule and prompt over the facts of one case, as of `now`.
 
     What only restricted records raise or worsen comes back as findings of their own, marked
     `restricted`. Those are for supervisors: a prompt is never restricted, because the clinician
     it is meant for could not see it.
     """
-    at = Moment(now, facts.zone)
-    open_facts = facts.unrestricted()
-    found = _run(open_facts, at) + [
-        hit
-        for name, prompt in PROMPTS.items()
-        if (hit := finding(name, prompt(open_facts, at))) is not None
-    ]
-    if open_facts != facts:
-        known = {plain.rule: plain for plain in found}
-        found += [
-            replace(full, restricted=True)
-            for full in _run(facts, at)
-            if _adds_to(full, known.get(full.rule))
-        ]
-    return Evaluation(tuple(found), at.next_change)
+    # of one as of the same instant those answers stand that rest on nothing which is told otherwise
+    asked = _NOTHING if before is None or before._asked.now != now else before._asked
+    if asked.facts is not None and not facts.frames_as(asked.facts):
+        asked = _NOTHING
+    open_facts, was_open = facts.unrestricted(), asked.facts and asked.facts.unrestricted()
+    in_the_open = _ask(_EVERY, open_facts, now, was_open, asked.in_the_open)
+    of_all: _Answers = {}
+    if open_facts is not facts:
+        # where nothing was restricted before, nobody was asked about all there was
+        were_asked = asked.facts is not was_open
+        of_all = _ask(RULES, facts, now, asked.facts if were_asked else None, asked.of_all)
+    told = _Asked(facts, now, in_the_open, of_all)
+    if before is not None and in_the_open is asked.in_the_open and of_all == asked.of_all:
+        # whoever sees that these are the very same need not look at them again
+        return replace(before, _asked=told)
+    waits = (each.next_change for each in (*in_the_open.values(), *of_all.values()))
+    next_change = min((each for each in waits if each is not None), default=None)
+    return Evaluation(_findings(in_the_open, of_all), next_change, told)
 
 
 def narrowed(name: str, facts: Facts, now: datetime, to: Collection[Evidence]) -> Finding | None:
@@ -60,18 +95,68 @@ def narrowed(name: str, facts: Facts, now: datetime, to: Collection[Evidence]) -
 
     None where it says nothing of these, or where no rule has this name.
     """
-    at = Moment(now, facts.zone)
-    asked: list[tuple[RuleName | PromptName, Rule]] = [*RULES.items(), *PROMPTS.items()]
-    for known, rule in asked:
+    for known, rule in _ALL:
         if known == name:
-            return finding(known, [hit for hit in rule(facts, at) if hit.evidence in to])
+            hits = rule(facts, Moment(now, facts.zone))
+            return finding(known, [hit for hit in hits if hit.evidence in to])
     return None
 
 
-def _run(facts: Facts, at: Moment) -> list[Finding]:
-    return [
-        hit for name, rule in RULES.items() if (hit := finding(name, rule(facts, at))) is not None
-    ]
+_ALL: list[tuple[Name, Rule]] = [*RULES.items(), *PROMPTS.items()]
+_EVERY = dict(_ALL)
+_PLACE = {name: place for place, name in enumerate(_EVERY)}
+"""Findings come in the rulebook's order."""
+
+
+def _by_source(reads: Mapping[Name, tuple[Source, ...]]) -> dict[Source, list[Name]]:
+    """Give by what they read who reads it."""
+    readers: dict[Source, list[Name]] = {}
+    for name, sources in reads.items():
+        for source in sources:
+            readers.setdefault(source, []).append(name)
+    return readers
+
+
+_READERS = _by_source(READS)
+
+
+def _ask(
+    rules: Mapping[Any, Rule], facts: Facts, now: datetime, before: Facts | None, known: _Answers
+) -> _Answers:
+    """Ask the rules that read what is told otherwise than before; the others say what they said.
+
+    Before anything was told no rule had anything to say.
+    """
+    told = facts.by_source if before is None else facts.told_otherwise(before)
+    answers = known
+    for name in {name for source in told for name in _READERS.get(source, ())}:
+        if (rule := rules.get(name)) is None:
+            continue
+        at = Moment(now, facts.zone)
+        found = finding(name, rule(facts, at))
+        is_silent = found is None and at.next_change is None
+        answer = None if is_silent else _Answer(found, at.next_change)
+        if answer == known.get(name):
+            continue
+        if answers is known:
+            answers = dict(known)
+        if answer is None:
+            del answers[name]
+        else:
+            answers[name] = answer
+    return answers
+
+
+def _findings(in_the_open: _Answers, of_all: _Answers) -> tuple[Finding, ...]:
+    found = _found(in_the_open)
+    plainly = {plain.rule: plain for plain in found}
+    hidden = (full for full in _found(of_all) if _adds_to(full, plainly.get(full.rule)))
+    return (*found, *(replace(full, restricted=True) for full in hidden))
+
+
+def _found(answers: _Answers) -> list[Finding]:
+    ordered = sorted(answers.items(), key=lambda each: _PLACE[each[0]])
+    return [answer.found for _, answer in ordered if answer.found is not None]
 
 
 def _adds_to(full: Finding, plain: Finding | None) -> bool:

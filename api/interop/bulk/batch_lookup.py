@@ -116,6 +116,8 @@ class BatchLookup:
         self.hidden: dict[Name, Known] = {}
         """What others brought in under these names, and is hidden from who sends the lines."""
         self.cases: dict[UUID, Case] = {}
+        self.unwritten: dict[UUID, Case] = {}
+        """Cases that lines of this batch have opened, and that are to be written with it."""
         self.former: dict[UUID, list[Tenure]] = {}
         self.rooms: defaultdict[UUID, Room] = defaultdict(Room)
         self.linked: dict[UUID, Linked] = {}
@@ -222,8 +224,9 @@ class BatchLookup:
             self._tx.add(Case(**self._memory.cases[case_id]))
         for case in await self._ask(_CASES, there):
             self.cases[case.id] = case
-        self.former = await former_clinicians(self._tx, list(self.cases))
-        self.rooms |= await rooms_of(self._tx, list(self.cases))
+        if self.cases:
+            self.former = await former_clinicians(self._tx, list(self.cases))
+            self.rooms |= await rooms_of(self._tx, list(self.cases))
         for case_id in there & self._memory.rooms.keys():
             self.rooms[case_id].add(self._memory.rooms[case_id])
         for found in await self._ask(_REFERENCES, references):

@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from api.interop.bulk.journalled import record_import
 from api.interop.bulk.parse import FileLine
+from api.interop.bulk.read_ahead import ReadAhead
 from api.interop.bulk.sender import EVERYTHING, Rights, Sender
 from api.interop.bulk.take_batch import Done, Intake
 from api.journal.entries import Happening
@@ -28,8 +29,7 @@ from api.storage.models.people import Clinic
 from api.storage.questions import ClinicContext
 from api.storage.transaction import Transaction
 
-BATCH_LINES = 250
-BATCH_BYTES = 1024 * 1024
+BATCH_LINES = 500
 """A batch is so small that others who write meanwhile hardly wait for it."""
 BATCH_SECONDS = 1.0
 """Where one took longer, because rules look at a case with many records, the next is smaller."""
@@ -40,7 +40,7 @@ MOST_LINES_REHEARSED = 50_000
 memory meanwhile, about 5 KB a case."""
 
 _BETWEEN_BATCHES = 0.01
-"""Seconds in which whoever waits for the database has their turn; SQLite has one connection."""
+"""Seconds in which whoever waits for SQLite has their turn: it has one connection."""
 
 _PASSING = {SERIALIZATION_FAILURE, DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE}
 _PAUSES = (0.1, 0.3, 1.0, 2.0)
@@ -95,17 +95,16 @@ async def _take_all(
     lines: AsyncIterator[FileLine],
     tell: Callable[[Done, Done], None] | None,
 ) -> Done:
-    done, batch, size = Done(), list[FileLine](), 0
-    async for line in lines:
-        if len(batch) >= importer.room or size >= BATCH_BYTES:
-            _count(done, await importer.take(batch, is_last=False), tell)
-            batch, size = [], 0
-        if done.lines + len(batch) >= order.most_lines:
-            _count(done, await importer.take(batch, is_last=False), tell)
-            raise TooManyLinesError
-        batch.append(line)
-        size += line.size
-    _count(done, await importer.take(batch, is_last=True), tell)
+    done, ahead, is_last = Done(), ReadAhead(lines), False
+    try:
+        while not is_last:
+            left = order.most_lines - done.lines
+            if left == 0:
+                raise TooManyLinesError
+            batch, is_last = await ahead.take(min(importer.room, left))
+            _count(done, await importer.take(batch, is_last=is_last), tell)
+    finally:
+        await ahead.close()
     return done
 
 
@@ -132,7 +131,7 @@ class _Importer:
 
     async def take(self, lines: Sequence[FileLine], *, is_last: bool) -> Done:
         """Take one batch; where somebody else holds what it needs, try again a little later."""
-        if self._has_begun:
+        if self._has_begun and self._database.engine.dialect.name == "sqlite":
             await asyncio.sleep(_BETWEEN_BATCHES)
         for pause in (*_PAUSES, None):
             began = monotonic()

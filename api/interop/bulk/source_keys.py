@@ -34,6 +34,7 @@ class SourceKeys:
 
     def __init__(self, lookup_key: bytes, sender_id: UUID) -> None:
         self._lookup_key, self._sender_id = lookup_key, sender_id
+        self._names: dict[tuple[str, str], Name] = {}
         self.now_called: dict[Name, Name] = {}
         """By the names in other Unicode forms, so far: the name as it is hashed now."""
 
@@ -51,8 +52,12 @@ class SourceKeys:
 
     def name_of(self, kind: str, key: str) -> Name:
         """Hash what a record is called."""
+        known = self._names.get((kind, key))
+        if known is not None:
+            return known
         now, *before = (Name(kind, self._hash(f"called {kind} {each}")) for each in spellings(key))
         self.now_called |= dict.fromkeys(before, now)
+        self._names[kind, key] = now
         return now
 
     def names_in(self, hashed: HashedLine) -> Iterator[Name]:

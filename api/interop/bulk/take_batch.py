@@ -1,6 +1,5 @@
 """Takes a batch of lines in: their rows, each with its entries and the flags that it raises."""
 
-import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +9,16 @@ from api.access.visibility.records import may_see_flag
 from api.domain.permissions.case_rules import Standing
 from api.flags.catching_up import catch_up
 from api.flags.reconcile import WritesInARow
-from api.interop.bulk.batch_lookup import look_up
+from api.interop.bulk.batch_lookup import BatchLookup, look_up
 from api.interop.bulk.dry_run import Memory
 from api.interop.bulk.journalled import record_line
 from api.interop.bulk.parse import FileLine
 from api.interop.bulk.refusals import NotTaken, Refused
 from api.interop.bulk.sender import Sender
 from api.interop.bulk.take_line import Taken, Taking
+from api.interop.bulk.turns import Turns
 from api.storage.models.clinical import Case
+from api.storage.models.columns import new_row
 from api.storage.models.flags import Flag
 from api.storage.models.integration import Import, ImportedRecord
 from api.storage.transaction import Transaction
@@ -25,8 +26,6 @@ from api.storage.transaction import Transaction
 SHOWN_REFUSALS = 100
 _FILES_KEPT = 2_000
 """Cases whose facts a dry run remembers."""
-_LINES_AT_A_TIME = 20
-"""Lines after which others who are served by this process have their turn."""
 
 # clinic software sees no restricted flags, and no prompts: a number is not for it either
 _TOLD_TO = Standing(service=True)
@@ -72,13 +71,12 @@ class Intake:
         for case in list(found.cases.values()):
             await catch_up(tx, case)
         taking, hashed = Taking(tx, sender, found), iter(found.lines)
-        done, taken = Done(lines=len(lines)), list[Taken]()
+        done, taken, turns = Done(lines=len(lines)), list[Taken](), Turns()
         for number, _, line in lines:
             if isinstance(line, Refused):
                 done.refusals.append((number, line))
                 continue
-            if number % _LINES_AT_A_TIME == 0:
-                await asyncio.sleep(0)
+            await turns.give()
             try:
                 made = await taking.take(next(hashed))
             except NotTaken as error:
@@ -89,7 +87,7 @@ class Intake:
             else:
                 taken.append(made)
         done.created, done.refused = len(taken), len(done.refusals)
-        await self._write(tx, sender, taken, done)
+        await self._write(tx, sender, found, taken, done)
         return done, taken
 
     def remember(self, taken: Iterable[Taken]) -> None:
@@ -102,40 +100,42 @@ class Intake:
         self._case_files.clear()
 
     async def _write(
-        self, tx: Transaction, sender: Sender, taken: Sequence[Taken], done: Done
+        self,
+        tx: Transaction,
+        sender: Sender,
+        found: BatchLookup,
+        taken: Sequence[Taken],
+        done: Done,
     ) -> None:
-        """Write the rows, each with its entries, and ask the rules after each."""
-        # the parents first
+        """Ask the rules after each row, and write all of them, each with its entries."""
+        # what was to be written before these
         await tx.flush()
-        for made in taken:
-            if made.is_here:
-                tx.add(self._name_of(tx, sender, made))
         new = [made for made in taken if not made.is_here]
-        files = await self._open_files(tx, new)
+        files, turns = await self._open_files(tx, new), Turns()
         for made in new:
             record_line(tx, made, actor_id=sender.id)
             if not isinstance(made.row, Case):
-                tx.add(made.row)
                 opened = await files[made.case.id].add(tx, made.row, actor_id=sender.id)
                 done.flags.update(_told_to_software(opened))
-            tx.add(self._name_of(tx, sender, made))
-            # the rules may have taken long: others have their turn after each
-            await asyncio.sleep(0)
+            await turns.give()
+        records = [made.row for made in new if not isinstance(made.row, Case)]
+        # as tables point at one another; a flag points at its case, and comes with the flush
+        await tx.write_rows(
+            [
+                *found.unwritten.values(),
+                *sorted(records, key=lambda row: row.noun),
+                *(self._name_of(tx, sender, made) for made in taken),
+            ]
+        )
         await tx.flush()
 
     async def _open_files(
         self, tx: Transaction, taken: Sequence[Taken]
     ) -> dict[UUID, WritesInARow]:
-        files: dict[UUID, WritesInARow] = {}
-        new = {made.row.id for made in taken}
-        read: WritesInARow | None = None
-        for case in {made.case.id: made.case for made in taken}.values():
-            if (known := self._case_files.get(case.id)) is not None:
-                files[case.id] = known
-            elif case.id in new and read is not None:
-                files[case.id] = read.on_new(case)
-            else:
-                read = files[case.id] = await WritesInARow.on(tx, case)
+        cases = {made.case.id: made.case for made in taken}
+        files = {each: self._case_files[each] for each in cases if each in self._case_files}
+        unknown = [case for case_id, case in cases.items() if case_id not in files]
+        files |= await WritesInARow.on_all(tx, unknown, {made.row.id for made in taken})
         if self._dry_run:
             self._case_files |= files
             while len(self._case_files) > _FILES_KEPT:
@@ -143,7 +143,8 @@ class Intake:
         return files
 
     def _name_of(self, tx: Transaction, sender: Sender, made: Taken) -> ImportedRecord:
-        return ImportedRecord(
+        return new_row(
+            ImportedRecord,
             clinic_id=tx.clinic.id,
             import_id=self._import_id,
             case_id=made.case.id,

@@ -138,8 +138,7 @@ class Taking:
             if self._found.has_reference(data.client_ref, data.started_on):
                 raise NotTaken("/data", SAME_CASE)
             self._found.add_reference(data.client_ref, data.started_on)
-        self._found.cases[case.id] = case
-        tx.add(case)
+        self._found.cases[case.id] = self._found.unwritten[case.id] = case
         return case
 
     def _case_of(self, line: RecordLine) -> Case:
@@ -214,7 +213,7 @@ class Taking:
     async def _consultant(
         self, line: ConsultationLine, case: Case, status: ConsultationStatus
     ) -> UUID | None:
-        sender, named = self._sender, line.consultant or line.data.consultant_id
+        named = line.consultant or line.data.consultant_id
         person = self._found.person("consultant", line.consultant, line.data.consultant_id)
         if named is None:
             return None
@@ -222,11 +221,19 @@ class Taking:
             return person.id
         # one who is still to answer must be able to
         if person is not None and person.is_active:
-            user = (await self._tx.exec(select(User).where(User.id == person.id))).one()
-            told = None if sender.rights.history else Actor.of_software(sender.id, sender.id)
-            if person.role in CONSULTING or await sees_case(self._tx, user, case, told=told):
+            can = person.role in CONSULTING or await self._sees(person.id, case)
+            if can:
                 return person.id
         raise NotTaken("/consultant", NOT_TO_BE_CONSULTED)
+
+    async def _sees(self, person_id: UUID, case: Case) -> bool:
+        tx, sender = self._tx, self._sender
+        if (unwritten := self._found.unwritten.pop(case.id, None)) is not None:
+            # the database is asked about it
+            tx.add(unwritten)
+        user = (await tx.exec(select(User).where(User.id == person_id))).one()
+        told = None if sender.rights.history else Actor.of_software(sender.id, sender.id)
+        return await sees_case(tx, user, case, told=told)
 
     def _links(self, case: Case, kind: str, keys: list[str], ids: list[UUID]) -> list[UUID]:
         """Give the ids of the records a request speaks of, each of them of this case."""

@@ -1,6 +1,6 @@
 """What the tables are made of: kinds of columns, keys, and what every row of a clinic has."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar
@@ -169,6 +169,40 @@ def by_triage(table: str, triage: str, *of: str) -> Index:
     places = ("clinic_id", *of, f"{triage}_level", f"{triage}_due_at", "id")
     name = "_by_".join((f"ix_{table}_{triage}", *of))
     return Index(name, *places, postgresql_where=waits, sqlite_where=waits)
+
+
+R = TypeVar("R", bound=SQLModel)
+
+
+def new_row(model: type[R], **values: Any) -> R:
+    """Make a row as its constructor would, in a fraction of the time.
+
+    The constructor tells the session's bookkeeping of each field, though of a new row all are new.
+    """
+    fields = _fields_of.get(model)
+    if fields is None:
+        fields = _fields_of[model] = [*_defaults_of(model)]
+    row: R = sa.inspect(model).class_manager.new_instance()
+    filled = row.__dict__
+    for name, make, default in fields:
+        if name in values:
+            filled[name] = values[name]
+        elif default is not _REQUIRED:
+            filled[name] = default if make is None else make()
+    object.__setattr__(row, "__pydantic_fields_set__", values.keys() & filled.keys())
+    return row
+
+
+_REQUIRED = object()
+_Default = tuple[str, Callable[[], Any] | None, Any]
+_fields_of: dict[Any, list[_Default]] = {}
+
+
+def _defaults_of(model: type[SQLModel]) -> Iterator[_Default]:
+    """Give the fields of a model, each with what makes its default, or the default itself."""
+    for name, field in model.model_fields.items():
+        make: Any = field.default_factory
+        yield name, make, _REQUIRED if field.is_required() else field.default
 
 
 Named = tuple[str, UUID]

@@ -1,0 +1,87 @@
+"""What each rule and prompt reads: asked anew, one is asked only where something of that has come.
+
+A rule that read more would go on saying what it said before. Rules that ask whether somebody was
+consulted read consultations, too.
+"""
+
+from api.domain.details import (
+    AbsenceDetails,
+    CoerciveMeasureDetails,
+    CompetenceGapDetails,
+    ConsentDetails,
+    ContactDetails,
+    CotreatmentDetails,
+    CrossingDetails,
+    DisclosureDetails,
+    EndingDetails,
+    ExceptionDetails,
+    FrameChangeDetails,
+    GiftDetails,
+    HurtfulWordsDetails,
+    OutcomeDetails,
+    OversightDetails,
+    RecordConflictDetails,
+    RecordRequestDetails,
+    RiskDetails,
+    RoleReversalDetails,
+    SecondRoleDetails,
+    SexualConductDetails,
+    ThirdPartyContactDetails,
+    TouchDetails,
+)
+from api.domain.rules.facts import ConsultationFact, FlagFact, PromiseFact, Source
+from api.domain.vocabulary import PromptName, RuleName
+
+READS: dict[RuleName | PromptName, tuple[Source, ...]] = {
+    RuleName.promise_unkeepable: (PromiseFact,),
+    RuleName.promise_broken: (PromiseFact,),
+    RuleName.promise_unexamined: (PromiseFact,),
+    RuleName.dual_relationship: (SecondRoleDetails,),
+    RuleName.sexual_conduct: (SexualConductDetails,),
+    RuleName.contact_out_of_frame: (ContactDetails,),
+    RuleName.special_exceptions: (ExceptionDetails,),
+    RuleName.gifts_or_money: (GiftDetails,),
+    RuleName.physical_contact: (TouchDetails, ConsultationFact),
+    RuleName.role_reversal: (RoleReversalDetails,),
+    RuleName.frame_tightened_unprepared: (FrameChangeDetails,),
+    RuleName.frame_drift: (
+        CrossingDetails,
+        ExceptionDetails,
+        FrameChangeDetails,
+        ConsultationFact,
+    ),
+    RuleName.disclosure_response: (DisclosureDetails, EndingDetails),
+    RuleName.disclosure_not_taken_up: (DisclosureDetails,),
+    RuleName.ending_unprepared: (EndingDetails,),
+    RuleName.left_after_rupture: (DisclosureDetails, FrameChangeDetails, EndingDetails),
+    RuleName.no_referral: (EndingDetails,),
+    RuleName.collateral_care_loss: (EndingDetails,),
+    RuleName.way_back_closed: (EndingDetails,),
+    RuleName.absence_uncovered: (AbsenceDetails, RiskDetails),
+    RuleName.client_safety: (RiskDetails,),
+    RuleName.risk_unscreened: (RiskDetails,),
+    RuleName.outcome_unreviewed: (OutcomeDetails, ConsultationFact),
+    RuleName.consent_gap: (ConsentDetails,),
+    RuleName.no_oversight: (OversightDetails, FlagFact, ConsultationFact),
+    RuleName.competence_gap: (CompetenceGapDetails, ConsultationFact),
+    RuleName.record_conflict: (RecordConflictDetails,),
+    RuleName.third_party_contact: (ThirdPartyContactDetails,),
+    RuleName.danger_review_required: (CoerciveMeasureDetails,),
+    RuleName.crossing_undocumented: (CrossingDetails,),
+    RuleName.hurtful_words: (HurtfulWordsDetails,),
+    RuleName.record_request_overdue: (RecordRequestDetails,),
+    PromptName.clarify_open_promise: (PromiseFact,),
+    PromptName.plan_ending: (EndingDetails,),
+    PromptName.offer_consultation: (OutcomeDetails, ConsultationFact),
+    PromptName.agree_contact_limits: (ContactDetails,),
+    PromptName.screen_distress: (RiskDetails,),
+    PromptName.clarify_roles: (SecondRoleDetails, CotreatmentDetails),
+    PromptName.complete_record: (
+        AbsenceDetails,
+        SexualConductDetails,
+        EndingDetails,
+        TouchDetails,
+        ConsultationFact,
+    ),
+}
+"""In the rulebook's order, the prompts last."""
