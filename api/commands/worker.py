@@ -8,6 +8,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable
 from contextlib import suppress
+from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from sqlmodel import col
 
 from api.commands.terminal import read_settings, refuse_unsafe, refuse_without_its_key
 from api.flags.catching_up import catch_up_batch
+from api.flags.triage import mend_triage
 from api.interop.webhooks.deliveries import Deliveries
 from api.journal.tree_heads import LARGEST, clinics_to_seal, seal_clinic
 from api.runtime.logs import configure_logs, say_started, where
@@ -29,6 +31,8 @@ CATCH_UP_EVERY_SECONDS = 60
 SEAL_EVERY_SECONDS = 1
 DELIVER_EVERY_SECONDS = 1
 _WHILE_MORE_IS_DUE = 0.05
+MENDED_BACK_TO = timedelta(minutes=2)
+"""How long ago a flag may have moved whose case is put in its place."""
 
 _CLINICS_WITH_DUE_CASES = AcrossClinics(
     plain=sa.select(col(Case.clinic_id))
@@ -106,9 +110,20 @@ async def _wait(seconds: float, told_to_stop: asyncio.Event) -> None:
 
 
 async def seal_once(database: Database) -> int:
-    """Seal what is not sealed yet of every clinic's journal; count the entries."""
+    """Seal what is not sealed yet of every clinic's journal; count the entries.
+
+    Where something was journalled, flags may have moved.
+    """
     clinics = await clinics_to_seal(database)
+    for each in clinics:
+        await _whatever_happens("places", _mend_places(database, each))
     return sum([await _whatever_happens("seals", seal(database, each)) for each in clinics])
+
+
+async def _mend_places(database: Database, clinic_id: UUID) -> int:
+    async with database.transaction() as tx:
+        await tx.enter_for_work(clinic_id)
+        return await mend_triage(tx, tx.now - MENDED_BACK_TO)
 
 
 async def seal(database: Database, clinic_id: UUID) -> int:

@@ -40,6 +40,14 @@ class DirectCall:
     def __init__(self, route: APIRoute, root: _Node) -> None:
         self._field = route.response_field
         self._status = route.status_code or 200
+        self._how: dict[str, Any] = {
+            "include": route.response_model_include,
+            "exclude": route.response_model_exclude,
+            "by_alias": route.response_model_by_alias,
+            "exclude_unset": route.response_model_exclude_unset,
+            "exclude_defaults": route.response_model_exclude_defaults,
+            "exclude_none": route.response_model_exclude_none,
+        }
         self._root = root
         self._asking = [each.call for _, each in root.inner if hasattr(each.call, "asks")]
         self._reading = list(_reading(root))
@@ -71,7 +79,7 @@ class DirectCall:
             if isinstance(found, Response):
                 return found
             content = await serialize_response(
-                field=self._field, response_content=found, dump_json=True
+                field=self._field, response_content=found, dump_json=True, **self._how
             )
         status = extra.status_code or self._status
         answer = Response(content, status, media_type="application/json")

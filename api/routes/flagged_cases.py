@@ -39,7 +39,7 @@ from api.storage.compiled_queries import Prepared, about_several, one_of
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.journal import WHAT_HAPPENED, JournalEntry
-from api.storage.plain_rows import columns_of, names_of, plain_row
+from api.storage.plain_rows import columns_of, plain_row
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/flagged-cases", tags=["queue"], route_class=StrictRoute)
@@ -284,11 +284,8 @@ async def _items(tx: Transaction, me: Actor, page: Sequence[_Row]) -> list[Flagg
     if not page:
         return []
     case_ids = [row.case_id for row in page]
-    cases: dict[UUID, Case] = {}
-    flags: defaultdict[UUID, list[Flag]] = defaultdict(list)
-    for case_row, flag in await _with_flags(tx, me, case_ids):
-        cases[case_row.id] = case_row
-        flags[case_row.id].append(flag)
+    cases = await _cases(tx, case_ids)
+    flags = await _flags(tx, me, cases)
     every = list(chain.from_iterable(flags.values()))
     record_shown(tx, Happening.flag_read, every, actor_id=me.id)
     service = me.is_software
@@ -302,39 +299,48 @@ async def _items(tx: Transaction, me: Actor, page: Sequence[_Row]) -> list[Flagg
     return items
 
 
-async def _with_flags(
-    tx: Transaction, me: Actor, case_ids: Sequence[UUID]
-) -> list[tuple[Case, Flag]]:
-    """Give each of some cases with each of its flags in the queue, as plain rows."""
-    statement = _cases_with_flags(me.is_software, tx.withholds_sealed_text, tx.is_postgresql)
-    found = (await tx.exec(statement, {"clinic": tx.clinic.id, "cases": list(case_ids)})).all()
-    width = len(names_of(Case))
-    cases: dict[UUID, Case] = {}
-    pairs = []
-    for row in found:
-        flag = plain_row(Flag, row[width:])
-        if flag.case_id not in cases:
-            cases[flag.case_id] = plain_row(Case, row)
-        pairs.append((cases[flag.case_id], flag))
-    await tx.open_several(Case, list(cases.values()))
-    keys = {case_id: case_row.text_key for case_id, case_row in cases.items()}
-    await tx.open_several(Flag, [flag for _, flag in pairs], keys)
-    return pairs
+async def _cases(tx: Transaction, case_ids: Sequence[UUID]) -> dict[UUID, Case]:
+    """Give some cases as plain rows."""
+    how = (Case, tx.withholds_sealed_text, tx.is_postgresql)
+    found = (
+        await tx.exec(_of_several(*how), {"clinic": tx.clinic.id, "ids": list(case_ids)})
+    ).all()
+    rows = [plain_row(Case, each) for each in found]
+    await tx.open_several(Case, rows)
+    return {row.id: row for row in rows}
+
+
+async def _flags(
+    tx: Transaction, me: Actor, cases: Mapping[UUID, Case]
+) -> defaultdict[UUID, list[Flag]]:
+    """Give the flags of some cases that stand in the queue, as plain rows."""
+    how = (Flag, tx.withholds_sealed_text, tx.is_postgresql, me.is_software)
+    asked = {"clinic": tx.clinic.id, "ids": list(cases)}
+    found = (await tx.exec(_of_several(*how), asked)).all()
+    rows = [plain_row(Flag, each) for each in found]
+    await tx.open_several(Flag, rows, {case_id: row.text_key for case_id, row in cases.items()})
+    flags: defaultdict[UUID, list[Flag]] = defaultdict(list)
+    for row in rows:
+        flags[row.case_id].append(row)
+    return flags
 
 
 @cache
-def _cases_with_flags(unrestricted: bool, withheld: bool, is_postgresql: bool) -> Any:  # noqa: FBT001 - as above
-    columns = (*columns_of(Case, withheld=withheld), *columns_of(Flag, withheld=withheld))
+def _of_several(
+    model: Any,
+    withheld: bool,  # noqa: FBT001 - they are the cache's key
+    is_postgresql: bool,  # noqa: FBT001
+    unrestricted: bool = False,  # noqa: FBT001, FBT002
+) -> Any:
+    column = col(Case.id) if model is Case else model.case_id
     statement = (
-        sa_select(*columns)
-        .select_from(Case)
-        .join(Flag, on_its_case(Flag))
+        sa_select(*columns_of(model, withheld=withheld))
         .where(
-            col(Case.clinic_id) == placeholder("clinic"),
-            one_of(col(Case.id), "cases", is_postgresql=is_postgresql),
-            *_in_queue(unrestricted=unrestricted),
+            model.clinic_id == placeholder("clinic"),
+            one_of(column, "ids", is_postgresql=is_postgresql),
+            *([] if model is Case else _in_queue(unrestricted=unrestricted)),
         )
-        .order_by(col(Flag.id))
+        .order_by(model.id)
     )
     return about_several(statement, is_postgresql=is_postgresql)
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -24,6 +25,7 @@ from api.security.tokens import (
     AheadOfTheClock,
     Claims,
     InvalidToken,
+    _Verified,
     _with_the_smaller_s,
 )
 from tests.support.requests import refused, tolerant
@@ -466,10 +468,14 @@ def _any_header(tokens: AccessTokens, token: str) -> Any:
     return next(iter(tokens._accepted.values()))
 
 
-def _any_claims(
-    tokens: AccessTokens, payload: dict[str, Any], first_seen: float, now: datetime
-) -> Claims:
-    return Claims(*(UUID(payload[name]) for name in ("cid", "sub", "sid")))
+def _any_claims(payload: dict[str, Any]) -> _Verified:
+    claims = Claims(*(UUID(payload[name]) for name in ("cid", "sub", "sid")))
+    issued, not_before, expires = (int(payload[name]) for name in ("iat", "nbf", "exp"))
+    return _Verified(claims, issued, not_before, expires, monotonic())
+
+
+def _any_time(tokens: AccessTokens, token: _Verified, now: datetime) -> Claims:
+    return token.claims
 
 
 @pytest.mark.parametrize(
@@ -477,7 +483,8 @@ def _any_claims(
     [
         (api.security.tokens, "_canonical", _leniently, {"HS256", "ES256"}),
         (AccessTokens, "_key_of", _any_header, {"HS256", "ES256"}),
-        (AccessTokens, "_check_claims", _any_claims, {"HS256", "ES256"}),
+        (api.security.tokens, "_checked", _any_claims, {"HS256", "ES256"}),
+        (AccessTokens, "_check_times", _any_time, {"HS256", "ES256"}),
         (api.security.tokens, "_is_plain", lambda signature: True, {"ES256"}),
     ],
 )

@@ -4,10 +4,16 @@ import csv
 import io
 import random
 from typing import Any
+from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
+from sqlmodel import col
 
+from api.commands.worker import seal_once
+from api.flags.triage import PLACES
 from api.records.queue_readings import Reading
+from api.storage.models.clinical import Case
 from tests.support.flags import flagged
 from tests.support.world import Person, World, incident, made, ok, software
 
@@ -228,3 +234,18 @@ async def test_a_queue_that_forgets_its_reading_is_found_out(
     await worsen(world, last)
     await reader.read_on()
     assert set(reader.cases) != set(cases)
+
+
+async def test_what_an_earlier_release_flagged_is_put_in_its_place(world: World) -> None:
+    (waits,) = await waiting(world, 1)
+    case = await world.clinician.case()
+    await world.clinician.incident(case, "hurtful_words")
+    async with world.owner.transaction() as tx:
+        await tx.enter(world.supervisor.clinic_id)
+        # a server that knows of no places has written none
+        nowhere = sa.update(Case).where(col(Case.id) == UUID(case["id"]))
+        await tx.exec(nowhere.values(**dict.fromkeys(PLACES)))
+    assert await Reader(world.supervisor, 10).read() == [waits]
+    # whoever seals the journal sees that something has happened
+    await seal_once(world.database)
+    assert await Reader(world.supervisor, 10).read() == [waits, case["id"]]

@@ -20,7 +20,7 @@ from sqlmodel import select
 from api.routes.health import Readiness
 from api.runtime.settings import new_data_key
 from api.security.crypto import KeyEncryptionKeys, new_key
-from api.storage import revisions, transaction
+from api.storage import questions, revisions
 from api.storage.models.access import Supervision
 from api.storage.transaction import Transaction
 from tests.support.checkout import ROOT
@@ -86,7 +86,7 @@ async def test_what_only_looks_is_asked_again_by_itself(
         restart(own_server)
         assert (await world.clinician.get(path)).is_success
         restart(own_server)
-        monkeypatch.setattr(transaction, "suppress", lets_it_out)
+        monkeypatch.setattr(questions, "suppress", lets_it_out)
         assert (await world.clinician.get(path)).status_code == 500
 
 
