@@ -11,7 +11,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
-from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, or_
+from sqlalchemy import ColumnElement, and_, exists, or_
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
@@ -35,7 +35,7 @@ from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_shown
 from api.records.queue_readings import Place, Reading
 from api.records.read_models import CaseRead, FlagRead, FlagRule, show_case, show_flags
-from api.storage.compiled_queries import Prepared, about_several, one_of
+from api.storage.compiled_queries import Prepared, about_several, one_of, plainly
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.journal import WHAT_HAPPENED, JournalEntry
@@ -206,8 +206,8 @@ async def _find(query: QueueQuery, before: Reading | None, tx: Transaction, me: 
     most = query.limit + 1
     asks = query.model_fields_set - {"limit", "cursor", "unwatched"}
     if before is None and not asks:
-        first = _first_of_all(me.role, tx.is_postgresql, bool(query.unwatched))
-        return await tx.exec(first, {**asked_by(tx, me), "most": most})
+        first = _first_of_all(me.role, most, tx.is_postgresql, bool(query.unwatched))
+        return await tx.exec(first, asked_by(tx, me))
     worse = partial(_got_worse, tx, me, query)
     wanted = Wanted(
         partial(_filters, tx, me, query),
@@ -224,8 +224,8 @@ def _first(who: Reader, wanted: Wanted, laterally: bool, unwatched: bool) -> Any
 
 
 @cache
-def _first_of_all(role: Role, laterally: bool, unwatched: bool) -> Prepared:  # noqa: FBT001 - they are the cache's key
-    wanted = Wanted(lambda _: [], lambda _: [], bindparam("most", type_=Integer))
+def _first_of_all(role: Role, most: int, laterally: bool, unwatched: bool) -> Prepared:  # noqa: FBT001 - they are the cache's key
+    wanted = Wanted(lambda _: [], lambda _: [], plainly(most))
     return Prepared(_first(asker(role), wanted, laterally, unwatched))
 
 

@@ -10,7 +10,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Dialect, Uuid, any_, bindparam, orm
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Dialect,
+    Integer,
+    Uuid,
+    any_,
+    bindparam,
+    literal_column,
+    orm,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.expression import SelectOfScalar
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -95,6 +105,11 @@ def one_of(column: Any, name: str, *, is_postgresql: bool) -> ColumnElement[bool
     else:
         found = column.in_(bindparam(name, expanding=True))
     return found
+
+
+def plainly(number: int) -> ColumnElement[int]:
+    """Write a number into a statement, where its plan depends on it: how many rows are wanted."""
+    return literal_column(str(int(number)), Integer)
 
 
 def about_several(statement: Any, *, is_postgresql: bool) -> Any:

@@ -14,7 +14,7 @@ from api.domain.permissions.table import Actor
 from api.domain.vocabulary import Role
 from api.http.pagination import Bookmarks, Find, PageQuery, page_of
 from api.journal.entries import Happening, record_shown
-from api.storage.compiled_queries import Prepared
+from api.storage.compiled_queries import Prepared, plainly
 from api.storage.models.clinical import Case
 from api.storage.plain_rows import columns_of, plain_row
 from api.storage.transaction import Transaction
@@ -28,6 +28,7 @@ class How(NamedTuple):
     laterally: bool
     goes_on: bool
     """It begins behind a page that was shown."""
+    most: int
 
 
 class Listing:
@@ -49,9 +50,10 @@ class Listing:
         self, tx: Transaction, me: Actor, filters: Sequence[Filter], before: UUID | None, most: int
     ) -> list[Any]:
         """Find the newest, from before an id on, so many; each as it was selected."""
-        how = How(me.role, tx.withholds_sealed_text, tx.is_postgresql, before is not None)
+        goes_on = before is not None
+        how = How(me.role, tx.withholds_sealed_text, tx.is_postgresql, goes_on, most)
         statement = self._statement(how, filters) if filters else self._made_once(how)
-        asked = {**asked_by(tx, me), "most": most, "before": before}
+        asked = {**asked_by(tx, me), "before": before}
         found: list[Any] = (await tx.exec(statement, asked)).all()
         return found
 
@@ -79,8 +81,7 @@ class Listing:
 
     def _statement(self, how: How, filters: Sequence[Filter]) -> Any:
         before = placeholder("before") if how.goes_on else None
-        most = sa.bindparam("most", type_=sa.Integer)
-        wanted = Wanted((*self.always, *filters), most, before)
+        wanted = Wanted((*self.always, *filters), plainly(how.most), before)
         ids = newest_ids(self.model, asker(how.role), wanted, laterally=how.laterally)
         here = self.model.clinic_id == placeholder("clinic")
         found = self._selects(how).where(here, self.model.id.in_(ids))

@@ -19,6 +19,7 @@ from api.access.visibility.links_and_grants import conflicted, in_force, links
 from api.access.visibility.reader import Reader, reader
 from api.access.visibility.records import SEEN
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor
+from api.storage.compiled_queries import plainly
 from api.storage.models.access import AccessGrant, GrantKind, Supervision
 from api.storage.models.clinical import Case
 from api.storage.transaction import Transaction
@@ -138,18 +139,21 @@ def _by(way: _Way, model: Any, who: Reader, wanted: Wanted) -> Any:
 
 
 def _near(model: Any, who: Reader, wanted: Wanted) -> Any:
-    """Select what is seen of the clinic's newest rows: most of it, for who answers for many."""
-    newest = select(model.id).where(model.clinic_id == who.clinic)
-    if wanted.before is not None:
-        newest = newest.where(model.id < wanted.before)
-    farthest = newest.order_by(model.id.desc()).offset(NEAR - 1).limit(1).scalar_subquery()
-    # where there are fewer, all of them; a question of its own, because behind a policy no index is
-    # looked into by what coalesce() gives
-    last = select(func.coalesce(farthest, UUID(int=0))).scalar_subquery()
-    rows = _rows(model, who, wanted).where(seen_in_lists(who), model.id >= last)
+    """Select what is seen of the clinic's newest rows: most of it, for who answers for many.
+
+    Of each is asked whether it is, in the order of the index: a condition would let whoever plans
+    this begin with all that somebody sees.
+    """
+    seen = SEEN.get(model)
+    shown = and_(seen_in_lists(who), *wanted.filters, *([] if seen is None else [seen(who)]))
+    rows = select(model.id, shown.label("shown")).where(model.clinic_id == who.clinic)
     if model is not Case:
         rows = rows.join(Case, on_its_case(model))
-    return _newest(rows, model, wanted).cte()
+    if wanted.before is not None:
+        rows = rows.where(model.id < wanted.before)
+    near = rows.order_by(model.id.desc()).limit(plainly(NEAR)).subquery()
+    found = select(near.c.id).where(near.c.shown).order_by(near.c.id.desc())
+    return found.limit(wanted.most).cte()
 
 
 def _rows(model: Any, who: Reader, wanted: Wanted) -> Any:

@@ -6,6 +6,7 @@ from sqlalchemy import bindparam
 
 from api.domain.permissions.table import Actor, is_software
 from api.domain.vocabulary import Role
+from api.storage.tenancy import HERE
 from api.storage.transaction import Transaction
 
 
@@ -31,13 +32,16 @@ def reader(tx: Transaction, me: Actor) -> Reader:
 
 def asker(role: Role) -> Reader:
     """Leave places in a statement for who asks; `asked_by` fills them."""
-    clinic, me, now, today = map(placeholder, ("clinic", "me", "now", "today"))
+    # of the clinic the very place that each table is confined by: what is said twice in one way is
+    # asked, and reckoned with, once
+    clinic, me, now, today = map(placeholder, (HERE, "me", "now", "today"))
     return Reader(clinic, me, role, now, today)
 
 
 def asked_by(tx: Transaction, me: Actor) -> dict[str, Any]:
     """Fill the places of `asker`."""
-    return {"clinic": tx.clinic.id, "me": me.id, "now": tx.now, "today": tx.today}
+    here = tx.clinic.id
+    return {"clinic": here, HERE: here, "me": me.id, "now": tx.now, "today": tx.today}
 
 
 def placeholder(name: str) -> Any:

@@ -12,6 +12,7 @@ from api.access.visibility.newest import NEAR, Filter
 from api.access.visibility.oversight import unwatched_by_anyone
 from api.access.visibility.reader import Reader
 from api.domain.permissions.table import SUPERVISING
+from api.storage.compiled_queries import plainly
 from api.storage.models.access import Supervision
 from api.storage.models.clinical import Case
 
@@ -86,11 +87,13 @@ def first_in_queue(who: Reader, wanted: Wanted, *, laterally: bool) -> Any:
 
 def _near(who: Reader, wanted: Wanted) -> Any:
     """Select what is theirs of the first of the whole clinic: most, for who answers for many."""
-    everyone = wanted._replace(most=NEAR)
-    first = _first(BY_ALL, true(), who, everyone).subquery()
-    theirs = select(*first.c).select_from(Case).join(first, col(Case.id) == first.c.id)
-    theirs = theirs.where(col(Case.clinic_id) == who.clinic, seen_in_queue(who))
-    return theirs.order_by(first.c.level, first.c.due_at, first.c.id).limit(wanted.most).cte()
+    everyone = wanted._replace(most=plainly(NEAR))
+    # of each is asked whether it is: a condition would let whoever plans this begin with all theirs
+    theirs = seen_in_queue(who).label("theirs")
+    near = _first(BY_ALL, true(), who, everyone).add_columns(theirs).subquery()
+    columns = [each for each in near.c if each.key != "theirs"]
+    found = select(*columns).where(near.c.theirs)
+    return found.order_by(near.c.level, near.c.due_at, near.c.id).limit(wanted.most).cte()
 
 
 def first_unwatched(who: Reader, wanted: Wanted) -> Any:
