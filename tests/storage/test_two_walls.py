@@ -19,6 +19,8 @@ from sqlmodel import SQLModel, col, select
 import api.storage.engine
 from api.commands.runtime_role import grant_to_runtime_role, why_unsafe
 from api.domain.vocabulary import Role
+from api.storage.autocommit import Autocommit
+from api.storage.compiled_queries import Prepared
 from api.storage.database import Database
 from api.storage.models.clinical import Case
 from api.storage.models.flags import Flag
@@ -257,6 +259,59 @@ async def test_the_second_wall_alone_lets_no_foreign_row_through(
             assert all(own for own, _ in counts.values()), counts
         nothing = await foreign_rows(database, None)
         assert set(nothing.values()) == {(0, 0)}
+
+
+async def foreign_rows_asked_alone(database: Database, clinic_id: UUID) -> dict[str, int]:
+    """Read every table as who only looks does; count the rows of others."""
+    # what was written last is known: nothing has to begin for that
+    database.instants.followed.add(clinic_id)
+    counts = {}
+    async with database.transaction(looks=True) as tx:
+        await tx.enter(clinic_id, UTC)
+        for model in MODELS:
+            found = list(await tx.exec(Prepared(select(of(model)))))
+            assert clinic_id in found, model
+            counts[model.__tablename__] = sum(1 for each in found if each != clinic_id)
+        assert not tx._has_begun
+    return counts
+
+
+async def test_what_is_asked_alone_stands_behind_each_wall_by_itself(
+    postgres_scene: tuple[Scene, Urls],
+) -> None:
+    scene, urls = postgres_scene
+    here = scene.here["admin"].clinic_id
+    for url, walled in ((urls.owner, True), (urls.runtime, False)):
+        async with reaching(url, walled=walled) as database:
+            assert set((await foreign_rows_asked_alone(database, here)).values()) == {0}
+    async with reaching(urls.owner, walled=False) as database:
+        assert all((await foreign_rows_asked_alone(database, here)).values())
+
+
+async def test_who_asks_alone_without_entering_is_shown_and_writes_nothing(
+    postgres_scene: tuple[Scene, Urls],
+) -> None:
+    scene, urls = postgres_scene
+    here = scene.here["admin"].clinic_id
+    async with reaching(urls.runtime, walled=True) as database:
+        async with database.transaction(looks=True) as tx:
+            with pytest.raises(RuntimeError, match="no clinic"):
+                await tx.exec(Prepared(select(Case.id)))
+        alone = Autocommit(database.engine)
+        assert await alone.fetch("SELECT 1 FROM cases", []) == []
+        entry = {"clinic_id": here, "id": uuid4(), "at": NOON, "happening": "case.read"}
+        table = SQLModel.metadata.tables[JournalEntry.__tablename__]
+        row = {**dict.fromkeys(table.columns.keys()), **entry, "record_ids": [], "changed": []}
+        row |= dict.fromkeys(("restricted", "prompt", "is_read"), False)
+        await alone.insert(table, here, [row])
+        # entered elsewhere, the policy refuses it; and so one row of several
+        there = scene.there["admin"].clinic_id
+        with pytest.raises(DBAPIError):
+            await alone.insert(table, there, [row | {"id": uuid4()}])
+        several = [row | {"id": uuid4(), "clinic_id": each} for each in (here, there)]
+        with pytest.raises(DBAPIError):
+            await alone.insert(table, here, several)
+        alone.give_back()
 
 
 async def test_each_policy_that_is_opened_or_dropped_is_noticed(
