@@ -2,16 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, Text, and_, cast, exists, func, or_
+from sqlalchemy import ColumnElement, String, Text, and_, bindparam, cast, exists, func, or_
+from sqlalchemy import select as sa_select
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from api.access.visibility.records import visible_incidents
 from api.domain.permissions.table import Actor
 from api.domain.tenures import Tenure
+from api.storage.compiled_queries import about_several, one_of
 from api.storage.models.clinical import Case, CaseTenure, Incident, Promise
 from api.storage.models.flags import Flag
 from api.storage.transaction import Transaction
@@ -25,19 +28,22 @@ async def former_clinicians(
 ) -> defaultdict[UUID, list[Tenure]]:
     """Give by case who had it before its present clinician; nothing where nobody did."""
     found: defaultdict[UUID, list[Tenure]] = defaultdict(list)
-    rows = await tx.exec(
-        select(
-            col(CaseTenure.case_id),
-            col(CaseTenure.clinician_id),
-            col(CaseTenure.since_on),
-            col(CaseTenure.until_on),
-        )
-        .where(CaseTenure.clinic_id == tx.clinic.id, col(CaseTenure.case_id).in_(case_ids))
-        .order_by(col(CaseTenure.until_on), col(CaseTenure.id))
-    )
-    for case_id, *tenure in rows:
+    asked = {"clinic": tx.clinic.id, "cases": list(case_ids)}
+    for case_id, *tenure in await tx.exec(_tenures(tx.is_postgresql), asked):
         found[case_id].append(Tenure(*tenure))
     return found
+
+
+@cache
+def _tenures(is_postgresql: bool) -> Any:  # noqa: FBT001 - the cache's key
+    of_cases = one_of(col(CaseTenure.case_id), "cases", is_postgresql=is_postgresql)
+    columns = (CaseTenure.case_id, CaseTenure.clinician_id, CaseTenure.since_on)
+    statement = (
+        sa_select(*map(col, columns), col(CaseTenure.until_on))
+        .where(col(CaseTenure.clinic_id) == bindparam("clinic"), of_cases)
+        .order_by(col(CaseTenure.until_on), col(CaseTenure.id))
+    )
+    return about_several(statement, is_postgresql=is_postgresql)
 
 
 def had_case_on(person: UUID, day: Any) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from api.domain.rules.facts import ConsultationFact, Facts, IncidentFact, Promis
 from api.domain.rules.modes import monitored_rules
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import FlagStatus, IncidentStatus
-from api.storage.compiled_queries import Prepared
+from api.storage.compiled_queries import Prepared, about_several, one_of
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.flags import Flag, MonitoredFinding
 from api.storage.models.people import Clinic
@@ -170,21 +171,25 @@ _COUNTED = (
     (Promise, sa.literal(0), col(Promise.voided_at).is_(None)),
     (Consultation, sa.literal(0), true()),
 )
-_PARTS = sa.union_all(
-    *(
-        sa.select(
-            col(model.case_id).label("case_id"),
-            sa.func.count().label("number"),
-            sa.func.coalesce(sa.func.sum(hidden), 0).label("hidden"),
+
+
+@cache
+def _numbers(is_postgresql: bool) -> Any:  # noqa: FBT001 - the cache's key
+    parts = sa.union_all(
+        *(
+            sa.select(
+                col(model.case_id).label("case_id"),
+                sa.func.count().label("number"),
+                sa.func.coalesce(sa.func.sum(hidden), 0).label("hidden"),
+            )
+            .where(one_of(model.case_id, "cases", is_postgresql=is_postgresql), standing)
+            .group_by(col(model.case_id))
+            for model, hidden, standing in _COUNTED
         )
-        .where(col(model.case_id).in_(CASES), standing)
-        .group_by(col(model.case_id))
-        for model, hidden, standing in _COUNTED
-    )
-).subquery()
-_NUMBERS = sa.select(
-    _PARTS.c.case_id, sa.func.sum(_PARTS.c.number), sa.func.sum(_PARTS.c.hidden)
-).group_by(_PARTS.c.case_id)
+    ).subquery()
+    number, hidden = sa.func.sum(parts.c.number), sa.func.sum(parts.c.hidden)
+    counted = sa.select(parts.c.case_id, sa.cast(number, sa.Integer), sa.cast(hidden, sa.Integer))
+    return about_several(counted.group_by(parts.c.case_id), is_postgresql=is_postgresql)
 
 
 @dataclass(slots=True)
@@ -215,7 +220,7 @@ class Room:
 
 async def rooms_of(tx: Transaction, case_ids: Sequence[UUID]) -> defaultdict[UUID, Room]:
     """Count what several cases have."""
-    counted = (await tx.exec(_NUMBERS, {"cases": case_ids})).all()
+    counted = (await tx.exec(_numbers(tx.is_postgresql), {"cases": list(case_ids)})).all()
     rooms = ((case_id, Room(number - hidden, hidden)) for case_id, number, hidden in counted)
     return defaultdict(Room, rooms)
 
