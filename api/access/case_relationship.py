@@ -123,12 +123,15 @@ def refuse_purged(case: Case) -> None:
         raise Conflict(CASE_PURGED)
 
 
+_OWN, _SERVICE = Standing(own=True), Standing(service=True)
+
+
 def standing_of(me: Actor, case: Case, *held: object) -> Standing:
     """Say how somebody stands to a case; `held` is what `standing_columns` asked."""
     if me.is_software:
-        return Standing(service=True)
+        return _SERVICE
     if case.clinician_id == me.id:
-        return Standing(own=True)
+        return _OWN
     linked, covering, opened, conflict = map(bool, held)
     return Standing(linked=linked, covering=covering, opened=opened, conflicted=conflict)
 

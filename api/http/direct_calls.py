@@ -55,7 +55,7 @@ class DirectCall:
     @classmethod
     def of(cls, route: APIRoute) -> "DirectCall | None":
         """Find out how an operation is called; None where the framework has to."""
-        is_written = route.response_field is None and _gives_an_answer(route.endpoint)
+        is_written = _gives_an_answer(route.endpoint)
         is_shown = isinstance(route.response_class, DefaultPlaceholder) and route.response_field
         if route.methods != {"GET"} or route.body_field or not (is_written or is_shown):
             return None

@@ -221,18 +221,25 @@ def record_shown(
     for row in rows:
         alike = row.noun, _case_of(row), _is_restricted(row)
         together.setdefault(alike, []).append(row.id)
+    # what is the same in each entry is the very same, and so is sent once
+    alike_in_all = {
+        **_kept_by(tx),
+        "happening": str(happening),
+        "actor_id": actor_id,
+        "changed": [],
+        "prompt": False,
+        "is_read": True,
+        "purpose": purpose,
+    }
     for (noun, case_id, restricted), ids in together.items():
-        record(
-            tx,
-            happening,
-            actor_id=actor_id,
-            record_type=noun,
-            record_ids=ids,
-            case_id=case_id,
-            restricted=restricted,
-            is_read=True,
-            purpose=purpose,
-        )
+        of_one_case = {
+            "id": uuid7(),
+            "record_type": noun,
+            "record_ids": list(map(str, ids)),
+            "case_id": case_id,
+            "restricted": restricted,
+        }
+        tx.write_at_commit(_append, alike_in_all | of_one_case)
 
 
 def _case_of(row: Row) -> UUID | None:
@@ -250,9 +257,13 @@ def told(tx: Transaction) -> Sequence[dict[str, Any]]:
 
 def _keep(tx: Transaction, **told: Any) -> UUID:
     entry_id = uuid7()
-    entry = {"clinic_id": tx.clinic.id, "id": entry_id, "at": tx.now, "request_id": tx.request_id}
-    tx.write_at_commit(_append, entry | told)
+    tx.write_at_commit(_append, {**_kept_by(tx), "id": entry_id, **told})
     return entry_id
+
+
+def _kept_by(tx: Transaction) -> dict[str, Any]:
+    """Say of an entry where it is kept, since when, and for which request."""
+    return {"clinic_id": tx.clinic.id, "at": tx.now, "request_id": tx.request_id}
 
 
 _TABLE = SQLModel.metadata.tables[JournalEntry.__tablename__]

@@ -126,8 +126,13 @@ class CaseRead(CaseFields):
     flags: FlagSummary
 
 
+_NOTHING_WAITS = FlagSummary(open=0, top_severity=None, next_due_at=None)
+
+
 def summary_of(flags: Sequence[WaitingFlag]) -> FlagSummary:
     """Sum up unresolved flags: how many, how severe, and which is due first."""
+    if not flags:
+        return _NOTHING_WAITS
     return FlagSummary(
         open=len(flags),
         top_severity=max((flag.severity for flag in flags), key=severity_rank, default=None),

@@ -53,6 +53,9 @@ def _behind_the_gate(place: int, query: str, name: str) -> str:
 _OPEN_IN_CLINIC = str(OPEN_IN_CLINIC).replace(":clinic", "$1")
 
 
+_OF_THE_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+
 class Lost(Exception):
     """The connection was gone: whoever only asked may ask again on another."""
 
@@ -79,7 +82,7 @@ class Autocommit:
                 self._taken = await greenlet_spawn(self._engine.pool.connect)
             driver: Any = self._taken.driver_connection
             found: list[Any] = await driver.fetch(sql, *values)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (*_OF_THE_DRIVER, self.dialect.loaded_dbapi.Error) as error:
             if self._is_lost():
                 self._discard()
                 raise Lost from error
@@ -130,10 +133,11 @@ class Autocommit:
         adapted = self.dialect.loaded_dbapi
         known = adapted._asyncpg_error_translate
         kind = next((known[each] for each in type(error).__mro__ if each in known), adapted.Error)
+        is_one = isinstance(error, adapted.Error)
         raised: BaseException = DBAPIError.instance(
             None,
             None,
-            kind(type(error).__name__, error),
+            error if is_one else kind(type(error).__name__, error),
             adapted.Error,
             hide_parameters=True,
             dialect=self.dialect,

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlmodel import select
 
-from api.journal import entries as journal
+from api.access import guards
 from api.storage.models.journal import JournalEntry
 from tests.support.matrix import TABLE, Row
 from tests.support.patience import Stopwatch, slowness
@@ -116,7 +116,7 @@ async def test_a_read_that_is_not_written_down_is_noticed(
 ) -> None:
     """The twin of the test above."""
     row = next(row for row in READS if row.path == "/v1/cases/{case_id}")
-    monkeypatch.setattr(journal, "record", lambda *_, **__: None)
+    monkeypatch.setattr(guards, "record_shown", lambda *_, **__: None)
     with pytest.raises(AssertionError):
         await test_each_row_that_is_shown_is_named_in_the_journal(scene, row)
 

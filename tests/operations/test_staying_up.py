@@ -13,7 +13,7 @@ from subprocess import DEVNULL
 import anyio
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
@@ -21,6 +21,8 @@ from api.routes.health import Readiness
 from api.runtime.settings import new_data_key
 from api.security.crypto import KeyEncryptionKeys, new_key
 from api.storage import questions, revisions
+from api.storage.autocommit import Autocommit
+from api.storage.database import Database
 from api.storage.models.access import Supervision
 from api.storage.transaction import Transaction
 from tests.support.checkout import ROOT
@@ -88,6 +90,24 @@ async def test_what_only_looks_is_asked_again_by_itself(
         restart(own_server)
         monkeypatch.setattr(questions, "suppress", lets_it_out)
         assert (await world.clinician.get(path)).status_code == 500
+
+
+async def test_who_is_let_in_no_more_is_told_as_any_failure_of_the_database(
+    own_server: Server, own_urls: Urls
+) -> None:
+    owner = Database(own_urls.owner, walled=False)
+    serving = Database(own_urls.runtime)
+    role = make_url(own_urls.runtime).username
+    try:
+        async with owner.engine.begin() as connection:
+            await connection.execute(text(f"ALTER ROLE {role} CONNECTION LIMIT 0"))
+        with pytest.raises(DBAPIError):
+            await Autocommit(serving.engine).fetch("SELECT 1", [])
+    finally:
+        async with owner.engine.begin() as connection:
+            await connection.execute(text(f"ALTER ROLE {role} CONNECTION LIMIT -1"))
+        await serving.dispose()
+        await owner.dispose()
 
 
 async def test_what_has_begun_is_not_tried_again(own_server: Server, own_urls: Urls) -> None:

@@ -39,7 +39,9 @@ async def files_of(urls: Urls, world: World) -> list[Path]:
         folder = Path(found.scalar_one())
     if not folder.is_absolute():
         folder = Path(parse_qs(urlsplit(urls.owner).query)["host"][0]) / folder
-    return [each for each in folder.rglob("*") if each.is_file()]
+    # but for what the server copies of its own catalogue, and throws away at any moment
+    every = (each for each in folder.rglob("*") if each.name != "pg_internal.init")
+    return [each for each in every if each.is_file()]
 
 
 async def stored(urls: Urls, world: World) -> bytes:
