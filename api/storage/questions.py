@@ -281,7 +281,7 @@ class Questions:
             # whoever writes to the file waits until this transaction has ended
             return present
         clinic, _ = told(self._here, present)
-        if self._alone is not None and self._asks_alone():
+        if self._alone is not None and self.asks_alone:
             with suppress(Lost):
                 return oldest(await self._alone.open_since(clinic % (1 << 32)), present)
         connection = await self._session.connection()
@@ -293,7 +293,7 @@ class Questions:
 
         The first finds one row at most, and without it nothing is known of the second.
         """
-        if self._alone is None or not self._asks_alone():
+        if self._alone is None or not self.asks_alone:
             return
         first, second = (self._question(*each) for each in (asked, following))
         with suppress(Lost):
@@ -314,7 +314,7 @@ class Questions:
             return Rows(known[1])
         await self.flush()
         question = self._question(prepared, params)
-        if self._alone is not None and self._asks_alone():
+        if self._alone is not None and self.asks_alone:
             with suppress(Lost):
                 # as often as is wanted: nothing is written by it
                 return Rows(await prepared.run_alone(self._alone, self._here, question))
@@ -326,7 +326,8 @@ class Questions:
 
         return Rows(await (ask() if self._has_begun else self._begin_with(ask)))
 
-    def _asks_alone(self) -> bool:
+    @property
+    def asks_alone(self) -> bool:
         """Tell whether the next question can be a transaction of its own.
 
         Where a clock went back, or what was written last in this clinic is not known yet, the

@@ -106,7 +106,7 @@ class Transaction(Questions):
             await write(self, rows)
         await self.flush()
         self._is_ending = len(self._at_commit) == 1
-        self._tells_alone = self._is_ending and self._asks_alone()
+        self._tells_alone = self._is_ending and self.asks_alone
         await self.write_early()
 
     async def write_early(self) -> None:

@@ -16,7 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col, select
 
+import api.storage.autocommit
 import api.storage.engine
+from api.access.authentication import _WHICH_SOFTWARE, _WHO_IS_SIGNED_IN
 from api.commands.runtime_role import grant_to_runtime_role, why_unsafe
 from api.domain.vocabulary import Role
 from api.storage.autocommit import Autocommit
@@ -28,11 +30,12 @@ from api.storage.models.journal import JournalEntry
 from api.storage.models.people import Clinic, SignIn, User
 from api.storage.tenancy import ENTER, WalledConnection
 from api.storage.transaction import Transaction
+from tests.support.guards import made_anew
 from tests.support.matrix import TABLE, letter_of
 from tests.support.patience import PATIENCE
 from tests.support.receivers import try_in_vain
 from tests.support.scene import Scene, set_scene
-from tests.support.world import NOON, SETTINGS, Urls, incident, open_world
+from tests.support.world import NOON, SETTINGS, Urls, incident, ok, open_world
 
 pytestmark = pytest.mark.both_databases
 
@@ -480,6 +483,23 @@ async def test_a_read_is_one_question_and_one_entry(
     assert "FROM sessions" in question
     assert "FROM cases" in question
     assert "INSERT INTO journal_entries" in entry
+
+
+async def test_where_a_statement_cannot_enter_by_itself_requests_begin_a_transaction(
+    postgres_scene: tuple[Scene, Urls], sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, _ = postgres_scene
+    case_id = scene.records["clinician", "own"]["case_id"]
+    shown = ok(await scene.here["clinician"].get(f"/v1/cases/{case_id}"))
+    with made_anew(), monkeypatch.context() as patch:
+        # as where other machines are not told of it
+        patch.setattr(api.storage.autocommit, "ENTER", "app.elsewhere")
+        for prepared in (_WHO_IS_SIGNED_IN, _WHICH_SOFTWARE):
+            patch.setattr(prepared, "_of", {})
+        sent.clear()
+        assert ok(await scene.here["clinician"].get(f"/v1/cases/{case_id}")) == shown
+    assert any(each.startswith("BEGIN; SET LOCAL") for each in sent)
+    assert sent[-1].endswith("; COMMIT;")
 
 
 async def test_walls_and_journal_cost_a_write_no_round_trip(
