@@ -1,5 +1,6 @@
 """Rows that are written at once: behind both walls, each sealed at its own place, and whole."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -24,9 +25,17 @@ from api.storage.models.flags import Flag
 from api.storage.models.integration import ImportedRecord, WebhookDelivery, WebhookEvent
 from api.storage.transaction import Transaction
 from tests.support.imports import rows
-from tests.support.world import World
+from tests.support.world import NOON, Urls, World, open_world
 
 pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture
+async def on_postgresql(postgresql_urls: Urls) -> AsyncIterator[World]:
+    """A world where there is a second wall, and texts have bounds."""
+    async with open_world(postgresql_urls, NOON) as world:
+        yield world
+
 
 WORDS = "the same words in each row"
 UTC = ZoneInfo("UTC")
@@ -92,10 +101,9 @@ async def test_a_row_of_another_clinic_is_refused_by_the_first_wall(world: World
 
 
 async def test_a_row_of_another_clinic_is_refused_by_the_second_wall(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    on_postgresql: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if world.database.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite has one wall")
+    world = on_postgresql
     monkeypatch.setattr(Transaction, "_refuse_elsewhere", lambda *_: None)
     there = world.there["clinician"]
     with pytest.raises(DBAPIError, match="row-level security"):
@@ -103,9 +111,8 @@ async def test_a_row_of_another_clinic_is_refused_by_the_second_wall(
     assert await rows(world, Incident, there) == []
 
 
-async def test_a_text_that_is_too_long_is_refused_and_never_cut(world: World) -> None:
-    if world.database.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite bounds no text")
+async def test_a_text_that_is_too_long_is_refused_and_never_cut(on_postgresql: World) -> None:
+    world = on_postgresql
     for number in (2, 5):
         with pytest.raises(DBAPIError, match="too long"):
             await write(world, number, kind="x" * 41)
@@ -117,9 +124,10 @@ async def test_none_of_a_batch_is_kept_where_one_row_cannot_be(world: World) -> 
     assert await rows(world, Incident, world.clinician) == []
 
 
-async def test_statistics_are_renewed_as_often_as_twice_as_much_was_written(world: World) -> None:
-    if world.database.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite has no such checks")
+async def test_statistics_are_renewed_as_often_as_twice_as_much_was_written(
+    on_postgresql: World,
+) -> None:
+    world = on_postgresql
     said: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
