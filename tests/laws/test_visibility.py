@@ -378,7 +378,7 @@ MUTANTS: tuple[tuple[Any, str, Any, Ask], ...] = (
     (newest, "links", (sa.true(),), of_cases),
     (newest, "in_force", (sa.true(),), of_records),
     (newest, "seen_in_lists", sa.true(), of_records),
-    (triaged, "conflicted", sa.false(), of_cases),
+    (triaged, "on_link", sa.true(), of_cases),
     (triaged, "links", (sa.true(),), of_cases),
     (links_and_grants, "links_in_force", (sa.true(),), of_cases),
     (oversight, "conflicted", sa.false(), of_cases),

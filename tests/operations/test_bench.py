@@ -34,10 +34,6 @@ from tests.support.checkout import DOCS, ROOT
 from tests.support.postgres import create_database
 from tests.support.world import Urls
 
-only_where_the_system_tells = pytest.mark.skipif(
-    not (PROC / "self" / "stat").exists(), reason="this system tells no processor time of others"
-)
-
 
 def outcome(per_second: float = 100, p50: float = 10, **failed: int) -> Outcome:
     """Come out of a round of a hundred requests."""
@@ -178,7 +174,6 @@ def test_what_the_system_says_of_a_process_is_read_whatever_its_name() -> None:
     assert Used.read(line) == Used(parent=4, own=42, of_ended=7)
 
 
-@only_where_the_system_tells
 def test_processor_time_is_that_of_all_below_even_where_they_ended() -> None:
     work = "import time\nwhile time.process_time() < 0.4: pass"
     both = (
@@ -308,7 +303,6 @@ def test_the_database_is_found_where_it_is_ours(postgresql_urls: Urls) -> None:
     assert database_pid("postgresql+asyncpg://somebody@elsewhere/notes") is None
 
 
-@only_where_the_system_tells
 def test_it_runs_and_leaves_nothing_behind(tmp_path: Path) -> None:
     file, mark = tmp_path / "figures.json", f"MARK={uuid4()}"
     how = "--seconds 0.1 --rounds 1 --sizes 200 --flagged 20 --only read"

@@ -11,9 +11,10 @@ from api.commands.key_rotation import rotate
 from api.records.software_secrets import live_secrets
 from api.security.base64url import decode
 from api.security.crypto import KeyEncryptionKeys, WrongKeyError, new_key
+from api.storage import keyring as keyrings
 from api.storage.database import Database
 from api.storage.key_check import names_in_use
-from api.storage.keyring import Keyring
+from api.storage.keyring import REMEMBERED, Keyring
 from api.storage.models.clinical import Case, Promise
 from api.storage.models.integration import WebhookSecret
 from api.storage.models.people import ClinicKey, User
@@ -118,3 +119,35 @@ def test_without_a_data_key_nothing_is_wrapped_or_opened() -> None:
     for wrong in ([], [b"short"], [new_key(), b""]):
         with pytest.raises(ValueError, match="32 bytes"):
             KeyEncryptionKeys(wrong)
+
+
+def test_the_key_of_a_case_is_remembered_for_some_minutes_by_what_is_kept_of_it() -> None:
+    time = 0.0
+    keyring = Keyring(KeyEncryptionKeys([new_key()]), lambda: time)
+    clinic_id, case_id = uuid4(), uuid4()
+    keys = keyring.unlock(clinic_id, keyring.forge(clinic_id, NOON))
+    _, wrapped = keys.new_case_key(case_id)
+    known = keyring.case_key(keys, case_id, wrapped)
+    assert keyring.case_key(keys, case_id, wrapped) is known
+    _, other = keys.new_case_key(case_id)
+    assert keyring.case_key(keys, case_id, other) is not known
+    with pytest.raises(WrongKeyError):
+        # of another case it opens nothing, remembered or not
+        keyring.case_key(keys, uuid4(), wrapped)
+    time = REMEMBERED
+    assert keyring.case_key(keys, case_id, wrapped) is not known
+    assert [name for name, _ in keyring._of_cases] == [case_id]
+    known = keyring.case_key(keys, case_id, wrapped)
+    keyring.unlock(clinic_id, keyring.forge(clinic_id, NOON))
+    assert keyring._of_cases == {}
+
+
+def test_no_more_keys_are_remembered_than_were_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyrings, "MOST_REMEMBERED", 2)
+    keyring = Keyring(KeyEncryptionKeys([new_key()]))
+    clinic_id = uuid4()
+    keys = keyring.unlock(clinic_id, keyring.forge(clinic_id, NOON))
+    cases = [uuid4() for _ in range(3)]
+    for case_id in cases:
+        keyring.case_key(keys, case_id, keys.new_case_key(case_id)[1])
+    assert [case_id for case_id, _ in keyring._of_cases] == cases[1:]

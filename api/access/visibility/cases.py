@@ -9,7 +9,7 @@ from api.access.visibility.links_and_grants import answered_for, conflicted, gra
 from api.access.visibility.reader import Reader, reader
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor
-from api.storage.models.access import GrantKind
+from api.storage.models.access import GrantKind, Supervision
 from api.storage.models.clinical import Case
 from api.storage.transaction import Transaction
 
@@ -92,6 +92,15 @@ def supervised_by(who: Reader) -> ColumnElement[bool]:
         col(Case.clinic_id) == who.clinic,
         col(Case.clinician_id) != who.id,
         col(Case.clinician_id).in_(answered_for(who)),
+        ~conflicted(who.clinic, who.id, who.now),
+    )
+
+
+def on_link(who: Reader) -> ColumnElement[bool]:
+    """Say in SQL which cases a link gives sight of, joined with it: what `supervised_by` says."""
+    return and_(
+        col(Case.clinician_id) == Supervision.clinician_id,
+        col(Case.clinician_id) != who.id,
         ~conflicted(who.clinic, who.id, who.now),
     )
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, func, join, select, true, union
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from api.access.visibility.cases import on_its_case, seen_in_lists
+from api.access.visibility.cases import on_its_case, on_link, seen_in_lists
 from api.access.visibility.links_and_grants import conflicted, in_force, links
 from api.access.visibility.reader import Reader, reader
 from api.access.visibility.records import SEEN
@@ -101,8 +101,8 @@ class _Way(NamedTuple):
 def _ways(who: Reader) -> Iterator[_Way]:
     """Give the ways that `seen_in_lists` puts together."""
     yield _Way(None, (), col(Case.clinician_id) == who.id)
-    not_about_them = ~conflicted(who.clinic, who.id, who.now)
     if who.role in TREATING:
+        not_about_them = ~conflicted(who.clinic, who.id, who.now)
         held = (
             col(_Cover.clinic_id) == who.clinic,
             col(_Cover.user_id) == who.id,
@@ -111,12 +111,7 @@ def _ways(who: Reader) -> Iterator[_Way]:
         )
         yield _Way(_Cover, held, and_(col(Case.id) == _Cover.case_id, not_about_them))
     if who.role in SUPERVISING:
-        theirs = and_(
-            col(Case.clinician_id) == Supervision.clinician_id,
-            col(Case.clinician_id) != who.id,
-            not_about_them,
-        )
-        yield _Way(Supervision, links(who.clinic, who.id, who.today), theirs)
+        yield _Way(Supervision, links(who.clinic, who.id, who.today), on_link(who))
 
 
 def _by(way: _Way, model: Any, who: Reader, wanted: Wanted) -> Any:

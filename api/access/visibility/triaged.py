@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, false, func, or_, select, true, union
 from sqlmodel import col
 
-from api.access.visibility.cases import seen_in_queue
-from api.access.visibility.links_and_grants import conflicted, links
+from api.access.visibility.cases import on_link, seen_in_queue
+from api.access.visibility.links_and_grants import links
 from api.access.visibility.newest import NEAR, Filter
 from api.access.visibility.oversight import unwatched_by_anyone
 from api.access.visibility.reader import Reader
@@ -69,17 +69,12 @@ def first_in_queue(who: Reader, wanted: Wanted, *, laterally: bool) -> Any:
         return _in_order([_first(UNRESTRICTED, seen_in_queue(who), who, wanted)], wanted)
     if not laterally or who.role not in SUPERVISING:
         return _in_order([_first(BY_ALL, seen_in_queue(who), who, wanted)], wanted)
-    theirs = and_(
-        col(Case.clinician_id) == Supervision.clinician_id,
-        col(Case.clinician_id) != who.id,
-        ~conflicted(who.clinic, who.id, who.now),
-    )
     near = _near(who, wanted)
     found = [select(*near.c)]
     is_short = select(func.count()).select_from(near).scalar_subquery() < wanted.most
     every = wanted._replace(ways=lambda _: ())
     for way in wanted.ways(BY_ALL) or (true(),):
-        each = _first(BY_ALL, and_(theirs, way), who, every).correlate(Supervision).lateral()
+        each = _first(BY_ALL, and_(on_link(who), way), who, every).correlate(Supervision).lateral()
         linked = (*links(who.clinic, who.id, who.today), is_short)
         found.append(select(*each.c).select_from(Supervision).join(each, true()).where(*linked))
     return _in_order(found, wanted)
