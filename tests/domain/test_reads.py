@@ -160,6 +160,16 @@ def test_asking_only_who_reads_what_has_come_finds_what_asking_everybody_does(
     play(steps, instants)
 
 
+def test_what_time_alone_takes_away_is_not_said_once_more() -> None:
+    due = builders.promise(state="open", keepable="unknown", due_on=builders.ahead(20))
+    facts = builders.facts(due)
+    before = evaluate(facts, NOW)
+    assert told(before) != ([], [], None)
+    settled = builders.facts()
+    for now in (NOW, NOW + timedelta(days=1)):
+        assert told(evaluate(settled, now, before)) == ([], [], None)
+
+
 @given(files())
 def test_a_case_that_grew_is_told_as_one_that_is_read(steps: list[Facts]) -> None:
     for grown in steps:

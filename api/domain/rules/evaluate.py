@@ -82,7 +82,8 @@ def evaluate(facts: Facts, now: datetime, before: Evaluation | None = None) -> E
         were_asked = asked.facts is not was_open
         of_all = _ask(RULES, facts, now, asked.facts if were_asked else None, asked.of_all)
     told = _Asked(facts, now, in_the_open, of_all)
-    if before is not None and in_the_open is asked.in_the_open and of_all == asked.of_all:
+    stands = asked is not _NOTHING and in_the_open is asked.in_the_open
+    if before is not None and stands and of_all == asked.of_all:
         # whoever sees that these are the very same need not look at them again
         return replace(before, _asked=told)
     waits = (each.next_change for each in (*in_the_open.values(), *of_all.values()))
