@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import col, select
 
-from api.domain.rules.facts import midnight
+from api.domain.rules.moment import midnight
 from api.domain.vocabulary import CaseStatus
 from api.flags.catching_up import catch_up, catch_up_due
 from api.flags.lifecycle import MANUAL

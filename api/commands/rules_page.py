@@ -12,6 +12,7 @@ from api.domain.rules.evaluate import evaluate
 from api.domain.rules.findings import Rule
 from api.domain.rules.in_words import in_words
 from api.domain.rules.modes import ALWAYS_ACTIVE
+from api.domain.rules.moment import Moment
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.rulebook import RULEBOOK_VERSION, RULES
 from api.domain.rules.thresholds import Thresholds
@@ -55,8 +56,8 @@ _TERMS: Mapping[str, Callable[..., Any]] = {
     "An incident by the care side": facts.on_the_care_side,
     "Somebody was consulted about an incident": facts.consulted,
     "Texts and reviews": facts.IncidentFact,
-    "The day of an incident": facts.Moment.day_of,
-    "More than so many days ago": facts.Moment.passed,
+    "The day of an incident": Moment.day_of,
+    "More than so many days ago": Moment.passed,
     "A record of a crisis": findings.graver_in_crisis,
     "Several records of a case": findings.finding,
     "Restricted records": evaluate,

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from api.domain.details import AbsenceDetails, Details, RecordRequestDetails
-from api.domain.rules.facts import first_day
+from api.domain.rules.moment import first_day
 from api.domain.vocabulary import DatePrecision
 
 AFTER_TODAY = "What has happened cannot be dated after today, as the clinic's time zone has it."

@@ -12,6 +12,7 @@ from api.domain.vocabulary import (
     BoundaryArea,
     CoerciveMeasure,
     CollateralLoss,
+    ConductWith,
     ContactBasis,
     DisclosureOf,
     DisclosureResponse,
@@ -22,12 +23,14 @@ from api.domain.vocabulary import (
     ExceptionTerm,
     ExpressedBy,
     Feeling,
+    FitnessSign,
     FrameDirection,
     FrameElement,
     GiftDirection,
     GiftItem,
     Interaction,
     OutcomeTrend,
+    RecordingMeans,
     RecordIssue,
     RecordRequest,
     ReturnCondition,
@@ -35,6 +38,7 @@ from api.domain.vocabulary import (
     RiskResponse,
     RoleReversalForm,
     RoleTiming,
+    SafeguardingConcern,
     SecondRole,
     SexualConduct,
     ThirdParty,
@@ -111,7 +115,7 @@ class ContactDetails(_Details):
 
 
 class ExceptionDetails(_Details):
-    """Special terms for this client. `ends_on` is the first day they no longer hold."""
+    """Special terms for this client. `ends_on` is the last day on which they hold."""
 
     following_days = ("ends_on",)
 
@@ -139,10 +143,14 @@ class TouchDetails(_Details):
 
 
 class SexualConductDetails(_Details):
-    """Sexual or romantic conduct."""
+    """Sexual or romantic conduct. `declined`: whoever it was addressed to said no."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     kind: Literal["sexual_conduct"]
     conduct: SexualConduct
+    with_: ConductWith = Field(default=ConductWith.client, alias="with")
+    declined: YesNo | None = None
 
 
 class RoleReversalDetails(_Details):
@@ -254,13 +262,19 @@ class ThirdPartyContactDetails(_Details):
     kind: Literal["third_party_contact"]
     party: ThirdParty
     basis: ContactBasis | None = None
+    content_shared: YesNo | None = None
+    client_informed: YesNo | None = None
 
 
 class HurtfulWordsDetails(_Details):
-    """Words the client reported as hurtful."""
+    """Words the client reported as hurtful.
+
+    `about_trait`: about what the client is (origin, faith, body, age, whom they love).
+    """
 
     kind: Literal["hurtful_words"]
     repeated: YesNo = False
+    about_trait: YesNo | None = None
 
 
 class CompetenceGapDetails(_Details):
@@ -303,6 +317,41 @@ class CotreatmentDetails(_Details):
     coordinated: YesNo | None = None
 
 
+class SafeguardingDetails(_Details):
+    """Somebody may be in danger: a child, or an adult who cannot protect themselves.
+
+    The incident's day is that on which it became known. `present`: it is so now. `duty`: the law
+    asks that it be reported.
+    """
+
+    past_days = ("reported_on",)
+    following_days = ("reported_on",)
+
+    kind: Literal["safeguarding"]
+    concern: SafeguardingConcern
+    present: YesNo | None = None
+    duty: YesNo | None = None
+    reported_on: Day | None = None
+    client_told: YesNo | None = None
+
+
+class FitnessDetails(_Details):
+    """A sign that the therapist was not well enough to work."""
+
+    kind: Literal["fitness"]
+    sign: FitnessSign
+    in_session: YesNo | None = None
+
+
+class RecordingDetails(_Details):
+    """A session was recorded, watched, or given to software. `may_refuse`: without a loss."""
+
+    kind: Literal["recording"]
+    means: RecordingMeans
+    consent: YesNo | None = None
+    may_refuse: YesNo | None = None
+
+
 Details = Annotated[
     ExpressionDetails
     | DisclosureDetails
@@ -327,7 +376,10 @@ Details = Annotated[
     | ConsentDetails
     | OutcomeDetails
     | OversightDetails
-    | CotreatmentDetails,
+    | CotreatmentDetails
+    | SafeguardingDetails
+    | FitnessDetails
+    | RecordingDetails,
     Field(discriminator="kind"),
 ]
 
@@ -367,6 +419,9 @@ IncidentKind = Literal[
     "outcome",
     "oversight",
     "cotreatment",
+    "safeguarding",
+    "fitness",
+    "recording",
 ]
 
 ABOUT_NOBODY = frozenset({"expression", "risk", "outcome", "record_request"})

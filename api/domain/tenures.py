@@ -7,7 +7,7 @@ from uuid import UUID
 
 from api.domain.bodies import IncidentCreate
 from api.domain.details import ABOUT_NOBODY
-from api.domain.rules.facts import first_day, last_day
+from api.domain.rules.moment import first_day, last_day
 from api.domain.vocabulary import Initiator
 
 _ABOUT_THE_CLINICIAN = frozenset({Initiator.therapist, Initiator.mutual, Initiator.disputed})

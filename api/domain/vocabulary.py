@@ -25,9 +25,10 @@ class Initiator(Word):
     mutual = "mutual", "both"
     supervisor = "supervisor", "a supervisor started it"
     institution = "institution", "clinic, school, hospital"
-    third_party = "third_party", "e.g. spouse, colleague"
+    third_party = "third_party", "e.g. an insurer, a court, a colleague"
     disputed = "disputed", "accounts differ"
     unknown = "unknown", "not known"
+    client_side = "client_side", "a parent, partner or guardian of the client"
 
 
 class Classification(Word):
@@ -217,6 +218,11 @@ class SecondRole(Word):
     related_cotreater = "related_cotreater", "treaters are partners or kin"
     neighbour_or_community = "neighbour_or_community", "small-community overlap"
     social_media_contact = "social_media_contact", "personal online tie"
+    former_partner = "former_partner", "once lovers or partners"
+    clients_relative_or_partner = (
+        "clients_relative_or_partner",
+        "a tie to the client's relative or partner",
+    )
     other = "other", "another role"
 
 
@@ -266,10 +272,20 @@ class TouchKind(Word):
 class SexualConduct(Word):
     """Words for `sexual_conduct`."""
 
-    remark = "remark", "sexualised remark"
+    remark = (
+        "remark",
+        "sexualised remark, or telling the client of one's own desire or love",
+    )
     proposal = "proposal", "romantic or sexual proposal"
     contact = "contact", "sexual contact"
     relationship = "relationship", "sexual or romantic relationship"
+
+
+class ConductWith(Word):
+    """Words for `conduct_with`."""
+
+    client = "client", "the client"
+    clients_relative = "clients_relative", "a relative or partner of the client"
 
 
 class RoleReversalForm(Word):
@@ -312,6 +328,7 @@ class EndingWay(Word):
         "therapy swapped for friendship etc.",
     )
     disputed = "disputed", "accounts differ on who ended it"
+    client_side_initiated = "client_side_initiated", "a parent, partner or guardian ended it"
 
 
 class EndingReason(Word):
@@ -339,6 +356,7 @@ class EndingReason(Word):
     attachment_disclosed = "attachment_disclosed", "the client told of attachment"
     disclosure_of_difficulty = "disclosure_of_difficulty", "the client told that therapy was hard"
     nonpayment = "nonpayment", "fees unpaid"
+    client_trait = "client_trait", "what the client is (origin, faith, body, age, whom they love)"
     unknown = "unknown", "not recorded"
 
 
@@ -698,8 +716,8 @@ class GiftItem(Word):
 class FrameDirection(Word):
     """Words for `frame_direction`."""
 
-    tighten = "tighten", "less than before"
-    loosen = "loosen", "more than before"
+    tighten = "tighten", "the client has less than before, or pays more"
+    loosen = "loosen", "the client has more than before, or pays less"
 
 
 class EndingStage(Word):
@@ -723,7 +741,36 @@ class ThirdParty(Word):
     relative = "relative", "client's relative"
     partner = "partner", "client's partner"
     employer = "employer", "client's employer"
+    other_client = "other_client", "another client"
+    family_of_therapist = "family_of_therapist", "the therapist's family or friends"
     other = "other", "someone else"
+
+
+class SafeguardingConcern(Word):
+    """Words for `safeguarding_concern`."""
+
+    child = "child", "a child may be in danger"
+    adult_at_risk = "adult_at_risk", "an adult who cannot protect themselves may be in danger"
+
+
+class FitnessSign(Word):
+    """Words for `fitness_sign`."""
+
+    intoxicated = "intoxicated", "under the influence"
+    asleep = "asleep", "asleep"
+    confused = "confused", "confused or not oriented"
+    ill = "ill", "too ill to work"
+    overwhelmed = "overwhelmed", "too burdened to work"
+
+
+class RecordingMeans(Word):
+    """Words for `recording_means`."""
+
+    audio = "audio", "sound recording"
+    video = "video", "video recording"
+    ai_scribe = "ai_scribe", "software that writes the notes"
+    ai_analysis = "ai_analysis", "software that judges the session"
+    observer = "observer", "somebody listening or watching"
 
 
 class Audience(Word):
@@ -800,6 +847,7 @@ class Event(Word):
 class RuleName(Word):
     """The rules, each with its neutral title."""
 
+    client_safety = "client_safety", "Safety of the client"
     promise_unkeepable = "promise_unkeepable", "A promise that may not be kept"
     promise_broken = "promise_broken", "A promise not kept"
     promise_unexamined = "promise_unexamined", "A promise not yet talked over"
@@ -820,7 +868,6 @@ class RuleName(Word):
     collateral_care_loss = "collateral_care_loss", "Other care lost with the ending"
     way_back_closed = "way_back_closed", "The way back"
     absence_uncovered = "absence_uncovered", "Absence and cover"
-    client_safety = "client_safety", "Safety of the client"
     risk_unscreened = "risk_unscreened", "Words not yet asked about"
     outcome_unreviewed = "outcome_unreviewed", "An outcome not yet looked at together"
     consent_gap = "consent_gap", "What was explained at the start"
@@ -832,6 +879,10 @@ class RuleName(Word):
     crossing_undocumented = "crossing_undocumented", "A departure without a written reason"
     hurtful_words = "hurtful_words", "Words reported as hurtful"
     record_request_overdue = "record_request_overdue", "A record request waiting"
+    ending_left_open = "ending_left_open", "An ending spoken of and left open"
+    fitness_to_practise = "fitness_to_practise", "Whether the therapist was well enough to work"
+    safeguarding_unanswered = "safeguarding_unanswered", "A concern for somebody's safety"
+    recording_without_consent = "recording_without_consent", "Agreement to recording"
 
 
 class PromptName(Word):
@@ -913,6 +964,10 @@ VOCABULARY: dict[str, type[Word]] = {
     "scope": Scope,
     "rule": RuleName,
     "prompt": PromptName,
+    "conduct_with": ConductWith,
+    "safeguarding_concern": SafeguardingConcern,
+    "fitness_sign": FitnessSign,
+    "recording_means": RecordingMeans,
 }
 
 SEVERITY_ORDER = tuple(Severity)

@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from api.domain.details import DETAILS
 from api.domain.errors import CaseFull
 from api.domain.rules.evaluate import MOST_RECORDS, MOST_RESTRICTED, Evaluation
-from api.domain.rules.facts import ConsultationFact, Facts, IncidentFact, PromiseFact
+from api.domain.rules.facts import CaseFact, ConsultationFact, Facts, IncidentFact, PromiseFact
 from api.domain.rules.modes import monitored_rules
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import FlagStatus, IncidentStatus
@@ -54,16 +54,20 @@ _OF_PROMISE = tuple(each.name for each in fields(PromiseFact))
 _OF_CONSULTATION = ("id", *(each.name for each in fields(ConsultationFact)))
 _WORDS = {"documented": "rationale", "has_sealed_detail": "sealed_detail"}
 """Of these texts of an incident a rule knows only whether there is one."""
+_KEPT_AS = {"written_at": "updated_at"}
+"""What of a record goes by another name there."""
 
 INCIDENT = (
     *(
-        getattr(Incident, _WORDS[name]).is_not(None) if name in _WORDS else getattr(Incident, name)
+        getattr(Incident, _WORDS[name]).is_not(None)
+        if name in _WORDS
+        else getattr(Incident, _KEPT_AS.get(name, name))
         for name in _OF_INCIDENT
     ),
     col(Incident.status),
 )
 ID, IS_HIDDEN = _OF_INCIDENT.index("id"), _OF_INCIDENT.index("restricted")
-PROMISE = tuple(getattr(Promise, name) for name in _OF_PROMISE)
+PROMISE = tuple(getattr(Promise, _KEPT_AS.get(name, name)) for name in _OF_PROMISE)
 CONSULTATION = tuple(getattr(Consultation, name) for name in _OF_CONSULTATION)
 
 PAGE = 250
@@ -125,7 +129,7 @@ async def open_file(tx: Transaction, case: Case, *, whole: bool = False) -> Case
     # the settings anew, under the case's lock: they may have changed since the request began
     rows = (await tx.exec(_CLINIC_AND_CONSULTATIONS, params=here)).all()
     time_zone, thresholds, modes = rows[0][:3]
-    facts = Facts(case.status, ZoneInfo(time_zone), Thresholds(**thresholds))
+    facts = Facts(case_fact(case), ZoneInfo(time_zone), Thresholds(**thresholds))
     incidents: list[IncidentFact] = []
     hidden: set[UUID] = set()
     async for *known, stands in _records(tx, case, _INCIDENTS):
@@ -237,7 +241,7 @@ def begin_file(case: Case, like: CaseFile) -> CaseFile:
 
     `like` is a file that was opened in the same transaction: what the clinic has set is taken over.
     """
-    facts = Facts(case.status, like.facts.zone, like.facts.thresholds)
+    facts = Facts(case_fact(case), like.facts.zone, like.facts.thresholds)
     return CaseFile(case, facts, [], like.monitored_rules)
 
 
@@ -247,13 +251,20 @@ def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts
     match row:
         case Incident():
             known = (
-                told[_WORDS[name]] is not None if name in _WORDS else told[name]
+                told[_WORDS[name]] is not None if name in _WORDS else told[_KEPT_AS.get(name, name)]
                 for name in _OF_INCIDENT
             )
             return facts.with_one_more(incident_fact(*known, row.status))
         case Promise():
-            return facts.with_one_more(PromiseFact(*(told[name] for name in _OF_PROMISE)))
+            return facts.with_one_more(
+                PromiseFact(*(told[_KEPT_AS.get(name, name)] for name in _OF_PROMISE))
+            )
     return facts.with_one_more(consultation_fact(*(told[name] for name in _OF_CONSULTATION)))
+
+
+def case_fact(case: Case) -> CaseFact:
+    """Tell what rules know of the therapy itself."""
+    return CaseFact(case.status, case.started_on, case.sessions_per_week, case.is_minor)
 
 
 def incident_fact(*row: Any) -> IncidentFact:
@@ -261,7 +272,7 @@ def incident_fact(*row: Any) -> IncidentFact:
     *known, status = row
     fact = dict(zip(_OF_INCIDENT, known, strict=True))
     if status != IncidentStatus.reviewed:
-        fact["determination"] = None
+        fact["determination"] = fact["reviewed_at"] = None
     return IncidentFact(**fact | {"details": DETAILS.validate_python(fact["details"])})
 
 

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.rules.findings import Finding
+from api.domain.rules.prompts import PROMPTS
 from api.domain.vocabulary import Audience, FlagStatus, severity_rank
 from api.flags.evidence import covers, evidence_of, last_resolved, stored_evidence, was_settled
 from api.flags.hidden_evidence import HiddenEvidence, hidden_in
@@ -51,7 +52,7 @@ class Rearranging:
         for flag in look.flags():
             if not flag.restricted and look.rests_on_hidden(flag):
                 self._hide(flag)
-            elif flag.restricted and look.rests_on_shown(flag):
+            elif flag.restricted and look.rests_on_shown(flag) and not _stands_for_prompt(flag):
                 self._show(flag)
         for row in list(look.file.monitored):
             if not row.restricted and look.rests_on_hidden(row):
@@ -156,7 +157,7 @@ class Rearranging:
 
     def _reword(self, flag: Flag, said: Finding) -> None:
         """Let a flag say what is said without what is hidden; never more gravely than it did."""
-        flag.because, flag.evidence = said.because, stored_evidence(said)
+        flag.because, flag.says, flag.evidence = said.because, said.says, stored_evidence(said)
         if severity_rank(said.severity) < severity_rank(flag.severity):
             flag.severity = said.severity
             flag.due_at = due_by(said.severity, flag.effective_at)
@@ -231,7 +232,8 @@ class Rearranging:
                 flag.restricted = False
                 self._tell(flag, Happening.flag_updated)
                 return
-            beside.because, beside.evidence = flag.because, flag.evidence
+            beside.because, beside.says = flag.because, flag.says
+            beside.evidence = flag.evidence
             beside.severity, beside.due_at = flag.severity, flag.due_at
             self._tell(beside, Happening.flag_updated)
             self._withdraw(flag)
@@ -251,11 +253,13 @@ class Rearranging:
         self._done.told.append((flag, happening))
 
 
+_OF_PROMPTS = frozenset(map(str, PROMPTS))
 _LOOK = ("status", "acknowledged_at", "assigned_to_id")
 """Whether somebody looks at a flag, and who."""
 _LIFE = (
     *_LOOK,
     "because",
+    "says",
     "evidence",
     "severity",
     "effective_at",
@@ -266,6 +270,14 @@ _LIFE = (
     "resolved_at",
 )
 """What a flag has in common with the one that is set beside it; the sealed texts come later."""
+
+
+def _stands_for_prompt(flag: Flag) -> bool:
+    """Tell whether it hints to supervisors at what its clinician could not see.
+
+    Where that is shown again the clinician has a prompt, and this asks no more.
+    """
+    return flag.audience == Audience.supervisor and flag.rule in _OF_PROMPTS
 
 
 def _ended_by_itself(flag: Flag) -> bool:

@@ -74,9 +74,12 @@ def _follow(flag: Flag, found: Finding, run: Run) -> Happening | None:
     """Bring an unresolved flag in line with its finding; say what happened, if anything."""
     change = severity_rank(found.severity) - severity_rank(flag.severity)
     evidence = stored_evidence(found)
+    may_ease = flag.status == FlagStatus.acknowledged or _has_other_grounds(flag, found)
     happening = None
-    if (flag.because, flag.evidence) != (found.because, evidence):
-        flag.because, flag.evidence = found.because, evidence
+    # what an earlier version of the rules has told stays as it was told, for the same records
+    retold = flag.says is not None and flag.says != found.says
+    if retold or flag.evidence != evidence:
+        flag.because, flag.says, flag.evidence = found.because, found.says, evidence
         happening = Happening.flag_updated
     if not flag.condition_holds:
         flag.condition_holds = True
@@ -86,11 +89,19 @@ def _follow(flag: Flag, found: Finding, run: Run) -> Happening | None:
         flag.due_at = sooner(flag.due_at, due_by(found.severity, run.at))
         flag.status, flag.acknowledged_at = FlagStatus.open, None
         happening = Happening.flag_escalated
-    # time alone never makes light of what nobody has looked at
-    elif change < 0 and (run.by_write or flag.status == FlagStatus.acknowledged):
+    # what nobody has looked at is made light of by what it rests on, and by nothing else
+    elif change < 0 and may_ease:
         flag.severity = found.severity
         happening = Happening.flag_eased
     return happening
+
+
+def _has_other_grounds(flag: Flag, found: Finding) -> bool:
+    """Tell whether a finding rests on other records than its flag, or on one written since."""
+    written = found.written_at
+    return flag.evidence != stored_evidence(found) or (
+        written is not None and written > flag.updated_at
+    )
 
 
 def _let_go(flag: Flag) -> Happening | None:
@@ -118,6 +129,7 @@ def _new_flag(case: Case, found: Finding, run: Run) -> Flag:
         severity=found.severity,
         audience=Audience.clinician if found.severity == Severity.info else Audience.supervisor,
         because=found.because,
+        says=found.says,
         evidence=stored_evidence(found),
         restricted=found.restricted,
         effective_at=run.at,

@@ -1,6 +1,6 @@
 """Keeps a case's flags true: gather its facts, ask the rules, move its flags."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import SimpleNamespace
@@ -162,7 +162,7 @@ async def _rearrange(file: CaseFile, run: Run) -> Rearranged:
     if not turned and not is_out_of_line(file):
         return done
     for _ in range(_MOST_ROUNDS):
-        facts = replace(file.facts, flags=_grave_flags(file))
+        facts = replace(file.facts, flags=grave_flags(file))
         findings = (await ask_rules(facts, run.at)).findings
         look = HiddenEvidence(file, facts, findings, run.at, turned)
         if not Rearranging(look, done).look_over():
@@ -175,7 +175,7 @@ async def _move(
 ) -> tuple[Moves, list[MonitoredFinding]]:
     """Evaluate and move flags until nothing moves: a flag may itself be a fact for a rule."""
     moves, counted = Moves(), list[MonitoredFinding]()
-    grave = _grave_flags(file)
+    grave = grave_flags(file)
     for _ in range(_MOST_ROUNDS):
         # so that what is found out of these is known when one record more has come
         file.facts = file.facts.with_flags(grave)
@@ -185,7 +185,7 @@ async def _move(
             break
         last = evaluation
         move_flags(file, evaluation.findings, run, moves)
-        before, grave = grave, _grave_flags(file)
+        before, grave = grave, grave_flags(file)
         if grave == before:
             break
     if file.monitored_rules or file.monitored:
@@ -197,10 +197,27 @@ async def _move(
     return moves, counted
 
 
-def _grave_flags(file: CaseFile) -> tuple[FlagFact, ...]:
+def grave_flags(file: CaseFile) -> tuple[FlagFact, ...]:
     """Give the unresolved flags that are themselves a fact for a rule: the grave ones."""
+    grave = [f for f in file.flags if f.severity in GRAVE and is_unresolved(f.status)]
+    if not grave:
+        return ()
+    reviewed = {str(i.id): i.reviewed_at for i in file.facts.incidents if i.reviewed_at is not None}
     return tuple(
-        FlagFact(flag.id, flag.severity, flag.status, flag.effective_at, flag.restricted)
-        for flag in file.flags
-        if flag.severity in GRAVE and is_unresolved(flag.status)
+        FlagFact(
+            flag.id,
+            flag.severity,
+            flag.status,
+            flag.condition_holds,
+            flag.effective_at,
+            flag.restricted,
+            _last_reviewed(flag, reviewed),
+        )
+        for flag in grave
+    )
+
+
+def _last_reviewed(flag: Flag, reviewed: Mapping[str, datetime]) -> datetime | None:
+    return max(
+        (reviewed[each["id"]] for each in flag.evidence if each["id"] in reviewed), default=None
     )

@@ -30,11 +30,6 @@ class Run:
     actor_id: UUID | None
     turned: UUID | None = None
 
-    @property
-    def by_write(self) -> bool:
-        """Tell whether somebody has written, and not only time gone by."""
-        return self.actor_id is not None
-
 
 async def ask_rules(facts: Facts, now: datetime, before: Evaluation | None = None) -> Evaluation:
     """Run every rule over a case as of `now`, and let others be served meanwhile.

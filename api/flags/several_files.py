@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col, select
 
-from api.domain.rules.facts import Facts, PromiseFact
+from api.domain.rules.facts import CaseFact, Facts, PromiseFact
 from api.domain.rules.modes import monitored_rules
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import FlagStatus
@@ -27,6 +27,7 @@ from api.flags.case_facts import (
     PAGE,
     PROMISE,
     CaseFile,
+    case_fact,
     consultation_fact,
     incident_fact,
 )
@@ -35,13 +36,21 @@ from api.storage.models.flags import Flag, MonitoredFinding
 from api.storage.models.people import Clinic
 from api.storage.transaction import Transaction
 
-_CASE_STATE = (col(Case.id), col(Case.status), col(Case.recheck_at))
+_CASE_STATE = (
+    col(Case.id),
+    col(Case.recheck_at),
+    col(Case.status),
+    col(Case.started_on),
+    col(Case.sessions_per_week),
+    col(Case.is_minor),
+)
 _FLAG_STATE = (
     col(Flag.id),
     col(Flag.rule),
     col(Flag.severity),
     col(Flag.audience),
     col(Flag.because),
+    col(Flag.says),
     col(Flag.evidence),
     col(Flag.restricted),
     col(Flag.effective_at),
@@ -50,6 +59,7 @@ _FLAG_STATE = (
     col(Flag.condition_holds),
     col(Flag.acknowledged_at),
     col(Flag.resolved_at),
+    col(Flag.updated_at),
 )
 _MONITORED_STATE = (
     col(MonitoredFinding.id),
@@ -113,7 +123,7 @@ async def open_files(tx: Transaction, cases: Sequence[Case]) -> dict[UUID, CaseF
     consultations = await _by_case(tx, _CONSULTATIONS_OF_SEVERAL, Consultation, ids)
     files: dict[UUID, CaseFile] = {}
     for case in cases:
-        facts = Facts(case.status, ZoneInfo(time_zone), Thresholds(**thresholds))
+        facts = Facts(case_fact(case), ZoneInfo(time_zone), Thresholds(**thresholds))
         told = incidents[case.id]
         if case.voided_at is None:
             facts = replace(
@@ -142,11 +152,11 @@ async def copy_files(
     files = {
         case_id: CaseFile(
             _case_as_plain(tx.clinic.id, case_id, recheck_at),
-            Facts(status, tx.clinic.zone, thresholds),
+            Facts(CaseFact(*known), tx.clinic.zone, thresholds),
             [],
             monitored,
         )
-        for case_id, status, recheck_at in await tx.exec(_STATE_OF_SEVERAL, asked)
+        for case_id, recheck_at, *known in await tx.exec(_STATE_OF_SEVERAL, asked)
     }
     incidents = await _by_case(tx, _INCIDENTS_OF_SEVERAL, Incident, case_ids)
     promises = await _by_case(tx, _PROMISES_OF_SEVERAL, Promise, case_ids)

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, literal
 from sqlmodel import col, select
 
-from api.domain.rules.facts import last_day
+from api.domain.rules.moment import last_day
 from api.domain.values import Output
 from api.domain.vocabulary import (
     ConsultationKind,

@@ -10,7 +10,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, and_, case, func, literal
 
 from api.domain.errors import Invalid
-from api.domain.rules.facts import midnight
+from api.domain.rules.moment import midnight
 from api.domain.values import Day, Input
 from api.domain.vocabulary import Severity
 from api.storage.transaction import Transaction

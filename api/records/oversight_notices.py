@@ -21,7 +21,7 @@ from api.access.visibility.cases import on_its_case
 from api.domain.errors import NotFound
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor, may_ever, opens_others_work
-from api.domain.rules.facts import midnight
+from api.domain.rules.moment import midnight
 from api.domain.values import Output
 from api.domain.vocabulary import Role
 from api.journal.entries import Happening, Row, record_row

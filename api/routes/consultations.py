@@ -23,7 +23,7 @@ from api.domain.lifecycles import ANSWER_WITHIN, BRIEF_LASTS, EDITABLE_CONSULTAT
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import A_PERSON_RELEASES, purpose_of
 from api.domain.permissions.table import Actor, may_ever
-from api.domain.rules.facts import midnight
+from api.domain.rules.moment import midnight
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.domain.vocabulary import ConsultationKind, ConsultationStatus, ConsultationUrgency
 from api.flags.case_facts import add_record

@@ -16,7 +16,7 @@ from api.access.visibility.colleagues import refuse_who_keeps_away
 from api.domain.errors import Forbidden, Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import TREATING, Actor, may_ever
-from api.domain.rules.facts import midnight
+from api.domain.rules.moment import midnight
 from api.domain.values import Day, Input, Text
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first

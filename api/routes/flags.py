@@ -24,7 +24,7 @@ from api.domain.lifecycles import due_by, is_unresolved
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import purpose_of, why_not_resolve
 from api.domain.permissions.table import Actor
-from api.domain.rules.facts import midnight
+from api.domain.rules.moment import midnight
 from api.domain.rules.rulebook import RULEBOOK_VERSION
 from api.domain.values import Day, Input, Instant, Line, Text, YesNo
 from api.domain.vocabulary import (

@@ -23,7 +23,7 @@ from api.domain.errors import Forbidden
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import purpose_of, why_not_rewrite
 from api.domain.permissions.table import Actor
-from api.domain.rules.facts import first_day, last_day
+from api.domain.rules.moment import first_day, last_day
 from api.domain.tenures import whom_it_is_about
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.domain.vocabulary import (

@@ -15,7 +15,7 @@ from api.access.guards import may_on_cases
 from api.access.journal_reading import as_told, entries_for
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
-from api.domain.rules.facts import midnight
+from api.domain.rules.moment import midnight
 from api.domain.values import Day, Output
 from api.domain.vocabulary import Role
 from api.http.pagination import Marks, Page, PageQuery, newest_first

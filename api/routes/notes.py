@@ -23,7 +23,7 @@ from api.domain.errors import Conflict, Forbidden
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import why_not_cosign, why_not_rewrite_note
 from api.domain.permissions.table import Actor
-from api.domain.rules.facts import midnight
+from api.domain.rules.moment import midnight
 from api.domain.values import Day, Input, Instant, LongText, Output, absent
 from api.domain.vocabulary import NoteClass, NoteStatus, VoidReason
 from api.http.entity_tags import IfMatch, check_version, etag

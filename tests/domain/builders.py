@@ -8,7 +8,14 @@ from zoneinfo import ZoneInfo
 
 from api.domain.details import DETAILS
 from api.domain.rules.evaluate import evaluate
-from api.domain.rules.facts import ConsultationFact, Facts, FlagFact, IncidentFact, PromiseFact
+from api.domain.rules.facts import (
+    CaseFact,
+    ConsultationFact,
+    Facts,
+    FlagFact,
+    IncidentFact,
+    PromiseFact,
+)
 from api.domain.rules.findings import Finding
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import (
@@ -67,8 +74,10 @@ def incident(
     reported_by: str = "client",
     client_impact: str = "unknown",
     documented: bool = False,
+    discussed_with_client: bool | None = None,
     sealed: bool = False,
     determination: str | None = None,
+    reviewed_at: datetime | None = None,
     restricted: bool = False,
     **details: object,
 ) -> IncidentFact:
@@ -82,8 +91,11 @@ def incident(
         client_impact=ClientImpact[client_impact],
         documented=documented,
         has_sealed_detail=sealed,
+        discussed_with_client=discussed_with_client,
         determination=None if determination is None else Determination[determination],
+        reviewed_at=reviewed_at,
         restricted=restricted,
+        written_at=NOW,
         details=DETAILS.validate_python({"kind": kind, **details}),
     )
 
@@ -117,6 +129,7 @@ def promise(
         discussed_with_client=discussed_with_client,
         client_impact=ClientImpact[client_impact],
         reported_by=ReportedBy[reported_by],
+        written_at=NOW,
     )
 
 
@@ -146,28 +159,35 @@ def flag(
     *,
     number: int | None = None,
     status: str = "open",
+    holds: bool = True,
     effective_at: datetime = NOW,
     restricted: bool = False,
+    reviewed_at: datetime | None = None,
 ) -> FlagFact:
     """Tell of an unresolved flag."""
     return FlagFact(
         id=_id(number),
         severity=Severity[severity],
         status=FlagStatus[status],
+        holds=holds,
         effective_at=effective_at,
         restricted=restricted,
+        reviewed_at=reviewed_at,
     )
 
 
 def facts(
     *records: Record,
     status: str = "active",
+    started_on: date | None = None,
+    sessions_per_week: float | None = None,
+    is_minor: bool | None = None,
     zone: str = "UTC",
     thresholds: Thresholds | None = None,
 ) -> Facts:
     """Gather the records of one case."""
     return Facts(
-        case_status=CaseStatus[status],
+        case=CaseFact(CaseStatus[status], started_on, sessions_per_week, is_minor),
         zone=ZoneInfo(zone),
         thresholds=thresholds or DEFAULTS,
         incidents=tuple(r for r in records if isinstance(r, IncidentFact)),

@@ -16,6 +16,7 @@ from api.domain.vocabulary import (
     ClientImpact,
     CoerciveMeasure,
     CollateralLoss,
+    ConductWith,
     ConsultationKind,
     ConsultationStatus,
     ContactBasis,
@@ -29,6 +30,7 @@ from api.domain.vocabulary import (
     ExceptionTerm,
     ExpressedBy,
     Feeling,
+    FitnessSign,
     FrameDirection,
     FrameElement,
     GiftDirection,
@@ -40,6 +42,7 @@ from api.domain.vocabulary import (
     PromiseKind,
     PromiseScope,
     PromiseState,
+    RecordingMeans,
     RecordIssue,
     RecordRequest,
     ReportedBy,
@@ -48,6 +51,7 @@ from api.domain.vocabulary import (
     RiskResponse,
     RoleReversalForm,
     RoleTiming,
+    SafeguardingConcern,
     SecondRole,
     Severity,
     SexualConduct,
@@ -81,6 +85,7 @@ def _number(*values: int) -> st.SearchStrategy[Any]:
 YES_NO: st.SearchStrategy[Any] = st.sampled_from([True, False, None])
 PAST = st.integers(0, FARTHEST).map(lambda days: TODAY - timedelta(days=days))
 RECENT = st.integers(0, 100).map(lambda days: TODAY - timedelta(days=days))
+LONG_AGO = st.integers(0, 1_600).map(lambda days: TODAY - timedelta(days=days))
 ANY_DAY = st.integers(-FARTHEST, FARTHEST).map(lambda days: TODAY + timedelta(days=days))
 
 DETAILS_BY_KIND: dict[str, dict[str, st.SearchStrategy[Any]]] = {
@@ -113,7 +118,11 @@ DETAILS_BY_KIND: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "planned_method": YES_NO,
         "times": _number(1, 2, 3, 40),
     },
-    "sexual_conduct": {"conduct": _word(SexualConduct)},
+    "sexual_conduct": {
+        "conduct": _word(SexualConduct),
+        "with": _word(ConductWith),
+        "declined": YES_NO,
+    },
     "role_reversal": {"form": _word(RoleReversalForm)},
     "frame_change": {
         "direction": _word(FrameDirection),
@@ -128,8 +137,8 @@ DETAILS_BY_KIND: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "applies_to": _word(EndingAppliesTo),
         "planned_at_outset": YES_NO,
         "abrupt": YES_NO,
-        "notice_days": _number(0, 29, 30, 90),
-        "closing_sessions": _number(0, 2, 3, 9),
+        "notice_days": _number(0, 29, 30, 59, 60, 89, 90),
+        "closing_sessions": _number(0, 2, 3, 5, 6, 7, 8),
         "needs_ongoing_care": YES_NO,
         "referral_offered": YES_NO,
         "collateral_loss": _words(CollateralLoss),
@@ -148,6 +157,7 @@ DETAILS_BY_KIND: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "count": _number(0, 1, 20),
         "screened": YES_NO,
         "response": _maybe(_word(RiskResponse)),
+        "responded_on": _maybe(PAST),
     },
     "coercive_measure": {"measures": _words(CoerciveMeasure, least=1)},
     "record_conflict": {"issue": _word(RecordIssue)},
@@ -156,8 +166,13 @@ DETAILS_BY_KIND: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "requested_on": _maybe(PAST),
         "answered_on": _maybe(PAST),
     },
-    "third_party_contact": {"party": _word(ThirdParty), "basis": _maybe(_word(ContactBasis))},
-    "hurtful_words": {"repeated": st.booleans()},
+    "third_party_contact": {
+        "party": _word(ThirdParty),
+        "basis": _maybe(_word(ContactBasis)),
+        "content_shared": YES_NO,
+        "client_informed": YES_NO,
+    },
+    "hurtful_words": {"repeated": st.booleans(), "about_trait": YES_NO},
     "competence_gap": {},
     "consent": {
         "process_explained": YES_NO,
@@ -173,6 +188,15 @@ DETAILS_BY_KIND: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     },
     "oversight": {"available": YES_NO},
     "cotreatment": {"coordinated": YES_NO},
+    "safeguarding": {
+        "concern": _word(SafeguardingConcern),
+        "present": YES_NO,
+        "duty": YES_NO,
+        "reported_on": _maybe(PAST),
+        "client_told": YES_NO,
+    },
+    "fitness": {"sign": _word(FitnessSign), "in_session": YES_NO},
+    "recording": {"means": _word(RecordingMeans), "consent": YES_NO, "may_refuse": YES_NO},
 }
 
 TIGHT = Thresholds.model_validate(
@@ -188,8 +212,10 @@ TIGHT = Thresholds.model_validate(
 
 MEETING_KINDS = [
     ["absence", "risk"],
+    ["risk", "ending"],
     ["crossing", "exception", "frame_change"],
     ["disclosure", "frame_change", "ending"],
+    ["hurtful_words", "role_reversal", "ending"],
     ["ending"],
     ["gift"],
     ["hurtful_words", "role_reversal"],
@@ -216,6 +242,7 @@ def incidents(
         reported_by=draw(_word(ReportedBy)),
         client_impact=draw(_word(ClientImpact)),
         documented=draw(st.booleans()),
+        discussed_with_client=draw(YES_NO),
         sealed=draw(st.booleans()),
         determination=draw(st.sampled_from(REVIEWS)),
         restricted=restricted and draw(st.sampled_from([False, False, True])),
@@ -272,6 +299,8 @@ def waiting_flags(draw: st.DrawFn, number: int, restricted: bool = True) -> Flag
         number=number,
         status=draw(st.sampled_from(["open", "acknowledged"])),
         effective_at=NOW - timedelta(seconds=draw(st.integers(0, 30 * 24 * 3600))),
+        holds=draw(st.sampled_from([True, True, False])),
+        reviewed_at=draw(st.none() | _instants()),
         restricted=restricted and draw(st.booleans()),
     )
 
@@ -296,6 +325,9 @@ def cases(draw: st.DrawFn, *, restricted: bool = True) -> Facts:
         ),
         *(draw(waiting_flags(200 + n, restricted)) for n in range(draw(st.integers(0, 2)))),
         status=draw(_word(CaseStatus)),
+        started_on=draw(_maybe(LONG_AGO)),
+        sessions_per_week=draw(st.sampled_from([None, 0.25, 0.5, 1, 2])),
+        is_minor=draw(st.sampled_from([None, False, True, True])),
         zone=draw(st.sampled_from(ZONES)),
         thresholds=draw(st.sampled_from([DEFAULTS, DEFAULTS, TIGHT])),
     )

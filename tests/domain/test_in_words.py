@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from api.domain.rules import findings, rulebook
-from api.domain.rules.facts import Facts, Moment
+from api.domain.rules.facts import Facts
 from api.domain.rules.findings import Hit
 from api.domain.rules.in_words import in_words
+from api.domain.rules.moment import Moment
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.rulebook import RULES
 from api.domain.rules.thresholds import Thresholds

@@ -15,8 +15,9 @@ from api.domain import details
 from api.domain.rules import evaluate as rules
 from api.domain.rules import rulebook
 from api.domain.rules.evaluate import Evaluation, evaluate
-from api.domain.rules.facts import ConsultationFact, Facts, FlagFact, Moment, PromiseFact, Source
+from api.domain.rules.facts import ConsultationFact, Facts, FlagFact, PromiseFact, Source
 from api.domain.rules.findings import Finding, Hit
+from api.domain.rules.moment import Moment
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.reads import READS
 from api.domain.rules.rulebook import RULES
@@ -185,7 +186,7 @@ def test_a_case_that_grew_is_told_as_one_that_is_read(steps: list[Facts]) -> Non
 @given(cases(), cases())
 def test_other_settings_are_asked_about_anew(one: Facts, other: Facts) -> None:
     settings: dict[str, Any] = {
-        "case_status": other.case_status,
+        "case": other.case,
         "zone": other.zone,
         "thresholds": other.thresholds,
     }

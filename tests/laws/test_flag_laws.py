@@ -14,12 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.domain.rules.evaluate import evaluate
-from api.domain.rules.facts import Facts, FlagFact
-from api.domain.rules.findings import GRAVE
+from api.domain.rules.facts import Facts
 from api.domain.vocabulary import CaseStatus, FlagStatus, Phase, RuleName, severity_rank
 from api.flags.case_facts import CaseFile
 from api.flags.hidden_evidence import hidden_in
-from api.flags.reconcile import settle
+from api.flags.reconcile import grave_flags, settle
 from api.flags.rule_runs import Run
 from api.storage.instants import Instants
 from api.storage.keyring import Keyring
@@ -342,11 +341,7 @@ def _tells_nothing_hidden(desk: Desk) -> None:
         assert row.restricted or named.isdisjoint(hidden), row.rule
     many = Counter((flag.rule, flag.restricted) for flag in desk.unresolved)
     assert all(count == 1 for count in many.values())
-    grave = tuple(
-        FlagFact(f.id, f.severity, f.status, f.effective_at, f.restricted)
-        for f in desk.unresolved
-        if f.severity in GRAVE
-    )
+    grave = grave_flags(desk.file)
     found = evaluate(replace(desk.file.facts, flags=grave), desk.now).findings
     said = {str(each.rule): each.because for each in found if not each.restricted}
     for flag in desk.unresolved:

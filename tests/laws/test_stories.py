@@ -35,7 +35,7 @@ async def test_a_story_told_in_any_order_raises_just_its_flags(
 async def tell(world: World, story: Story, order: str) -> dict[str, Any]:
     """Write a story's records as its clinician and supervisor would."""
     facts: Facts = story.told()
-    case = await world.clinician.case(status=facts.case_status)
+    case = await world.clinician.case(status=facts.case.status)
     tellings: list[IncidentFact | PromiseFact] = [*facts.incidents, *facts.promises]
     if order == "backwards":
         tellings.reverse()

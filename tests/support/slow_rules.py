@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from api.domain.rules.evaluate import Evaluation, _adds_to, _Asked
-from api.domain.rules.facts import Facts, Moment
+from api.domain.rules.evaluate import Evaluation, _Asked, adds_to, for_supervisors
+from api.domain.rules.facts import Facts
 from api.domain.rules.findings import Finding, finding
+from api.domain.rules.moment import Moment
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.rulebook import RULES
 
@@ -28,9 +29,9 @@ def every_rule(facts: Facts, now: datetime) -> Told:
     if shown != facts:
         known = {plain.rule: plain for plain in found}
         found += [
-            replace(full, restricted=True)
-            for full in _run(RULES, facts, at)
-            if _adds_to(full, known.get(full.rule))
+            for_supervisors(full)
+            for full in (*_run(RULES, facts, at), *_run(PROMPTS, facts, at))
+            if adds_to(full, known.get(full.rule))
         ]
     return found, [each.listed for each in found], at.next_change
 

@@ -6,28 +6,34 @@ from datetime import timedelta
 from api.domain.details import (
     CompetenceGapDetails,
     ConsentDetails,
+    FitnessDetails,
     OutcomeDetails,
     OversightDetails,
     RecordConflictDetails,
+    RecordingDetails,
     RecordRequestDetails,
     ThirdPartyContactDetails,
 )
-from api.domain.rules.facts import Facts, IncidentFact, Moment, consulted
+from api.domain.rules.facts import Facts, FlagFact, IncidentFact, consulted
 from api.domain.rules.findings import (
+    CRITICAL,
     GRAVE,
     HIGH,
     LOW,
     MODERATE,
     Hit,
-    counted,
     flag_hit,
+    graver_in_crisis,
     incident_hit,
-    spoken,
 )
+from api.domain.rules.moment import Moment
+from api.domain.rules.said import Said, When
 from api.domain.vocabulary import (
     CaseStatus,
     ContactBasis,
+    FitnessSign,
     FlagStatus,
+    Initiator,
     OutcomeTrend,
     RecordIssue,
     RecordRequest,
@@ -35,36 +41,42 @@ from api.domain.vocabulary import (
 )
 
 
-def is_unreviewed_outcome(
-    incident: IncidentFact, outcome: OutcomeDetails, facts: Facts, at: Moment
-) -> bool:
+def is_unreviewed_outcome(incident: IncidentFact, outcome: OutcomeDetails, facts: Facts) -> bool:
     """Tell whether an outcome asks to be looked at together, and was not yet."""
     no_better = outcome.trend in {OutcomeTrend.worse, OutcomeTrend.no_benefit}
     long_enough = outcome.months is not None and outcome.months >= facts.thresholds.outcome_months
     wished = outcome.times_wished_to_stop
+    often = wished is not None and wished >= facts.thresholds.wished_to_stop
     return (
-        (no_better and (long_enough or facts.case_status == CaseStatus.ended))
-        or (wished is not None and wished >= facts.thresholds.wished_to_stop)
-    ) and not consulted(facts, incident, at)
+        (no_better and (long_enough or facts.case.status == CaseStatus.ended))
+        or (often and incident.discussed_with_client is not True)
+    ) and not consulted(facts, incident)
 
 
 def outcome_unreviewed(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask whether an outcome was looked at together. APA 10.10(a); NASW 1.17.
+    """Ask whether an outcome was looked at together. APA 10.10(a); NASW 1.16.
 
     An outcome that nobody was consulted about, and of which either `trend` is `worse` or
     `no_benefit`, for `outcome_months` or more or in a case whose status is `ended`; or
-    `times_wished_to_stop` is `wished_to_stop` or more.
+    `times_wished_to_stop` is `wished_to_stop` or more and `discussed_with_client` is not true.
 
     Severity: moderate.
     """
     for incident, outcome in facts.of(OutcomeDetails):
-        if is_unreviewed_outcome(incident, outcome, facts, at):
-            counts = counted(
-                (outcome.months, "months"), (outcome.times_wished_to_stop, "times wished to stop")
-            )
-            how = ", ".join([spoken(outcome.trend), *counts])
-            said = f"the outcome recorded {{when}} ({how}) was not yet looked at together"
-            yield incident_hit(incident, at, MODERATE, said)
+        if is_unreviewed_outcome(incident, outcome, facts):
+            said = Said("outcome", how=_how(outcome))
+            yield incident_hit(incident, at, MODERATE, said, "no_consultation")
+
+
+def _how(outcome: OutcomeDetails) -> tuple[Said, ...]:
+    told = []
+    if outcome.trend != OutcomeTrend.unknown:
+        told.append(Said("trend", trend=outcome.trend))
+    if outcome.months is not None:
+        told.append(Said("months", n=outcome.months))
+    if outcome.times_wished_to_stop is not None:
+        told.append(Said("wished_to_stop", n=outcome.times_wished_to_stop))
+    return tuple(told)
 
 
 def consent_gap(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -78,37 +90,40 @@ def consent_gap(facts: Facts, at: Moment) -> Iterator[Hit]:
     for incident, consent in facts.of(ConsentDetails):
         if consent.process_explained is False:
             hurt = consent.harm_reported is True or consent.questions_refused is True
-            said = "the process was not explained, as recorded {when}"
-            yield incident_hit(incident, at, MODERATE if hurt else LOW, said)
-        elif consent.goals_known is False:
-            yield incident_hit(incident, at, LOW, "the goals were not known, as recorded {when}")
+            yield incident_hit(incident, at, MODERATE if hurt else LOW, Said("not_explained"))
+        if consent.goals_known is False:
+            yield incident_hit(incident, at, LOW, Said("goals_not_known"))
 
 
 def no_oversight(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask who looks: nobody answers for the work, or a grave flag waits unseen.
+    """Ask who looks: nobody answers for the work, or a grave flag waits unseen. APA 2.05.
 
     A record of oversight whose `available` is false. And a flag that is high or critical, still
-    `open` `oversight_days` after its `effective_at`, with no consultation on the case requested
-    since then, whatever became of it.
+    `open` and its condition still holding `oversight_days` after its `effective_at`; since when
+    none of the incidents it rests on was reviewed, and no consultation on the case requested that
+    was neither `cancelled` nor `declined`.
 
     Severity: moderate.
     """
     for incident, oversight in facts.of(OversightDetails):
         if oversight.available is False:
-            said = "oversight is recorded {when} as not available"
-            yield incident_hit(incident, at, MODERATE, said)
+            yield incident_hit(incident, at, MODERATE, Said("nobody_available"))
     waited = timedelta(days=facts.thresholds.oversight_days)
-    asked = facts.last_requested_at
     for flag in facts.flags:
-        if (
-            flag.severity in GRAVE
-            and flag.status == FlagStatus.open
-            and not (asked is not None and asked >= flag.effective_at)
-            and at.reached_instant(flag.effective_at + waited)
-        ):
+        if _waits_unseen(flag, facts) and at.reached_instant(flag.effective_at + waited):
             day = at.date_of(flag.effective_at)
-            said = f"a flag of severity {flag.severity} has been open since {day}"
+            said = Said("flag_waits", severity=flag.severity, since=day)
             yield flag_hit(flag, day, MODERATE, said)
+
+
+def _waits_unseen(flag: FlagFact, facts: Facts) -> bool:
+    seen = (facts.last_requested_at, flag.reviewed_at)
+    return (
+        flag.severity in GRAVE
+        and flag.status == FlagStatus.open
+        and flag.holds
+        and not any(each is not None and each >= flag.effective_at for each in seen)
+    )
 
 
 def competence_gap(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -119,10 +134,46 @@ def competence_gap(facts: Facts, at: Moment) -> Iterator[Hit]:
     Severity: low where `reported_by` is `therapist`, else moderate.
     """
     for incident, _ in facts.of(CompetenceGapDetails):
-        if not consulted(facts, incident, at):
+        if not consulted(facts, incident):
             own_word = incident.reported_by == ReportedBy.therapist
-            said = "work beyond present skill or support is recorded {when}"
-            yield incident_hit(incident, at, LOW if own_word else MODERATE, said)
+            severity, said = LOW if own_word else MODERATE, Said("competence_gap")
+            yield incident_hit(incident, at, severity, said, "no_consultation")
+
+
+def fitness_to_practise(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Ask whether the therapist was well enough to work. APA 2.06; ACA C.2.g; NASW 4.05.
+
+    A sign of fitness that is `intoxicated` and whose `in_session` is true; any other that nobody
+    was consulted about.
+
+    Severity: critical under the influence in a session; else low where `reported_by` is
+    `therapist`, and moderate where it is anyone else.
+    """
+    for incident, fitness in facts.of(FitnessDetails):
+        name = "fitness_in_session" if fitness.in_session is True else "fitness"
+        said = Said(name, sign=fitness.sign)
+        if fitness.sign == FitnessSign.intoxicated and fitness.in_session is True:
+            yield incident_hit(incident, at, CRITICAL, said)
+        elif not consulted(facts, incident):
+            own_word = incident.reported_by == ReportedBy.therapist
+            severity = LOW if own_word else MODERATE
+            yield incident_hit(incident, at, severity, said, "no_consultation")
+
+
+def recording_without_consent(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Ask whether the client agreed to be recorded, and could refuse. APA 4.03; ACA B.6.c.
+
+    A recording whose `consent` or `may_refuse` is false.
+
+    Severity: high where `consent` is false, else moderate.
+    """
+    for incident, recording in facts.of(RecordingDetails):
+        if recording.consent is False:
+            said = Said("recorded_without_consent", means=recording.means)
+            yield incident_hit(incident, at, HIGH, said)
+        if recording.may_refuse is False:
+            said = Said("recorded_without_choice", means=recording.means)
+            yield incident_hit(incident, at, MODERATE, said)
 
 
 def record_conflict(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -134,21 +185,35 @@ def record_conflict(facts: Facts, at: Moment) -> Iterator[Hit]:
     """
     for incident, conflict in facts.of(RecordConflictDetails):
         if conflict.issue in {RecordIssue.account_conflict, RecordIssue.unsupported_label}:
-            said = f"a conflict in the record ({spoken(conflict.issue)}) is noted {{when}}"
-            yield incident_hit(incident, at, HIGH, said)
+            yield incident_hit(incident, at, HIGH, Said("record_conflict", issue=conflict.issue))
 
 
 def third_party_contact(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about contact with someone else without a basis. 45 CFR 164.508; APA 4.05.
+    """Ask about contact with someone else without a basis. 45 CFR 164.404, .508; APA 4.05.
 
-    Contact with a third party whose `basis` is `none`; a basis that is not known is no such.
+    Contact with a third party whose `basis` is `none`, save where a `third_party` began it and
+    `content_shared` is false. And contact whose `basis` is not known, `content_shared` true and
+    `client_informed` false, more than `informed_days` ago.
 
-    Severity: high.
+    Severity: high; critical in a crisis.
     """
     for incident, contact in facts.of(ThirdPartyContactDetails):
-        if contact.basis == ContactBasis.none:
-            said = f"contact with someone else ({spoken(contact.party)}) without a basis"
-            yield incident_hit(incident, at, HIGH, f"{said} is recorded {{when}}")
+        severity = graver_in_crisis(HIGH, incident.client_impact)
+        only_listened = (
+            incident.initiator == Initiator.third_party and contact.content_shared is False
+        )
+        if contact.basis == ContactBasis.none and not only_listened:
+            yield incident_hit(
+                incident, at, severity, Said("contact_without_basis", party=contact.party)
+            )
+        elif (
+            contact.basis is None
+            and contact.content_shared is True
+            and contact.client_informed is False
+            and at.passed(facts.thresholds.informed_days, at.day_of(incident))
+        ):
+            said = Said("shared_untold", party=contact.party)
+            yield incident_hit(incident, at, severity, said, "no_basis")
 
 
 def record_request_overdue(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -162,14 +227,15 @@ def record_request_overdue(facts: Facts, at: Moment) -> Iterator[Hit]:
     Severity: moderate.
     """
     for incident, request in facts.of(RecordRequestDetails):
-        asked, when = request.requested_on, f"on {request.requested_on}"
+        asked, said = request.requested_on, Said("request", request=request.request)
         if asked is None or asked == incident.occurred_on:
             # nobody said another day than the incident's, which may be known to the month only
-            asked, when = at.day_of(incident), "{when}"
+            asked = at.day_of(incident)
+        else:
+            said = Said("request_on_another_day", request=request.request, asked=When(asked))
         quick = request.request in {RecordRequest.access, RecordRequest.release}
         limit = (
             facts.thresholds.record_access_days if quick else facts.thresholds.record_amendment_days
         )
         if request.answered_on is None and at.passed(limit, asked):
-            said = f"a request ({spoken(request.request)}) asked {when} has no answer yet"
-            yield incident_hit(incident, at, MODERATE, said)
+            yield incident_hit(incident, at, MODERATE, said, "no_answer")

@@ -1,183 +1,188 @@
-"""Rules about being told, and about endings: how they came, and what they left."""
+"""Rules about endings: how they came, and what they left."""
 
-from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
+from math import floor
 
-from api.domain.details import DisclosureDetails, EndingDetails, FrameChangeDetails
-from api.domain.rules.facts import Facts, IncidentFact, Moment, on_the_care_side
-from api.domain.rules.findings import (
-    CRITICAL,
-    HIGH,
-    LOW,
-    MODERATE,
-    MOST_SENTENCES,
-    Hit,
-    counted,
-    graver_in_crisis,
-    incident_hit,
-    listed,
-    spoken,
-)
-from api.domain.rules.frame import (
-    ended_by_the_care_side,
-    is_unprepared_tightening,
-    left_little_time,
-)
+from api.domain.details import EndingDetails
+from api.domain.rules.facts import CaseFact, Facts, IncidentFact, consulted, on_the_care_side
+from api.domain.rules.findings import CRITICAL, HIGH, MODERATE, Hit, graver_in_crisis, incident_hit
+from api.domain.rules.moment import Moment
+from api.domain.rules.said import Said, words_of
+from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import (
+    ClientImpact,
     CollateralLoss,
     Determination,
-    DisclosureResponse,
-    EndingReason,
+    EndingAppliesTo,
     EndingStage,
     Initiator,
     ReturnCondition,
+    Severity,
 )
 
-_HARSH_RESPONSES = frozenset(
-    {
-        DisclosureResponse.hostile,
-        DisclosureResponse.shaming,
-        DisclosureResponse.punitive_measure,
-        DisclosureResponse.threatened_termination,
-        DisclosureResponse.withdrawal_or_termination,
-    }
-)
-_CLOSED_DOORS = frozenset(
-    {DisclosureResponse.refusal_to_discuss, DisclosureResponse.access_withdrawn}
-)
-_TOLD_REASONS = frozenset(
-    {EndingReason.attachment_disclosed, EndingReason.disclosure_of_difficulty}
-)
+_DAYS_A_WEEK = 7
 
 
-def telling_was_answered_by_loss(
-    incident: IncidentFact, told: DisclosureDetails, facts: Facts, at: Moment
-) -> bool:
-    """Tell whether a disclosure was met harshly, or by a closed door soon after it."""
-    if _HARSH_RESPONSES.intersection(told.responses):
-        return True
-    window = timedelta(days=facts.thresholds.disclosure_window_days)
-    soon = told.responded_on is None or told.responded_on - at.day_of(incident) <= window
-    return soon and not _CLOSED_DOORS.isdisjoint(told.responses)
+def ended_by_the_care_side(incident: IncidentFact, ending: EndingDetails) -> bool:
+    """Tell whether therapy, or agreed contact, was ended by those who gave it."""
+    return ending.stage == EndingStage.ended and on_the_care_side(incident)
 
 
-def disclosure_response(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask how a disclosure was met. APA 3.04, 10.10; ACA A.11.
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What an ending asks for: days of notice, and closing sessions."""
 
-    A disclosure among whose `responses` is `hostile`, `shaming`, `punitive_measure`,
-    `threatened_termination` or `withdrawal_or_termination`; or `refusal_to_discuss` or
-    `access_withdrawn`, where `responded_on` is no more than `disclosure_window_days` after it, or
-    not known. And an ending, raised or ended, by the care side whose `reason` is
-    `attachment_disclosed` or `disclosure_of_difficulty`.
+    notice_days: int
+    closing_sessions: int
 
-    Severity: high; critical in a crisis.
+    def within(self, sessions_per_week: float | None) -> "Preparation":
+        """Ask for no more sessions than the notice holds; how many are not known: one a week."""
+        a_week = 1 if sessions_per_week is None else sessions_per_week
+        # a thousandth of a session: what a fraction of a week lost in a float is no session
+        held = floor(a_week * self.notice_days / _DAYS_A_WEEK + 0.001)
+        return Preparation(self.notice_days, min(self.closing_sessions, held))
+
+
+def preparation_asked(case: CaseFact, day: date, thresholds: Thresholds) -> Preparation | None:
+    """Give what an ending on a day asks for after so long a therapy; None where it was short.
+
+    Under `ending_asked_days` of therapy nothing is asked. Under a year, or where it is not known
+    when therapy began, `ending_notice_days` and `closing_sessions`; from one calendar year to three
+    `ending_notice_days_from_one_year` and `closing_sessions_from_one_year`; after more than three
+    `ending_notice_days_after_three_years` and `closing_sessions_after_three_years`. There are never
+    more sessions asked than `sessions_per_week` gives in the days of notice.
     """
-    for incident, told in facts.of(DisclosureDetails):
-        if telling_was_answered_by_loss(incident, told, facts, at):
-            severity = graver_in_crisis(HIGH, incident.client_impact)
-            said = f"the disclosure {{when}} was answered with: {listed(told.responses)}"
-            yield incident_hit(incident, at, severity, said)
-    for incident, ending in facts.of(EndingDetails):
-        if on_the_care_side(incident) and ending.reason in _TOLD_REASONS:
-            severity = graver_in_crisis(HIGH, incident.client_impact)
-            said = f"the ending {ending.stage} {{when}} has as its reason: {spoken(ending.reason)}"
-            yield incident_hit(incident, at, severity, said)
+    begun = case.started_on
+    least = _least(thresholds)
+    if begun is None or begun > day:
+        return least.within(case.sessions_per_week)
+    if (day - begun).days < thresholds.ending_asked_days:
+        return None
+    if day < _years_on(begun, 1):
+        asked = least
+    elif day <= _years_on(begun, 3):
+        asked = Preparation(
+            thresholds.ending_notice_days_from_one_year, thresholds.closing_sessions_from_one_year
+        )
+    else:
+        asked = Preparation(
+            thresholds.ending_notice_days_after_three_years,
+            thresholds.closing_sessions_after_three_years,
+        )
+    return asked.within(case.sessions_per_week)
 
 
-def disclosure_not_taken_up(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about a disclosure that nobody has come back to.
+def _least(thresholds: Thresholds) -> Preparation:
+    return Preparation(thresholds.ending_notice_days, thresholds.closing_sessions)
 
-    A disclosure whose `taken_up` is false, and which was not met in a way that
-    `disclosure_response` asks about.
 
-    Severity: low.
-    """
-    for incident, told in facts.of(DisclosureDetails):
-        met_so = telling_was_answered_by_loss(incident, told, facts, at)
-        if told.taken_up is False and not met_so:
-            said = f"the disclosure {{when}} ({spoken(told.of)}) is recorded as not taken up"
-            yield incident_hit(incident, at, LOW, said)
+def _years_on(day: date, years: int) -> date:
+    if (day.month, day.day) == (2, 29):
+        day = day.replace(day=28)
+    return day.replace(year=day.year + years)
+
+
+def left_little_time(
+    incident: IncidentFact, ending: EndingDetails, facts: Facts, at: Moment
+) -> tuple[Said, ...]:
+    """Say in what an ending is known to have been abrupt, short of notice or of sessions."""
+    short = [Said("abrupt")] if ending.abrupt is True else []
+    of_contact = ending.applies_to == EndingAppliesTo.agreed_contact
+    asked = (
+        Preparation(facts.thresholds.ending_notice_days, 0)
+        if of_contact
+        else preparation_asked(facts.case, at.day_of(incident), facts.thresholds)
+    )
+    if asked is not None:
+        short += _short_of(ending, asked)
+    return tuple(short)
+
+
+def _short_of(ending: EndingDetails, asked: Preparation) -> list[Said]:
+    short = []
+    notice, sessions = ending.notice_days, ending.closing_sessions
+    if notice is not None and notice < asked.notice_days:
+        short.append(Said("notice_of", n=notice, asked=asked.notice_days))
+    if sessions is not None and sessions < asked.closing_sessions:
+        short.append(Said("sessions_of", n=sessions, asked=asked.closing_sessions))
+    return short
 
 
 def ending_unprepared(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask about an ending without preparation. APA 10.09, 10.10; ACA A.11, A.12; NASW 1.17.
 
-    An ending whose `stage` is `ended`, by the care side; whose `planned_at_outset` is false; and
-    which left little time: `abrupt` is true, or `notice_days` are known and fewer than
-    `ending_notice_days`, or the closing sessions are known and fewer than `closing_sessions`.
+    An ending whose `stage` is `ended`, by the care side, that left little time: `abrupt` is true
+    and `planned_at_outset` is not true; or `planned_at_outset` is false, and `notice_days` are
+    known and fewer, or the closing sessions known and fewer, than the length of the therapy asks
+    for. Under `ending_asked_days` of therapy neither is asked. Under a year, or where it is not
+    known when therapy began, `ending_notice_days` and `closing_sessions`; from one calendar year to
+    three `ending_notice_days_from_one_year` and `closing_sessions_from_one_year`; after more than
+    three `ending_notice_days_after_three_years` and `closing_sessions_after_three_years`. There are
+    never more sessions asked than `sessions_per_week` gives in the days of notice. Where an ending
+    `applies_to` `agreed_contact`, `ending_notice_days` alone are asked.
 
-    Severity: high; critical in a crisis; moderate where a review of it found `real_danger`.
+    Severity: high where it was abrupt, or fell short of what is asked under a year, and then
+    critical in a crisis; else moderate. Of agreed contact moderate, and high where it was abrupt
+    and its impact a `crisis`. Moderate where a review of it found `real_danger`.
     """
     for incident, ending in facts.of(EndingDetails):
-        if (
-            ended_by_the_care_side(incident, ending)
-            and ending.planned_at_outset is False
-            and left_little_time(ending, facts.thresholds)
-        ):
-            severity = graver_in_crisis(HIGH, incident.client_impact)
-            if incident.determination == Determination.real_danger:
-                severity = MODERATE
-            said = f"the ending {{when}} was not planned at the outset ({_time_left(ending)})"
-            yield incident_hit(incident, at, severity, said)
+        if not ended_by_the_care_side(incident, ending) or ending.planned_at_outset is True:
+            continue
+        how = left_little_time(incident, ending, facts, at)
+        if ending.abrupt is True or (ending.planned_at_outset is False and how):
+            severity = _weight_of_ending(incident, ending, facts, at)
+            if ending.planned_at_outset is False:
+                how = (*how, Said("not_planned_at_outset"))
+            yield incident_hit(incident, at, severity, Said("ending_with_little_time", how=how))
 
 
-def _time_left(ending: EndingDetails) -> str:
-    counts = counted(
-        (ending.notice_days, "days of notice"), (ending.closing_sessions, "closing sessions")
+def _weight_of_ending(
+    incident: IncidentFact, ending: EndingDetails, facts: Facts, at: Moment
+) -> Severity:
+    if incident.determination == Determination.real_danger:
+        return MODERATE
+    if ending.applies_to == EndingAppliesTo.agreed_contact:
+        in_crisis = incident.client_impact == ClientImpact.crisis
+        return HIGH if ending.abrupt is True and in_crisis else MODERATE
+    asked = preparation_asked(facts.case, at.day_of(incident), facts.thresholds)
+    least = _least(facts.thresholds).within(facts.case.sessions_per_week)
+    fell_short = asked is not None and bool(_short_of(ending, least))
+    grave = ending.abrupt is True or fell_short
+    return graver_in_crisis(HIGH if grave else MODERATE, incident.client_impact)
+
+
+def ended_since(raised: IncidentFact, facts: Facts, at: Moment) -> bool:
+    """Tell whether an ending is recorded that happened on the day of one spoken of, or later."""
+    day = at.day_of(raised)
+    return any(
+        ending.stage == EndingStage.ended and at.day_of(incident) >= day
+        for incident, ending in facts.of(EndingDetails)
     )
-    return ", ".join((["abrupt"] if ending.abrupt else []) + counts)
 
 
-def left_after_rupture(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask about a client leaving soon after a rupture.
+def ending_left_open(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Ask about an ending that was spoken of and left hanging. APA 10.10; NASW 1.17.
 
-    An ending whose `stage` is `ended` and whose `initiator` is `client`, on the day of a rupture or
-    no more than `rupture_days` after it; and the rupture. A rupture is a disclosure that was met in
-    a way that `disclosure_response` asks about, or a frame change that `frame_tightened_unprepared`
-    asks about.
+    An ending whose `stage` is `raised`, by the care side, `ending_left_open_days` old or older,
+    without a `plan`; that nobody was consulted about, and since which no ending has the `stage`
+    `ended`.
 
     Severity: moderate.
     """
-    ruptures = [
-        incident
-        for incident, told in facts.of(DisclosureDetails)
-        if telling_was_answered_by_loss(incident, told, facts, at)
-    ] + [
-        incident
-        for incident, change in facts.of(FrameChangeDetails)
-        if is_unprepared_tightening(incident, change, facts.thresholds)
-    ]
-    left = [
-        incident
-        for incident, ending in facts.of(EndingDetails)
-        if ending.stage == EndingStage.ended and incident.initiator == Initiator.client
-    ]
-    if left:
-        yield from _left_soon_after(ruptures, left, facts, at)
-
-
-def _left_soon_after(
-    ruptures: Iterable[IncidentFact], left: Iterable[IncidentFact], facts: Facts, at: Moment
-) -> Iterator[Hit]:
-    """Say each thing once: with many of both, their pairs would be more than anybody reads."""
-    on_day: dict[date, list[IncidentFact]] = defaultdict(list)
-    for rupture in ruptures:
-        on_day[at.day_of(rupture)].append(rupture)
-    days, before = sorted(on_day), set[date]()
-    window = timedelta(days=facts.thresholds.rupture_days)
-    for incident in left:
-        day = at.day_of(incident)
-        soon = days[bisect_left(days, day - window) : bisect_right(days, day)]
-        # the nearest are said, and no more than anybody is told of; the evidence names all
-        for of_rupture in soon[-MOST_SENTENCES:]:
-            after = (day - of_rupture).days
-            said = f"the client left {{when}}, {after} days after a rupture"
-            yield incident_hit(incident, at, MODERATE, said)
-        before.update(soon)
-    for rupture in (each for day in before for each in on_day[day]):
-        yield incident_hit(rupture, at, MODERATE, "there was a rupture {when}")
+    for incident, ending in facts.of(EndingDetails):
+        days = timedelta(days=facts.thresholds.ending_left_open_days)
+        if (
+            ending.stage == EndingStage.raised
+            and on_the_care_side(incident)
+            and not incident.has_sealed_detail
+            and not ended_since(incident, facts, at)
+            and not consulted(facts, incident)
+            and at.reached(at.day_of(incident) + days)
+        ):
+            said = Said("ending_spoken_of")
+            yield incident_hit(incident, at, MODERATE, said, "nothing_since")
 
 
 def no_referral(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -195,38 +200,50 @@ def no_referral(facts: Facts, at: Moment) -> Iterator[Hit]:
             and ending.referral_offered is False
         ):
             severity = graver_in_crisis(HIGH, incident.client_impact)
-            said = "the ending {when} left a need for care, and no referral was offered"
-            yield incident_hit(incident, at, severity, said)
+            yield incident_hit(incident, at, severity, Said("no_referral"))
+
+
+def _by_the_care_side_or_mutually(incident: IncidentFact) -> bool:
+    return on_the_care_side(incident) or incident.initiator == Initiator.mutual
 
 
 def collateral_care_loss(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask what else was lost with an ending. NASW 1.17; 45 CFR 164.508.
 
-    An ending whose `stage` is `ended`, whoever began it, with any `collateral_loss`.
+    An ending whose `stage` is `ended`, with `medical_care` or `medication` in its
+    `collateral_loss`, whoever began it; or with any other loss, by the care side or mutually
+    (`initiator` is `mutual`).
 
     Severity: critical where `medical_care` or `medication` is among what was lost, else high.
     """
     vital = {CollateralLoss.medical_care, CollateralLoss.medication}
     for incident, ending in facts.of(EndingDetails):
-        if ending.stage == EndingStage.ended and ending.collateral_loss:
-            severity = HIGH if vital.isdisjoint(ending.collateral_loss) else CRITICAL
-            said = f"with the ending {{when}} was also lost: {listed(ending.collateral_loss)}"
-            yield incident_hit(incident, at, severity, said)
+        lost = words_of(ending.collateral_loss)
+        is_vital = not vital.isdisjoint(lost)
+        counts = is_vital or (lost and _by_the_care_side_or_mutually(incident))
+        if ending.stage == EndingStage.ended and counts:
+            severity = CRITICAL if is_vital else HIGH
+            yield incident_hit(incident, at, severity, Said("also_lost", losses=lost))
 
 
 def way_back_closed(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask about a way back that is closed or open only in a crisis. ACA A.12; APA 10.10.
 
-    An ending whose `stage` is `ended`, whoever began it, and whose `return_condition` is
-    `only_if_crisis` or `never`; but not where a review of it found `real_danger`.
+    An ending whose `stage` is `ended` and whose `return_condition` is `only_if_crisis`, whoever
+    began it; or `never`, by the care side or mutually (`initiator` is `mutual`). But not where a
+    review of it found `real_danger`.
 
     Severity: high.
     """
     for incident, ending in facts.of(EndingDetails):
+        condition = ending.return_condition
+        is_closed = condition == ReturnCondition.only_if_crisis or (
+            condition == ReturnCondition.never and _by_the_care_side_or_mutually(incident)
+        )
         if (
             ending.stage == EndingStage.ended
-            and ending.return_condition in {ReturnCondition.only_if_crisis, ReturnCondition.never}
+            and condition is not None
+            and is_closed
             and incident.determination != Determination.real_danger
         ):
-            said = f"after the ending {{when}} the way back is: {spoken(ending.return_condition)}"
-            yield incident_hit(incident, at, HIGH, said)
+            yield incident_hit(incident, at, HIGH, Said("way_back", condition=condition))

@@ -3,18 +3,18 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
-from api.domain.rules.facts import Facts, Moment, Source
+from api.domain.rules.facts import Facts, Source
 from api.domain.rules.findings import Evidence, Finding, Rule, finding
+from api.domain.rules.moment import Moment
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.reads import READS
 from api.domain.rules.rulebook import RULES
-from api.domain.vocabulary import PromptName, RuleName, severity_rank
+from api.domain.vocabulary import PromptName, RuleName, Severity, severity_rank
 
-RESTS_ON_MORE = frozenset({RuleName.absence_uncovered})
+RESTS_ON_MORE = frozenset({RuleName.absence_uncovered, RuleName.client_safety})
 """The rules that may rest on a record which is not in their evidence: a risk shortens the time that
-an absence may go without cover."""
+an absence may go without cover, and an ending brings back thoughts that were tied to one."""
 
 MOST_RECORDS = 5_000
 """Incidents, promises and consultations of a case, without what was voided.
@@ -67,20 +67,20 @@ def evaluate(facts: Facts, now: datetime, before: Evaluation | None = None) -> E
     """Run every rule and prompt over the facts of one case, as of `now`.
 
     What only restricted records raise or worsen comes back as findings of their own, marked
-    `restricted`. Those are for supervisors: a prompt is never restricted, because the clinician
-    it is meant for could not see it.
+    `restricted`. Those are for supervisors. A prompt is its clinician's, who could not see such a
+    one: it is low then, so that it reaches somebody.
     """
     # of one as of the same instant those answers stand that rest on nothing which is told otherwise
     asked = _NOTHING if before is None or before._asked.now != now else before._asked
     if asked.facts is not None and not facts.frames_as(asked.facts):
         asked = _NOTHING
     open_facts, was_open = facts.unrestricted(), asked.facts and asked.facts.unrestricted()
-    in_the_open = _ask(_EVERY, open_facts, now, was_open, asked.in_the_open)
+    in_the_open = _ask(open_facts, now, was_open, asked.in_the_open)
     of_all: _Answers = {}
     if open_facts is not facts:
         # where nothing was restricted before, nobody was asked about all there was
         were_asked = asked.facts is not was_open
-        of_all = _ask(RULES, facts, now, asked.facts if were_asked else None, asked.of_all)
+        of_all = _ask(facts, now, asked.facts if were_asked else None, asked.of_all)
     told = _Asked(facts, now, in_the_open, of_all)
     stands = asked is not _NOTHING and in_the_open is asked.in_the_open
     if before is not None and stands and of_all == asked.of_all:
@@ -96,15 +96,14 @@ def narrowed(name: str, facts: Facts, now: datetime, to: Collection[Evidence]) -
 
     None where it says nothing of these, or where no rule has this name.
     """
-    for known, rule in _ALL:
+    for known, rule in _EVERY.items():
         if known == name:
             hits = rule(facts, Moment(now, facts.zone))
             return finding(known, [hit for hit in hits if hit.evidence in to])
     return None
 
 
-_ALL: list[tuple[Name, Rule]] = [*RULES.items(), *PROMPTS.items()]
-_EVERY = dict(_ALL)
+_EVERY: dict[Name, Rule] = dict([*RULES.items(), *PROMPTS.items()])
 _PLACE = {name: place for place, name in enumerate(_EVERY)}
 """Findings come in the rulebook's order."""
 
@@ -121,9 +120,7 @@ def _by_source(reads: Mapping[Name, tuple[Source, ...]]) -> dict[Source, list[Na
 _READERS = _by_source(READS)
 
 
-def _ask(
-    rules: Mapping[Any, Rule], facts: Facts, now: datetime, before: Facts | None, known: _Answers
-) -> _Answers:
+def _ask(facts: Facts, now: datetime, before: Facts | None, known: _Answers) -> _Answers:
     """Ask the rules that read what is told otherwise than before; the others say what they said.
 
     Before anything was told no rule had anything to say.
@@ -131,10 +128,8 @@ def _ask(
     told = facts.by_source if before is None else facts.told_otherwise(before)
     answers = known
     for name in {name for source in told for name in _READERS.get(source, ())}:
-        if (rule := rules.get(name)) is None:
-            continue
         at = Moment(now, facts.zone)
-        found = finding(name, rule(facts, at))
+        found = finding(name, _EVERY[name](facts, at))
         is_silent = found is None and at.next_change is None
         answer = None if is_silent else _Answer(found, at.next_change)
         if answer == known.get(name):
@@ -151,8 +146,14 @@ def _ask(
 def _findings(in_the_open: _Answers, of_all: _Answers) -> tuple[Finding, ...]:
     found = _found(in_the_open)
     plainly = {plain.rule: plain for plain in found}
-    hidden = (full for full in _found(of_all) if _adds_to(full, plainly.get(full.rule)))
-    return (*found, *(replace(full, restricted=True) for full in hidden))
+    hidden = (full for full in _found(of_all) if adds_to(full, plainly.get(full.rule)))
+    return (*found, *map(for_supervisors, hidden))
+
+
+def for_supervisors(full: Finding) -> Finding:
+    """Mark what only restricted records raise; the hint of a prompt is low, so that it is seen."""
+    severity = Severity.low if full.severity == Severity.info else full.severity
+    return replace(full, restricted=True, severity=severity)
 
 
 def _found(answers: _Answers) -> list[Finding]:
@@ -160,7 +161,7 @@ def _found(answers: _Answers) -> list[Finding]:
     return [answer.found for _, answer in ordered if answer.found is not None]
 
 
-def _adds_to(full: Finding, plain: Finding | None) -> bool:
+def adds_to(full: Finding, plain: Finding | None) -> bool:
     """Tell whether restricted records raise this finding, worsen it, or bring new evidence."""
     return (
         plain is None

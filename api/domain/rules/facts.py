@@ -1,14 +1,14 @@
-"""What a rule may know of a case, and when it is asked: no free text, no session, no clock."""
+"""What a rule may know of a case: no free text, no session, no clock."""
 
-from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from api.domain.details import Details
+from api.domain.details import Details, EndingDetails
+from api.domain.rules.moment import first_day
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import (
     AdviceResponse,
@@ -18,6 +18,7 @@ from api.domain.vocabulary import (
     ConsultationStatus,
     DatePrecision,
     Determination,
+    EndingWay,
     FlagStatus,
     Initiator,
     PromiseKeepable,
@@ -34,12 +35,23 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class CaseFact:
+    """What rules know of the therapy itself."""
+
+    status: CaseStatus
+    started_on: date | None = None
+    sessions_per_week: float | None = None
+    is_minor: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentFact:
     """An incident as rules see it.
 
     `documented` tells whether there is a `rationale`, and `has_sealed_detail` whether there is a
     text of its kind's own (the `precautions` of a second role, the `plan` of an ending): rules read
-    no words. `determination` is that of a review that still stands.
+    no words. `determination` is that of a review that still stands, made at `reviewed_at`.
+    `written_at`, when it was last written, is read by no rule: a flag may be lowered by it.
     """
 
     id: UUID
@@ -50,14 +62,17 @@ class IncidentFact:
     client_impact: ClientImpact
     documented: bool
     has_sealed_detail: bool
+    discussed_with_client: bool | None
     determination: Determination | None
+    reviewed_at: datetime | None
     restricted: bool
+    written_at: datetime
     details: Details
 
 
 @dataclass(frozen=True, slots=True)
 class PromiseFact:
-    """A promise as rules see it."""
+    """A promise as rules see it; of `written_at` see `IncidentFact`."""
 
     id: UUID
     kind: PromiseKind
@@ -71,6 +86,7 @@ class PromiseFact:
     discussed_with_client: bool | None
     client_impact: ClientImpact
     reported_by: ReportedBy
+    written_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +103,18 @@ class ConsultationFact:
 
 @dataclass(frozen=True, slots=True)
 class FlagFact:
-    """An unresolved flag as rules see it."""
+    """An unresolved flag as rules see it: `holds`, while its rule still asks.
+
+    `reviewed_at`: when an incident that it rests on was last reviewed, where that still stands.
+    """
 
     id: UUID
     severity: Severity
     status: FlagStatus
+    holds: bool
     effective_at: datetime
     restricted: bool
+    reviewed_at: datetime | None
 
 
 Source = type[Any]
@@ -113,7 +134,7 @@ class Consulting:
 class Facts:
     """Everything the rules are told of one case. Voided records are not facts."""
 
-    case_status: CaseStatus
+    case: CaseFact
     zone: ZoneInfo
     thresholds: Thresholds = field(default_factory=Thresholds)
     incidents: tuple[IncidentFact, ...] = ()
@@ -146,8 +167,8 @@ class Facts:
 
     @property
     def last_requested_at(self) -> datetime | None:
-        """When anybody was last asked for a consultation."""
-        asked = (each.requested_at for each in self.consultations)
+        """When a consultation was last asked for that was neither cancelled nor declined."""
+        asked = (each.requested_at for each in self.consultations if each.status not in _CALLED_OFF)
         return self._once("last_asked", lambda: max(filter(None, asked), default=None))
 
     def _once(self, name: str, find: Callable[[], T]) -> T:
@@ -229,7 +250,7 @@ class Facts:
     def _but(self, **others: Any) -> "Facts":
         # a third of the time that replace() takes, and there is one for each record
         return Facts(
-            self.case_status,
+            self.case,
             self.zone,
             self.thresholds,
             others.get("incidents", self.incidents),
@@ -259,8 +280,8 @@ class Facts:
 
     def frames_as(self, before: "Facts") -> bool:
         """Tell whether the case and its clinic are the same, whatever is recorded."""
-        return (self.case_status, self.zone, self.thresholds) == (
-            before.case_status,
+        return (self.case, self.zone, self.thresholds) == (
+            before.case,
             before.zone,
             before.thresholds,
         )
@@ -269,80 +290,6 @@ class Facts:
 def _is_same(one: tuple[Any, ...] | None, other: tuple[Any, ...] | None) -> bool:
     # mostly it is the very same, and then nothing in it needs to be looked at
     return one is other or one == other
-
-
-class Moment:
-    """The instant of asking, which remembers when the same question may next be answered anew."""
-
-    def __init__(self, now: datetime, zone: ZoneInfo) -> None:
-        self.now = now
-        self.zone = zone
-        self.today = now.astimezone(zone).date()
-        self.next_change: datetime | None = None
-
-    def reached(self, day: date) -> bool:
-        """Tell whether `day` has begun in the clinic; if not, its midnight is worth waiting for."""
-        return self.today >= day or self._wait_for(midnight(day, self.zone))
-
-    def reached_instant(self, instant: datetime) -> bool:
-        """Tell whether `instant` has come; if not, it is worth waiting for."""
-        return self.now >= instant or self._wait_for(instant)
-
-    def passed(self, days: int, since: date) -> bool:
-        """Tell whether more than `days` days lie between `since` and today.
-
-        On the day that is just so many days later it is not yet so, and on the next it is. Days
-        begin at the clinic's midnight.
-        """
-        return self.reached(since + timedelta(days=days + 1))
-
-    def day_of(self, incident: IncidentFact) -> date:
-        """Give the day an incident counts for.
-
-        A date known to the month or year counts as that period's last day, not after today;
-        while the period runs, that answer changes each midnight.
-        """
-        last = last_day(incident.occurred_on, incident.date_precision)
-        if incident.date_precision == DatePrecision.day or self.reached(last):
-            return last
-        self.reached(self.today + timedelta(days=1))
-        return self.today
-
-    def date_of(self, instant: datetime) -> date:
-        """Give the clinic's calendar day at `instant`."""
-        return instant.astimezone(self.zone).date()
-
-    def _wait_for(self, instant: datetime) -> bool:
-        if self.next_change is None or instant < self.next_change:
-            self.next_change = instant
-        return False
-
-
-def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """Give the first instant of `day` in a time zone, in UTC."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
-
-
-def first_day(day: date, precision: DatePrecision) -> date:
-    """Give the first day of the period a date stands for."""
-    match precision:
-        case DatePrecision.month:
-            return day.replace(day=1)
-        case DatePrecision.year:
-            return day.replace(month=1, day=1)
-        case _:
-            return day
-
-
-def last_day(day: date, precision: DatePrecision) -> date:
-    """Give the last day of the period a date stands for."""
-    match precision:
-        case DatePrecision.month:
-            return day.replace(day=monthrange(day.year, day.month)[1])
-        case DatePrecision.year:
-            return day.replace(month=12, day=31)
-        case _:
-            return day
 
 
 CONSULTING = frozenset(
@@ -355,6 +302,8 @@ CONSULTING = frozenset(
     }
 )
 """The kinds of consultation that count as having asked another clinician about the work."""
+
+_CALLED_OFF = frozenset({ConsultationStatus.cancelled, ConsultationStatus.declined})
 
 CARE_SIDE = frozenset(
     {
@@ -370,21 +319,27 @@ CARE_SIDE = frozenset(
 def on_the_care_side(incident: IncidentFact) -> bool:
     """Tell whether the incident was begun by the side that gives care, or accounts differ.
 
-    Its `initiator` is `therapist`, `institution`, `supervisor`, `third_party` or `disputed`.
+    Its `initiator` is `therapist`, `institution`, `supervisor`, `third_party` or `disputed`; or it
+    is an ending whose `ending` is `therapist_unavailable`, whoever began it.
     """
+    match incident.details:
+        case EndingDetails(ending=EndingWay.therapist_unavailable):
+            return True
     return incident.initiator in CARE_SIDE
 
 
-def consulted(facts: Facts, incident: IncidentFact, at: Moment) -> bool:
+def consulted(facts: Facts, incident: IncidentFact) -> bool:
     """Tell whether another clinician was asked about this, and the advice not put aside.
 
     A consultation of the kind `peer_consultation`, `supervision`, `second_opinion_for_client`,
     `ethics` or `specialist` is `completed`, its advice was not answered with `not_followed`, and it
-    is linked to the incident or was completed on the incident's day or later.
+    is linked to the incident or was completed on the incident's day or later; where that is known
+    to the month or year, on the first day of the period or later.
     """
     consulting = facts.consulting
     return consulting.last_day is not None and (
-        incident.id in consulting.about or consulting.last_day >= at.day_of(incident)
+        incident.id in consulting.about
+        or consulting.last_day >= first_day(incident.occurred_on, incident.date_precision)
     )
 
 

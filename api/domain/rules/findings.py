@@ -1,23 +1,24 @@
-"""What a rule answers: a hit for each record that speaks, worded as somebody's account."""
+"""What a rule answers: a hit for each record that speaks, told as somebody's account."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from api.domain.rules.facts import Facts, FlagFact, IncidentFact, Moment, PromiseFact
+from api.domain.rules.english import ENGLISH
+from api.domain.rules.facts import Facts, FlagFact, IncidentFact, PromiseFact
+from api.domain.rules.moment import Moment
+from api.domain.rules.said import Language, Said, Told, When, sentence_of
 from api.domain.vocabulary import (
     ClientImpact,
-    DatePrecision,
     Initiator,
     PromiseState,
     PromptName,
     ReportedBy,
     RuleName,
     Severity,
-    Word,
     severity_rank,
 )
 
@@ -27,71 +28,87 @@ Evidence = tuple[EvidenceType, UUID]
 MOST_SENTENCES = 6
 """A `because` names this many records; the evidence names them all."""
 
-_ACCOUNTS = {
-    ReportedBy.client: "By the client's account",
-    ReportedBy.therapist: "By the therapist's account",
-    ReportedBy.supervisor: "By the supervisor's account",
-    ReportedBy.colleague: "By a colleague's account",
-    ReportedBy.record_review: "By the records",
-    ReportedBy.third_party: "By someone else's account",
-}
+Says = list[dict[str, Any]]
+"""What a finding says, as a flag keeps it: whose account, and what it tells; then how many more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One record that makes a rule speak. `said` continues the words of `account`."""
+    """One record that makes a rule speak. `told` continues the words of `account`, if it is one.
+
+    `missing` names a sentence about what the record does not hold: that is nobody's account.
+    """
 
     severity: Severity
     evidence: Evidence
     day: date
-    account: str
-    said: str
+    account: str | None
+    told: Told
+    missing: str | None = None
+    written_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule found on one case: what a flag will say."""
+    """What a rule found on one case: what a flag will say.
+
+    `written_at`: when a record of the evidence was last written.
+    """
 
     rule: RuleName | PromptName
     severity: Severity
-    because: str
+    says: Says
     evidence: frozenset[Evidence]
     restricted: bool = False
 
     listed: tuple[dict[str, str], ...] = field(default=(), compare=False, repr=False)
     """The evidence in order, as it is stored."""
+    written_at: datetime | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def because(self) -> str:
+        """Tell it in English."""
+        return because_of(self.says, ENGLISH)
 
 
 Rule = Callable[[Facts, Moment], Iterable[Hit]]
 
 
-def incident_hit(incident: IncidentFact, at: Moment, severity: Severity, said: str) -> Hit:
-    """Let an incident speak; `{when}` in `said` becomes its date."""
-    disputed = incident.initiator == Initiator.disputed
+def incident_hit(
+    incident: IncidentFact, at: Moment, severity: Severity, said: Said, missing: str | None = None
+) -> Hit:
+    """Let an incident speak; its date fills the place `when`."""
     return Hit(
         severity,
         ("incident", incident.id),
         at.day_of(incident),
-        _account(incident.reported_by, disputed=disputed),
-        said.format(when=_when(incident)),
+        _account(incident.reported_by, disputed=incident.initiator == Initiator.disputed),
+        said.told(when=When(incident.occurred_on, incident.date_precision)),
+        missing,
+        incident.written_at,
     )
 
 
-def promise_hit(promise: PromiseFact, severity: Severity, said: str) -> Hit:
-    """Let a promise speak; `{promise}` in `said` becomes its kind and date."""
-    disputed = promise.state == PromiseState.disputed
+def record_hit(incident: IncidentFact, at: Moment, severity: Severity, said: Said) -> Hit:
+    """Say something of the record itself, which is nobody's account; `when` as above."""
+    return replace(incident_hit(incident, at, severity, said), account=None)
+
+
+def promise_hit(promise: PromiseFact, severity: Severity, said: Said) -> Hit:
+    """Let a promise speak; its date and kind fill the places `when` and `kind`."""
     return Hit(
         severity,
         ("promise", promise.id),
         promise.made_on,
-        _account(promise.reported_by, disputed=disputed),
-        said.format(promise=f"the promise made on {promise.made_on} ({spoken(promise.kind)})"),
+        _account(promise.reported_by, disputed=promise.state == PromiseState.disputed),
+        said.told(when=When(promise.made_on), kind=promise.kind),
+        written_at=promise.written_at,
     )
 
 
-def flag_hit(flag: FlagFact, day: date, severity: Severity, said: str) -> Hit:
+def flag_hit(flag: FlagFact, day: date, severity: Severity, said: Said) -> Hit:
     """Let a waiting flag speak."""
-    return Hit(severity, ("flag", flag.id), day, "In the queue", said)
+    return Hit(severity, ("flag", flag.id), day, "in_the_queue", said.told())
 
 
 def finding(rule: RuleName | PromptName, hits: Iterable[Hit]) -> Finding | None:
@@ -103,19 +120,25 @@ def finding(rule: RuleName | PromptName, hits: Iterable[Hit]) -> Finding | None:
     ordered = [*hits]
     if not ordered:
         return None
-    ordered.sort(key=lambda hit: (hit.day, hit.account, hit.said, hit.evidence))
+    ordered.sort(key=lambda hit: (hit.day, hit.account or "", hit.told["id"], hit.evidence))
     evidence = frozenset(hit.evidence for hit in ordered)
     return Finding(
         rule,
         max((hit.severity for hit in ordered), key=severity_rank),
-        _because(ordered),
+        _says(ordered),
         evidence,
         # ids in words: they have the same order, and are compared many times as fast
         listed=tuple(
             {"type": kind, "id": name}
             for kind, name in sorted((kind, str(row_id)) for kind, row_id in evidence)
         ),
+        written_at=max(filter(None, (hit.written_at for hit in ordered)), default=None),
     )
+
+
+def because_of(says: Says, language: Language) -> str:
+    """Tell in one language what a finding says. Raises KeyError for a sentence it has not."""
+    return " ".join(_in_words(part, language) for part in says)
 
 
 def graver_in_crisis(severity: Severity, impact: ClientImpact) -> Severity:
@@ -129,45 +152,28 @@ def graver_in_crisis(severity: Severity, impact: ClientImpact) -> Severity:
     return severity
 
 
-def spoken(word: Word) -> str:
-    """Write a word of the vocabulary as one says it."""
-    return word.replace("_", " ")
-
-
-def listed(words: Iterable[Word]) -> str:
-    """Write several words in the vocabulary's own order, whatever order they came in."""
-    return ", ".join(spoken(word) for word in sorted(set(words)))
-
-
-def counted(*counts: tuple[int | None, str]) -> list[str]:
-    """Write the numbers that are known, each with what it counts."""
-    return [f"{number} {unit}" for number, unit in counts if number is not None]
-
-
 def _account(reported_by: ReportedBy, *, disputed: bool) -> str:
-    whose = _ACCOUNTS[reported_by]
-    return f"Accounts differ: b{whose[1:]}" if disputed else whose
+    return f"{'disputed' if disputed else 'by'}_{reported_by}"
 
 
-def _when(incident: IncidentFact) -> str:
-    match incident.date_precision:
-        case DatePrecision.year:
-            return f"in {incident.occurred_on:%Y}"
-        case DatePrecision.month:
-            return f"in {incident.occurred_on:%Y-%m}"
-        case _:
-            return f"on {incident.occurred_on}"
-
-
-def _because(hits: list[Hit]) -> str:
-    parts = [
-        f"{account}, {'; '.join(hit.said for hit in same)}."
-        for account, same in groupby(hits[:MOST_SENTENCES], key=lambda hit: hit.account)
-    ]
+def _says(hits: list[Hit]) -> Says:
+    says: Says = []
+    for account, same in groupby(hits[:MOST_SENTENCES], key=lambda hit: hit.account):
+        told = [hit.told for hit in same]
+        says += told if account is None else [{"account": account, "told": told}]
+    missing = dict.fromkeys(hit.missing for hit in hits if hit.missing is not None)
+    says += [Said(name).told() for name in sorted(missing)]
     named = {hit.evidence for hit in hits[:MOST_SENTENCES]}
     if left := len({hit.evidence for hit in hits} - named):
-        parts.append(f"And {left} more in the evidence.")
-    return " ".join(parts)
+        says.append(Said("more", n=left).told())
+    return says
+
+
+def _in_words(part: dict[str, Any], language: Language) -> str:
+    if "account" not in part:
+        return sentence_of(part, language)
+    told = "; ".join(sentence_of(each, language) for each in part["told"])
+    return f"{language.sentence(part['account'], None)}, {told}."
 
 
 LOW, MODERATE, HIGH, CRITICAL = Severity.low, Severity.moderate, Severity.high, Severity.critical

@@ -1,28 +1,19 @@
-"""Rules about the frame: contact, exceptions, limits drawn, drift, and too little notice."""
+"""Rules about the frame: contact, exceptions, limits drawn, and drift."""
 
 from collections.abc import Iterator
 
 from api.domain.details import (
     ContactDetails,
     CrossingDetails,
-    EndingDetails,
     ExceptionDetails,
     FrameChangeDetails,
 )
-from api.domain.rules.facts import Facts, IncidentFact, Moment, consulted, on_the_care_side
-from api.domain.rules.findings import (
-    HIGH,
-    LOW,
-    MODERATE,
-    Hit,
-    counted,
-    graver_in_crisis,
-    incident_hit,
-    listed,
-    spoken,
-)
+from api.domain.rules.facts import CARE_SIDE, Facts, IncidentFact, consulted
+from api.domain.rules.findings import HIGH, LOW, MODERATE, Hit, graver_in_crisis, incident_hit
+from api.domain.rules.moment import Moment
+from api.domain.rules.said import Said, words_of
 from api.domain.rules.thresholds import Thresholds
-from api.domain.vocabulary import EndingStage, FrameDirection, Initiator
+from api.domain.vocabulary import FrameDirection, FrameElement, Initiator, Severity
 
 
 def frequent_and_lasting(contact: ContactDetails, thresholds: Thresholds) -> bool:
@@ -35,89 +26,135 @@ def frequent_and_lasting(contact: ContactDetails, thresholds: Thresholds) -> boo
     )
 
 
-def is_out_of_frame(contact: ContactDetails, thresholds: Thresholds) -> bool:
+def is_out_of_frame(incident: IncidentFact, contact: ContactDetails, facts: Facts) -> bool:
     """Tell whether the therapist takes part in contact that the frame does not hold."""
-    return contact.therapist_participates is True and (
-        contact.social_meetings is True
-        or (frequent_and_lasting(contact, thresholds) and contact.limits_agreed is False)
+    if contact.therapist_participates is not True:
+        return False
+    if contact.social_meetings is True:
+        return True
+    if not frequent_and_lasting(contact, facts.thresholds):
+        return False
+    return contact.limits_agreed is False or (
+        facts.case.is_minor is True and not consulted(facts, incident)
     )
 
 
 def contact_out_of_frame(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask about contact outside sessions in which the therapist takes part. Gutheil & Gabbard.
 
-    Contact where `therapist_participates` is true and either `social_meetings` is true, or
-    `limits_agreed` is false and the contact is frequent and lasting: `days_per_week` is
-    `contact_days_per_week` or more, and `weeks` is `contact_weeks` or more.
+    Contact where `therapist_participates` is true and either `social_meetings` is true, or the
+    contact is frequent and lasting (`days_per_week` is `contact_days_per_week` or more, and `weeks`
+    is `contact_weeks` or more) and `limits_agreed` is false; in the case of a minor, whatever was
+    agreed, unless somebody was consulted about it.
 
     Severity: moderate.
     """
     for incident, contact in facts.of(ContactDetails):
-        if is_out_of_frame(contact, facts.thresholds):
-            said = f"{_contact(contact)} with the therapist taking part, recorded {{when}}"
-            yield incident_hit(incident, at, MODERATE, said)
+        if is_out_of_frame(incident, contact, facts):
+            said = _contact(contact)
+            missing = "no_consultation" if said.name == "contact_of_minor" else None
+            yield incident_hit(incident, at, MODERATE, said, missing)
 
 
-def _contact(contact: ContactDetails) -> str:
-    counts = counted((contact.days_per_week, "days a week"), (contact.weeks, "weeks"))
-    what = "meetings outside sessions" if contact.social_meetings else "frequent contact"
-    return f"{what} ({', '.join(counts)})" if counts else what
+def _contact(contact: ContactDetails) -> Said:
+    if contact.social_meetings is True:
+        return Said("contact_meetings")
+    how = (
+        Said("days_a_week", n=contact.days_per_week or 0),
+        Said("weeks", n=contact.weeks or 0),
+    )
+    return Said(
+        "contact_frequent" if contact.limits_agreed is False else "contact_of_minor", how=how
+    )
 
 
 def special_exceptions(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask about several running exceptions without a written reason. Gutheil & Gabbard.
 
-    Exceptions without a `rationale` whose `ends_on` has not come (or is not known), where there are
-    `exceptions` of them or more.
+    Exceptions without a `rationale` whose `ends_on` has not passed (or is not known), where there
+    are `exceptions` of them or more.
 
     Severity: moderate.
     """
     running = [
         (incident, terms)
         for incident, terms in facts.of(ExceptionDetails)
-        if not incident.documented and not (terms.ends_on and at.reached(terms.ends_on))
+        if not incident.documented and not (terms.ends_on and at.passed(0, terms.ends_on))
     ]
     if len(running) >= facts.thresholds.exceptions:
         for incident, terms in running:
-            said = f"an exception ({spoken(terms.exception)}) {{when}} has no written reason"
-            yield incident_hit(incident, at, MODERATE, said)
+            said = Said("special_terms", exception=terms.exception)
+            yield incident_hit(incident, at, MODERATE, said, "no_reason")
+
+
+_NEED_NOTICE = frozenset(
+    {
+        FrameElement.session_frequency,
+        FrameElement.session_length,
+        FrameElement.fee,
+        FrameElement.place,
+        FrameElement.phone_contact,
+        FrameElement.email_replies,
+        FrameElement.other,
+    }
+)
+"""What a client has to prepare for; touch and warmth may be taken back at once, if talked over."""
 
 
 def is_unprepared_tightening(
     incident: IncidentFact, change: FrameChangeDetails, thresholds: Thresholds
 ) -> bool:
-    """Tell whether a limit was drawn, not by the client, without talk or notice beforehand."""
+    """Tell whether a limit was drawn by the care side without talk or notice beforehand."""
     return (
         change.direction == FrameDirection.tighten
-        # who began it must be known: not known never counts against anyone
-        and incident.initiator not in {Initiator.client, Initiator.unknown}
-        and (
-            change.discussed is False
-            or (
-                change.notice_days is not None
-                and change.notice_days < thresholds.tightening_notice_days
-            )
-        )
+        and incident.initiator in CARE_SIDE
+        and (change.discussed is False or _came_at_short_notice(change, thresholds))
+    )
+
+
+def _came_at_short_notice(change: FrameChangeDetails, thresholds: Thresholds) -> bool:
+    return (
+        change.notice_days is not None
+        and change.notice_days < thresholds.tightening_notice_days
+        and not _NEED_NOTICE.isdisjoint(change.elements)
     )
 
 
 def frame_tightened_unprepared(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask how a limit was drawn; drawing it is never the fault. Gutheil & Gabbard 1998.
 
-    A frame change whose `direction` is `tighten` and whose `initiator` is anybody but `client` and
-    `unknown`; and whose `discussed` is false, or whose `notice_days` are known and fewer than
-    `tightening_notice_days`.
+    A frame change by the care side whose `direction` is `tighten`; and whose `discussed` is false,
+    or whose `notice_days` are known and fewer than `tightening_notice_days`, where one of its
+    `elements` is `session_frequency`, `session_length`, `fee`, `place`, `phone_contact`,
+    `email_replies` or `other`.
 
-    Severity: high where it has `tightening_elements` different `elements` or more, and then
-    critical in a crisis; else moderate.
+    Severity: moderate where the `institution` began it and `place` is among its elements; else high
+    where it has `tightening_elements` different `elements` or more, and then critical in a crisis;
+    else moderate.
     """
     for incident, change in facts.of(FrameChangeDetails):
         if is_unprepared_tightening(incident, change, facts.thresholds):
-            weighty = len(set(change.elements)) >= facts.thresholds.tightening_elements
-            severity = graver_in_crisis(HIGH if weighty else MODERATE, incident.client_impact)
-            notice = "" if change.notice_days is None else f", {change.notice_days} days of notice"
-            said = f"a tighter frame {{when}} ({listed(change.elements)}{notice}) came unprepared"
+            severity = _weight_of_limit(incident, change, facts.thresholds)
+            elements = words_of(change.elements)
+            said = Said("limit_drawn", elements=elements, how=_how(change, facts.thresholds))
             yield incident_hit(incident, at, severity, said)
+
+
+def _weight_of_limit(
+    incident: IncidentFact, change: FrameChangeDetails, thresholds: Thresholds
+) -> Severity:
+    if incident.initiator == Initiator.institution and FrameElement.place in change.elements:
+        # a flood or a fire gives nobody notice
+        return MODERATE
+    weighty = len(set(change.elements)) >= thresholds.tightening_elements
+    return graver_in_crisis(HIGH if weighty else MODERATE, incident.client_impact)
+
+
+def _how(change: FrameChangeDetails, thresholds: Thresholds) -> tuple[Said, ...]:
+    told = [Said("not_talked_over_before")] if change.discussed is False else []
+    if change.notice_days is not None and change.notice_days < thresholds.tightening_notice_days:
+        told.append(Said("days_of_notice", n=change.notice_days))
+    return tuple(told)
 
 
 def frame_drift(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -130,47 +167,32 @@ def frame_drift(facts: Facts, at: Moment) -> Iterator[Hit]:
 
     Severity: moderate.
     """
+    told = [(incident, _departure(incident)) for incident in facts.incidents]
     recent = [
-        incident
-        for incident in facts.incidents
-        if _is_departure(incident)
-        and not at.passed(facts.thresholds.drift_days, at.day_of(incident))
+        (incident, said)
+        for incident, said in told
+        if said is not None and not at.passed(facts.thresholds.drift_days, at.day_of(incident))
     ]
     if len(recent) < facts.thresholds.drift_departures:
         return
-    latest = max(at.day_of(incident) for incident in recent)
-    if any(at.day_of(i) == latest and not consulted(facts, i, at) for i in recent):
-        for incident in recent:
-            kind = incident.details.kind.replace("_", " ")
-            said = f"{kind} {{when}}, one of {len(recent)} departures"
-            yield incident_hit(incident, at, MODERATE, said)
+    latest = max(at.day_of(incident) for incident, _ in recent)
+    if any(at.day_of(i) == latest and not consulted(facts, i) for i, _ in recent):
+        for incident, said in recent:
+            counted = Said(said.name, **said.places, n=len(recent))
+            yield incident_hit(incident, at, MODERATE, counted)
 
 
-def _is_departure(incident: IncidentFact) -> bool:
+def _departure(incident: IncidentFact) -> Said | None:
+    """Say what an incident departed from, if from anything."""
     match incident.details:
-        case FrameChangeDetails(direction=direction):
-            return direction == FrameDirection.loosen
-        case CrossingDetails() | ExceptionDetails():
-            return True
+        case FrameChangeDetails(direction=FrameDirection.loosen, elements=elements):
+            return Said("loosening_one_of", elements=words_of(elements))
+        case CrossingDetails(area=area):
+            return Said("departure_one_of", area=area)
+        case ExceptionDetails(exception=terms):
+            return Said("terms_one_of", exception=terms)
         case _:
-            return False
-
-
-def ended_by_the_care_side(incident: IncidentFact, ending: EndingDetails) -> bool:
-    """Tell whether therapy, or agreed contact, was ended by those who gave it."""
-    return ending.stage == EndingStage.ended and on_the_care_side(incident)
-
-
-def left_little_time(ending: EndingDetails, thresholds: Thresholds) -> bool:
-    """Tell whether an ending is known to have been abrupt, short of notice or of sessions."""
-    return (
-        ending.abrupt is True
-        or (ending.notice_days is not None and ending.notice_days < thresholds.ending_notice_days)
-        or (
-            ending.closing_sessions is not None
-            and ending.closing_sessions < thresholds.closing_sessions
-        )
-    )
+            return None
 
 
 def crossing_undocumented(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -182,5 +204,5 @@ def crossing_undocumented(facts: Facts, at: Moment) -> Iterator[Hit]:
     """
     for incident, crossing in facts.of(CrossingDetails):
         if not incident.documented:
-            said = f"a departure {{when}} ({spoken(crossing.area)}) has no written reason"
-            yield incident_hit(incident, at, LOW, said)
+            said = Said("departure", area=crossing.area)
+            yield incident_hit(incident, at, LOW, said, "no_reason")

@@ -65,6 +65,10 @@ class RuleModes(Input):
     crossing_undocumented: RuleMode = RuleMode.active
     hurtful_words: RuleMode = RuleMode.active
     record_request_overdue: RuleMode = RuleMode.active
+    ending_left_open: RuleMode = RuleMode.active
+    fitness_to_practise: RuleMode = RuleMode.active
+    safeguarding_unanswered: RuleMode = RuleMode.active
+    recording_without_consent: RuleMode = RuleMode.active
 
     @property
     def monitored(self) -> frozenset[str]:

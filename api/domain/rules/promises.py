@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
-from api.domain.rules.facts import Facts, Moment, PromiseFact, within_the_frame
+from api.domain.rules.facts import Facts, PromiseFact, within_the_frame
 from api.domain.rules.findings import HIGH, MODERATE, Hit, graver_in_crisis, promise_hit
+from api.domain.rules.moment import Moment
+from api.domain.rules.said import Said
 from api.domain.vocabulary import PromiseKeepable, PromiseState, Significance
 
 
@@ -24,9 +26,9 @@ def promise_unkeepable(facts: Facts, _at: Moment) -> Iterator[Hit]:
     """
     for promise in facts.promises:
         if promise.state in {PromiseState.open, PromiseState.disputed} and hard_to_keep(promise):
-            severity = HIGH if promise.keepable == PromiseKeepable.no else MODERATE
-            judged = "not keepable" if promise.keepable == PromiseKeepable.no else "hard to keep"
-            yield promise_hit(promise, severity, f"{{promise}} is recorded as {judged}")
+            never = promise.keepable == PromiseKeepable.no
+            said = Said("promise_not_keepable" if never else "promise_hard_to_keep")
+            yield promise_hit(promise, HIGH if never else MODERATE, said)
 
 
 def promise_broken(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -42,14 +44,13 @@ def promise_broken(facts: Facts, at: Moment) -> Iterator[Hit]:
         if promise.state == PromiseState.broken:
             severity = HIGH if promise.significance == Significance.major else MODERATE
             severity = graver_in_crisis(severity, promise.client_impact)
-            yield promise_hit(promise, severity, "{promise} is recorded as not kept")
+            yield promise_hit(promise, severity, Said("promise_not_kept"))
         elif (
             promise.state == PromiseState.open
             and promise.due_on is not None
             and at.passed(facts.thresholds.overdue_grace_days, promise.due_on)
         ):
-            said = f"{{promise}} was due on {promise.due_on} and is still open"
-            yield promise_hit(promise, MODERATE, said)
+            yield promise_hit(promise, MODERATE, Said("promise_overdue", due=promise.due_on))
 
 
 def promise_unexamined(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -74,5 +75,4 @@ def promise_unexamined(facts: Facts, at: Moment) -> Iterator[Hit]:
             and promise.discussed_with_client is False
             and at.passed(facts.thresholds.unexamined_days, promise.made_on)
         ):
-            said = "{promise} is recorded as not yet talked over with the client"
-            yield promise_hit(promise, MODERATE, said)
+            yield promise_hit(promise, MODERATE, Said("promise_not_talked_over"))

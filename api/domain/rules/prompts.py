@@ -1,6 +1,7 @@
 """The prompts: quiet hints for the case's clinician alone, in the rulebook's order."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from api.domain.details import (
     AbsenceDetails,
@@ -8,27 +9,30 @@ from api.domain.details import (
     CotreatmentDetails,
     EndingDetails,
     OutcomeDetails,
+    RecordingDetails,
     RiskDetails,
+    SafeguardingDetails,
     SecondRoleDetails,
     SexualConductDetails,
+    ThirdPartyContactDetails,
     TouchDetails,
 )
 from api.domain.rules.care import is_unreviewed_outcome
 from api.domain.rules.conduct import (
+    FROM_OUTSIDE,
     beside_therapy,
     in_passing_with_precautions,
-    is_holding,
     is_sexual_word,
+    was_declined,
 )
-from api.domain.rules.facts import Facts, IncidentFact, Moment, consulted, within_the_frame
-from api.domain.rules.findings import Hit, Rule, incident_hit, promise_hit
-from api.domain.rules.frame import (
-    ended_by_the_care_side,
-    frequent_and_lasting,
-    is_out_of_frame,
-    left_little_time,
-)
+from api.domain.rules.endings import ended_by_the_care_side, ended_since, left_little_time
+from api.domain.rules.facts import Facts, IncidentFact, consulted, within_the_frame
+from api.domain.rules.findings import Hit, Rule, incident_hit, promise_hit, record_hit
+from api.domain.rules.frame import frequent_and_lasting, is_out_of_frame
+from api.domain.rules.moment import Moment
 from api.domain.rules.safety import is_unscreened, old_enough_to_have_asked
+from api.domain.rules.said import Said
+from api.domain.rules.touch import is_holding
 from api.domain.vocabulary import (
     EndingStage,
     Initiator,
@@ -36,6 +40,7 @@ from api.domain.vocabulary import (
     PromptName,
     RoleTiming,
     Severity,
+    SexualConduct,
 )
 
 INFO = Severity.info
@@ -52,35 +57,44 @@ def clarify_open_promise(facts: Facts, _at: Moment) -> Iterator[Hit]:
             and promise.open_ended
             and within_the_frame(promise)
         ):
-            yield promise_hit(promise, INFO, "{promise} has no end")
+            yield promise_hit(promise, INFO, Said("promise_without_end"))
 
 
 def plan_ending(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Suggest a plan where an ending was spoken of and none has happened.
+    """Suggest a plan where an ending was spoken of and none has happened since.
 
-    An ending without a `plan`, in a case where no ending has the `stage` `ended`.
+    An ending whose `stage` is `raised`, without a `plan`, since which no ending has the `stage`
+    `ended`.
     """
-    endings = list(facts.of(EndingDetails))
-    if any(ending.stage == EndingStage.ended for _, ending in endings):
-        return
-    for incident, _ in endings:
-        if not incident.has_sealed_detail:
-            yield incident_hit(incident, at, INFO, "an ending was raised {when}, without a plan")
+    for incident, ending in facts.of(EndingDetails):
+        if (
+            ending.stage == EndingStage.raised
+            and not incident.has_sealed_detail
+            and not ended_since(incident, facts, at)
+        ):
+            yield incident_hit(incident, at, INFO, Said("ending_spoken_of"), "no_plan")
 
 
 def offer_consultation(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Suggest another view where the outcome is in doubt.
+    """Suggest another view where the outcome is in doubt, or an advance was declined.
 
     An outcome whose `doubt` is true, that nobody was consulted about, and of which
-    `outcome_unreviewed` does not ask.
+    `outcome_unreviewed` does not ask. And sexual conduct, that nobody was consulted about, other
+    than a `relationship`, whose `initiator` is `client`, `client_side` or `third_party` and whose
+    `declined` is true.
     """
     for incident, outcome in facts.of(OutcomeDetails):
         if (
             outcome.doubt is True
-            and not consulted(facts, incident, at)
-            and not is_unreviewed_outcome(incident, outcome, facts, at)
+            and not consulted(facts, incident)
+            and not is_unreviewed_outcome(incident, outcome, facts)
         ):
-            yield incident_hit(incident, at, INFO, "the outcome recorded {when} is in doubt")
+            said = Said("outcome_in_doubt")
+            yield incident_hit(incident, at, INFO, said, "no_consultation")
+    for incident, conduct in facts.of(SexualConductDetails):
+        if was_declined(incident, conduct) and not consulted(facts, incident):
+            said = Said("sexual_conduct_declined", conduct=conduct.conduct)
+            yield incident_hit(incident, at, INFO, said, "no_consultation")
 
 
 def agree_contact_limits(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -106,9 +120,9 @@ def agree_contact_limits(facts: Facts, at: Moment) -> Iterator[Hit]:
             and frequent_and_lasting(contact, thresholds)
             and contact.limits_agreed is None
         )
-        if (many or mutual) and not is_out_of_frame(contact, thresholds):
-            said = "frequent contact between sessions is recorded {when}, without agreed limits"
-            yield incident_hit(incident, at, INFO, said)
+        if (many or mutual) and not is_out_of_frame(incident, contact, facts):
+            said = Said("contact_between_sessions")
+            yield incident_hit(incident, at, INFO, said, "no_limits")
 
 
 def screen_distress(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -119,67 +133,95 @@ def screen_distress(facts: Facts, at: Moment) -> Iterator[Hit]:
     """
     for incident, risk in facts.of(RiskDetails):
         if is_unscreened(risk) and not old_enough_to_have_asked(incident, facts, at):
-            said = "words that may or may not mean danger are recorded {when}"
-            yield incident_hit(incident, at, INFO, said)
+            yield incident_hit(incident, at, INFO, Said("ambiguous_words"))
 
 
 def clarify_roles(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Suggest making roles clear: an earlier or passing second role, or several treaters.
 
     A second role whose `timing` is `before_therapy` or `unknown`, or which is met in passing
-    (`interaction` is `incidental`) with its `precautions` written down, so that `dual_relationship`
-    does not ask about it. And treatment by several clinicians whose `coordinated` is false.
+    (`interaction` is `incidental`) with its `precautions` written down. And treatment by several
+    clinicians whose `coordinated` is false.
     """
     for incident, role in facts.of(SecondRoleDetails):
         if role.timing in {RoleTiming.before_therapy, RoleTiming.unknown} or (
             beside_therapy(role) and in_passing_with_precautions(incident, role)
         ):
-            yield incident_hit(incident, at, INFO, "a second role is recorded {when}")
+            yield incident_hit(incident, at, INFO, Said("clarify_role", role=role.role))
     for incident, cotreatment in facts.of(CotreatmentDetails):
         if cotreatment.coordinated is False:
-            said = "treatment by several clinicians, not yet coordinated, is recorded {when}"
-            yield incident_hit(incident, at, INFO, said)
+            yield incident_hit(incident, at, INFO, Said("not_coordinated"))
 
 
 def complete_record(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Suggest filling in what is not known and would decide a rule.
 
     Cover (`coverage`) of an absence of `absence_with_safety_days` or more whose `returned` is not
-    known either. Who began (`initiator` is `unknown`) a sexual `remark` or `proposal`.
-    `planned_at_outset` of an ending by the care side, `stage` `ended`, that left little time, as
-    `ending_unprepared` has it; where that is not asked, `referral_offered`, if `needs_ongoing_care`
-    is true. `planned_method` of `holding` or `hair_stroking` that nobody was consulted about, and
-    whose `consent` is not false.
+    known either; the return itself, from `absence_grace_days` after `return_due_on` on. `present`
+    of a concern for somebody's safety that is no more than `safeguarding_known_days` old, and
+    `duty` of one that is present. `consent` to a recording. `basis` of a contact with a third
+    party. `declined` of sexual `contact` whose `initiator` is `client`, `client_side` or
+    `third_party`. Who began (`initiator` is `unknown`) a sexual `remark` or `proposal`. Of an
+    ending by the care side, `stage` `ended`: `planned_at_outset` where it left little time, as
+    `ending_unprepared` has it, and `referral_offered` if `needs_ongoing_care` is true.
+    `planned_method` of `holding` or `hair_stroking` that nobody was consulted about, and whose
+    `consent` is not false.
     """
     for incident in facts.incidents:
-        missing = _deciding_unknown(incident, facts, at)
-        if missing is not None:
-            said = f"the record of what happened {{when}} does not yet say {missing}"
-            yield incident_hit(incident, at, INFO, said)
+        missing = tuple(Said(name) for name in _deciding_unknowns(incident, facts, at))
+        if missing:
+            said = Said("record_to_complete", missing=missing)
+            yield record_hit(incident, at, INFO, said)
 
 
-def _deciding_unknown(incident: IncidentFact, facts: Facts, at: Moment) -> str | None:
-    """Name the unknown that would decide a rule, or give None."""
+def _deciding_unknowns(incident: IncidentFact, facts: Facts, at: Moment) -> Iterator[str]:
+    """Name the unknowns that would decide a rule."""
     match incident.details:
-        case AbsenceDetails(returned=None, coverage=None, days=days) if (
-            days >= facts.thresholds.absence_with_safety_days
-        ):
-            return "whether the absence was covered"
-        case SexualConductDetails() as conduct if (
-            is_sexual_word(conduct) and incident.initiator == Initiator.unknown
-        ):
-            return "who began it"
+        case AbsenceDetails(returned=None) as absence:
+            yield from _of_absence(absence, facts, at)
+        case SafeguardingDetails() as concern:
+            yield from _of_concern(incident, concern, facts, at)
+        case RecordingDetails(consent=None):
+            yield "missing_consent"
+        case ThirdPartyContactDetails(basis=None):
+            yield "missing_basis"
+        case SexualConductDetails() as conduct:
+            if is_sexual_word(conduct) and incident.initiator == Initiator.unknown:
+                yield "missing_initiator"
+            if (
+                conduct.conduct == SexualConduct.contact
+                and conduct.declined is None
+                and incident.initiator in FROM_OUTSIDE
+            ):
+                yield "missing_declined"
         case EndingDetails() as ending if ended_by_the_care_side(incident, ending):
-            if ending.planned_at_outset is None and left_little_time(ending, facts.thresholds):
-                return "whether the ending was planned at the outset"
+            if ending.planned_at_outset is None and left_little_time(incident, ending, facts, at):
+                yield "missing_outset"
             if ending.needs_ongoing_care is True and ending.referral_offered is None:
-                return "whether a referral was offered"
+                yield "missing_referral"
         case TouchDetails(planned_method=None) as touch if (
-            is_holding(touch) and touch.consent is not False
+            is_holding(touch) and touch.consent is not False and not consulted(facts, incident)
         ):
-            if not consulted(facts, incident, at):
-                return "whether the touch was part of a planned method"
-    return None
+            yield "missing_method"
+
+
+def _of_absence(absence: AbsenceDetails, facts: Facts, at: Moment) -> Iterator[str]:
+    thresholds = facts.thresholds
+    if absence.coverage is None and absence.days >= thresholds.absence_with_safety_days:
+        yield "missing_cover"
+    grace = timedelta(days=thresholds.absence_grace_days)
+    if absence.return_due_on is not None and at.reached(absence.return_due_on + grace):
+        yield "missing_return"
+
+
+def _of_concern(
+    incident: IncidentFact, concern: SafeguardingDetails, facts: Facts, at: Moment
+) -> Iterator[str]:
+    days = facts.thresholds.safeguarding_known_days
+    if concern.present is None and not at.passed(days, at.day_of(incident)):
+        yield "missing_present"
+    if concern.present is True and concern.duty is None:
+        yield "missing_duty"
 
 
 PROMPTS: dict[PromptName, Rule] = {

@@ -11,26 +11,30 @@ yes-or-no is compared with `is True` or `is False`.
 from api.domain.rules.care import (
     competence_gap,
     consent_gap,
+    fitness_to_practise,
     no_oversight,
     outcome_unreviewed,
     record_conflict,
     record_request_overdue,
+    recording_without_consent,
     third_party_contact,
 )
 from api.domain.rules.conduct import (
     dual_relationship,
     gifts_or_money,
     hurtful_words,
-    physical_contact,
     role_reversal,
     sexual_conduct,
 )
-from api.domain.rules.endings import (
-    collateral_care_loss,
+from api.domain.rules.disclosures import (
     disclosure_not_taken_up,
     disclosure_response,
-    ending_unprepared,
     left_after_rupture,
+)
+from api.domain.rules.endings import (
+    collateral_care_loss,
+    ending_left_open,
+    ending_unprepared,
     no_referral,
     way_back_closed,
 )
@@ -48,10 +52,12 @@ from api.domain.rules.safety import (
     client_safety,
     danger_review_required,
     risk_unscreened,
+    safeguarding_unanswered,
 )
+from api.domain.rules.touch import physical_contact
 from api.domain.vocabulary import RuleName
 
-RULEBOOK_VERSION = 1
+RULEBOOK_VERSION = 2
 """Raised with each new rule and each new meaning; a flag keeps the version that raised it."""
 
 RULES: dict[RuleName, Rule] = {
@@ -70,6 +76,7 @@ RULES: dict[RuleName, Rule] = {
     RuleName.disclosure_response: disclosure_response,
     RuleName.disclosure_not_taken_up: disclosure_not_taken_up,
     RuleName.ending_unprepared: ending_unprepared,
+    RuleName.ending_left_open: ending_left_open,
     RuleName.left_after_rupture: left_after_rupture,
     RuleName.no_referral: no_referral,
     RuleName.collateral_care_loss: collateral_care_loss,
@@ -81,6 +88,9 @@ RULES: dict[RuleName, Rule] = {
     RuleName.consent_gap: consent_gap,
     RuleName.no_oversight: no_oversight,
     RuleName.competence_gap: competence_gap,
+    RuleName.fitness_to_practise: fitness_to_practise,
+    RuleName.safeguarding_unanswered: safeguarding_unanswered,
+    RuleName.recording_without_consent: recording_without_consent,
     RuleName.record_conflict: record_conflict,
     RuleName.third_party_contact: third_party_contact,
     RuleName.danger_review_required: danger_review_required,

@@ -1,10 +1,16 @@
-"""Rules about safety: risks, absences without cover, and measures of protection."""
+"""Rules about safety: risks, absences without cover, and what protects somebody."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 
-from api.domain.details import AbsenceDetails, CoerciveMeasureDetails, RiskDetails
-from api.domain.rules.facts import Facts, IncidentFact, Moment
+from api.domain.details import (
+    AbsenceDetails,
+    CoerciveMeasureDetails,
+    EndingDetails,
+    RiskDetails,
+    SafeguardingDetails,
+)
+from api.domain.rules.facts import Facts, IncidentFact, on_the_care_side
 from api.domain.rules.findings import (
     CRITICAL,
     HIGH,
@@ -13,22 +19,31 @@ from api.domain.rules.findings import (
     Hit,
     graver_in_crisis,
     incident_hit,
-    listed,
-    spoken,
 )
-from api.domain.rules.thresholds import Thresholds
-from api.domain.vocabulary import Determination, RiskIndicator, RiskResponse, Severity
+from api.domain.rules.moment import Moment
+from api.domain.rules.said import Said, When, words_of
+from api.domain.vocabulary import (
+    Determination,
+    EndingReason,
+    EndingWay,
+    RiskIndicator,
+    RiskResponse,
+    Severity,
+    severity_rank,
+)
 
 
 def absence_uncovered(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask about an absence without cover or return. APA 3.12, 10.09; NASW 1.15; ACA A.12.
 
     An absence whose `returned` is false and whose `return_due_on` is more than `absence_grace_days`
-    ago. Any other absence whose `coverage` is false and whose `days` are `absence_days` or more;
-    while `client_safety` asks about anything on the case, `absence_with_safety_days` or more, if
-    those are fewer.
+    ago, or whose `returned` is not known and whose `return_due_on` is more than
+    `return_unknown_days` ago. Any other absence whose `coverage` is false and whose `days` are
+    `absence_days` or more; while `client_safety` asks about anything on the case,
+    `absence_with_safety_days` or more, if those are fewer.
 
-    Severity: critical where there was to be a return, moderate where there is no cover.
+    Severity: critical where it is recorded that there was no return; moderate where no return is
+    recorded, and where there is no cover.
     """
     endangered = any(client_safety(facts, at))
     thresholds = facts.thresholds
@@ -38,15 +53,20 @@ def absence_uncovered(facts: Facts, at: Moment) -> Iterator[Hit]:
     for incident, absence in facts.of(AbsenceDetails):
         due = absence.return_due_on
         if (
-            absence.returned is False
-            and due is not None
-            and at.passed(thresholds.absence_grace_days, due)
+            due is not None
+            and absence.returned is False
+            and (at.passed(thresholds.absence_grace_days, due))
         ):
-            said = f"the absence {{when}} was to end on {due}, and there has been no return"
-            yield incident_hit(incident, at, CRITICAL, said)
+            yield incident_hit(incident, at, CRITICAL, Said("not_returned", due=due))
+        elif (
+            due is not None
+            and absence.returned is None
+            and (at.passed(thresholds.return_unknown_days, due))
+        ):
+            said = Said("absence_to_end", due=due)
+            yield incident_hit(incident, at, MODERATE, said, "no_return")
         elif absence.coverage is False and absence.days >= least:
-            said = f"the absence of {absence.days} days {{when}} has no cover"
-            yield incident_hit(incident, at, MODERATE, said)
+            yield incident_hit(incident, at, MODERATE, Said("not_covered", n=absence.days))
 
 
 _GRAVE_RISKS = frozenset(
@@ -81,8 +101,9 @@ _ONE_STEP_DOWN = {CRITICAL: HIGH, HIGH: MODERATE, MODERATE: LOW, LOW: LOW}
 def client_safety(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask about the client's safety; never grounds for ending care. Graded by age and answer.
 
-    A risk that is no more than `risk_distant_days` old, whoever began it. An ambiguous statement is
-    left to `risk_unscreened`.
+    A risk that is no more than `risk_distant_days` old, whoever began it. One whose `indicator` is
+    `suicidal_ideation_conditional` is as old as the later of its own day and that of the latest
+    ending, raised or ended, whoever began it. An ambiguous statement is left to `risk_unscreened`.
 
     Severity: by its age, up to `risk_recent_days`, up to `risk_past_days`, and older. Critical,
     high, moderate: `suicide_attempt`, `hospitalisation`, `emergency_visits`,
@@ -90,26 +111,74 @@ def client_safety(facts: Facts, at: Moment) -> Iterator[Hit]:
     moderate: `suicidal_ideation`, `suicidal_ideation_conditional`, `self_harm`,
     `substance_relapse`. Moderate, moderate, low: `suicidal_ideation_passive`,
     `considering_stopping_medication`. A `response` that is known and other than `none` or `unknown`
-    makes it one step milder, and never less than low.
+    makes it one step milder, and never less than low, or for a minor than moderate. It does not
+    where it is older (`responded_on`, else the day of the risk) than the ending that the risk is as
+    old as; nor where an ending whose `ending` is `ended_without_word` came on the day of the
+    response or later.
     """
+    ended_on = [at.day_of(incident) for incident, _ in facts.of(EndingDetails)]
+    without_word = [
+        at.day_of(incident)
+        for incident, ending in facts.of(EndingDetails)
+        if ending.ending == EndingWay.ended_without_word
+    ]
+    last = max(ended_on, default=None), max(without_word, default=None)
     for incident, risk in facts.of(RiskDetails):
-        severity = _risk_severity(incident, risk, facts.thresholds, at)
-        if severity is not None:
-            said = f"a risk ({spoken(risk.indicator)}) is recorded {{when}}"
-            yield incident_hit(incident, at, severity, said)
+        ending = _redated(incident, risk, last[0], at)
+        severity = _by_age(risk, ending or at.day_of(incident), facts, at)
+        if severity is None:
+            continue
+        if _is_answered(incident, risk, at, ending, last[1]):
+            severity = _milder(severity, facts)
+        said = Said("risk", indicator=risk.indicator)
+        if ending is not None:
+            said = Said("risk_at_ending", indicator=risk.indicator, ending=When(ending))
+        yield incident_hit(incident, at, severity, said)
 
 
-def _risk_severity(
-    incident: IncidentFact, risk: RiskDetails, thresholds: Thresholds, at: Moment
-) -> Severity | None:
+def _redated(
+    incident: IncidentFact, risk: RiskDetails, last_ending: date | None, at: Moment
+) -> date | None:
+    """Give the day of the ending that brings back thoughts which were tied to one, if any did."""
+    conditional = risk.indicator == RiskIndicator.suicidal_ideation_conditional
+    if conditional and last_ending is not None and last_ending > at.day_of(incident):
+        return last_ending
+    return None
+
+
+def _by_age(risk: RiskDetails, day: date, facts: Facts, at: Moment) -> Severity | None:
+    thresholds = facts.thresholds
     ages = (thresholds.risk_recent_days, thresholds.risk_past_days, thresholds.risk_distant_days)
-    answered = risk.response not in {None, RiskResponse.none, RiskResponse.unknown}
     for indicators, by_age in _RISK_BY_AGE:
         if risk.indicator in indicators:
             for days, severity in zip(ages, by_age, strict=True):
-                if not at.passed(days, at.day_of(incident)):
-                    return _ONE_STEP_DOWN[severity] if answered else severity
+                if not at.passed(days, day):
+                    return severity
     return None
+
+
+def _is_answered(
+    incident: IncidentFact,
+    risk: RiskDetails,
+    at: Moment,
+    redated: date | None,
+    without_word: date | None,
+) -> bool:
+    """Tell whether something was done about a risk that nothing since has called in question."""
+    if risk.response in {None, RiskResponse.none, RiskResponse.unknown}:
+        return False
+    day = at.day_of(incident)
+    answered_on = risk.responded_on or day
+    if redated is not None and answered_on < redated:
+        return False
+    return without_word is None or without_word < answered_on
+
+
+def _milder(severity: Severity, facts: Facts) -> Severity:
+    milder = _ONE_STEP_DOWN[severity]
+    if facts.case.is_minor is True and severity_rank(milder) < severity_rank(MODERATE):
+        return min(severity, MODERATE, key=severity_rank)
+    return milder
 
 
 def is_unscreened(risk: RiskDetails) -> bool:
@@ -132,20 +201,51 @@ def risk_unscreened(facts: Facts, at: Moment) -> Iterator[Hit]:
     """
     for incident, risk in facts.of(RiskDetails):
         if is_unscreened(risk) and old_enough_to_have_asked(incident, facts, at):
-            said = "words that may or may not mean danger are recorded {when}, not yet asked about"
-            yield incident_hit(incident, at, MODERATE, said)
+            said = Said("ambiguous_words")
+            yield incident_hit(incident, at, MODERATE, said, "no_question")
+
+
+def safeguarding_unanswered(facts: Facts, at: Moment) -> Iterator[Hit]:
+    """Ask about a concern for somebody's safety. APA 4.02; ACA B.2.a; NASW 1.07.
+
+    A concern for somebody's safety whose `present` is true. Without `reported_on`, where it became
+    known `safeguarding_days` ago or more, and `duty` is true or not known. Where it was reported,
+    `duty` is true and `client_told` is false, without a `rationale`.
+
+    Severity: high where it was not reported though `duty` is true; else moderate.
+    """
+    days = timedelta(days=facts.thresholds.safeguarding_days)
+    for incident, concern in facts.of(SafeguardingDetails):
+        if concern.present is not True or concern.duty is False:
+            continue
+        if concern.reported_on is None:
+            if at.reached(at.day_of(incident) + days):
+                known, said = concern.duty is True, Said("concern", concern=concern.concern)
+                missing = "no_report" if known else "no_report_nor_duty"
+                yield incident_hit(incident, at, HIGH if known else MODERATE, said, missing)
+        elif concern.duty is True and concern.client_told is False and not incident.documented:
+            said = Said("reported_untold", concern=concern.concern, reported=concern.reported_on)
+            yield incident_hit(incident, at, MODERATE, said, "no_reason")
 
 
 def danger_review_required(facts: Facts, at: Moment) -> Iterator[Hit]:
-    """Ask whether the danger behind a protective measure was real or mistaken.
+    """Ask whether the danger that was acted on was real or mistaken. APA 10.10(b).
 
-    A coercive measure of which no review found `real_danger` or `mistaken_for_danger`.
+    A coercive measure, or an ending, raised or ended, by the care side whose `reason` is
+    `danger_to_therapist`, of which no review found `real_danger` or `mistaken_for_danger`.
 
     Severity: high; critical in a crisis.
     """
     settled = {Determination.real_danger, Determination.mistaken_for_danger}
-    for incident, measure in facts.of(CoerciveMeasureDetails):
+    told = [
+        (incident, Said("measure", measures=words_of(measure.measures)))
+        for incident, measure in facts.of(CoerciveMeasureDetails)
+    ] + [
+        (incident, Said("ending_for_danger"))
+        for incident, ending in facts.of(EndingDetails)
+        if on_the_care_side(incident) and ending.reason == EndingReason.danger_to_therapist
+    ]
+    for incident, said in told:
         if incident.determination not in settled:
             severity = graver_in_crisis(HIGH, incident.client_impact)
-            said = f"a measure {{when}} ({listed(measure.measures)}) awaits a review of the danger"
-            yield incident_hit(incident, at, severity, said)
+            yield incident_hit(incident, at, severity, said, "no_settling_review")

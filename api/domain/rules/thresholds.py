@@ -35,6 +35,13 @@ class Thresholds(Input):
         default=2, description="Running exceptions without a written reason."
     )
     touch_times: Annotated[_Times, "times"] = Field(default=3, description="Touches in all.")
+    touch_days: _Days = Field(default=365, description="Days within which touches are counted.")
+    gifts_one_way: Annotated[_Times, "records"] = Field(
+        default=5, description="Gifts and favours one way without a written reason."
+    )
+    gift_days: _Days = Field(
+        default=365, description="Days within which gifts and favours are counted."
+    )
     tightening_notice_days: _Days = Field(
         default=14, description="Days of notice before a tighter frame."
     )
@@ -49,12 +56,35 @@ class Thresholds(Input):
         default=30,
         description="Days after a disclosure in which a withdrawal counts as the answer to it.",
     )
-    ending_notice_days: _Days = Field(default=30, description="Days of notice before an ending.")
+    complaint_days: _Days = Field(
+        default=30, description="Days to answer a complaint, or a wish to be seen."
+    )
+    ending_asked_days: _Days = Field(
+        default=42, description="Days of therapy from which an ending is asked about."
+    )
+    ending_notice_days: _Days = Field(
+        default=30, description="Days of notice before an ending, under a year of therapy."
+    )
     closing_sessions: Annotated[_Times, "sessions"] = Field(
-        default=3, description="Closing sessions before an ending."
+        default=3, description="Closing sessions before an ending, under a year of therapy."
+    )
+    ending_notice_days_from_one_year: _Days = Field(
+        default=60, description="The same from one year of therapy to three."
+    )
+    closing_sessions_from_one_year: Annotated[_Times, "sessions"] = Field(
+        default=6, description="The same from one year of therapy to three."
+    )
+    ending_notice_days_after_three_years: _Days = Field(
+        default=90, description="The same after more than three years of therapy."
+    )
+    closing_sessions_after_three_years: Annotated[_Times, "sessions"] = Field(
+        default=8, description="The same after more than three years of therapy."
+    )
+    ending_left_open_days: _Days = Field(
+        default=30, description="Days in which an ending that was spoken of may be left open."
     )
     rupture_days: _Days = Field(
-        default=30, description="Days after a rupture in which leaving is linked."
+        default=30, description="Days after a strain in which leaving is linked."
     )
     absence_days: _Days = Field(
         default=14, description="Days of absence from which cover is needed."
@@ -65,10 +95,23 @@ class Thresholds(Input):
     absence_grace_days: _Days = Field(
         default=7, description="Days of grace after a return was due."
     )
+    return_unknown_days: _Days = Field(
+        default=30, description="Days after a return was due in which it is to be recorded."
+    )
     risk_recent_days: _Days = Field(default=30, description="Days in which a risk is recent.")
     risk_past_days: _Days = Field(default=90, description="Days in which a risk is past.")
     risk_distant_days: _Days = Field(default=365, description="Days after which a risk is history.")
     screen_days: _Days = Field(default=7, description="Days in which to ask about ambiguous words.")
+    safeguarding_days: _Days = Field(
+        default=2, description="Days in which to report a concern for somebody's safety."
+    )
+    safeguarding_known_days: _Days = Field(
+        default=30, description="Days in which to find out whether somebody is in danger now."
+    )
+    informed_days: _Days = Field(
+        default=60,
+        description="Days in which to tell the client what was shared (45 CFR 164.404).",
+    )
     outcome_months: Annotated[_Times, "months"] = Field(
         default=3, description="Months without benefit."
     )

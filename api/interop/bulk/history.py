@@ -5,7 +5,7 @@ from uuid import UUID
 
 from api.domain.days import AFTER_NOW, AFTER_TODAY, out_of_order
 from api.domain.lifecycles import ANSWER_WITHIN
-from api.domain.rules.facts import midnight
+from api.domain.rules.moment import midnight
 from api.domain.vocabulary import AdviceResponse, ConsultationStatus, IncidentStatus
 from api.http.field_errors import NEEDED
 from api.interop.bulk.lines import ConsultationHistory, Review, Voided

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, not_, or_, true
 
 from api.domain.errors import Invalid
-from api.domain.rules.facts import first_day, last_day, midnight
+from api.domain.rules.moment import first_day, last_day, midnight
 from api.domain.values import LOST_A_PLUS, has_lost_a_plus
 from api.domain.vocabulary import DatePrecision
 

@@ -1,7 +1,7 @@
 """What rules and people ask to be looked at, and what became of it."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ from sqlmodel import Field
 from api.domain.vocabulary import UNRESOLVED, Audience, Determination, FlagStatus, Severity
 from api.storage.models.clinical import Incident
 from api.storage.models.columns import (
+    JSON_OR_NULL,
     Named,
     Record,
     json_column,
@@ -62,6 +63,9 @@ class Flag(Record, table=True):
     severity: Severity = word(Severity)
     audience: Audience = word(Audience)
     because: str = Field(sa_type=sa.Text)
+    says: list[dict[str, Any]] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    """What `because` tells, to be told in other languages; None where a person wrote it, or an
+    earlier version of the rules did."""
     evidence: list[dict[str, str]] = json_column(list)
     restricted: bool = False
     effective_at: datetime
