@@ -43,6 +43,7 @@ class Clinic(Versioned, table=True):
     retention_years: int | None = None
     rule_modes: dict[str, str] = json_column(dict)
     watched_events: list[str] = json_column(list)
+    language: str | None = Field(default=None, sa_type=sa.String(16))
 
 
 class KeyPurpose(StrEnum):
@@ -91,6 +92,7 @@ class User(Record, table=True):
     totp_secret: str | None = sealed_text()
     totp_confirmed_at: datetime | None = None
     totp_last_step: int | None = None
+    language: str | None = Field(default=None, sa_type=sa.String(16))
 
 
 class SignIn(Record, table=True):
