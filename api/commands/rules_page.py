@@ -15,6 +15,7 @@ from api.domain.rules.modes import ALWAYS_ACTIVE
 from api.domain.rules.moment import Moment
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.rulebook import RULEBOOK_VERSION, RULES
+from api.domain.rules.situations import SITUATIONS
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import PromptName, RuleName, Severity
 
@@ -87,6 +88,8 @@ def _entry(name: RuleName | PromptName, rule: Rule) -> str:
     lines = [] if said.graded is None else [f"- Severity: {said.graded}"]
     if isinstance(name, RuleName):
         lines.append(f"- Source: {said.source or 'the rulebook itself'}.")
+    asks, leaves_alone = SITUATIONS[name]
+    lines += [f"- It asks about this: {asks}", f"- And leaves this alone: {leaves_alone}"]
     lines.append(f"- Code: [`{rule.__name__}`](../api/domain/rules/{Path(getfile(rule)).name})")
     told = (f"### {name}", f"**{name.definition}.** {said.question}", said.condition)
     return "\n\n".join((*told, "\n".join(lines))) + "\n"
@@ -118,8 +121,7 @@ def _bound(part: Any) -> Iterator[tuple[str, int]]:
 def _readers(threshold: str) -> Iterator[str]:
     """Give the rules and prompts that say they read a threshold."""
     for name, rule in (*RULES.items(), *PROMPTS.items()):
-        said = in_words(rule)
-        if f"`{threshold}`" in f"{said.condition} {said.graded}":
+        if threshold in in_words(rule).thresholds:
             yield str(name)
 
 

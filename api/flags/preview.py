@@ -75,11 +75,14 @@ async def rehearse(
     proposed: RuleSettings,
     which: ColumnElement[bool],
     limit: int,
+    *,
+    as_it_stands: bool = False,
 ) -> Outcome:
     """Compare on at most `limit` of some cases, the newest first, what is with what would be.
 
     Nothing is locked or changed, and no connection is held while rules are asked: what changes
-    meanwhile may be seen or not.
+    meanwhile may be seen or not. `as_it_stands`: what is, is what anybody saw last, also on cases
+    that are to be looked at again.
     """
     standing = (which, col(Case.voided_at).is_(None), col(Case.purged_at).is_(None))
     in_all = (await tx.exec(select(func.count(col(Case.id))).where(*standing))).one()
@@ -91,13 +94,20 @@ async def rehearse(
         files = await copy_files(tx, batch, present.thresholds, present.monitored)
         await tx.pause()
         for file in files:
-            await _compare(file, proposed, tx.now, outcome)
+            await _compare(file, proposed, tx.now, outcome, as_it_stands=as_it_stands)
             # others have their turn
             await asyncio.sleep(0)
     return outcome
 
 
-async def _compare(file: CaseFile, proposed: RuleSettings, now: datetime, outcome: Outcome) -> None:
+async def _compare(
+    file: CaseFile,
+    proposed: RuleSettings,
+    now: datetime,
+    outcome: Outcome,
+    *,
+    as_it_stands: bool,
+) -> None:
     outcome.cases_looked_at += 1
     facts = file.facts
     if not (facts.incidents or facts.promises or file.flags or file.monitored):
@@ -105,7 +115,7 @@ async def _compare(file: CaseFile, proposed: RuleSettings, now: datetime, outcom
     then = _copied(file, proposed)
     await move_on_paper(then, now)
     # what time alone has brought about is no effect of the settings
-    if is_due(file.case, now):
+    if is_due(file.case, now) and not as_it_stands:
         await move_on_paper(file, now)
     _tell_flags_apart(unresolved_by_rule(file), unresolved_by_rule(then), outcome)
     before, after = _counted_of(file), _counted_of(then)

@@ -9,13 +9,15 @@ from api.access.case_relationship import load_clinic
 from api.access.guards import may
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
+from api.domain.rules.findings import Rule
 from api.domain.rules.in_words import in_words
 from api.domain.rules.modes import monitored_rules
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.rulebook import RULEBOOK_VERSION, RULES
+from api.domain.rules.situations import SITUATIONS
 from api.domain.rules.thresholds import Thresholds
 from api.domain.values import Input, Line, Output, TimeZone, YesNo, absent, whole
-from api.domain.vocabulary import Audience, RuleMode, served_vocabulary
+from api.domain.vocabulary import Audience, PromptName, RuleMode, RuleName, served_vocabulary
 from api.flags.catching_up import ask_every_rule_again
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Page
@@ -23,6 +25,7 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row
 from api.records.read_models import ClinicRead
+from api.storage.models.people import Clinic
 
 router = APIRouter(prefix="/v1", tags=["clinic"], route_class=StrictRoute)
 
@@ -44,6 +47,9 @@ class RuleRead(Output):
     """A rule or prompt: its neutral title, whom it speaks to, and what it asks.
 
     A rule whose `mode` is monitor raises no flags in this clinic; prompts are always active.
+    `condition` and `severity` say in words when it asks and how gravely (null: always info), with
+    the fields and words of the API; `thresholds` are this clinic's numbers that it compares with.
+    `asks_about` and `leaves_alone` are two fictional situations that look alike.
     """
 
     rule: str
@@ -52,6 +58,12 @@ class RuleRead(Output):
     mode: RuleMode
     asks: str
     version: int
+    source: str | None
+    condition: str
+    severity: str | None
+    thresholds: dict[str, int]
+    asks_about: str
+    leaves_alone: str
 
 
 @router.get("/clinic")
@@ -98,20 +110,34 @@ async def list_rules(
     tx: Tx,
 ) -> Page[RuleRead]:
     """List every rule and prompt, each with its mode here."""
-    monitored = monitored_rules((await load_clinic(tx)).rule_modes)
+    clinic = await load_clinic(tx)
     shown = [
-        RuleRead(
-            rule=name,
-            title=name.definition,
-            audience=audience,
-            mode=RuleMode.monitor if name in monitored else RuleMode.active,
-            asks=in_words(rule).asks,
-            version=RULEBOOK_VERSION,
-        )
+        _show_rule(name, rule, audience, clinic)
         for book, audience in ((RULES, Audience.supervisor), (PROMPTS, Audience.clinician))
         for name, rule in book.items()
     ]
     return Page(items=shown, next=None)
+
+
+def _show_rule(
+    name: RuleName | PromptName, rule: Rule, audience: Audience, clinic: Clinic
+) -> RuleRead:
+    said, numbers = in_words(rule), Thresholds(**clinic.thresholds)
+    counts_only = name in monitored_rules(clinic.rule_modes)
+    return RuleRead(
+        rule=name,
+        title=name.definition,
+        audience=audience,
+        mode=RuleMode.monitor if counts_only else RuleMode.active,
+        asks=said.asks,
+        version=RULEBOOK_VERSION,
+        source=said.source,
+        condition=said.condition,
+        severity=said.graded,
+        thresholds={each: getattr(numbers, each) for each in said.thresholds},
+        asks_about=SITUATIONS[name].asks,
+        leaves_alone=SITUATIONS[name].leaves_alone,
+    )
 
 
 @router.get("/rules/thresholds")

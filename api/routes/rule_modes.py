@@ -66,6 +66,12 @@ class RulesProposal(Input):
     modes: RuleModes | None = Field(
         default=None, description="As they would be put: a rule left out here is active."
     )
+    rule_version: Literal[2] | None = Field(
+        default=None,
+        description="Compare with flags as they stand, and not as these rules would have them now: "
+        "what this version of the rules does to flags that were raised by an earlier one, before "
+        "anybody looks at their cases.",
+    )
     limit: Looks = Field(
         default=1_000,
         description="At most so many cases are looked at, the most recently changed first.",
@@ -185,7 +191,8 @@ async def preview_rules(
 
     Each case is looked at with the settings of now and with those proposed, but for your own. It
     shows numbers, and no case; nothing is kept or changed. How many cases were looked at stands
-    beside how many there are.
+    beside how many there are. With `rule_version`, what this version of the rules will do to flags
+    that an earlier one raised: after an upgrade, before anybody reads them and the worker runs.
     """
     now = settings_of(await load_clinic(tx))
     proposed = RuleSettings(
@@ -194,7 +201,8 @@ async def preview_rules(
     )
     # in numbers of her own cases somebody would see what is hidden from their clinician
     of_others = col(Case.clinician_id) != me.id
-    outcome = await rehearse(tx, now, proposed, of_others, body.limit)
+    as_it_stands = body.rule_version is not None
+    outcome = await rehearse(tx, now, proposed, of_others, body.limit, as_it_stands=as_it_stands)
     return RulesPreview(
         cases_in_all=outcome.cases_in_all,
         cases_looked_at=outcome.cases_looked_at,

@@ -204,9 +204,9 @@ async def test_it_holds_no_connection_while_it_thinks(
     held: list[int] = []
     really = rehearsal._compare
 
-    async def compare(*told: Any) -> None:
+    async def compare(*told: Any, **how: Any) -> None:
         held.append(world.database.engine.pool.checkedout())  # type: ignore[attr-defined]
-        await really(*told)
+        await really(*told, **how)
 
     monkeypatch.setattr(rehearsal, "_compare", compare)
     await preview(world, thresholds=LOWER)

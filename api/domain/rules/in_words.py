@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from inspect import getdoc
 
 from api.domain.rules.findings import Rule
+from api.domain.rules.thresholds import Thresholds
 
 _GRADED = "Severity: "
 _AUTHORITIES = ("45 CFR", "AAMFT", "ACA", "APA", "Gutheil", "NASW")
@@ -25,6 +26,12 @@ class InWords:
     source: str | None
     condition: str
     graded: str | None
+
+    @property
+    def thresholds(self) -> list[str]:
+        """Name the numbers it compares with."""
+        said = f"{self.condition} {self.graded}"
+        return [name for name in Thresholds.model_fields if f"`{name}`" in said]
 
 
 def in_words(rule: Rule) -> InWords:
