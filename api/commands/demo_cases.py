@@ -248,7 +248,7 @@ _OF_CLEO = (
     _case(
         "HL-0017",
         520,
-        "In autumn she had wondered aloud how long she could go on; neither has mentioned it since.",
+        "In autumn she had wondered how long she could go on; neither has mentioned it since.",
         _incident(36, "therapist", "ending", stage="raised", reason="therapist_overwhelmed"),
     ),
     _case(

@@ -2,12 +2,7 @@
 
 from collections.abc import Iterator
 
-from api.domain.details import (
-    ContactDetails,
-    CrossingDetails,
-    ExceptionDetails,
-    FrameChangeDetails,
-)
+from api.domain.details import ContactDetails, CrossingDetails, ExceptionDetails, FrameChangeDetails
 from api.domain.rules.facts import CARE_SIDE, Facts, IncidentFact, consulted
 from api.domain.rules.findings import HIGH, LOW, MODERATE, Hit, graver_in_crisis, incident_hit
 from api.domain.rules.moment import Moment
