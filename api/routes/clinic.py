@@ -43,6 +43,13 @@ class ClinicPatch(Input):
     retention_years: Annotated[int, whole(1, 100)] | None = None
 
 
+class RuleThreshold(Output):
+    """A number that a rule compares with, as this clinic has it."""
+
+    threshold: str
+    value: int
+
+
 class RuleRead(Output):
     """A rule or prompt: its neutral title, whom it speaks to, and what it asks.
 
@@ -61,7 +68,7 @@ class RuleRead(Output):
     source: str | None
     condition: str
     severity: str | None
-    thresholds: dict[str, int]
+    thresholds: list[RuleThreshold]
     asks_about: str
     leaves_alone: str
 
@@ -134,7 +141,9 @@ def _show_rule(
         source=said.source,
         condition=said.condition,
         severity=said.graded,
-        thresholds={each: getattr(numbers, each) for each in said.thresholds},
+        thresholds=[
+            RuleThreshold(threshold=each, value=getattr(numbers, each)) for each in said.thresholds
+        ],
         asks_about=SITUATIONS[name].asks,
         leaves_alone=SITUATIONS[name].leaves_alone,
     )
