@@ -100,7 +100,17 @@ VALUES: dict[str, tuple[Any, ...]] = {
     # a flag, a rule, a threshold
     "rule": ("promise_unkeepable",),
     "title": ("A promise that may not be kept",),
-    "because": ("Promise made on 2026-02-19 (availability) is recorded as not keepable.",),
+    "because": (
+        "By the client's account, the promise made on 19 February 2026 (friendship, lifelong "
+        "presence) is recorded as not keepable.",
+    ),
+    "FlagWords.language": ("es",),
+    "FlagWords.title": ("Una promesa que quizá no se pueda cumplir",),
+    "FlagWords.because": (
+        "Según el relato de la persona en terapia, la promesa hecha el 19 de febrero de 2026 "
+        "(amistad, presencia de por vida) consta como imposible de cumplir.",
+    ),
+    "language": (None, "es"),
     "asks": ("Was a promise made or implied that cannot be kept?",),
     "severity": ("high",),
     "top_severity": ("high",),
