@@ -18,7 +18,7 @@ from api.domain.rules.evaluate import evaluate
 from api.domain.rules.facts import Facts
 from api.domain.rules.findings import because_of
 from api.domain.vocabulary import DatePrecision, PromptName, RuleName, served_vocabulary
-from api.languages.catalogue import forms_of
+from api.languages.catalogue import Catalogue, forms_of
 from api.languages.messages import Text, messages
 from api.languages.spoken import (
     CATALOGUES,
@@ -186,6 +186,24 @@ def test_a_language_has_no_text_that_it_was_not_given() -> None:
     for code in ("fr", "es-MX", "ES", "", "../es"):
         with pytest.raises(KeyError):
             language_of(code)
+
+
+@pytest.mark.parametrize(
+    ("stands", "instead"),
+    [
+        ('msgctxt "sentence:months"', '#, fuzzy\nmsgctxt "sentence:months"'),
+        ('msgstr[0] "{n} mes"', 'msgstr[0] ""'),
+        ('msgctxt "sentence:months"', 'msgctxt "sentence:moons"'),
+    ],
+)
+def test_what_is_not_surely_translated_is_not_told(stands: str, instead: str) -> None:
+    po = po_of("es")
+    assert Catalogue("es", po.encode()).text("sentence:months", 2) == "{n} meses"
+    assert po.count(stands) == 1
+    doubtful = Catalogue("es", po.replace(stands, instead).encode())
+    assert doubtful.text("sentence:weeks", 2) == "{n} semanas"
+    with pytest.raises(KeyError):
+        doubtful.text("sentence:months", 2)
 
 
 def test_the_command_leaves_a_whole_catalogue_as_it_is(tmp_path: Path) -> None:
