@@ -104,6 +104,13 @@ VALUES: dict[str, tuple[Any, ...]] = {
         "By the client's account, the promise made on 19 February 2026 (friendship, lifelong "
         "presence) is recorded as not keepable.",
     ),
+    "FlagWords.language": ("es",),
+    "FlagWords.title": ("Una promesa que quizá no se pueda cumplir",),
+    "FlagWords.because": (
+        "Según el relato de la persona en terapia, la promesa hecha el 19 de febrero de 2026 "
+        "(amistad, presencia de por vida) consta como imposible de cumplir.",
+    ),
+    "language": (None, "es"),
     "asks": ("Was a promise made or implied that cannot be kept?",),
     "severity": ("high",),
     "top_severity": ("high",),
