@@ -51,6 +51,11 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
+def sent_as(model: type[BaseModel], name: str) -> str:
+    """Give the name by which a field is sent, where Python could not call it so."""
+    return model.model_fields[name].alias or name
+
+
 class Output(BaseModel):
     """What a caller gets: every field is always there."""
 

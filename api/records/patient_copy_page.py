@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from api.domain.values import sent_as
 from api.records.patient_copy_schemas import CaseCopy, NamedPerson
 
 STYLE = """
@@ -72,7 +73,8 @@ def _body(copy: CaseCopy) -> Iterator[str]:
 def _rows(record: BaseModel, before: str = "") -> Iterator[tuple[str, str]]:
     """Give label and value of each field; what is not known has no row."""
     for name in type(record).model_fields:
-        value, label = getattr(record, name), f"{before}{name.replace('_', ' ')}"
+        value, called = getattr(record, name), sent_as(type(record), name)
+        label = f"{before}{called.replace('_', ' ')}"
         if isinstance(value, BaseModel) and not isinstance(value, NamedPerson):
             yield from _rows(value, f"{label}: ")
         elif isinstance(value, list) and value and isinstance(value[0], BaseModel):

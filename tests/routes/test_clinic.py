@@ -195,7 +195,7 @@ async def test_everyone_reads_the_words(world: World) -> None:
     assert list(words["rule"]) == RULES
     assert list(words["prompt"]) == PROMPTS
     assert words["client_impact"]["severe"] == "daily life badly disrupted"
-    assert len(words["ending_reason"]) == 17
+    assert len(words["ending_reason"]) == 18
     assert len(words["determination"]) == 11
     assert all(text for each in words.values() for text in each.values())
     titles = {rule["rule"]: rule["title"] for rule in ok(await person.get("/v1/rules"))["items"]}

@@ -14,6 +14,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "record_request": {"requested_on": "2026-03-01"},
     "hurtful_words": {"repeated": False},
     "outcome": {"trend": "unknown"},
+    "sexual_conduct": {"with": "client"},
 }
 """What the rest is then; everything else is not known."""
 
@@ -46,7 +47,7 @@ def told(report: dict[str, Any]) -> dict[str, Any]:
 async def test_every_kind_keeps_every_field(world: World) -> None:
     case = await world.clinician.case()
     path = f"/v1/cases/{case['id']}/incidents"
-    assert len(KINDS) == 24
+    assert len(KINDS) == 27
     for kind, fields in KINDS.items():
         details = {"kind": kind, **fields}
         answer = await world.clinician.post(path, {**COMMON, "details": details})

@@ -99,7 +99,7 @@ def _at(line: Any, path: Path) -> Any:
 
 def _leaves(model: type[BaseModel], above: Path = ()) -> Iterator[tuple[Path, Callable[..., Any]]]:
     for name, field in model.model_fields.items():
-        path = (*above, name)
+        path = (*above, field.alias or name)
         alternatives = list(_alternatives(field.annotation))
         schemas = [each for each in alternatives if _is_schema(each)]
         for schema in schemas:

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Literal
 
 from api.domain.details import Details, put_together
+from api.domain.values import sent_as
 from api.domain.vocabulary import CaseStatus, DatePrecision, IncidentStatus, Word
 from api.interop.fhir.codes import (
     KIND,
@@ -151,7 +152,8 @@ def _components(incident: clinical.Incident) -> Iterator[ObservationComponent]:
         for each in value if isinstance(value, list) else [value]:
             # a day that nobody said is the incident's, and no better known
             is_its_own = each == incident.occurred_on
-            yield from _component(name, each, incident.date_precision if is_its_own else _EXACT)
+            precision = incident.date_precision if is_its_own else _EXACT
+            yield from _component(sent_as(type(details), name), each, precision)
 
 
 def told_of(details: type[Details]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from api.domain.details import Details
 from api.domain.errors import Invalid
+from api.domain.values import sent_as
 from api.domain.vocabulary import VOCABULARY
 from api.flags.lifecycle import MANUAL
 from api.interop.fhir.care import TOLD_OF_ALL, told_of
@@ -292,7 +293,10 @@ def _code_systems(version: str) -> Iterator[CodeSystem]:
             version,
         )
     kinds = dict(_kinds())
-    fields = [*TOLD_OF_ALL, *(name for told in kinds.values() for name in told_of(told))]
+    fields = [
+        *TOLD_OF_ALL,
+        *(sent_as(told, name) for told in kinds.values() for name in told_of(told)),
+    ]
     meant = {kind: (told.__doc__ or kind).partition(".")[0] for kind, told in kinds.items()}
     for url, description, codes in (
         (KIND, "Kinds of incidents.", meant),
