@@ -142,7 +142,9 @@ class Rearranging:
         for name in _LIFE:
             setattr(apart, name, getattr(flag, name))
         apart.restricted = restricted
-        self._done.apart.append((apart, flag))
+        if restricted:
+            # what was written of a hidden flag may speak of what is hidden still
+            self._done.apart.append((apart, flag))
         return apart
 
     def _withdrawn_like(self, flag: Flag) -> Flag | None:

@@ -643,3 +643,22 @@ async def test_software_that_hides_loses_no_word_of_a_resolution(world: World) -
     assert [f["resolution_note"] for f in kept] == [NOTE["resolution_note"]] * 2
     assert {f["restricted"] for f in kept} == {True, False}
     assert {UUID(f["id"]) for f in kept} > {UUID(flag["id"])}
+
+
+async def test_what_was_written_of_a_hidden_flag_is_not_told_with_the_part_shown_again(
+    world: World,
+) -> None:
+    case = await world.clinician.case()
+    one = await openly(world, case, "hurtful_words", on=-9)
+    other = await openly(world, case, "hurtful_words", on=-3)
+    await hide(world, one)
+    await hide(world, other)
+    (flag,) = await world.supervisor.flag_list(case)
+    note = "Both were talked over, the second with her sister."
+    looked = {"determination": "normal_process", "resolution_note": note}
+    ok(await world.supervisor.post(f"/v1/flags/{flag['id']}/resolve", looked))
+    await show(world, one)
+    (seen,) = await flags_of(world.clinician, case, "hurtful_words")
+    assert (seen["determination"], seen["resolution_note"]) == ("normal_process", None)
+    kept = await flags_of(world.supervisor, case, "hurtful_words")
+    assert {each["resolution_note"] for each in kept} == {note, None}

@@ -5,6 +5,7 @@ there is. Of each answer it is asked whether it holds an id, a word, a day, an i
 of a row that `domain.permissions` would not show to its reader.
 """
 
+import calendar
 import json
 import random
 import re
@@ -56,6 +57,21 @@ PRINCIPALS: dict[str, frozenset[Scope]] = {
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 DAY = re.compile(r"\d{4}-\d\d-\d\d(?!T)")
+MONTHS = {month: number for number, month in enumerate(calendar.month_name) if month} | {
+    "enero": 1,
+    "febrero": 2,
+    "marzo": 3,
+    "abril": 4,
+    "mayo": 5,
+    "junio": 6,
+    "julio": 7,
+    "agosto": 8,
+    "septiembre": 9,
+    "octubre": 10,
+    "noviembre": 11,
+    "diciembre": 12,
+}
+DAY_IN_WORDS = re.compile(rf"(\d{{1,2}}) (?:de )?({'|'.join(MONTHS)}) (?:de )?(\d{{4}})")
 
 JOURNALS = ("/v1/journal", "/fhir/AuditEvent", "/fhir/Provenance")
 """Doors at which privacy officers are told everything, and others what they did themselves."""
@@ -92,6 +108,15 @@ RECORDS = {
     "supervision_id": Supervision,
 }
 SHOWN_TO_ALL = {"/v1/vocabulary"}
+
+
+def days_in(said: str) -> set[str]:
+    """Give the days that an answer holds, in figures or in words."""
+    in_words = (
+        f"{year}-{MONTHS[month]:02}-{int(day):02}"
+        for day, month, year in DAY_IN_WORDS.findall(said)
+    )
+    return {*DAY.findall(said), *in_words}
 
 
 class LeakError(AssertionError):
@@ -149,6 +174,8 @@ class Play:
         params, headers = {}, {}
         if path.endswith("s") and path.startswith("/v1") and self.chance.random() < 0.2:
             headers = {"Accept": "text/csv"}
+        elif self.chance.random() < 0.2:
+            headers = {"Accept-Language": "es"}
         if path == "/v1/flagged-cases" and name == "privacy_officer":
             params = {"unwatched": "true"}
         return Look(name, path, params, headers)
@@ -199,7 +226,7 @@ class Play:
         yield from (f"the word {each} of {eyes.rows.words[each]}" for each in sorted(words))
         if self._is_journal(look):
             return
-        days = set(DAY.findall(said)) & eyes.hidden_days()
+        days = days_in(said) & eyes.hidden_days()
         yield from (f"the day {each}" for each in sorted(days))
         if eyes.actor.role in (Role.privacy_officer, Role.admin):
             return
@@ -256,7 +283,7 @@ class Play:
             )
             return f"{headers}\n{answer.text}"
         refused = await own_refusals(self.world, self.people[look.name])
-        if look.headers:
+        if look.headers.get("Accept") == "text/csv":
             return "\n".join(
                 line for line in answer.text.splitlines() if not refused & set(ID.findall(line))
             )
@@ -310,6 +337,14 @@ def _plain(answer: Response, path: str) -> tuple[int, str]:
     """Give an answer without what is another each time."""
     text = re.sub(r'"request_id": ?"[^"]+"', "", answer.text)
     return answer.status_code, ID.sub("", text.replace(path, ""))
+
+
+def test_a_day_is_found_however_it_is_written() -> None:
+    assert days_in("on 2 March 2026; el 12 de marzo de 2026; 2026-03-04") == {
+        "2026-03-02",
+        "2026-03-12",
+        "2026-03-04",
+    }
 
 
 def doors_of(world: World) -> list[str]:
