@@ -58,9 +58,9 @@ def disclosure_response(facts: Facts, at: Moment) -> Iterator[Hit]:
     A disclosure among whose `responses` is `hostile`, `shaming`, `punitive_measure`,
     `threatened_termination` or `withdrawal_or_termination`; or `refusal_to_discuss` or
     `access_withdrawn`, where `responded_on` is no more than `disclosure_window_days` after it, or
-    not known. And an ending, raised or ended, by the care side whose `reason` is
-    `attachment_disclosed`, `disclosure_of_difficulty` or `client_trait`; or by the client's side
-    (`initiator` is `client_side`) for one of the first two.
+    not known. And an ending, whether its `stage` is `raised` or `ended`, by the care side whose
+    `reason` is `attachment_disclosed`, `disclosure_of_difficulty` or `client_trait`; or by the
+    client's side (`initiator` is `client_side`) for one of the first two.
 
     Severity: moderate for an ending by the client's side; else high, and critical in a crisis.
     """

@@ -37,6 +37,13 @@ class Preparation:
     notice_days: int
     closing_sessions: int
 
+    def as_far_as(self, asked: "Preparation") -> "Preparation":
+        """Ask for no more than is asked anyway."""
+        return Preparation(
+            min(self.notice_days, asked.notice_days),
+            min(self.closing_sessions, asked.closing_sessions),
+        )
+
     def within(self, sessions_per_week: float | None) -> "Preparation":
         """Ask for no more sessions than the notice holds; how many are not known: one a week."""
         a_week = 1 if sessions_per_week is None else sessions_per_week
@@ -147,9 +154,10 @@ def _weight_of_ending(
         in_crisis = incident.client_impact == ClientImpact.crisis
         return HIGH if ending.abrupt is True and in_crisis else MODERATE
     asked = preparation_asked(facts.case, at.day_of(incident), facts.thresholds)
-    least = _least(facts.thresholds).within(facts.case.sessions_per_week)
-    fell_short = asked is not None and bool(_short_of(ending, least))
-    grave = ending.abrupt is True or fell_short
+    grave = ending.abrupt is True
+    if asked is not None:
+        least = _least(facts.thresholds).within(facts.case.sessions_per_week)
+        grave |= bool(_short_of(ending, least.as_far_as(asked)))
     return graver_in_crisis(HIGH if grave else MODERATE, incident.client_impact)
 
 

@@ -136,7 +136,7 @@ def frame_tightened_unprepared(facts: Facts, at: Moment) -> Iterator[Hit]:
         if is_unprepared_tightening(incident, change, facts.thresholds):
             severity = _weight_of_limit(incident, change, facts.thresholds)
             elements = words_of(change.elements)
-            said = Said("limit_drawn", elements=elements, how=_how(change, facts.thresholds))
+            said = Said("limit_drawn", elements=elements, how=_told_of_limit(change, facts.thresholds))
             yield incident_hit(incident, at, severity, said)
 
 
@@ -150,7 +150,7 @@ def _weight_of_limit(
     return graver_in_crisis(HIGH if weighty else MODERATE, incident.client_impact)
 
 
-def _how(change: FrameChangeDetails, thresholds: Thresholds) -> tuple[Said, ...]:
+def _told_of_limit(change: FrameChangeDetails, thresholds: Thresholds) -> tuple[Said, ...]:
     told = [Said("not_talked_over_before")] if change.discussed is False else []
     if change.notice_days is not None and change.notice_days < thresholds.tightening_notice_days:
         told.append(Said("days_of_notice", n=change.notice_days))

@@ -20,7 +20,6 @@ from api.domain.details import (
 from api.domain.rules.care import is_unreviewed_outcome
 from api.domain.rules.conduct import (
     FROM_OUTSIDE,
-    beside_therapy,
     in_passing_with_precautions,
     is_sexual_word,
     was_declined,
@@ -144,9 +143,8 @@ def clarify_roles(facts: Facts, at: Moment) -> Iterator[Hit]:
     clinicians whose `coordinated` is false.
     """
     for incident, role in facts.of(SecondRoleDetails):
-        if role.timing in {RoleTiming.before_therapy, RoleTiming.unknown} or (
-            beside_therapy(role) and in_passing_with_precautions(incident, role)
-        ):
+        before_or_unknown = {RoleTiming.before_therapy, RoleTiming.unknown}
+        if role.timing in before_or_unknown or in_passing_with_precautions(incident, role):
             yield incident_hit(incident, at, INFO, Said("clarify_role", role=role.role))
     for incident, cotreatment in facts.of(CotreatmentDetails):
         if cotreatment.coordinated is False:
