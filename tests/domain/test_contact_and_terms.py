@@ -177,7 +177,14 @@ def test_a_special_term_with_a_written_reason_does_not_count() -> None:
 
 @pytest.mark.parametrize(
     ("ends_on", "counts"),
-    [(None, True), (ahead(400), True), (ahead(1), True), (ago(0), True), (ago(1), False), (ago(400), False)],
+    [
+        (None, True),
+        (ahead(400), True),
+        (ahead(1), True),
+        (ago(0), True),
+        (ago(1), False),
+        (ago(400), False),
+    ],
 )
 def test_a_special_term_counts_until_it_has_ended(ends_on: date | None, counts: bool) -> None:
     running = incident("exception", exception="reduced_fee", occurred_on=ago(500))

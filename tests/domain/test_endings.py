@@ -9,15 +9,11 @@ from api.domain.vocabulary import (
     ClientImpact,
     CollateralLoss,
     Determination,
-    EndingReason,
-    EndingWay,
     Initiator,
     ReturnCondition,
 )
 from tests.domain.builders import (
     CARE_SIDE,
-    ago,
-    consultation,
     evidence,
     facts,
     flags,
@@ -179,7 +175,9 @@ def test_the_way_back_counts_when_it_was_closed(
     closed = condition == "only_if_crisis" or (
         condition == "never" and initiator in (*CARE_SIDE, "mutual")
     )
-    assert flags(facts(told)) == ({"way_back_closed": "high"} if closed and stage == "ended" else {})
+    assert flags(facts(told)) == (
+        {"way_back_closed": "high"} if closed and stage == "ended" else {}
+    )
 
 
 def test_a_client_who_leaves_for_good_has_lost_no_way_back() -> None:

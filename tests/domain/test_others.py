@@ -1,4 +1,4 @@
-"""What concerns others: contact with somebody else, somebody in danger, and who records a session."""
+"""What concerns others: contact with somebody else, somebody in danger, and recordings."""
 
 from datetime import date
 from typing import Any
@@ -104,7 +104,12 @@ def _concern(**said: Any) -> IncidentFact:
 @pytest.mark.parametrize(("duty", "severity"), [(True, "high"), (None, "moderate"), (False, None)])
 @pytest.mark.parametrize(("days", "late"), [(0, False), (1, False), (2, True), (900, True)])
 def test_a_present_danger_is_reported_within_two_days_where_that_is_a_duty(
-    days: int, late: bool, duty: bool | None, severity: str | None, present: bool | None, concern: str
+    days: int,
+    late: bool,
+    duty: bool | None,
+    severity: str | None,
+    present: bool | None,
+    concern: str,
 ) -> None:
     told = _concern(
         concern=concern, present=present, duty=duty, occurred_on=ago(days), client_impact="crisis"

@@ -13,7 +13,16 @@ from api.domain.vocabulary import (
     Initiator,
     RecordIssue,
 )
-from tests.domain.builders import CARE_SIDE, ago, consultation, evidence, facts, flags, ids, incident
+from tests.domain.builders import (
+    CARE_SIDE,
+    ago,
+    consultation,
+    evidence,
+    facts,
+    flags,
+    ids,
+    incident,
+)
 
 OVERDUE = {"record_request_overdue": "moderate"}
 

@@ -55,9 +55,7 @@ def test_a_former_partner_is_high_at_any_time_and_however_met(
     )
     case = facts(told, consultation(about=[told]))
     assert flags(case) == {"dual_relationship": "high"}
-    asked = timing in ("before_therapy", "unknown") or (
-        interaction == "incidental" and precautions
-    )
+    asked = timing in ("before_therapy", "unknown") or (interaction == "incidental" and precautions)
     assert prompts(case) == (CLARIFY if asked else [])
 
 

@@ -123,9 +123,7 @@ def test_with_a_relative_of_the_client_it_is_high_at_most(
     is_minor: bool, initiator: str, conduct: str
 ) -> None:
     def raised(towards: str) -> dict[str, str]:
-        told = incident(
-            "sexual_conduct", conduct=conduct, initiator=initiator, **{"with": towards}
-        )
+        told = incident("sexual_conduct", conduct=conduct, initiator=initiator, **{"with": towards})
         return flags(facts(told, is_minor=is_minor))
 
     with_client = raised("client")

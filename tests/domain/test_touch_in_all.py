@@ -73,9 +73,7 @@ def test_touch_without_consent_is_asked_about_for_good_and_left_out_of_both_sums
 
 
 def test_a_month_counts_as_its_last_day() -> None:
-    told = incident(
-        "touch", touch="hug", times=3, occurred_on=date(2025, 6, 1), precision="month"
-    )
+    told = incident("touch", touch="hug", times=3, occurred_on=date(2025, 6, 1), precision="month")
     assert flags(facts(told)) == MODERATE
     assert flags(facts(told), noon(date(2026, 6, 30))) == MODERATE
     assert flags(facts(told), noon(date(2026, 7, 1))) == {}

@@ -111,9 +111,9 @@ def _short_of(ending: EndingDetails, asked: Preparation) -> list[Said]:
     short = []
     notice, sessions = ending.notice_days, ending.closing_sessions
     if notice is not None and notice < asked.notice_days:
-        short.append(Said("notice_of", n=notice, asked=asked.notice_days))
+        short.append(Said("notice_of", given=notice, n=asked.notice_days))
     if sessions is not None and sessions < asked.closing_sessions:
-        short.append(Said("sessions_of", n=sessions, asked=asked.closing_sessions))
+        short.append(Said("sessions_of", given=sessions, n=asked.closing_sessions))
     return short
 
 

@@ -136,7 +136,9 @@ def frame_tightened_unprepared(facts: Facts, at: Moment) -> Iterator[Hit]:
         if is_unprepared_tightening(incident, change, facts.thresholds):
             severity = _weight_of_limit(incident, change, facts.thresholds)
             elements = words_of(change.elements)
-            said = Said("limit_drawn", elements=elements, how=_told_of_limit(change, facts.thresholds))
+            said = Said(
+                "limit_drawn", elements=elements, how=_told_of_limit(change, facts.thresholds)
+            )
             yield incident_hit(incident, at, severity, said)
 
 
