@@ -1,6 +1,7 @@
 """What an ending asks after so long a therapy, and how long some may wait, is each clinic's own."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ def _with(case: Facts, **numbers: int) -> Facts:
     return replace(case, thresholds=Thresholds.model_validate(numbers))
 
 
-def _ended(**said: int) -> IncidentFact:
+def _ended(**said: Any) -> IncidentFact:
     return incident(
         "ending",
         stage="ended",

@@ -23,11 +23,14 @@ ONE_OF_SEVERAL = re.compile(r"\b1 (days|weeks|months|times|sessions|records|depa
 SEVERAL_OF_ONE = re.compile(
     r"\b(0|[2-9]|\d\d+) (day|week|month|time|session|record|departure)\b(?! of)"
 )
-WHAT_IS_MISSING = re.compile(r"\b(no|neither|nor|not yet|without) [^.]*\b(is|are) recorded\b")
+WHAT_IS_MISSING = re.compile(r"\b(no|neither|nor) [^.;]*\b(is|are) recorded\b")
+A_WORDS_MEANING = re.compile(r"\(.*?\)")
 
-ended = {"stage": "ended", "ending": "therapist_initiated"}
-short = {**ended, "planned_at_outset": False}
-unclear = {"kind": "absence", "absence": "illness", "days": 9}
+ended: dict[str, Any] = {"stage": "ended", "ending": "therapist_initiated"}
+short: dict[str, Any] = {**ended, "planned_at_outset": False}
+unclear: dict[str, Any] = {"kind": "absence", "absence": "illness", "days": 9}
+
+TOWARDS_A_RELATIVE: dict[str, Any] = {"with": "clients_relative"}
 
 SAID_IN: dict[str, list[Record]] = {
     **{f"by_{who}": [incident("competence_gap", reported_by=who)] for who in ReportedBy},
@@ -72,7 +75,7 @@ SAID_IN: dict[str, list[Record]] = {
         incident("record_request", request="access", requested_on=ago(40), occurred_on=ago(41))
     ],
     "sexual_conduct_with_relative": [
-        incident("sexual_conduct", conduct="remark", **{"with": "clients_relative"})
+        incident("sexual_conduct", conduct="remark", **TOWARDS_A_RELATIVE)
     ],
     "touch": [incident("touch", touch="holding")],
     "touch_often": [incident("touch", touch="hug", times=3)],
@@ -151,7 +154,7 @@ def test_every_finding_reads_as_an_account_with_its_day_and_without_a_verdict(ca
         assert re.search(r"\b20\d\d\b", found.because), found.because
         for told in accounts:
             assert re.match(r"(By |Accounts differ: by |In the queue, )", told), told
-            assert not WHAT_IS_MISSING.search(told), told
+            assert not WHAT_IS_MISSING.search(A_WORDS_MEANING.sub("", told)), told
         for said in of_the_record:
             assert re.match(r"(No |Neither |And |The record of what happened )", said), said
 

@@ -1,5 +1,7 @@
 """Sexual or romantic conduct: abstaining is the clinician's duty, feeling is nobody's fault."""
 
+from typing import Any
+
 import pytest
 
 from api.domain.vocabulary import ClientImpact, Initiator, SexualConduct
@@ -123,7 +125,8 @@ def test_with_a_relative_of_the_client_it_is_high_at_most(
     is_minor: bool, initiator: str, conduct: str
 ) -> None:
     def raised(towards: str) -> dict[str, str]:
-        told = incident("sexual_conduct", conduct=conduct, initiator=initiator, **{"with": towards})
+        whom: dict[str, Any] = {"with": towards}
+        told = incident("sexual_conduct", conduct=conduct, initiator=initiator, **whom)
         return flags(facts(told, is_minor=is_minor))
 
     with_client = raised("client")

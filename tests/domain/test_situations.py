@@ -36,9 +36,7 @@ class Played:
     leaves_alone: Facts
 
 
-def played(
-    asks: list[Record] | Record, leaves_alone: list[Record] | Record, **case: object
-) -> Played:
+def played(asks: list[Record] | Record, leaves_alone: list[Record] | Record, **case: Any) -> Played:
     """Give two cases of which both say the same of the therapy."""
 
     def of(told: list[Record] | Record) -> Facts:

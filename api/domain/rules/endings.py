@@ -161,13 +161,18 @@ def _weight_of_ending(
     return graver_in_crisis(HIGH if grave else MODERATE, incident.client_impact)
 
 
-def ended_since(raised: IncidentFact, facts: Facts, at: Moment) -> bool:
-    """Tell whether an ending is recorded that happened on the day of one spoken of, or later."""
-    day = at.day_of(raised)
-    return any(
-        ending.stage == EndingStage.ended and at.day_of(incident) >= day
-        for incident, ending in facts.of(EndingDetails)
-    )
+def left_unplanned(facts: Facts, at: Moment) -> Iterator[IncidentFact]:
+    """Give each ending that was spoken of without a plan, and since which none has happened."""
+    told = list(facts.of(EndingDetails))
+    ended = [at.day_of(i) for i, ending in told if ending.stage == EndingStage.ended]
+    last = max(ended, default=None)
+    for incident, ending in told:
+        if (
+            ending.stage == EndingStage.raised
+            and not incident.has_sealed_detail
+            and (last is None or last < at.day_of(incident))
+        ):
+            yield incident
 
 
 def ending_left_open(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -179,13 +184,10 @@ def ending_left_open(facts: Facts, at: Moment) -> Iterator[Hit]:
 
     Severity: moderate.
     """
-    for incident, ending in facts.of(EndingDetails):
-        days = timedelta(days=facts.thresholds.ending_left_open_days)
+    days = timedelta(days=facts.thresholds.ending_left_open_days)
+    for incident in left_unplanned(facts, at):
         if (
-            ending.stage == EndingStage.raised
-            and on_the_care_side(incident)
-            and not incident.has_sealed_detail
-            and not ended_since(incident, facts, at)
+            on_the_care_side(incident)
             and not consulted(facts, incident)
             and at.reached(at.day_of(incident) + days)
         ):

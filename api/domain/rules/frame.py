@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from api.domain.details import (
     ContactDetails,
     CrossingDetails,
+    Details,
     ExceptionDetails,
     FrameChangeDetails,
 )
@@ -169,32 +170,37 @@ def frame_drift(facts: Facts, at: Moment) -> Iterator[Hit]:
 
     Severity: moderate.
     """
-    told = [(incident, _departure(incident)) for incident in facts.incidents]
-    recent = [
-        (incident, said)
-        for incident, said in told
-        if said is not None and not at.passed(facts.thresholds.drift_days, at.day_of(incident))
-    ]
+    days = facts.thresholds.drift_days
+    dated = ((incident, at.day_of(incident)) for incident in _departures(facts))
+    recent = [(incident, day) for incident, day in dated if not at.passed(days, day)]
     if len(recent) < facts.thresholds.drift_departures:
         return
-    latest = max(at.day_of(incident) for incident, _ in recent)
-    if any(at.day_of(i) == latest and not consulted(facts, i) for i, _ in recent):
-        for incident, said in recent:
-            counted = Said(said.name, **said.places, n=len(recent))
-            yield incident_hit(incident, at, MODERATE, counted)
+    latest = max(day for _, day in recent)
+    if any(day == latest and not consulted(facts, incident) for incident, day in recent):
+        for incident, _ in recent:
+            said = _departed(incident.details, len(recent))
+            yield incident_hit(incident, at, MODERATE, said)
 
 
-def _departure(incident: IncidentFact) -> Said | None:
-    """Say what an incident departed from, if from anything."""
-    match incident.details:
-        case FrameChangeDetails(direction=FrameDirection.loosen, elements=elements):
-            return Said("loosening_one_of", elements=words_of(elements))
+def _departures(facts: Facts) -> Iterator[IncidentFact]:
+    """Give what departed from the frame as it was."""
+    yield from (incident for incident, _ in facts.of(CrossingDetails))
+    yield from (incident for incident, _ in facts.of(ExceptionDetails))
+    for incident, change in facts.of(FrameChangeDetails):
+        if change.direction == FrameDirection.loosen:
+            yield incident
+
+
+def _departed(details: Details, n: int) -> Said:
+    """Say what one of so many departures departed from."""
+    match details:
         case CrossingDetails(area=area):
-            return Said("departure_one_of", area=area)
+            return Said("departure_one_of", area=area, n=n)
         case ExceptionDetails(exception=terms):
-            return Said("terms_one_of", exception=terms)
-        case _:
-            return None
+            return Said("terms_one_of", exception=terms, n=n)
+        case FrameChangeDetails(elements=elements):
+            return Said("loosening_one_of", elements=words_of(elements), n=n)
+    raise ValueError("no departure")
 
 
 def crossing_undocumented(facts: Facts, at: Moment) -> Iterator[Hit]:
