@@ -7,8 +7,10 @@ Exits 1 if any story differs on any database; then the server's last lines are p
 
 import asyncio
 import base64
+import importlib.util
 import json
 import os
+import random
 import secrets
 import socket
 import subprocess
@@ -184,6 +186,28 @@ def play(database: dict[str, str], player: Path, stories: Path) -> None:
             raise RuntimeError(f"the stories took more than {PLAYS_WITHIN:.0f} s") from None
         if done.returncode:
             raise RuntimeError("not every story is right")
+        told_in_other_orders(player, stories, url, env["BN_BOOTSTRAP_PASSWORD"])
+
+
+def told_in_other_orders(player: Path, stories: Path, url: str, password: str) -> None:
+    """Play each story backwards and at random, too. Raises when one differs."""
+    spec = importlib.util.spec_from_file_location("player", player)
+    if spec is None or spec.loader is None:
+        raise RuntimeError("the player is no program of Python")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    world, told, wrong = module.World(url, ADMIN, password), module.load(stories), 0
+    for story in told:
+        places = list(range(len(story["incidents"])))
+        at_random = random.Random(story["id"]).sample(places, len(places))  # noqa: S311 - no secret
+        for order in (places[::-1], at_random):
+            _, flags, prompts = module.play(world, story, order)
+            if (flags, prompts) != (story["expect"]["flags"], story["expect"]["prompts"]):
+                print(f"{story['id']} in the order {order}: {flags} {prompts}", flush=True)
+                wrong += 1
+    print(f"backwards and at random: {2 * len(told) - wrong} of {2 * len(told)} right", flush=True)
+    if wrong:
+        raise RuntimeError("not every story is right in every order")
 
 
 def main(player: str, stories: str, *chosen: str) -> int:

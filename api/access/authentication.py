@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, NamedTuple, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from api.access.sessions import live
 from api.domain.errors import Forbidden, SignInAgain, Unauthorized
 from api.domain.permissions.table import Actor
 from api.domain.vocabulary import Role, Scope
+from api.http.accept_headers import language_for
 from api.http.idempotency import only_once
 from api.http.request_transaction import Tx
 from api.security.tokens import AccessTokens, AheadOfTheClock, Claims, InvalidToken
@@ -43,6 +45,8 @@ _WHO_IS_SIGNED_IN = Prepared(
         col(Clinic.watched_events),
         col(SignIn.authenticated_at),
         and_(col(Clinic.requires_totp), col(User.totp_confirmed_at).is_(None)),
+        col(User.language),
+        col(Clinic.language),
     )
     .select_from(SignIn)
     .join(User, col(User.id) == SignIn.user_id)
@@ -63,6 +67,7 @@ _WHICH_SOFTWARE = Prepared(
         col(SignIn.scopes),
         col(Clinic.time_zone),
         col(Clinic.watched_events),
+        col(Clinic.language),
     )
     .select_from(SignIn)
     .join(ServiceAccount, col(ServiceAccount.id) == SignIn.account_id)
@@ -144,13 +149,15 @@ async def _stands(
     """Ask how a session stands, of a person and of software; None where it stands no longer."""
     await _ask_ahead(request, tx, claims, asked)
     if (person := (await tx.exec(_WHO_IS_SIGNED_IN, asked)).first()) is not None:
-        role, time_zone, watched, authenticated_at, must_enrol = person
+        role, time_zone, watched, authenticated_at, must_enrol, *wishes = person
         request.app.state.last_seen.note(claims.session_id, role, time_zone)
-        actor = Actor(claims.user_id, role, claims.session_id, authenticated_at)
+        reads_in = partial(language_for, request, *wishes)
+        actor = Actor(claims.user_id, role, claims.session_id, authenticated_at, reads_in=reads_in)
         known = _Known(actor, must_enrol)
     elif (software := (await tx.exec(_WHICH_SOFTWARE, asked)).first()) is not None:
-        given, wanted, time_zone, watched = software
-        known = _Known(_software(claims, _scopes_of(given, wanted)))
+        given, wanted, time_zone, watched, *wishes = software
+        reads_in = partial(language_for, request, *wishes)
+        known = _Known(_software(claims, _scopes_of(given, wanted), reads_in))
     else:
         return None
     tx.know_zone(ZoneInfo(time_zone), watched)
@@ -235,8 +242,9 @@ async def software_now(tx: Transaction, me: Actor) -> Actor:
     return replace(me, scopes=_scopes_of(*found))
 
 
-def _software(claims: Claims, scopes: frozenset[Scope]) -> Actor:
-    return Actor.of_software(claims.user_id, claims.session_id, scopes)
+def _software(claims: Claims, scopes: frozenset[Scope], reads_in: Callable[[], str]) -> Actor:
+    known = Actor.of_software(claims.user_id, claims.session_id, scopes)
+    return replace(known, reads_in=reads_in)
 
 
 def _scopes_of(given: Collection[str], asked: Collection[str] | None) -> frozenset[Scope]:

@@ -22,6 +22,7 @@ COMMANDS = {
     "backup": "maintenance.backup",
     "restore": "maintenance.restore",
     "purge": "maintenance.purge",
+    "language": "translating.language",
     "openapi": "document.openapi",
     "demo": "demo.demo",
 }

@@ -245,6 +245,29 @@ _OF_CLEO = (
         _incident(18, "client", "disclosure", of="fear_of_ending", taken_up=False),
         _draft("peer_consultation", "How does one come back to what was said at the door?"),
     ),
+    _case(
+        "HL-0017",
+        520,
+        "In autumn she had wondered how long she could go on; neither has mentioned it since.",
+        _incident(36, "therapist", "ending", stage="raised", reason="therapist_overwhelmed"),
+    ),
+    _case(
+        "HL-0018",
+        130,
+        "He spoke of a neighbour's child who is shut out on the balcony at night.",
+        _incident(
+            3,
+            "client",
+            "safeguarding",
+            account="therapist",
+            concern="child",
+            present=True,
+            duty=True,
+        ),
+        _incident(
+            120, "institution", "recording", means="ai_scribe", consent=True, may_refuse=False
+        ),
+    ),
 )
 
 CASES = {ADA: _OF_ADA, BRUNO: _OF_BRUNO, CLEO: _OF_CLEO}

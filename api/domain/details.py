@@ -392,37 +392,3 @@ def put_together(details: Mapping[str, object], sealed: str | None) -> Details:
     if parted.sealed_field is None:
         return parted
     return parted.model_copy(update={parted.sealed_field: sealed})
-
-
-IncidentKind = Literal[
-    "expression",
-    "disclosure",
-    "crossing",
-    "second_role",
-    "contact",
-    "exception",
-    "gift",
-    "touch",
-    "sexual_conduct",
-    "role_reversal",
-    "frame_change",
-    "ending",
-    "absence",
-    "risk",
-    "coercive_measure",
-    "record_conflict",
-    "record_request",
-    "third_party_contact",
-    "hurtful_words",
-    "competence_gap",
-    "consent",
-    "outcome",
-    "oversight",
-    "cotreatment",
-    "safeguarding",
-    "fitness",
-    "recording",
-]
-
-ABOUT_NOBODY = frozenset({"expression", "risk", "outcome", "record_request"})
-"""Kinds that speak of the client, never of anyone's conduct."""

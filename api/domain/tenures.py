@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from api.domain.bodies import IncidentCreate
-from api.domain.details import ABOUT_NOBODY
+from api.domain.incident_kinds import ABOUT_NOBODY
 from api.domain.rules.moment import first_day, last_day
 from api.domain.vocabulary import Initiator
 

@@ -74,7 +74,7 @@ def _follow(flag: Flag, found: Finding, run: Run) -> Happening | None:
     """Bring an unresolved flag in line with its finding; say what happened, if anything."""
     change = severity_rank(found.severity) - severity_rank(flag.severity)
     evidence = stored_evidence(found)
-    may_ease = flag.status == FlagStatus.acknowledged or _has_other_grounds(flag, found)
+    may_ease = flag.status == FlagStatus.acknowledged or _has_other_grounds(flag, found, run)
     happening = None
     # what an earlier version of the rules has told stays as it was told, for the same records
     retold = flag.says is not None and flag.says != found.says
@@ -96,12 +96,10 @@ def _follow(flag: Flag, found: Finding, run: Run) -> Happening | None:
     return happening
 
 
-def _has_other_grounds(flag: Flag, found: Finding) -> bool:
-    """Tell whether a finding rests on other records than its flag, or on one written since."""
-    written = found.written_at
-    return flag.evidence != stored_evidence(found) or (
-        written is not None and written > flag.updated_at
-    )
+def _has_other_grounds(flag: Flag, found: Finding, run: Run) -> bool:
+    """Tell whether a finding rests on other records than its flag, or on the one just written."""
+    wrote = run.wrote is not None and str(run.wrote) in {each["id"] for each in found.listed}
+    return wrote or flag.evidence != stored_evidence(found)
 
 
 def _let_go(flag: Flag) -> Happening | None:

@@ -31,16 +31,22 @@ _MOST_ROUNDS = 5
 
 
 async def reconcile_flags(
-    tx: Transaction, case: Case, *, actor_id: UUID, turned: UUID | None = None
+    tx: Transaction,
+    case: Case,
+    *,
+    actor_id: UUID,
+    wrote: UUID | None = None,
+    turned: UUID | None = None,
 ) -> list[Flag]:
     """Run the rules after a write to a case, and give the flags it opened or worsened.
 
-    The caller holds the lock on the case, and the case was caught up before the write. `turned`:
-    the incident that the write has hidden from the case's clinician, or shown again.
+    The caller holds the lock on the case, and the case was caught up before the write. `wrote`: the
+    record that was written, if it was one. `turned`: the incident that the write has hidden from
+    the case's clinician, or shown again.
     """
     await tx.flush()
     file = await open_file(tx, case, whole=turned is not None)
-    return await settle_in_order(tx, file, Run(tx.now, actor_id, turned))
+    return await settle_in_order(tx, file, Run(tx.now, actor_id, wrote, turned))
 
 
 class WritesInARow:
@@ -74,7 +80,7 @@ class WritesInARow:
             return []
         file.facts = with_one_more(file.facts, row)
         before = len(file.flags)
-        await settle(tx, file, Run(tx.now, actor_id), file.evaluation)
+        await settle(tx, file, Run(tx.now, actor_id, row.id), file.evaluation)
         return file.flags[before:]
 
 

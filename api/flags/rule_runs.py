@@ -23,11 +23,13 @@ _turns: RunVar[anyio.CapacityLimiter] = RunVar("rule_runs.turns")
 class Run:
     """One run of the rules: as of when, and by whose write (None: time alone).
 
-    `turned`: the incident that this write has hidden from the case's clinician, or shown again.
+    `wrote`: the record that was written. `turned`: the incident that this write has hidden from the
+    case's clinician, or shown again.
     """
 
     at: datetime
     actor_id: UUID | None
+    wrote: UUID | None = None
     turned: UUID | None = None
 
 

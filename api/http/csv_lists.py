@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -11,12 +10,13 @@ from urllib.parse import parse_qsl, urlencode
 
 from pydantic import BaseModel
 
+from api.http.accept_headers import weighed
+
 CSV = "text/csv"
 MEDIA_TYPE = f"{CSV}; charset=utf-8; header=present"
 
 JSON = "application/json"
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_WEIGHT = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)", re.ASCII)
 
 Columns = tuple[tuple[str, ...], ...]
 """The fields that an item of a list may have: one tuple for each of its schemas."""
@@ -46,14 +46,8 @@ def prefers_csv(accept: str) -> bool:
 
 def prefers(media: str, accept: str, *, to: str = JSON) -> bool:
     """Tell whether an `Accept` header wants some media type more than another."""
-    ranges = [_media_range(part) for part in accept.split(",")]
+    ranges = weighed(accept)
     return _wanted(media, ranges) > _wanted(to, ranges)
-
-
-def _media_range(part: str) -> tuple[str, float]:
-    name, *parameters = (each.strip().lower() for each in part.split(";"))
-    weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
-    return name, float(weight) if _WEIGHT.fullmatch(weight) else 0.0
 
 
 def _wanted(media: str, ranges: Iterable[tuple[str, float]]) -> float:

@@ -61,6 +61,8 @@ _UNREADABLE = "\ufffd"
 """What stands in a text for bytes that were not UTF-8; or for itself."""
 
 _FORM = "application/x-www-form-urlencoded"
+_OF_EITHER = ("Vary", "Content-Language")
+"""The headers that a list has as JSON and as CSV alike."""
 
 Pairs = Sequence[tuple[str, str]]
 """Names and what was sent under them."""
@@ -168,12 +170,12 @@ def _refuse_other_keys(request: Request, why_none: str | None) -> None:
 
 def _in_the_form_asked_for(request: Request, answer: Response, columns: Columns) -> Response:
     """Give a list as JSON, or as CSV; what the operation did, it has done already."""
-    answer.headers["Vary"] = "Accept"
+    answer.headers["Vary"] = ", ".join(["Accept", *answer.headers.getlist("Vary")])
     if not prefers_csv(",".join(request.headers.getlist("accept"))):
         return answer
     page = json.loads(bytes(answer.body))
     written = Response(write_csv(page["items"], columns), media_type=MEDIA_TYPE)
-    written.headers["Vary"] = "Accept"
+    written.headers.update({n: answer.headers[n] for n in _OF_EITHER if n in answer.headers})
     if page["next"] is not None:
         query = request.scope["query_string"].decode()
         written.headers["Link"] = link_to_next(request.url.path, query, page["next"])

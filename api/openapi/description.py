@@ -21,6 +21,9 @@ written as CSV for whoever sends `Accept: text/csv`; there a `Link` header names
 **Changes** carry the `ETag` of the version that was read as `If-Match`. A POST may carry an
 `Idempotency-Key`: sent again within 24 hours, it is carried out once.
 
+**Languages**: what a flag `says`, what rules ask and what words mean is told in the language that
+`Accept-Language` asks for; else in that of the person, of the clinic, or in English.
+
 **Refusals** are problem documents (RFC 9457), each with a sentence that a clinician can read. The
 pages under [/problems](/problems) say for each kind what it means and what to do. Besides what is
 listed with an operation, a path that is not known is 404, a method that a path does not answer is

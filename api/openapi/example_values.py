@@ -100,12 +100,29 @@ VALUES: dict[str, tuple[Any, ...]] = {
     # a flag, a rule, a threshold
     "rule": ("promise_unkeepable",),
     "title": ("A promise that may not be kept",),
-    "because": ("Promise made on 2026-02-19 (availability) is recorded as not keepable.",),
+    "because": (
+        "By the client's account, the promise made on 19 February 2026 (friendship, lifelong "
+        "presence) is recorded as not keepable.",
+    ),
+    "FlagWords.language": ("es",),
+    "FlagWords.title": ("Una promesa que quizá no se pueda cumplir",),
+    "FlagWords.because": (
+        "Según el relato de la persona en terapia, la promesa hecha el 19 de febrero de 2026 "
+        "(amistad, presencia de por vida) consta como imposible de cumplir.",
+    ),
+    "language": (None, "es"),
     "asks": ("Was a promise made or implied that cannot be kept?",),
     "severity": ("high",),
     "top_severity": ("high",),
     "audience": ("supervisor",),
-    "rule_version": (1,),
+    "rule_version": (2,),
+    "source": ("APA 3.05; NASW 1.16",),
+    "condition": ("A promise whose `state` is `open` and whose `keepable` is `no`.",),
+    "RuleRead.severity": ("high where `keepable` is `no`.",),
+    "threshold": ("unexamined_days",),
+    "RuleThreshold.value": (30,),
+    "asks_about": ("A therapist says that she will always be part of the client's life.",),
+    "leaves_alone": ("A therapist says that the client may always come back for therapy.",),
     "resolution_note": (
         None,
         "Talked over with the clinician; the promise was taken back.",

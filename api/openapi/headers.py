@@ -29,9 +29,14 @@ HEADERS: dict[str, dict[str, Any]] = {
         "example": '</v1/cases?cursor=bmV4dA>; rel="next"',
     },
     "Vary": {
-        "description": "The answer is another for another `Accept`.",
+        "description": "The headers of the request for which the answer may be another.",
         "schema": {"type": "string"},
         "example": "Accept",
+    },
+    "Content-Language": {
+        "description": "The language that is answered in.",
+        "schema": {"type": "string"},
+        "example": "es",
     },
     "Content-Disposition": {
         "description": "The name to save the copy under.",
@@ -62,7 +67,14 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 """The headers that an answer may carry and a program may need."""
 
-SET_BY_DOORS = ("ETag", "Location", "Content-Disposition", "Vary", "Deprecation")
+SET_BY_DOORS = (
+    "ETag",
+    "Location",
+    "Content-Disposition",
+    "Vary",
+    "Content-Language",
+    "Deprecation",
+)
 SOMETIMES = frozenset({"Deprecation"})
 """What a door sets on some of its answers only."""
 

@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 import sqlalchemy as sa
+from pydantic import Field
 from sqlalchemy import or_
 from sqlmodel import col, select
 
@@ -30,6 +31,7 @@ from api.domain.vocabulary import (
     VoidReason,
     severity_rank,
 )
+from api.records.flag_words import FlagWords, told_to
 from api.storage.models.access import Supervision
 from api.storage.models.clinical import Case
 from api.storage.models.columns import Named
@@ -64,7 +66,9 @@ class FlagRead(RecordRead):
     wanted (none for a prompt); `condition_holds` is false when the facts no longer raise it. The
     determination, its note, by whom and when are there while the flag is resolved; opened again,
     it has them no more, and `/v1/flags/{flag_id}/resolutions` tells of each that stood before.
-    `evidence` names the records it points at that the reader may see.
+    `evidence` names the records it points at that the reader may see. `title` and `because` are
+    English, as they stood when it was raised; `says` is the same in the language of the reader,
+    null where that is English, or where the flag was raised by hand or by earlier rules.
     """
 
     case_id: UUID
@@ -87,6 +91,8 @@ class FlagRead(RecordRead):
     resolved_at: datetime | None
     reopen_reason: str | None
     rule_version: int
+    # a row's own `says` is what words are made of; they are added by who knows the reader
+    says: FlagWords | None = Field(default=None, validation_alias="words")
 
 
 class FlagSummary(Output):
@@ -174,7 +180,8 @@ def show_case(case: Case, standing: Standing, waiting: Iterable[WaitingFlag]) ->
 async def show_flags(tx: Transaction, me: Actor, flags: Sequence[Flag]) -> list[FlagRead]:
     """Show flags, each with what it points at, as far as this reader sees those records."""
     seen = await seen_of(tx, me, (named for flag in flags for named in flag.named_records()))
-    return [_show_flag(flag, seen) for flag in flags]
+    told = told_to(me)
+    return [_show_flag(flag, seen, told(flag)) for flag in flags]
 
 
 async def show_flag(tx: Transaction, me: Actor, flag: Flag) -> FlagRead:
@@ -183,10 +190,10 @@ async def show_flag(tx: Transaction, me: Actor, flag: Flag) -> FlagRead:
     return shown
 
 
-def _show_flag(flag: Flag, seen: Collection[Named]) -> FlagRead:
+def _show_flag(flag: Flag, seen: Collection[Named], words: FlagWords | None) -> FlagRead:
     shown = FlagRead.model_validate(flag)
-    told = [each for each in shown.evidence if (each.type, each.id) in seen]
-    return shown.model_copy(update={"evidence": told})
+    evidence = [each for each in shown.evidence if (each.type, each.id) in seen]
+    return shown.model_copy(update={"evidence": evidence, "says": words})
 
 
 def flags_raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[FlagRead]:
@@ -194,7 +201,11 @@ def flags_raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[F
 
     What these point at, the rules have just looked at for whom the flag is: nothing is hidden yet.
     """
-    return [FlagRead.model_validate(flag) for flag in _raised(me, flags, standing)]
+    told = told_to(me)
+    return [
+        FlagRead.model_validate(flag).model_copy(update={"says": told(flag)})
+        for flag in _raised(me, flags, standing)
+    ]
 
 
 async def flags_raised_before(
@@ -216,7 +227,10 @@ def _raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[Flag]:
 
 
 class ClinicRead(Output):
-    """The clinic. `retention_years`: how long texts outlast the end of a case; null: for ever."""
+    """The clinic. `retention_years`: how long texts outlast the end of a case; null: for ever.
+
+    `language` is what its people and software are told things in who have asked for no other.
+    """
 
     id: UUID
     name: str
@@ -226,6 +240,7 @@ class ClinicRead(Output):
     created_at: datetime
     updated_at: datetime
     version: int
+    language: str | None
 
 
 class SupervisionRead(RecordRead):

@@ -17,13 +17,15 @@ from api.domain.rules.rulebook import RULEBOOK_VERSION, RULES
 from api.domain.rules.situations import SITUATIONS
 from api.domain.rules.thresholds import Thresholds
 from api.domain.values import Input, Line, Output, TimeZone, YesNo, absent, whole
-from api.domain.vocabulary import Audience, PromptName, RuleMode, RuleName, served_vocabulary
+from api.domain.vocabulary import Audience, PromptName, RuleMode, RuleName
 from api.flags.catching_up import ask_every_rule_again
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Page
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row
+from api.languages.messages import asks_id
+from api.languages.spoken import LanguageCode, Spoken, language_of, title_of, vocabulary_in
 from api.records.read_models import ClinicRead
 from api.storage.models.people import Clinic
 
@@ -34,13 +36,22 @@ class ClinicPatch(Input):
     """A change to the clinic. A new time zone moves every midnight.
 
     Where it `requires_totp`, nobody does anything before they have enrolled a second factor.
-    `retention_years` after a case ended its texts may be destroyed; null: never.
+    `retention_years` after a case ended its texts may be destroyed; null: never. `language` is what
+    people and software are told things in who ask for no other; null: English.
     """
 
     name: Line = absent()
     time_zone: TimeZone = absent()
     requires_totp: YesNo = absent()
     retention_years: Annotated[int, whole(1, 100)] | None = None
+    language: LanguageCode | None = None
+
+
+class RuleThreshold(Output):
+    """A number that a rule compares with, as this clinic has it."""
+
+    threshold: str
+    value: int
 
 
 class RuleRead(Output):
@@ -61,7 +72,7 @@ class RuleRead(Output):
     source: str | None
     condition: str
     severity: str | None
-    thresholds: dict[str, int]
+    thresholds: list[RuleThreshold]
     asks_about: str
     leaves_alone: str
 
@@ -86,7 +97,7 @@ async def change_clinic(
     response: Response,
     if_match: IfMatch = None,
 ) -> ClinicRead:
-    """Change the clinic's name, time zone or retention, or ask everybody for a second factor.
+    """Change the clinic's name, time zone, retention or language, or ask for a second factor.
 
     For admins; the second factor needs a recent sign-in.
     """
@@ -106,13 +117,18 @@ async def change_clinic(
 
 @router.get("/rules")
 async def list_rules(
-    me: Annotated[Actor, Depends(may(Action.rules_read))],  # noqa: ARG001 - the guard
+    me: Annotated[Actor, Depends(may(Action.rules_read))],
     tx: Tx,
+    response: Response,
 ) -> Page[RuleRead]:
-    """List every rule and prompt, each with its mode here."""
+    """List every rule and prompt, each with its mode here; titles and words in your language.
+
+    `condition` and `severity` speak of fields and words of the API, and stay English.
+    """
+    language = _language_of(me, response)
     clinic = await load_clinic(tx)
     shown = [
-        _show_rule(name, rule, audience, clinic)
+        _show_rule(name, rule, audience, clinic, language)
         for book, audience in ((RULES, Audience.supervisor), (PROMPTS, Audience.clinician))
         for name, rule in book.items()
     ]
@@ -120,21 +136,27 @@ async def list_rules(
 
 
 def _show_rule(
-    name: RuleName | PromptName, rule: Rule, audience: Audience, clinic: Clinic
+    name: RuleName | PromptName,
+    rule: Rule,
+    audience: Audience,
+    clinic: Clinic,
+    language: Spoken,
 ) -> RuleRead:
     said, numbers = in_words(rule), Thresholds(**clinic.thresholds)
     counts_only = name in monitored_rules(clinic.rule_modes)
     return RuleRead(
         rule=name,
-        title=name.definition,
+        title=title_of(name, language),
         audience=audience,
         mode=RuleMode.monitor if counts_only else RuleMode.active,
-        asks=said.asks,
+        asks=language.text(asks_id(name)),
         version=RULEBOOK_VERSION,
         source=said.source,
         condition=said.condition,
         severity=said.graded,
-        thresholds={each: getattr(numbers, each) for each in said.thresholds},
+        thresholds=[
+            RuleThreshold(threshold=each, value=getattr(numbers, each)) for each in said.thresholds
+        ],
         asks_about=SITUATIONS[name].asks,
         leaves_alone=SITUATIONS[name].leaves_alone,
     )
@@ -170,7 +192,16 @@ async def set_thresholds(
 
 @router.get("/vocabulary")
 async def read_vocabulary(
-    me: Annotated[Actor, Depends(may(Action.vocabulary_read))],  # noqa: ARG001 - the guard
+    me: Annotated[Actor, Depends(may(Action.vocabulary_read))],
+    response: Response,
 ) -> dict[str, dict[str, str]]:
-    """Read every word the records use, with its definition."""
-    return served_vocabulary()
+    """Read every word the records use, with its definition in your language."""
+    return vocabulary_in(_language_of(me, response))
+
+
+def _language_of(me: Actor, response: Response) -> Spoken:
+    """Give the language that somebody is answered in, and say so."""
+    language = language_of(me.reads_in())
+    response.headers["Content-Language"] = language.code
+    response.headers["Vary"] = "Accept-Language"
+    return language

@@ -21,6 +21,8 @@ from api.records.read_models import flags_raised_before
 from api.storage.database import Database
 from api.storage.models.flags import Flag
 
+_SAID_AGAIN = {b"authorization", b"accept-language"}
+"""The headers with which a record is asked for: who asks, and in which language."""
 _FLAGS = "flags_raised"
 _DRAFTS = "drafts_waiting"
 
@@ -71,7 +73,7 @@ async def _read(request: Request, path: str) -> Response:
         "raw_path": path.encode(),
         "query_string": b"",
         "path_params": {},
-        "headers": [pair for pair in request.scope["headers"] if pair[0] == b"authorization"],
+        "headers": [pair for pair in request.scope["headers"] if pair[0] in _SAID_AGAIN],
         "state": dict(request.scope["state"]),
     }
     await request.app.router(scope, nothing, take)

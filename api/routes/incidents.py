@@ -18,8 +18,9 @@ from api.access.visibility.cases import on_its_case
 from api.access.visibility.listings import Listing, shown_page
 from api.access.visibility.records import visible_incidents
 from api.domain.bodies import IncidentCreate
-from api.domain.details import Details, IncidentKind
+from api.domain.details import Details
 from api.domain.errors import Forbidden
+from api.domain.incident_kinds import IncidentKind
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import purpose_of, why_not_rewrite
 from api.domain.permissions.table import Actor
@@ -285,7 +286,7 @@ async def void_incident(
         {"voided_at": tx.now, "void_reason": reason, "status": IncidentStatus.voided}, tx.now
     )
     record_row(tx, Happening.incident_voided, incident, actor_id=me.id)
-    await reconcile_flags(tx, found.case, actor_id=me.id)
+    await reconcile_flags(tx, found.case, actor_id=me.id, wrote=found.row.id)
 
 
 @router.post("/incidents/{incident_id}/review")
@@ -377,7 +378,9 @@ async def _written(
     if about is not None and about != found.case.clinician_id:
         # whom it is about does not look at the case's flags any more
         await let_go_of_flags(tx, found.case, actor_id=me.id)
-    raised = await reconcile_flags(tx, found.case, actor_id=me.id, turned=turned)
+    raised = await reconcile_flags(
+        tx, found.case, actor_id=me.id, wrote=found.row.id, turned=turned
+    )
     response.headers["ETag"] = etag(found.row.version)
     return IncidentWritten.model_validate(
         {**_fields(found.row), "flags_raised": flags_raised(me, raised, found.standing)}

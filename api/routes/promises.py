@@ -258,7 +258,7 @@ async def void_promise(
     check_version(found.row.version, if_match)
     found.row.change({"voided_at": tx.now, "void_reason": reason}, tx.now)
     record_row(tx, Happening.promise_voided, found.row, actor_id=me.id)
-    await reconcile_flags(tx, found.case, actor_id=me.id)
+    await reconcile_flags(tx, found.case, actor_id=me.id, wrote=found.row.id)
 
 
 _LISTED = Listing(Promise, col(Promise.voided_at).is_(None), col(Case.voided_at).is_(None))
@@ -286,7 +286,7 @@ async def _written(
     tx: Transaction, me: Actor, found: OpenRecord[Promise], response: Response
 ) -> PromiseWritten:
     """Run the rules after a write, and show the promise with what they raised."""
-    raised = await reconcile_flags(tx, found.case, actor_id=me.id)
+    raised = await reconcile_flags(tx, found.case, actor_id=me.id, wrote=found.row.id)
     response.headers["ETag"] = etag(found.row.version)
     return PromiseWritten.model_validate(
         {**found.row.__dict__, "flags_raised": flags_raised(me, raised, found.standing)}

@@ -13,7 +13,7 @@ from api.access.authentication import require_recent_sign_in
 from api.access.guards import may
 from api.access.rate_limits import Throttle
 from api.access.sessions import end_sessions, live
-from api.domain.errors import Conflict, Forbidden, NotFound, Stale, Unauthorized
+from api.domain.errors import Conflict, Forbidden, Invalid, NotFound, Stale, Unauthorized
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, PersonRole, may_ever
 from api.domain.values import Email, Input, Instant, Line, Password, YesNo, absent
@@ -23,6 +23,7 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row
+from api.languages.spoken import LanguageCode
 from api.records.handover import let_go_of_work
 from api.records.oversight_notices import (
     Admitted,
@@ -76,7 +77,13 @@ class UserQuery(PageQuery):
     updated_since: Instant | None = None
 
 
-class MeRead(UserRead):
+class OwnUserRead(UserRead):
+    """Your own user. `language` is what you are told things in; null: what your clinic is."""
+
+    language: str | None
+
+
+class MeRead(OwnUserRead):
     """Yourself: your clinic, your supervision links, and who has newly come to see your work."""
 
     clinic: ClinicRead
@@ -85,10 +92,15 @@ class MeRead(UserRead):
 
 
 class MePatch(Input):
-    """A new password; the one you have is asked for."""
+    """A new password, for which the one you have is asked; or a language, or both.
 
-    current_password: Annotated[SecretStr, Field(max_length=1024)]
-    password: Password
+    `language` is what you are told things in where a request does not ask for another; null: what
+    your clinic is told in.
+    """
+
+    current_password: Annotated[SecretStr, Field(max_length=1024)] = absent()
+    password: Password = absent()
+    language: LanguageCode | None = None
 
 
 @router.get("/me")
@@ -117,8 +129,39 @@ async def change_my_password(
     request: Request,
     response: Response,
     if_match: IfMatch = None,
-) -> UserRead:
-    """Change your password. Your other sessions end. 429 after ten wrong guesses in an hour."""
+) -> OwnUserRead:
+    """Change your password, or the language you are told things in.
+
+    With a new password your other sessions end. 429 after ten wrong guesses in an hour.
+    """
+    changes = body.model_dump(include={"language"} & body.model_fields_set)
+    checked = None
+    if not _PASSWORDS.isdisjoint(body.model_fields_set):
+        checked, changes["password_hash"] = await _hashed(body, me, tx, request, if_match)
+    user = await _lock_if_still_here(tx, me)
+    check_version(user.version, if_match)
+    if checked is not None:
+        if user.password_hash != checked:
+            raise Stale
+        await end_sessions(tx, me.id, but=me.session_id)
+        record_row(tx, Happening.password_changed, user, actor_id=me.id)
+    if "language" in changes:
+        record_row(tx, Happening.user_changed, user, actor_id=me.id, changed={"language"})
+    if changes:
+        user.change(changes, tx.now)
+    response.headers["ETag"] = etag(user.version)
+    return OwnUserRead.model_validate(user)
+
+
+_PASSWORDS = {"current_password", "password"}
+
+
+async def _hashed(
+    body: MePatch, me: Actor, tx: Transaction, request: Request, if_match: str | None
+) -> tuple[str, str]:
+    """Check the password somebody has; give its hash, and that of the one they want."""
+    for missing in sorted(_PASSWORDS - body.model_fields_set):
+        raise Invalid(f"/{missing}", "A new password is sent with the one you have.")
     passwords: Passwords = request.app.state.passwords
     throttle: Throttle = request.app.state.throttle
     found = select(User.version, User.password_hash).where(User.id == me.id)
@@ -129,16 +172,7 @@ async def change_my_password(
     async with throttle.guess_beside(str(me.session_id), str(me.id)):
         if not await passwords.check(body.current_password.get_secret_value(), checked):
             raise Forbidden("The current password does not match.")
-    password_hash = await passwords.hash(body.password.get_secret_value())
-    user = await _lock_if_still_here(tx, me)
-    check_version(user.version, if_match)
-    if user.password_hash != checked:
-        raise Stale
-    user.change({"password_hash": password_hash}, tx.now)
-    await end_sessions(tx, me.id, but=me.session_id)
-    record_row(tx, Happening.password_changed, user, actor_id=me.id)
-    response.headers["ETag"] = etag(user.version)
-    return UserRead.model_validate(user)
+    return checked, await passwords.hash(body.password.get_secret_value())
 
 
 @router.get("/users")

@@ -17,8 +17,8 @@ from jsonschema_rs import Draft202012Validator
 from pydantic import BaseModel
 
 import api
-from api.domain.details import IncidentKind
 from api.domain.errors import Invalid, every_refusal
+from api.domain.incident_kinds import IncidentKind
 from api.domain.vocabulary import Scope
 from api.http.problem_details import PROBLEM
 from api.main import VERSION, create_app

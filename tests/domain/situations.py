@@ -256,7 +256,7 @@ def a_record_she_may_not_see() -> Facts:
         incident("record_request", request="access", occurred_on=ago(31), initiator="client"),
         incident("record_request", request="amendment", occurred_on=ago(31), initiator="client"),
         incident("third_party_contact", party="employer", basis="none"),
-        incident("third_party_contact", party="relative"),
+        incident("third_party_contact", party="relative", basis="consent"),
         incident("consent", process_explained=False, questions_refused=True),
         status="ended",
     )

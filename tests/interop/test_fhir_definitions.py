@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from api.domain.details import IncidentKind
+from api.domain.incident_kinds import IncidentKind
 from api.domain.permissions.case_rules import Standing, purpose_of
 from api.domain.vocabulary import VOCABULARY, PromptName, RuleName, Scope
 from api.flags.lifecycle import MANUAL

@@ -93,7 +93,7 @@ class Desk:
             ),
         )
         self.file.hidden ^= {incident_id}
-        return _at_once(settle(self.tx, self.file, Run(self.now, SOMEBODY, incident_id)))
+        return _at_once(settle(self.tx, self.file, Run(self.now, SOMEBODY, turned=incident_id)))
 
     def wait(self) -> datetime | None:
         """Go to the next instant at which time may change an answer, and run the rules."""

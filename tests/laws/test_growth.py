@@ -21,7 +21,8 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 
-from api.domain.details import Details, IncidentKind
+from api.domain.details import Details
+from api.domain.incident_kinds import IncidentKind
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import PersonRole, may_anybody, roles_that_may, scopes_that_let
 from api.domain.rules.modes import RuleModes
@@ -139,7 +140,7 @@ def kinds_of_incident() -> Iterator[Table]:
     told = document()["IncidentCreate"]["properties"]["details"]["discriminator"]["mapping"]
     fields = {f"details.{name}" for each in details.values() for name in each.model_fields}
     columns = {name for name in line_columns("incident") if name.startswith("details.")}
-    yield Table("api.domain.details.IncidentKind", get_args(IncidentKind), details)
+    yield Table("api.domain.incident_kinds.IncidentKind", get_args(IncidentKind), details)
     yield Table("docs/openapi.json: details of an incident", told, details)
     yield Table("api.interop.bulk.columns.line_columns", columns, fields)
     yield Table("tests.support.incidents.KINDS", incidents.KINDS, details)
@@ -269,7 +270,7 @@ class NewDetails(_Details):
     new_field: YesNo | None = None
 '''
 MISSED = """
-api.domain.details.IncidentKind lacks new_kind
+api.domain.incident_kinds.IncidentKind lacks new_kind
 api.domain.permissions.table._ALLOWED_BY_ROLE lacks new_role
 api.domain.permissions.table._SCOPES lacks new:scope
 api.domain.permissions.table.PEOPLE lacks new_role

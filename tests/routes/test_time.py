@@ -114,8 +114,8 @@ async def test_one_long_look_away_finds_what_many_looks_would_have_found(world: 
 
 async def test_time_alone_never_makes_light_of_what_nobody_looked_at(world: World) -> None:
     unseen, seen = await world.clinician.case(), await world.clinician.case()
-    for case in (unseen, seen):
-        await world.clinician.incident(
+    for case in (seen, unseen):
+        told = await world.clinician.incident(
             case, "risk", initiator="client", on=0, indicator="suicide_attempt"
         )
     await acknowledge(world, seen, "client_safety")
@@ -125,7 +125,10 @@ async def test_time_alone_never_makes_light_of_what_nobody_looked_at(world: Worl
     world.clock.forward(days=60)
     assert (await world.supervisor.flags(seen))["client_safety"] == "moderate"
     await world.clinician.incident(unseen, "expression", by="client")
-    assert (await world.supervisor.flags(unseen))["client_safety"] == "moderate", "a write may"
+    assert (await world.supervisor.flags(unseen))["client_safety"] == "critical", "nor other writes"
+    path = f"/v1/incidents/{told['id']}"
+    ok(await world.clinician.patch(path, {"narrative": "He has told more of that night."}))
+    assert (await world.supervisor.flags(unseen))["client_safety"] == "moderate", "its record may"
     world.clock.forward(days=300)
     assert "client_safety" not in await world.supervisor.flags(seen), "a year makes it history"
     assert (await the_flag(world.supervisor, seen, "client_safety"))["status"] == "acknowledged"

@@ -73,6 +73,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "outcome": {"trend": "worse", "months": 4},
     "oversight": {"available": False},
     "cotreatment": {"coordinated": False},
+    "safeguarding": {"concern": "child", "present": True},
+    "fitness": {"sign": "ill"},
+    "recording": {"means": "audio", "consent": True},
 }
 ASKED = {"kind": "ethics", "urgency": "urgent", "question": CANARY, "summary": CANARY}
 LOOKED = {"determination": "normal_process", "resolution_note": CANARY}

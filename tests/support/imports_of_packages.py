@@ -18,6 +18,7 @@ API = ROOT / "api"
 PACKAGES = (
     "security",  # what guards, without a database or a network
     "domain",  # words, rules and rights
+    "languages",  # what is told in others than English
     "runtime",  # the process: settings, logs, how it ends
     "storage",  # tables, transactions, walls, encryption
     "journal",  # the audit log

@@ -28,7 +28,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "exception": {"exception": "reduced_fee", "ends_on": "2026-12-31"},
     "gift": {"direction": "both", "item": "favour"},
     "touch": {"touch": "holding", "consent": True, "planned_method": False, "times": 2},
-    "sexual_conduct": {"conduct": "proposal"},
+    "sexual_conduct": {"conduct": "proposal", "with": "clients_relative", "declined": False},
     "role_reversal": {"form": "parental_care"},
     "frame_change": {
         "direction": "tighten",
@@ -73,8 +73,13 @@ KINDS: dict[str, dict[str, Any]] = {
         "requested_on": "2026-02-20",
         "answered_on": "2026-02-25",
     },
-    "third_party_contact": {"party": "employer", "basis": "none"},
-    "hurtful_words": {"repeated": True},
+    "third_party_contact": {
+        "party": "employer",
+        "basis": "none",
+        "content_shared": True,
+        "client_informed": False,
+    },
+    "hurtful_words": {"repeated": True, "about_trait": False},
     "competence_gap": {},
     "consent": {
         "process_explained": False,
@@ -85,6 +90,15 @@ KINDS: dict[str, dict[str, Any]] = {
     "outcome": {"trend": "worse", "months": 4, "times_wished_to_stop": 2, "doubt": True},
     "oversight": {"available": False},
     "cotreatment": {"coordinated": False},
+    "safeguarding": {
+        "concern": "child",
+        "present": True,
+        "duty": True,
+        "reported_on": "2026-03-02",
+        "client_told": False,
+    },
+    "fitness": {"sign": "ill", "in_session": False},
+    "recording": {"means": "video", "consent": False, "may_refuse": True},
 }
 """Every kind with every one of its fields."""
 
@@ -113,6 +127,9 @@ NEEDED: dict[str, dict[str, Any]] = {
     "outcome": {},
     "oversight": {},
     "cotreatment": {},
+    "safeguarding": {"concern": "adult_at_risk"},
+    "fitness": {"sign": "asleep"},
+    "recording": {"means": "ai_scribe"},
 }
 """Every kind with only what it cannot do without."""
 
@@ -136,17 +153,20 @@ PRESUMED: dict[str, dict[str, Any]] = {
     "second_role": {"timing": "unknown", "precautions": None},
     "exception": {"ends_on": None},
     "gift": {},
-    "sexual_conduct": {},
+    "sexual_conduct": {"with": "client", "declined": None},
     "role_reversal": {},
     "coercive_measure": {"stated_reason": None},
     "record_conflict": {},
     "record_request": {"requested_on": "2026-03-01", "answered_on": None},
-    "third_party_contact": {"basis": None},
-    "hurtful_words": {"repeated": False},
+    "third_party_contact": {"basis": None, "content_shared": None, "client_informed": None},
+    "hurtful_words": {"repeated": False, "about_trait": None},
     "competence_gap": {},
     "outcome": {"trend": "unknown", "months": None, "times_wished_to_stop": None, "doubt": None},
     "oversight": {"available": None},
     "cotreatment": {"coordinated": None},
+    "safeguarding": {"present": None, "duty": None, "reported_on": None, "client_told": None},
+    "fitness": {"in_session": None},
+    "recording": {"consent": None, "may_refuse": None},
 }
 PRESUMED["ending"] |= {"reason": "unknown", "applies_to": "therapy", "collateral_loss": []}
 """What the rest of each kind is then taken to be: the table of the contract."""

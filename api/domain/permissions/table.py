@@ -1,7 +1,7 @@
 """Who may do what: the one place where roles and scopes are given actions."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -318,6 +318,8 @@ class Actor:
     authenticated_at: datetime | None = None
     """When they last proved who they are; None where nobody asks for it."""
     scopes: frozenset[Scope] = frozenset()
+    reads_in: Callable[[], str] = field(default=lambda: "en", compare=False, repr=False)
+    """Gives the code of the language that they read; looked for only where something is told."""
 
     @property
     def is_software(self) -> bool:

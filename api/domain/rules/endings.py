@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from math import floor
 
 from api.domain.details import EndingDetails
 from api.domain.rules.facts import CaseFact, Facts, IncidentFact, consulted, on_the_care_side
@@ -48,7 +47,7 @@ class Preparation:
         """Ask for no more sessions than the notice holds; how many are not known: one a week."""
         a_week = 1 if sessions_per_week is None else sessions_per_week
         # a thousandth of a session: what a fraction of a week lost in a float is no session
-        held = floor(a_week * self.notice_days / _DAYS_A_WEEK + 0.001)
+        held = int(a_week * self.notice_days / _DAYS_A_WEEK + 0.001)
         return Preparation(self.notice_days, min(self.closing_sessions, held))
 
 

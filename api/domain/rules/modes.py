@@ -48,6 +48,7 @@ class RuleModes(Input):
     disclosure_response: RuleMode = RuleMode.active
     disclosure_not_taken_up: RuleMode = RuleMode.active
     ending_unprepared: RuleMode = RuleMode.active
+    ending_left_open: RuleMode = RuleMode.active
     left_after_rupture: RuleMode = RuleMode.active
     no_referral: RuleMode = RuleMode.active
     collateral_care_loss: RuleMode = RuleMode.active
@@ -59,16 +60,15 @@ class RuleModes(Input):
     consent_gap: RuleMode = RuleMode.active
     no_oversight: RuleMode = RuleMode.active
     competence_gap: RuleMode = RuleMode.active
+    fitness_to_practise: RuleMode = RuleMode.active
+    safeguarding_unanswered: RuleMode = RuleMode.active
+    recording_without_consent: RuleMode = RuleMode.active
     record_conflict: RuleMode = RuleMode.active
     third_party_contact: RuleMode = RuleMode.active
     danger_review_required: RuleMode = RuleMode.active
     crossing_undocumented: RuleMode = RuleMode.active
     hurtful_words: RuleMode = RuleMode.active
     record_request_overdue: RuleMode = RuleMode.active
-    ending_left_open: RuleMode = RuleMode.active
-    fitness_to_practise: RuleMode = RuleMode.active
-    safeguarding_unanswered: RuleMode = RuleMode.active
-    recording_without_consent: RuleMode = RuleMode.active
 
     @property
     def monitored(self) -> frozenset[str]:

@@ -54,7 +54,8 @@ def _resource(kind: Kind, of: Callable[[str], dict[str, Any]]) -> Resource:
     told = of(schema)
     # columns of which our own API does not tell by themselves
     columns = {"clinic_id": told["id"], "kind": told.get("details", {}).get("kind")}
-    row = model.model_validate({**columns, **told})
+    # what a row says is kept for any language, and shown in one
+    row = model.model_validate({**columns, **told, "says": None})
     case_id = getattr(row, "case_id", None) or row.id
     client = Client(case_id, of("CaseRead")["client_ref"])
     actors = {}
