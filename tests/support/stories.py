@@ -106,7 +106,6 @@ STORIES = {
             "third_party_contact": "high",
             "consent_gap": "moderate",
         },
-        ["complete_record"],
     ),
     "five years and no change": Story(
         five_years_and_no_change,
