@@ -32,7 +32,7 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-settings.register_profile("long", settings.get_profile("push"), max_examples=1_000)
+settings.register_profile("long", settings.get_profile("push"), max_examples=2_000)
 settings.load_profile("push")
 
 FIGURE = "figure"

@@ -976,7 +976,10 @@ SEVERITY_ORDER = tuple(Severity)
 
 def severity_rank(severity: Severity) -> int:
     """How severe, as a number: 0 for a prompt, 4 for critical."""
-    return SEVERITY_ORDER.index(severity)
+    return _RANK[severity]
+
+
+_RANK = {severity: rank for rank, severity in enumerate(SEVERITY_ORDER)}
 
 
 UNRESOLVED = (FlagStatus.open, FlagStatus.acknowledged)

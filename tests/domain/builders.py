@@ -33,8 +33,10 @@ from api.domain.vocabulary import (
     PromiseScope,
     PromiseState,
     ReportedBy,
+    RuleName,
     Severity,
     Significance,
+    severity_rank,
 )
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -210,6 +212,16 @@ def flags(case: Facts, now: datetime = NOW) -> dict[str, str]:
 def restricted_flags(case: Facts, now: datetime = NOW) -> dict[str, str]:
     """Give the flags that only restricted records raise or worsen: rule and severity."""
     return _severities(found for found in findings(case, now) if found.restricted)
+
+
+def grades(case: Facts, *, restricted_too: bool = True) -> dict[str, int]:
+    """Give every flag's weight, prompts apart: the graver of its two findings if there are two."""
+    weights: dict[str, int] = {}
+    for found in findings(case):
+        if isinstance(found.rule, RuleName) and (restricted_too or not found.restricted):
+            weight = severity_rank(found.severity)
+            weights[str(found.rule)] = max(weight, weights.get(str(found.rule), 0))
+    return weights
 
 
 def prompts(case: Facts, now: datetime = NOW) -> list[str]:

@@ -48,10 +48,55 @@ def test_not_coming_back_is_critical_when_a_week_after_the_day_has_passed(
     assert flags(facts(told)) == (CRITICAL if late else MODERATE if uncovered else {})
 
 
-@pytest.mark.parametrize("returned", [True, None])
-def test_coming_back_or_not_known_is_never_overdue(returned: bool | None) -> None:
-    told = _absence(occurred_on=ago(300), return_due_on=ago(200), returned=returned)
+def test_whoever_came_back_is_never_overdue() -> None:
+    told = _absence(occurred_on=ago(300), return_due_on=ago(200), returned=True)
     assert flags(facts(told)) == {}
+    assert prompts(facts(told)) == []
+
+
+@pytest.mark.parametrize("coverage", [True, None])
+@pytest.mark.parametrize(
+    ("due", "asked", "late"),
+    [
+        (0, False, False),
+        (6, False, False),
+        (7, True, False),
+        (30, True, False),
+        (31, True, True),
+        (400, True, True),
+    ],
+)
+def test_a_return_that_nobody_recorded_is_asked_for_and_after_a_month_looked_at(
+    due: int, asked: bool, late: bool, coverage: bool | None
+) -> None:
+    told = _absence(5, occurred_on=ago(500), return_due_on=ago(due), coverage=coverage)
+    assert flags(facts(told)) == (MODERATE if late else {})
+    assert prompts(facts(told)) == (RECORD if asked else [])
+
+
+@pytest.mark.parametrize("returned", [False, None])
+def test_a_day_of_return_that_nobody_named_is_neither_asked_for_nor_late(
+    returned: bool | None,
+) -> None:
+    told = _absence(6, occurred_on=ago(1000), returned=returned, coverage=True)
+    assert flags(facts(told)) == {}
+    assert prompts(facts(told)) == []
+
+
+def test_an_unrecorded_return_is_no_more_than_moderate_and_a_known_one_critical() -> None:
+    unknown = _absence(5, occurred_on=ago(100), return_due_on=ago(60))
+    never = _absence(5, occurred_on=ago(100), return_due_on=ago(60), returned=False)
+    assert flags(facts(unknown)) == MODERATE
+    assert flags(facts(unknown, never)) == CRITICAL
+    assert evidence(facts(unknown, never), "absence_uncovered") == ids(unknown, never)
+
+
+def test_an_ending_that_brings_back_a_risk_shortens_the_time_without_cover() -> None:
+    told = _absence(9, coverage=False)
+    risk = _risk(500, "suicidal_ideation_conditional")
+    assert flags(facts(told, risk)) == {}
+    ending = incident("ending", stage="raised", initiator="client", occurred_on=ago(5), sealed=True)
+    assert flags(facts(told, risk, ending)) == {**MODERATE, "client_safety": "high"}
 
 
 def test_an_absence_without_a_day_of_return_is_never_overdue() -> None:

@@ -128,22 +128,33 @@ def test_a_link_to_another_incident_counts_only_by_its_day() -> None:
     assert evidence(case, "competence_gap") == ids(gap)
 
 
-@pytest.mark.parametrize(("completed_on", "expected"), [(30, GAP), (31, {})])
-def test_an_incident_known_to_the_month_is_consulted_from_its_last_day(
-    completed_on: int, expected: dict[str, str]
+@pytest.mark.parametrize(
+    ("precision", "completed_on", "expected"),
+    [
+        ("day", date(2026, 5, 12), GAP),
+        ("day", date(2026, 5, 13), {}),
+        ("month", date(2026, 4, 30), GAP),
+        ("month", date(2026, 5, 1), {}),
+        ("month", date(2026, 5, 12), {}),
+        ("year", date(2025, 12, 31), GAP),
+        ("year", date(2026, 1, 1), {}),
+    ],
+)
+def test_an_incident_known_to_the_month_or_year_is_consulted_from_its_first_day(
+    precision: str, completed_on: date, expected: dict[str, str]
 ) -> None:
-    gap = _gap(date(2026, 5, 3), precision="month")
-    asked = consultation(completed_at=noon(date(2026, 5, completed_on)))
+    gap = _gap(date(2026, 5, 13), precision=precision)
+    asked = consultation(completed_at=noon(completed_on))
     assert flags(facts(gap, asked)) == expected
 
 
-@pytest.mark.parametrize(("completed_on", "expected"), [(ago(1), GAP), (ago(0), {})])
-def test_an_incident_of_the_running_month_or_year_is_consulted_by_a_consultation_today(
-    completed_on: date, expected: dict[str, str]
-) -> None:
-    asked = consultation(completed_at=noon(completed_on))
-    assert flags(facts(_gap(date(2026, 6, 1), precision="month"), asked)) == expected
-    assert flags(facts(_gap(date(2026, 1, 1), precision="year"), asked)) == expected
+@pytest.mark.parametrize("precision", ["day", "month", "year"])
+def test_a_consultation_that_counts_today_counts_ever_after(precision: str) -> None:
+    """While the month or the year runs, and when it is over."""
+    gap = _gap(date(2026, 6, 1), precision=precision)
+    case = facts(gap, consultation(completed_at=noon(date(2026, 6, 1))))
+    for days in range(0, 800, 5):
+        assert flags(case, NOW + timedelta(days=days)) == {}
 
 
 def _touch(about: Callable[[list[IncidentFact]], Record] | None) -> Facts:
@@ -166,6 +177,17 @@ def _method(about: Callable[[list[IncidentFact]], Record] | None) -> Facts:
     return _with(about, incident("touch", touch="hair_stroking"))
 
 
+def _not_well(about: Callable[[list[IncidentFact]], Record] | None) -> Facts:
+    return _with(about, incident("fitness", sign="confused", in_session=True))
+
+
+def _declined(about: Callable[[list[IncidentFact]], Record] | None) -> Facts:
+    return _with(
+        about,
+        incident("sexual_conduct", conduct="proposal", initiator="client", declined=True),
+    )
+
+
 def _with(about: Callable[[list[IncidentFact]], Record] | None, *records: IncidentFact) -> Facts:
     return facts(*records, *([] if about is None else [about(list(records))]))
 
@@ -183,7 +205,7 @@ NOT_CONSULTED: list[Callable[[list[IncidentFact]], Record]] = [
 ]
 
 
-@pytest.mark.parametrize("case", [_touch, _drift, _outcome, _doubt, _method])
+@pytest.mark.parametrize("case", [_touch, _drift, _outcome, _doubt, _method, _not_well, _declined])
 def test_every_rule_that_asks_for_a_consultation_reads_it_the_same_way(
     case: Callable[[Callable[[list[IncidentFact]], Record] | None], Facts],
 ) -> None:

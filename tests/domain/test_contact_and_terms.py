@@ -177,18 +177,19 @@ def test_a_special_term_with_a_written_reason_does_not_count() -> None:
 
 @pytest.mark.parametrize(
     ("ends_on", "counts"),
-    [(None, True), (ahead(400), True), (ahead(1), True), (ago(1), False), (ago(400), False)],
+    [
+        (None, True),
+        (ahead(400), True),
+        (ahead(1), True),
+        (ago(0), True),
+        (ago(1), False),
+        (ago(400), False),
+    ],
 )
 def test_a_special_term_counts_until_it_has_ended(ends_on: date | None, counts: bool) -> None:
     running = incident("exception", exception="reduced_fee", occurred_on=ago(500))
     other = incident("exception", exception="special_status", ends_on=ends_on)
     assert flags(facts(running, other)) == (EXCEPTIONS if counts else {})
-
-
-def test_a_special_term_no_longer_holds_on_the_day_it_ends() -> None:
-    running = incident("exception", exception="reduced_fee")
-    ending = incident("exception", exception="home_visit", ends_on=ago(0))
-    assert flags(facts(running, ending)) == {}
 
 
 def test_a_consultation_is_not_a_written_reason_for_special_terms() -> None:
@@ -211,13 +212,6 @@ def test_a_loan_is_high_and_money_or_barter_moderate_written_down_or_not(
 
 
 @pytest.mark.parametrize("item", ["gift", "favour"])
-@pytest.mark.parametrize("direction", ["to_client", "from_client"])
-def test_gifts_in_one_direction_are_never_a_flag(item: str, direction: str) -> None:
-    case = facts(*(incident("gift", item=item, direction=direction) for _ in range(4)))
-    assert flags(case) == {}
-
-
-@pytest.mark.parametrize("item", ["gift", "favour"])
 def test_one_exchange_both_ways_counts_unless_written_down(item: str) -> None:
     assert flags(facts(incident("gift", item=item, direction="both"))) == GIFTS
     assert flags(facts(incident("gift", item=item, direction="both", documented=True))) == {}
@@ -228,7 +222,7 @@ def test_one_exchange_both_ways_counts_unless_written_down(item: str) -> None:
     [("gift", "gift"), ("favour", "gift"), ("gift", "favour"), ("favour", "favour")],
 )
 def test_one_gift_or_favour_each_way_counts(given: str, received: str) -> None:
-    first = incident("gift", item=given, direction="to_client", occurred_on=ago(2000))
+    first = incident("gift", item=given, direction="to_client", occurred_on=ago(365))
     second = incident("gift", item=received, direction="from_client", initiator="client")
     case = facts(first, second)
     assert flags(case) == GIFTS
@@ -268,3 +262,86 @@ def test_a_loan_outweighs_gifts_and_a_consultation_clears_nothing() -> None:
     case = facts(loan, gift, consultation(about=[loan, gift]))
     assert flags(case) == {"gifts_or_money": "high"}
     assert evidence(case, "gifts_or_money") == ids(loan, gift)
+
+
+@pytest.mark.parametrize("limits", [True, False, None])
+@pytest.mark.parametrize("is_minor", [True, False, None])
+@pytest.mark.parametrize("asked", [True, False])
+def test_frequent_contact_with_a_minor_counts_though_limits_were_agreed_unless_consulted(
+    asked: bool, is_minor: bool | None, limits: bool | None
+) -> None:
+    told = incident(
+        "contact", therapist_participates=True, days_per_week=3, weeks=4, limits_agreed=limits
+    )
+    case = facts(told, *([consultation(about=[told])] if asked else []), is_minor=is_minor)
+    counts = limits is False or (is_minor is True and not asked)
+    assert flags(case) == (OUT_OF_FRAME if counts else {})
+    assert prompts(case) == (LIMITS if limits is None and not counts else [])
+
+
+@pytest.mark.parametrize(("days", "weeks"), [(2, 4), (3, 3), (None, 4), (3, None)])
+def test_seldom_or_short_contact_with_a_minor_is_never_a_flag(
+    days: int | None, weeks: int | None
+) -> None:
+    told = incident(
+        "contact", therapist_participates=True, days_per_week=days, weeks=weeks, limits_agreed=False
+    )
+    assert flags(facts(told, is_minor=True)) == {}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_meetings_with_a_minor_count_consulted_or_not(asked: bool) -> None:
+    told = incident("contact", therapist_participates=True, social_meetings=True)
+    case = facts(told, *([consultation(about=[told])] if asked else []), is_minor=True)
+    assert flags(case) == OUT_OF_FRAME
+
+
+LOW = {"gifts_or_money": "low"}
+
+
+@pytest.mark.parametrize("item", ["gift", "favour"])
+@pytest.mark.parametrize("direction", ["to_client", "from_client"])
+def test_five_gifts_one_way_are_low_and_four_are_never_a_flag(item: str, direction: str) -> None:
+    given = [incident("gift", item=item, direction=direction) for _ in range(5)]
+    assert flags(facts(*given[:4])) == {}
+    assert flags(facts(*given)) == LOW
+    assert evidence(facts(*given), "gifts_or_money") == ids(*given)
+
+
+@pytest.mark.parametrize(("oldest", "expected"), [(365, LOW), (366, {})])
+def test_gifts_one_way_are_counted_for_a_year(oldest: int, expected: dict[str, str]) -> None:
+    given = [
+        incident("gift", item="gift", direction="from_client", occurred_on=ago(days))
+        for days in (1, 2, 3, 4, oldest)
+    ]
+    assert flags(facts(*given)) == expected
+
+
+@pytest.mark.parametrize(("oldest", "expected"), [(365, GIFTS), (366, {})])
+def test_gifts_both_ways_are_counted_for_a_year(oldest: int, expected: dict[str, str]) -> None:
+    first = incident("gift", item="gift", direction="to_client", occurred_on=ago(oldest))
+    second = incident("gift", item="favour", direction="from_client")
+    assert flags(facts(first, second)) == expected
+    both = incident("gift", item="gift", direction="both", occurred_on=ago(oldest))
+    assert flags(facts(both)) == expected
+
+
+def test_five_gifts_one_way_of_which_one_is_written_down_are_four() -> None:
+    given = [
+        incident("gift", item="gift", direction="from_client", documented=number == 0)
+        for number in range(5)
+    ]
+    assert flags(facts(*given)) == {}
+
+
+def test_one_gift_back_makes_five_one_way_an_exchange() -> None:
+    given = [incident("gift", item="gift", direction="from_client") for _ in range(5)]
+    back = incident("gift", item="gift", direction="to_client")
+    case = facts(*given, back)
+    assert flags(case) == GIFTS
+    assert evidence(case, "gifts_or_money") == ids(*given, back)
+
+
+def test_a_loan_of_long_ago_is_still_a_loan() -> None:
+    loan = incident("gift", item="loan", direction="from_client", occurred_on=ago(4000))
+    assert flags(facts(loan)) == {"gifts_or_money": "high"}

@@ -1,4 +1,4 @@
-"""How a disclosure was met, whether it was taken up, and leaving after a rupture."""
+"""How a disclosure was met, and whether it was taken up."""
 
 from datetime import date
 from typing import Any
@@ -119,14 +119,48 @@ def test_an_ending_because_of_what_was_told_counts_when_the_care_side_began_it(
         initiator=initiator,
         sealed=True,
     )
-    counts = initiator in CARE_SIDE and reason in TOLD_TOO_MUCH
-    assert flags(facts(told)) == (MET if counts else {})
+    expected = {}
+    if initiator in CARE_SIDE and reason in (*TOLD_TOO_MUCH, "client_trait"):
+        expected = MET
+    elif initiator in CARE_SIDE and reason == "danger_to_therapist":
+        expected = {"danger_review_required": "high"}
+    elif initiator == "client_side" and reason in TOLD_TOO_MUCH:
+        expected = {"disclosure_response": "moderate"}
+    assert flags(facts(told)) == expected
     assert prompts(facts(told)) == []
 
 
-def test_an_ending_because_of_what_was_told_is_critical_in_a_crisis() -> None:
-    told = incident("ending", stage="raised", reason="attachment_disclosed", client_impact="crisis")
+@pytest.mark.parametrize("reason", [*TOLD_TOO_MUCH, "client_trait"])
+def test_an_ending_because_of_what_was_told_or_who_told_it_is_critical_in_a_crisis(
+    reason: str,
+) -> None:
+    told = incident("ending", stage="raised", reason=reason, client_impact="crisis")
     assert flags(facts(told)) == {"disclosure_response": "critical"}
+
+
+@pytest.mark.parametrize("reason", TOLD_TOO_MUCH)
+def test_a_parent_who_ends_it_for_what_was_told_is_moderate_even_in_a_crisis(reason: str) -> None:
+    told = incident(
+        "ending",
+        stage="ended",
+        ending="client_side_initiated",
+        reason=reason,
+        initiator="client_side",
+        client_impact="crisis",
+    )
+    assert flags(facts(told)) == {"disclosure_response": "moderate"}
+
+
+@pytest.mark.parametrize("initiator", Initiator)
+def test_a_therapist_who_is_unavailable_ended_it_whoever_began(initiator: str) -> None:
+    told = incident(
+        "ending",
+        stage="ended",
+        ending="therapist_unavailable",
+        reason="attachment_disclosed",
+        initiator=initiator,
+    )
+    assert flags(facts(told)) == MET
 
 
 def test_the_disclosure_and_the_ending_are_both_evidence() -> None:
@@ -175,80 +209,57 @@ def test_one_disclosure_met_badly_does_not_hide_another_not_taken_up() -> None:
     assert evidence(case, "disclosure_not_taken_up") == ids(left)
 
 
-RUPTURES: dict[str, dict[str, Any]] = {
-    "a disclosure met badly": {"kind": "disclosure", "of": "love", "responses": ["hostile"]},
-    "a weighty limit": {
-        "kind": "frame_change",
-        "direction": "tighten",
-        "elements": ["fee", "place"],
-        "discussed": False,
-    },
-    "a small limit": {
-        "kind": "frame_change",
-        "direction": "tighten",
-        "elements": ["fee"],
-        "notice_days": 13,
-    },
-}
+WAITING = ("complaint", "followup_request")
 
 
-@pytest.mark.parametrize("rupture", RUPTURES)
+@pytest.mark.parametrize("of", DisclosureOf)
+@pytest.mark.parametrize(("days", "late"), [(0, False), (30, False), (31, True), (400, True)])
+def test_a_complaint_or_a_wish_to_be_seen_is_moderate_after_thirty_days_of_silence(
+    days: int, late: bool, of: str
+) -> None:
+    told = incident("disclosure", of=of, taken_up=False, occurred_on=ago(days))
+    severity = "moderate" if late and of in WAITING else "low"
+    assert flags(facts(told)) == {"disclosure_not_taken_up": severity}
+
+
+@pytest.mark.parametrize("of", WAITING)
 @pytest.mark.parametrize(
-    ("days", "linked"), [(-1, False), (0, True), (1, True), (30, True), (31, False)]
+    "said",
+    [
+        {"responses": ["dismissed"]},
+        {"responses": ["boundary_explained"]},
+        {"responded_on": ago(35)},
+        {"responses": ["explored"], "responded_on": ago(35)},
+    ],
 )
-def test_leaving_within_thirty_days_of_a_rupture(rupture: str, days: int, linked: bool) -> None:
-    strain = incident(**RUPTURES[rupture], occurred_on=ago(50))
-    left = incident(
-        "ending",
-        stage="ended",
-        ending="ended_without_word",
-        initiator="client",
-        occurred_on=ago(50 - days),
-        client_impact="crisis",
+def test_a_complaint_that_was_answered_in_any_way_is_low(of: str, said: dict[str, Any]) -> None:
+    told = incident("disclosure", of=of, taken_up=False, occurred_on=ago(40), **said)
+    assert flags(facts(told)) == {"disclosure_not_taken_up": "low"}
+
+
+@pytest.mark.parametrize("of", WAITING)
+@pytest.mark.parametrize("taken_up", [True, None])
+def test_silence_after_a_complaint_counts_only_where_it_is_known(
+    of: str, taken_up: bool | None
+) -> None:
+    told = incident("disclosure", of=of, taken_up=taken_up, occurred_on=ago(400))
+    assert flags(facts(told)) == {}
+
+
+@pytest.mark.parametrize("response", ["refusal_to_discuss", "hostile"])
+def test_a_complaint_met_badly_is_told_once(response: str) -> None:
+    told = incident(
+        "disclosure", of="complaint", responses=[response], taken_up=False, occurred_on=ago(400)
     )
-    case = facts(strain, left)
-    assert flags(case).get("left_after_rupture") == ("moderate" if linked else None)
-    assert left.id in evidence(case, "left_after_rupture") or not linked
+    assert flags(facts(told)) == MET
 
 
-@pytest.mark.parametrize("initiator", [word for word in Initiator if word != "client"])
-def test_only_the_clients_leaving_is_leaving_after_a_rupture(initiator: str) -> None:
-    strain = incident("disclosure", of="love", responses=["shaming"], occurred_on=ago(20))
-    left = incident("ending", stage="ended", ending="disputed", initiator=initiator)
-    assert flags(facts(strain, left)) == MET
-
-
-def test_speaking_of_leaving_is_not_leaving() -> None:
-    strain = incident("disclosure", of="love", responses=["shaming"], occurred_on=ago(20))
-    raised = incident("ending", stage="raised", initiator="client")
-    assert flags(facts(strain, raised)) == MET
-
-
-def test_leaving_after_what_raised_no_flag_is_never_a_flag() -> None:
-    strains = [
-        incident("disclosure", of="love", responses=["dismissed"], occurred_on=ago(20)),
-        incident(
-            "frame_change",
-            direction="tighten",
-            elements=["fee", "touch"],
-            discussed=True,
-            notice_days=14,
-            occurred_on=ago(20),
-        ),
-        incident(
-            "frame_change",
-            direction="tighten",
-            elements=["fee"],
-            discussed=False,
-            initiator="client",
-            occurred_on=ago(20),
-        ),
-    ]
-    left = incident("ending", stage="ended", ending="client_initiated", initiator="client")
-    assert flags(facts(*strains, left)) == {}
-
-
-def test_leaving_after_an_ending_was_raised_is_not_leaving_after_a_rupture() -> None:
-    raised = incident("ending", stage="raised", reason="attachment_disclosed")
-    left = incident("ending", stage="ended", ending="client_initiated", initiator="client")
-    assert flags(facts(raised, left)) == MET
+def test_a_complaint_known_to_the_month_waits_from_that_months_end() -> None:
+    told = incident(
+        "disclosure",
+        of="complaint",
+        taken_up=False,
+        occurred_on=date(2026, 5, 2),
+        precision="month",
+    )
+    assert flags(facts(told)) == {"disclosure_not_taken_up": "low"}

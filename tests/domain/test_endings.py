@@ -1,4 +1,4 @@
-"""Endings: preparation, onward care, what else was lost, and the way back."""
+"""Endings: onward care, what else was lost, and the way back."""
 
 from typing import Any
 
@@ -9,15 +9,11 @@ from api.domain.vocabulary import (
     ClientImpact,
     CollateralLoss,
     Determination,
-    EndingReason,
-    EndingWay,
     Initiator,
     ReturnCondition,
 )
 from tests.domain.builders import (
     CARE_SIDE,
-    ago,
-    consultation,
     evidence,
     facts,
     flags,
@@ -39,66 +35,6 @@ def _ended(initiator: str = "therapist", **said: Any) -> IncidentFact:
     )
 
 
-@pytest.mark.parametrize("initiator", Initiator)
-def test_an_abrupt_ending_counts_when_the_care_side_ended(initiator: str) -> None:
-    case = facts(_ended(initiator, **UNPREPARED))
-    assert flags(case) == ({"ending_unprepared": "high"} if initiator in CARE_SIDE else {})
-    assert prompts(case) == []
-
-
-@pytest.mark.parametrize(
-    ("abrupt", "notice", "sessions", "unprepared"),
-    [
-        (True, None, None, True),
-        (True, 90, 10, True),
-        (False, 29, 10, True),
-        (False, 30, 10, False),
-        (False, 0, 10, True),
-        (None, 29, None, True),
-        (None, 30, None, False),
-        (False, 90, 2, True),
-        (False, 90, 3, False),
-        (False, 90, 0, True),
-        (None, None, 2, True),
-        (None, None, 3, False),
-        (None, None, None, False),
-        (False, None, None, False),
-        (False, 30, 3, False),
-    ],
-)
-@pytest.mark.parametrize("planned", [True, False, None])
-def test_what_makes_an_ending_unprepared(
-    planned: bool | None,
-    abrupt: bool | None,
-    notice: int | None,
-    sessions: int | None,
-    unprepared: bool,
-) -> None:
-    case = facts(
-        _ended(
-            planned_at_outset=planned,
-            abrupt=abrupt,
-            notice_days=notice,
-            closing_sessions=sessions,
-        )
-    )
-    assert flags(case) == ({"ending_unprepared": "high"} if unprepared and planned is False else {})
-    assert prompts(case) == (RECORD if unprepared and planned is None else [])
-
-
-@pytest.mark.parametrize("way", EndingWay)
-def test_who_began_decides_not_the_name_of_the_ending(way: str) -> None:
-    assert flags(facts(_ended("institution", ending=way, **UNPREPARED))) == {
-        "ending_unprepared": "high"
-    }
-    assert flags(facts(_ended("client", ending=way, **UNPREPARED))) == {}
-
-
-def test_an_ending_of_agreed_contact_counts_like_one_of_therapy() -> None:
-    told = _ended(applies_to="agreed_contact", **UNPREPARED, **UNREFERRED)
-    assert flags(facts(told)) == {"ending_unprepared": "high", "no_referral": "high"}
-
-
 def test_an_ending_that_was_only_raised_is_not_yet_unprepared() -> None:
     told = incident(
         "ending",
@@ -111,29 +47,6 @@ def test_an_ending_that_was_only_raised_is_not_yet_unprepared() -> None:
     )
     assert flags(facts(told)) == {}
     assert prompts(facts(told)) == []
-
-
-@pytest.mark.parametrize("impact", ClientImpact)
-@pytest.mark.parametrize("determination", [None, *Determination])
-def test_an_unprepared_ending_is_moderate_after_a_real_danger(
-    determination: str | None, impact: str
-) -> None:
-    told = incident(
-        "ending",
-        stage="ended",
-        ending="therapist_initiated",
-        **UNPREPARED,
-        client_impact=impact,
-        determination=determination,
-    )
-    graver = "critical" if impact == "crisis" else "high"
-    expected = "moderate" if determination == "real_danger" else graver
-    assert flags(facts(told, consultation(about=[told]))) == {"ending_unprepared": expected}
-
-
-def test_danger_named_as_the_reason_is_not_yet_a_review() -> None:
-    told = _ended(reason="danger_to_therapist", **UNPREPARED)
-    assert flags(facts(told)) == {"ending_unprepared": "high"}
 
 
 @pytest.mark.parametrize("needs", [True, False, None])
@@ -162,40 +75,10 @@ def test_no_referral_is_critical_in_a_crisis(impact: str, determination: str | N
     assert flags(facts(told)) == {"no_referral": "critical" if impact == "crisis" else "high"}
 
 
-@pytest.mark.parametrize("initiator", Initiator)
-@pytest.mark.parametrize("loss", CollateralLoss)
-def test_other_care_lost_counts_whoever_ended(loss: str, initiator: str) -> None:
-    told = incident(
-        "ending",
-        stage="ended",
-        ending="disputed",
-        initiator=initiator,
-        collateral_loss=[loss],
-        client_impact="crisis",
-    )
-    severity = "critical" if loss in ("medical_care", "medication") else "high"
-    assert flags(facts(told)) == {"collateral_care_loss": severity}
-
-
 def test_medical_care_outweighs_the_other_losses() -> None:
     told = _ended(collateral_loss=["work_community", "medical_care", "group_therapy"])
     assert flags(facts(told)) == {"collateral_care_loss": "critical"}
     assert flags(facts(_ended(collateral_loss=[]))) == {}
-
-
-@pytest.mark.parametrize("initiator", Initiator)
-@pytest.mark.parametrize("condition", [None, *ReturnCondition])
-def test_the_way_back_counts_when_it_was_closed(condition: str | None, initiator: str) -> None:
-    told = incident(
-        "ending",
-        stage="ended",
-        ending="disputed",
-        initiator=initiator,
-        return_condition=condition,
-        client_impact="crisis",
-    )
-    closed = condition in ("only_if_crisis", "never")
-    assert flags(facts(told)) == ({"way_back_closed": "high"} if closed else {})
 
 
 @pytest.mark.parametrize("determination", [None, *Determination])
@@ -251,39 +134,68 @@ def test_no_finding_about_an_ending_hides_another() -> None:
     }
 
 
+@pytest.mark.parametrize("stage", ["raised", "ended"])
 @pytest.mark.parametrize("initiator", Initiator)
-@pytest.mark.parametrize(
-    "reason",
-    [r for r in EndingReason if r not in ("attachment_disclosed", "disclosure_of_difficulty")],
-)
-def test_an_ending_that_was_raised_asks_to_be_planned(reason: str, initiator: str) -> None:
-    told = incident("ending", stage="raised", reason=reason, initiator=initiator)
-    assert flags(facts(told)) == {}
-    assert prompts(facts(told)) == ["plan_ending"]
-
-
-def test_an_ending_with_a_written_plan_asks_nothing() -> None:
-    assert prompts(facts(incident("ending", stage="raised", sealed=True))) == []
-
-
-def test_a_written_reason_is_not_a_plan() -> None:
-    assert prompts(facts(incident("ending", stage="raised", documented=True))) == ["plan_ending"]
-
-
-@pytest.mark.parametrize("initiator", Initiator)
-@pytest.mark.parametrize("days", [0, 400])
-def test_nothing_is_left_to_plan_once_an_ending_has_happened(initiator: str, days: int) -> None:
-    raised = incident("ending", stage="raised", occurred_on=ago(200))
-    ended = incident(
+@pytest.mark.parametrize("loss", CollateralLoss)
+def test_medicine_lost_counts_whoever_ended_and_other_losses_by_who_began(
+    loss: str, initiator: str, stage: str
+) -> None:
+    told = incident(
         "ending",
-        stage="ended",
-        ending="client_initiated",
+        stage=stage,
+        ending="disputed",
         initiator=initiator,
-        occurred_on=ago(days),
+        collateral_loss=[loss],
+        client_impact="crisis",
+        sealed=True,
     )
-    assert prompts(facts(raised, ended)) == []
+    expected = {}
+    if loss in ("medical_care", "medication"):
+        expected = {"collateral_care_loss": "critical"}
+    elif initiator in (*CARE_SIDE, "mutual"):
+        expected = {"collateral_care_loss": "high"}
+    assert flags(facts(told)) == (expected if stage == "ended" else {})
 
 
-def test_a_case_that_has_ended_without_a_recorded_ending_still_asks() -> None:
-    case = facts(incident("ending", stage="raised"), status="ended")
-    assert prompts(case) == ["plan_ending"]
+@pytest.mark.parametrize("stage", ["raised", "ended"])
+@pytest.mark.parametrize("initiator", Initiator)
+@pytest.mark.parametrize("condition", [None, *ReturnCondition])
+def test_the_way_back_counts_when_it_was_closed(
+    condition: str | None, initiator: str, stage: str
+) -> None:
+    told = incident(
+        "ending",
+        stage=stage,
+        ending="disputed",
+        initiator=initiator,
+        return_condition=condition,
+        client_impact="crisis",
+        sealed=True,
+    )
+    closed = condition == "only_if_crisis" or (
+        condition == "never" and initiator in (*CARE_SIDE, "mutual")
+    )
+    assert flags(facts(told)) == (
+        {"way_back_closed": "high"} if closed and stage == "ended" else {}
+    )
+
+
+def test_a_client_who_leaves_for_good_has_lost_no_way_back() -> None:
+    left = _ended("client", ending="client_initiated", return_condition="never")
+    assert flags(facts(left)) == {}
+
+
+@pytest.mark.parametrize("initiator", Initiator)
+def test_a_therapist_who_is_unavailable_ended_it_whoever_is_named(initiator: str) -> None:
+    told = _ended(
+        initiator,
+        ending="therapist_unavailable",
+        **UNREFERRED,
+        collateral_loss=["group_therapy"],
+        return_condition="never",
+    )
+    assert flags(facts(told)) == {
+        "no_referral": "high",
+        "collateral_care_loss": "high",
+        "way_back_closed": "high",
+    }

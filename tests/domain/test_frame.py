@@ -6,6 +6,7 @@ import pytest
 
 from api.domain.vocabulary import ClientImpact, FrameElement, Initiator, RoleReversalForm
 from tests.domain.builders import (
+    CARE_SIDE,
     ago,
     consultation,
     evidence,
@@ -29,8 +30,14 @@ def test_role_reversal_is_graded_by_its_form(form: str, initiator: str) -> None:
     assert flags(facts(told)) == {"role_reversal": "moderate" if form in MILD else "high"}
 
 
+@pytest.mark.parametrize("form", RoleReversalForm)
+def test_a_role_reversal_of_which_accounts_differ_is_moderate_however_often(form: str) -> None:
+    told = [incident("role_reversal", form=form, initiator="disputed") for _ in range(3)]
+    assert flags(facts(*told)) == {"role_reversal": "moderate"}
+
+
 @pytest.mark.parametrize(
-    "initiator", [word for word in Initiator if word not in ("therapist", "mutual")]
+    "initiator", [word for word in Initiator if word not in ("therapist", "mutual", "disputed")]
 )
 @pytest.mark.parametrize("form", RoleReversalForm)
 def test_role_reversal_begun_by_another_is_never_a_flag(form: str, initiator: str) -> None:
@@ -53,6 +60,13 @@ def test_a_role_reversal_that_does_not_count_is_no_second_record(initiator: str)
     assert evidence(facts(first, theirs), "role_reversal") == ids(first)
 
 
+def test_a_disputed_role_reversal_is_no_second_record_either() -> None:
+    first = incident("role_reversal", form="caretaking_worry")
+    disputed = incident("role_reversal", form="parental_care", initiator="disputed")
+    assert flags(facts(first, disputed)) == {"role_reversal": "moderate"}
+    assert evidence(facts(first, disputed), "role_reversal") == ids(first, disputed)
+
+
 @pytest.mark.parametrize(
     ("discussed", "notice", "raised"),
     [
@@ -71,7 +85,7 @@ def test_a_role_reversal_that_does_not_count_is_no_second_record(initiator: str)
 )
 @pytest.mark.parametrize(
     ("elements", "severity"),
-    [(["warmth"], "moderate"), (["warmth", "touch"], "high"), (list(FrameElement), "high")],
+    [(["fee"], "moderate"), (["warmth", "fee"], "high"), (list(FrameElement), "high")],
 )
 def test_a_limit_drawn_without_talk_or_notice(
     elements: list[str], severity: str, discussed: bool | None, notice: int | None, raised: bool
@@ -88,7 +102,7 @@ def test_a_limit_drawn_without_talk_or_notice(
 
 
 @pytest.mark.parametrize("initiator", Initiator)
-def test_a_limit_drawn_by_the_client_or_by_nobody_known_is_never_a_flag(initiator: str) -> None:
+def test_a_limit_counts_where_the_care_side_drew_it(initiator: str) -> None:
     told = incident(
         "frame_change",
         direction="tighten",
@@ -96,8 +110,86 @@ def test_a_limit_drawn_by_the_client_or_by_nobody_known_is_never_a_flag(initiato
         discussed=False,
         initiator=initiator,
     )
-    counts = initiator not in ("client", "unknown")
+    counts = initiator in CARE_SIDE
     assert flags(facts(told)) == ({TIGHTENED: "moderate"} if counts else {})
+
+
+NEEDS_NOTICE = (
+    *("session_frequency", "session_length", "fee", "place", "phone_contact", "email_replies"),
+    "other",
+)
+
+
+@pytest.mark.parametrize("element", FrameElement)
+@pytest.mark.parametrize(("notice", "short"), [(None, False), (0, True), (13, True), (14, False)])
+@pytest.mark.parametrize("discussed", [True, None])
+def test_short_notice_counts_for_what_a_client_has_to_prepare_for(
+    discussed: bool | None, notice: int | None, short: bool, element: str
+) -> None:
+    told = incident(
+        "frame_change",
+        direction="tighten",
+        elements=[element],
+        discussed=discussed,
+        notice_days=notice,
+    )
+    counts = short and element in NEEDS_NOTICE
+    assert flags(facts(told)) == ({TIGHTENED: "moderate"} if counts else {})
+
+
+@pytest.mark.parametrize("element", FrameElement)
+@pytest.mark.parametrize("notice", [None, 0, 400])
+def test_a_limit_that_was_not_talked_over_counts_whatever_it_is(
+    notice: int | None, element: str
+) -> None:
+    told = incident(
+        "frame_change",
+        direction="tighten",
+        elements=[element],
+        discussed=False,
+        notice_days=notice,
+    )
+    assert flags(facts(told)) == {TIGHTENED: "moderate"}
+
+
+def test_one_element_that_needs_notice_makes_it_short_for_all() -> None:
+    told = incident(
+        "frame_change",
+        direction="tighten",
+        elements=["touch", "warmth", "phone_contact"],
+        discussed=True,
+        notice_days=13,
+    )
+    assert flags(facts(told)) == {TIGHTENED: "high"}
+
+
+@pytest.mark.parametrize("impact", ClientImpact)
+@pytest.mark.parametrize("initiator", CARE_SIDE)
+def test_a_place_that_the_institution_took_away_is_moderate(initiator: str, impact: str) -> None:
+    """A flood, a fire: nobody can give notice of it."""
+    told = incident(
+        "frame_change",
+        direction="tighten",
+        elements=["place", "session_length"],
+        discussed=False,
+        notice_days=0,
+        initiator=initiator,
+        client_impact=impact,
+    )
+    graver = "critical" if impact == "crisis" else "high"
+    severity = "moderate" if initiator == "institution" else graver
+    assert flags(facts(told)) == {TIGHTENED: severity}
+
+
+def test_what_else_an_institution_takes_away_weighs_as_it_does() -> None:
+    told = incident(
+        "frame_change",
+        direction="tighten",
+        elements=["fee", "session_length"],
+        discussed=False,
+        initiator="institution",
+    )
+    assert flags(facts(told)) == {TIGHTENED: "high"}
 
 
 @pytest.mark.parametrize("impact", ClientImpact)

@@ -19,7 +19,10 @@ from api.domain.vocabulary import VOCABULARY, Severity
 
 BOOK = {str(name): rule for name, rule in (*RULES.items(), *PROMPTS.items())}
 WORDS = {words.__name__: words for words in VOCABULARY.values() if words is not Severity}
-SHARED = {"facts", "findings", "in_words", "thresholds", "modes", "evaluate", "rulebook", "reads"}
+SHARED = {
+    *("facts", "findings", "in_words", "thresholds", "modes", "evaluate", "rulebook", "reads"),
+    *("moment", "said", "english", "situations"),
+}
 """What every rule stands on, and which docs/rules.md explains once."""
 
 
@@ -133,6 +136,7 @@ def test_what_the_code_reads_is_found() -> None:
         "absence_days",
         "absence_with_safety_days",
         "absence_grace_days",
+        "return_unknown_days",
     }
     assert severities_given("client_safety") == {"low", "moderate", "high", "critical"}
     assert is_graver_in_a_crisis("no_referral")

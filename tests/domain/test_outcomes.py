@@ -39,8 +39,22 @@ def test_a_poor_outcome_counts_after_three_months_or_once_therapy_has_ended(
 def test_wishing_to_stop_twice_asks_whether_it_was_looked_at_together(
     times: int | None, counts: bool, trend: str
 ) -> None:
-    case = facts(incident("outcome", trend=trend, times_wished_to_stop=times))
-    assert flags(case) == (UNREVIEWED if counts else {})
+    for discussed in (True, False, None):
+        told = incident(
+            "outcome", trend=trend, times_wished_to_stop=times, discussed_with_client=discussed
+        )
+        assert flags(facts(told)) == (UNREVIEWED if counts and discussed is not True else {})
+
+
+def test_talking_it_over_does_not_answer_for_months_without_benefit() -> None:
+    told = incident("outcome", trend="worse", months=3, discussed_with_client=True)
+    assert flags(facts(told)) == UNREVIEWED
+
+
+def test_doubt_about_wishes_to_stop_that_were_talked_over_still_suggests_a_consultation() -> None:
+    told = incident("outcome", times_wished_to_stop=5, discussed_with_client=True, doubt=True)
+    assert flags(facts(told)) == {}
+    assert prompts(facts(told)) == OFFER
 
 
 def test_two_records_of_wishing_to_stop_once_are_not_one_of_twice() -> None:

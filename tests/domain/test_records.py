@@ -1,4 +1,4 @@
-"""Records that differ, third parties, protective measures, written reasons, words, requests."""
+"""Records that differ, protective measures, written reasons, words, and requests."""
 
 from typing import Any
 
@@ -9,13 +9,20 @@ from api.domain.vocabulary import (
     BoundaryArea,
     ClientImpact,
     CoerciveMeasure,
-    ContactBasis,
     Determination,
     Initiator,
     RecordIssue,
-    ThirdParty,
 )
-from tests.domain.builders import ago, consultation, evidence, facts, flags, ids, incident, prompts
+from tests.domain.builders import (
+    CARE_SIDE,
+    ago,
+    consultation,
+    evidence,
+    facts,
+    flags,
+    ids,
+    incident,
+)
 
 OVERDUE = {"record_request_overdue": "moderate"}
 
@@ -26,22 +33,6 @@ def test_two_versions_in_the_record_are_high(issue: str, initiator: str) -> None
     told = incident("record_conflict", issue=issue, initiator=initiator, client_impact="crisis")
     expected = {} if issue == "other" else {"record_conflict": "high"}
     assert flags(facts(told, consultation(about=[told]))) == expected
-
-
-@pytest.mark.parametrize("party", ThirdParty)
-@pytest.mark.parametrize("basis", [None, *ContactBasis])
-def test_contact_with_someone_else_counts_only_when_it_is_known_to_lack_a_basis(
-    basis: str | None, party: str
-) -> None:
-    told = incident("third_party_contact", party=party, basis=basis, client_impact="crisis")
-    assert flags(facts(told)) == ({"third_party_contact": "high"} if basis == "none" else {})
-    assert prompts(facts(told)) == []
-
-
-@pytest.mark.parametrize("initiator", Initiator)
-def test_contact_without_a_basis_counts_whoever_began_it(initiator: str) -> None:
-    told = incident("third_party_contact", party="partner", basis="none", initiator=initiator)
-    assert flags(facts(told)) == {"third_party_contact": "high"}
 
 
 @pytest.mark.parametrize("impact", ClientImpact)
@@ -104,17 +95,6 @@ def test_many_departures_without_a_reason_remain_low() -> None:
     assert evidence(facts(*told), "crossing_undocumented") == ids(*told)
 
 
-@pytest.mark.parametrize("initiator", Initiator)
-@pytest.mark.parametrize(("repeated", "severity"), [(False, "moderate"), (True, "high")])
-def test_hurtful_words_count_when_they_came_from_the_clinical_side(
-    repeated: bool, severity: str, initiator: str
-) -> None:
-    told = incident("hurtful_words", repeated=repeated, initiator=initiator, client_impact="crisis")
-    counts = initiator in ("therapist", "supervisor", "institution")
-    expected = {"hurtful_words": severity} if counts else {}
-    assert flags(facts(told, consultation(about=[told]))) == expected
-
-
 @pytest.mark.parametrize("second", ["therapist", "supervisor", "institution"])
 def test_two_records_of_hurtful_words_are_high(second: str) -> None:
     first = incident("hurtful_words", initiator="therapist", occurred_on=ago(3000))
@@ -123,12 +103,78 @@ def test_two_records_of_hurtful_words_are_high(second: str) -> None:
     assert evidence(facts(first, again), "hurtful_words") == ids(first, again)
 
 
-@pytest.mark.parametrize("second", ["client", "mutual", "third_party", "disputed", "unknown"])
+@pytest.mark.parametrize("second", ["client", "client_side", "mutual", "third_party", "unknown"])
 def test_hurtful_words_of_others_are_no_second_record(second: str) -> None:
     first = incident("hurtful_words")
     other = incident("hurtful_words", initiator=second, repeated=True)
     assert flags(facts(first, other)) == {"hurtful_words": "moderate"}
     assert evidence(facts(first, other), "hurtful_words") == ids(first)
+
+
+@pytest.mark.parametrize("about_trait", [True, False, None])
+@pytest.mark.parametrize("initiator", Initiator)
+@pytest.mark.parametrize("repeated", [True, False])
+def test_hurtful_words_count_when_they_came_from_the_clinical_side(
+    repeated: bool, initiator: str, about_trait: bool | None
+) -> None:
+    told = incident(
+        "hurtful_words",
+        repeated=repeated,
+        about_trait=about_trait,
+        initiator=initiator,
+        client_impact="crisis",
+    )
+    expected = {}
+    if initiator in ("therapist", "supervisor", "institution"):
+        grave = repeated or about_trait is True
+        expected = {"hurtful_words": "high" if grave else "moderate"}
+    elif initiator == "disputed":
+        expected = {"hurtful_words": "moderate"}
+    assert flags(facts(told, consultation(about=[told]))) == expected
+
+
+def test_disputed_words_are_evidence_and_no_second_record() -> None:
+    first = incident("hurtful_words")
+    disputed = [incident("hurtful_words", initiator="disputed", repeated=True) for _ in range(2)]
+    assert flags(facts(*disputed)) == {"hurtful_words": "moderate"}
+    assert flags(facts(first, *disputed)) == {"hurtful_words": "moderate"}
+    assert evidence(facts(first, *disputed), "hurtful_words") == ids(first, *disputed)
+
+
+@pytest.mark.parametrize("stage", ["raised", "ended"])
+@pytest.mark.parametrize("initiator", Initiator)
+@pytest.mark.parametrize("determination", [None, *Determination])
+def test_an_ending_for_danger_is_looked_at_until_its_danger_was_reviewed(
+    determination: str | None, initiator: str, stage: str
+) -> None:
+    told = incident(
+        "ending",
+        stage=stage,
+        ending="therapist_initiated",
+        reason="danger_to_therapist",
+        initiator=initiator,
+        determination=determination,
+        sealed=True,
+        documented=True,
+    )
+    settled = determination in ("real_danger", "mistaken_for_danger")
+    counts = initiator in CARE_SIDE and not settled
+    assert flags(facts(told)) == ({"danger_review_required": "high"} if counts else {})
+
+
+@pytest.mark.parametrize("impact", ClientImpact)
+def test_an_ending_for_danger_is_critical_in_a_crisis(impact: str) -> None:
+    told = incident(
+        "ending", stage="raised", reason="danger_to_therapist", client_impact=impact, sealed=True
+    )
+    severity = "critical" if impact == "crisis" else "high"
+    assert flags(facts(told)) == {"danger_review_required": severity}
+
+
+def test_the_review_of_a_measure_is_not_that_of_the_ending() -> None:
+    measure = incident("coercive_measure", measures=["site_ban"], determination="real_danger")
+    ended = incident("ending", stage="raised", reason="danger_to_therapist", sealed=True)
+    assert evidence(facts(measure, ended), "danger_review_required") == ids(ended)
 
 
 def _request(request: str, **said: Any) -> IncidentFact:

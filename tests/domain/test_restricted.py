@@ -125,21 +125,45 @@ def test_a_restricted_departure_that_was_talked_over_does_not_answer_for_the_oth
 
 
 @pytest.mark.parametrize(
-    "told",
+    ("told", "prompt"),
     [
-        _hidden("ending", stage="raised"),
-        _hidden("outcome", doubt=True),
-        _hidden("contact", client_messages_30d=50),
-        _hidden("risk", indicator="ambiguous_statement", occurred_on=ago(1)),
-        _hidden("cotreatment", coordinated=False),
-        _hidden("second_role", role="friend", interaction="incidental"),
-        _hidden("sexual_conduct", conduct="remark", initiator="unknown"),
-        _hidden("absence", absence="illness", days=30),
+        (_hidden("ending", stage="raised"), "plan_ending"),
+        (_hidden("outcome", doubt=True), "offer_consultation"),
+        (_hidden("contact", client_messages_30d=50), "agree_contact_limits"),
+        (
+            _hidden("risk", indicator="ambiguous_statement", occurred_on=ago(1)),
+            "screen_distress",
+        ),
+        (_hidden("cotreatment", coordinated=False), "clarify_roles"),
+        (_hidden("second_role", role="friend", interaction="incidental"), "clarify_roles"),
+        (_hidden("sexual_conduct", conduct="remark", initiator="unknown"), "complete_record"),
+        (
+            _hidden("sexual_conduct", conduct="contact", initiator="client", declined=True),
+            "offer_consultation",
+        ),
+        (_hidden("absence", absence="illness", days=30), "complete_record"),
+        (_hidden("recording", means="observer"), "complete_record"),
+        (_hidden("safeguarding", concern="child"), "complete_record"),
     ],
-    ids=lambda told: str(told.details.kind),
+    ids=lambda said: said if isinstance(said, str) else str(said.details.kind),
 )
-def test_a_restricted_record_never_asks_the_clinician_anything(told: IncidentFact) -> None:
-    assert findings(facts(told)) == ()
+def test_what_a_restricted_record_would_ask_the_clinician_is_low_for_supervisors(
+    told: IncidentFact, prompt: str
+) -> None:
+    (found,) = findings(facts(told))
+    assert (found.rule, found.severity, found.restricted) == (prompt, "low", True)
+    assert prompts(facts(told)) == []
+    (plain,) = findings(facts(replace(told, restricted=False)))
+    assert (plain.rule, plain.severity, plain.restricted) == (prompt, "info", False)
+    assert found.because == plain.because
+
+
+def test_a_prompt_of_records_both_seen_and_hidden_stands_for_each_who_may_see_them() -> None:
+    plain, hidden = incident("outcome", doubt=True), _hidden("outcome", doubt=True)
+    case = facts(plain, hidden)
+    assert prompts(case) == ["offer_consultation"]
+    assert evidence(case, "offer_consultation") == ids(plain)
+    assert _restricted_evidence(case, "offer_consultation") == ids(plain, hidden)
 
 
 def test_a_restricted_ending_does_not_take_the_prompt_to_plan_away() -> None:
@@ -200,15 +224,23 @@ def test_what_everyone_sees_is_as_if_restricted_records_did_not_exist(case: Fact
 def test_those_who_see_all_miss_nothing(case: Facts) -> None:
     seen = {f.rule: f for f in findings(case) if not f.restricted}
     apart = {f.rule: f for f in findings(case) if f.restricted}
-    assert all(isinstance(rule, RuleName) for rule in apart)
     for full in findings(_all_shown(case)):
-        if full.severity == Severity.info:
-            continue
         plain = seen.get(full.rule)
+        stands_for = Severity.low if full.severity == Severity.info else full.severity
         if plain is None or severity_rank(full.severity) > severity_rank(plain.severity):
-            assert replace(apart[full.rule], restricted=False) == full
+            expected = replace(full, restricted=True, severity=stands_for)
+            assert apart[full.rule] == expected
         elif full.evidence == plain.evidence:
             assert full.rule not in apart
+
+
+@given(cases())
+def test_a_prompt_is_never_graver_than_a_hint_to_the_clinician_or_low_for_supervisors(
+    case: Facts,
+) -> None:
+    for found in findings(case):
+        if not isinstance(found.rule, RuleName):
+            assert found.severity == (Severity.low if found.restricted else Severity.info)
 
 
 @given(cases(restricted=False))
@@ -240,9 +272,28 @@ def test_what_a_rule_rests_on_is_in_its_evidence(case: Facts) -> None:
 def test_an_absence_rests_on_a_risk_that_it_does_not_name() -> None:
     away = incident("absence", absence="illness", days=9, coverage=False)
     risk = incident("risk", indicator="self_harm")
-    (found,) = [f for f in findings(facts(away, risk)) if f.rule in RESTS_ON_MORE]
+    case = facts(away, risk)
+    (found,) = [f for f in findings(case) if f.rule == RuleName.absence_uncovered]
     assert found.evidence == {("incident", away.id)}
     assert narrowed(found.rule, facts(away), NOW, found.evidence) is None
+
+
+def test_thoughts_tied_to_an_ending_rest_on_an_ending_that_they_do_not_name() -> None:
+    risk = incident(
+        "risk", indicator="suicidal_ideation_conditional", occurred_on=ago(900), initiator="client"
+    )
+    ending = incident("ending", stage="raised", initiator="client", sealed=True)
+    (found,) = findings(facts(risk, ending))
+    assert found.rule in RESTS_ON_MORE
+    assert found.evidence == {("incident", risk.id)}
+    assert narrowed(found.rule, facts(risk), NOW, found.evidence) is None
+
+
+def test_a_restricted_ending_brings_thoughts_back_only_for_those_who_see_it() -> None:
+    risk = incident("risk", indicator="suicidal_ideation_conditional", occurred_on=ago(100))
+    ending = _hidden("ending", stage="raised", initiator="client", sealed=True)
+    assert flags(facts(risk, ending)) == {"client_safety": "moderate"}
+    assert restricted_flags(facts(risk, ending)) == {"client_safety": "high"}
 
 
 def test_a_rule_is_asked_about_some_records_among_all() -> None:

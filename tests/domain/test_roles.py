@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.domain.vocabulary import Initiator, Interaction, RoleTiming, SecondRole
+from api.domain.vocabulary import EndingWay, Initiator, Interaction, RoleTiming, SecondRole
 from tests.domain.builders import consultation, evidence, facts, flags, ids, incident, prompts
 
 EASED = ("neighbour_or_community", "recovery_peer", "institution_employee")
@@ -12,6 +12,8 @@ CLARIFY = ["clarify_roles"]
 
 def _expected(role: str, interaction: str, precautions: bool) -> str | None:
     """Read the row from its first case to its last."""
+    if role == "former_partner":
+        return "high"
     if interaction == "incidental":
         return None if precautions else "moderate"
     if role == "related_cotreater":
@@ -35,7 +37,52 @@ def test_a_second_role_held_during_or_after_therapy(
     )
     severity = _expected(role, interaction, precautions)
     assert flags(case) == ({} if severity is None else {"dual_relationship": severity})
-    assert prompts(case) == (CLARIFY if severity is None else [])
+    assert prompts(case) == (CLARIFY if interaction == "incidental" and precautions else [])
+
+
+@pytest.mark.parametrize("precautions", [True, False])
+@pytest.mark.parametrize("interaction", Interaction)
+@pytest.mark.parametrize("timing", RoleTiming)
+def test_a_former_partner_is_high_at_any_time_and_however_met(
+    timing: str, interaction: str, precautions: bool
+) -> None:
+    told = incident(
+        "second_role",
+        role="former_partner",
+        timing=timing,
+        interaction=interaction,
+        sealed=precautions,
+    )
+    case = facts(told, consultation(about=[told]))
+    assert flags(case) == {"dual_relationship": "high"}
+    asked = timing in ("before_therapy", "unknown") or (interaction == "incidental" and precautions)
+    assert prompts(case) == (CLARIFY if asked else [])
+
+
+CONVERSION = "conversion_to_other_relationship"
+
+
+@pytest.mark.parametrize("initiator", Initiator)
+def test_a_therapy_that_became_another_relationship_is_high_whoever_began(initiator: str) -> None:
+    told = incident("ending", stage="ended", ending=CONVERSION, initiator=initiator)
+    assert flags(facts(told)) == {"dual_relationship": "high"}
+
+
+@pytest.mark.parametrize("initiator", Initiator)
+def test_a_wish_for_another_relationship_counts_only_where_the_care_side_had_a_part(
+    initiator: str,
+) -> None:
+    told = incident(
+        "ending", stage="raised", ending=CONVERSION, initiator=initiator, client_impact="crisis"
+    )
+    counts = initiator in ("therapist", "mutual", "supervisor", "institution")
+    assert flags(facts(told)) == ({"dual_relationship": "high"} if counts else {})
+
+
+@pytest.mark.parametrize("way", [way for way in EndingWay if way != CONVERSION])
+@pytest.mark.parametrize("stage", ["raised", "ended"])
+def test_no_other_way_of_ending_is_a_second_role(stage: str, way: str) -> None:
+    assert flags(facts(incident("ending", stage=stage, ending=way))) == {}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tests.domain.builders import (
     promise,
     prompts,
 )
+from tests.domain.test_more_thresholds import LONGER
 
 contact = partial(incident, "contact", therapist_participates=True, limits_agreed=False)
 tighten = partial(incident, "frame_change", direction="tighten")
@@ -59,6 +60,24 @@ def _withdrawn(days: int) -> IncidentFact:
         responses=["access_withdrawn"],
         occurred_on=ago(100),
         responded_on=ago(100 - days),
+    )
+
+
+def _gifts(how_many: int) -> list[Record]:
+    return [incident("gift", item="gift", direction="from_client") for _ in range(how_many)]
+
+
+def _concern(days: int) -> IncidentFact:
+    return incident("safeguarding", concern="child", present=True, duty=True, occurred_on=ago(days))
+
+
+def _shared(days: int) -> IncidentFact:
+    return incident(
+        "third_party_contact",
+        party="other",
+        content_shared=True,
+        client_informed=False,
+        occurred_on=ago(days),
     )
 
 
@@ -136,10 +155,59 @@ MOVED: list[tuple[str, int, str, list[Record], list[Record], str]] = [
     ),
     (
         "closing_sessions",
-        6,
+        4,
         "ending_unprepared",
-        [ending(closing_sessions=6)],
-        [ending(closing_sessions=5)],
+        [ending(closing_sessions=4)],
+        [ending(closing_sessions=3)],
+        "high",
+    ),
+    (
+        "touch_days",
+        100,
+        "physical_contact",
+        [incident("touch", touch="hug", times=3, occurred_on=ago(101))],
+        [incident("touch", touch="hug", times=3, occurred_on=ago(100))],
+        "moderate",
+    ),
+    (
+        "gift_days",
+        100,
+        "gifts_or_money",
+        [incident("gift", item="gift", direction="both", occurred_on=ago(101))],
+        [incident("gift", item="gift", direction="both", occurred_on=ago(100))],
+        "moderate",
+    ),
+    ("gifts_one_way", 7, "gifts_or_money", _gifts(6), _gifts(7), "low"),
+    (
+        "ending_left_open_days",
+        12,
+        "ending_left_open",
+        [incident("ending", stage="raised", occurred_on=ago(11))],
+        [incident("ending", stage="raised", occurred_on=ago(12))],
+        "moderate",
+    ),
+    (
+        "return_unknown_days",
+        12,
+        "absence_uncovered",
+        [incident("absence", absence="other", days=2, return_due_on=ago(12))],
+        [incident("absence", absence="other", days=2, return_due_on=ago(13))],
+        "moderate",
+    ),
+    (
+        "safeguarding_days",
+        5,
+        "safeguarding_unanswered",
+        [_concern(4)],
+        [_concern(5)],
+        "high",
+    ),
+    (
+        "informed_days",
+        20,
+        "third_party_contact",
+        [_shared(20)],
+        [_shared(21)],
         "high",
     ),
     (
@@ -320,5 +388,7 @@ def test_every_number_is_tried_here() -> None:
         "risk_recent_days",
         "risk_past_days",
         "client_messages",
+        "safeguarding_known_days",
+        "complaint_days",
     }
-    assert {row[0] for row in MOVED} | elsewhere == set(Thresholds.model_fields)
+    assert {row[0] for row in (*MOVED, *LONGER)} | elsewhere == set(Thresholds.model_fields)

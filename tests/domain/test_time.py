@@ -70,7 +70,56 @@ TURNS: dict[str, tuple[Callable[[], list[Record]], list[int]]] = {
             incident("exception", exception="other"),
             incident("exception", exception="other", ends_on=ahead(9)),
         ],
-        [9],
+        [10],
+    ),
+    "gifts both ways that grow old": (
+        lambda: [incident("gift", item="gift", direction="both", occurred_on=ago(300))],
+        [66],
+    ),
+    "many touches that grow old": (
+        lambda: [incident("touch", touch="hug", times=3, occurred_on=ago(300))],
+        [66],
+    ),
+    "a complaint that nobody answers": (
+        lambda: [incident("disclosure", of="complaint", taken_up=False, occurred_on=TODAY)],
+        [31],
+    ),
+    "an ending that is left open": (
+        lambda: [incident("ending", stage="raised", occurred_on=TODAY)],
+        [30],
+    ),
+    "a return that nobody records": (
+        lambda: [away(days=3, coverage=True, return_due_on=ahead(3))],
+        [10, 34],
+    ),
+    "a danger that is to be reported": (
+        lambda: [
+            incident("safeguarding", concern="child", present=True, duty=True, occurred_on=TODAY)
+        ],
+        [2],
+    ),
+    "a danger that is not yet clear": (
+        lambda: [incident("safeguarding", concern="child", occurred_on=TODAY)],
+        [31],
+    ),
+    "what was shared, untold": (
+        lambda: [
+            incident(
+                "third_party_contact",
+                party="other",
+                content_shared=True,
+                client_informed=False,
+                occurred_on=TODAY,
+            )
+        ],
+        [61],
+    ),
+    "thoughts that an ending brought back": (
+        lambda: [
+            incident("risk", indicator="suicidal_ideation_conditional", occurred_on=ago(900)),
+            incident("ending", stage="raised", initiator="client", sealed=True, occurred_on=TODAY),
+        ],
+        [91, 366],
     ),
     "a drift that grows old": (_crossings, [91]),
     "a return that is due": (lambda: [away(days=3, returned=False, return_due_on=ahead(3))], [11]),

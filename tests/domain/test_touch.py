@@ -21,6 +21,7 @@ CARE_TOUCH = ("holding", "hair_stroking")
 OTHER_TOUCH = ("hug", "hand_holding", "sitting_close", "other")
 MODERATE = {"physical_contact": "moderate"}
 HIGH = {"physical_contact": "high"}
+RECORD = ["complete_record"]
 
 
 @pytest.mark.parametrize("consent", [True, False, None])
@@ -57,8 +58,8 @@ def test_touch_without_consent_is_high_even_when_consulted(touch: str, initiator
         (False, 2, MODERATE),
         (False, 3, HIGH),
         (False, 40, HIGH),
-        (None, None, {}),
-        (None, 40, {}),
+        (None, None, MODERATE),
+        (None, 40, MODERATE),
     ],
 )
 def test_holding_and_hair_stroking(
@@ -72,12 +73,12 @@ def test_holding_and_hair_stroking(
         incident("touch", touch=touch, consent=consent, planned_method=planned, times=times)
     )
     assert flags(case) == expected
-    assert prompts(case) == ([] if expected else ["complete_record"])
+    assert prompts(case) == (RECORD if planned is None else [])
 
 
 def test_unplanned_holding_and_hair_stroking_are_counted_together() -> None:
     held = incident("touch", touch="holding", planned_method=False, times=2)
-    stroked = incident("touch", touch="hair_stroking", planned_method=False, occurred_on=ago(900))
+    stroked = incident("touch", touch="hair_stroking", planned_method=False, occurred_on=ago(365))
     assert flags(facts(held)) == MODERATE
     assert flags(facts(held, stroked)) == HIGH
     assert evidence(facts(held, stroked), "physical_contact") == ids(held, stroked)
@@ -152,13 +153,6 @@ def test_other_touch_is_left_out_of_the_count_of_unplanned_holding(touch: str) -
     case = facts(held, others)
     assert flags(case) == MODERATE
     assert evidence(case, "physical_contact") == ids(held, others)
-
-
-def test_holding_of_unknown_method_is_not_other_touch_either() -> None:
-    hugs = incident("touch", touch="hug", times=2)
-    held = incident("touch", touch="holding", times=9)
-    assert flags(facts(hugs, held)) == {}
-    assert prompts(facts(hugs, held)) == ["complete_record"]
 
 
 @pytest.mark.parametrize("planned", [True, False, None])

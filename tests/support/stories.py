@@ -19,6 +19,14 @@ from tests.domain.situations import (
     the_same_frame_looked_at_together,
     words_that_were_let_pass,
 )
+from tests.domain.situations_of_frame import (
+    a_boy_who_climbs_onto_every_lap,
+    a_dance_at_the_village_feast,
+    a_desk_that_stayed_empty,
+    a_machine_that_listens,
+    a_roof_that_fell_in,
+    four_meetings_a_year,
+)
 
 
 @dataclass(frozen=True)
@@ -106,5 +114,38 @@ STORIES = {
     ),
     "a remark told by a colleague": Story(
         a_remark_told_by_a_colleague, prompts=["complete_record"]
+    ),
+    "a roof that fell in": Story(a_roof_that_fell_in, {"frame_tightened_unprepared": "moderate"}),
+    "a boy who climbs onto every lap": Story(
+        a_boy_who_climbs_onto_every_lap,
+        {
+            "physical_contact": "moderate",
+            "hurtful_words": "moderate",
+            "left_after_rupture": "moderate",
+        },
+    ),
+    "a dance at the village feast": Story(
+        a_dance_at_the_village_feast,
+        {"dual_relationship": "high"},
+        ["clarify_roles", "offer_consultation", "plan_ending"],
+    ),
+    "four meetings a year": Story(four_meetings_a_year),
+    "a desk that stayed empty": Story(
+        a_desk_that_stayed_empty,
+        {
+            "absence_uncovered": "moderate",
+            "fitness_to_practise": "moderate",
+            "client_safety": "high",
+        },
+        ["complete_record"],
+    ),
+    "a machine that listens": Story(
+        a_machine_that_listens,
+        {
+            "recording_without_consent": "high",
+            "third_party_contact": "high",
+            "disclosure_not_taken_up": "moderate",
+        },
+        ["complete_record"],
     ),
 }

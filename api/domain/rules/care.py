@@ -57,18 +57,19 @@ def outcome_unreviewed(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask whether an outcome was looked at together. APA 10.10(a); NASW 1.16.
 
     An outcome that nobody was consulted about, and of which either `trend` is `worse` or
-    `no_benefit`, for `outcome_months` or more or in a case whose status is `ended`; or
-    `times_wished_to_stop` is `wished_to_stop` or more and `discussed_with_client` is not true.
+    `no_benefit` (of one that is `unknown` nothing is asked), for `outcome_months` or more or in a
+    case whose status is `ended`; or `times_wished_to_stop` is `wished_to_stop` or more and
+    `discussed_with_client` is not true.
 
     Severity: moderate.
     """
     for incident, outcome in facts.of(OutcomeDetails):
         if is_unreviewed_outcome(incident, outcome, facts):
-            said = Said("outcome", how=_how(outcome))
+            said = Said("outcome", how=_told_of_outcome(outcome))
             yield incident_hit(incident, at, MODERATE, said, "no_consultation")
 
 
-def _how(outcome: OutcomeDetails) -> tuple[Said, ...]:
+def _told_of_outcome(outcome: OutcomeDetails) -> tuple[Said, ...]:
     told = []
     if outcome.trend != OutcomeTrend.unknown:
         told.append(Said("trend", trend=outcome.trend))
@@ -188,21 +189,24 @@ def record_conflict(facts: Facts, at: Moment) -> Iterator[Hit]:
             yield incident_hit(incident, at, HIGH, Said("record_conflict", issue=conflict.issue))
 
 
+def _may_have_only_listened(incident: IncidentFact, contact: ThirdPartyContactDetails) -> bool:
+    """Tell whether it is not known otherwise than that someone else spoke, and was told nothing."""
+    others = {Initiator.third_party, Initiator.unknown}
+    return incident.initiator in others and contact.content_shared is not True
+
+
 def third_party_contact(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask about contact with someone else without a basis. 45 CFR 164.404, .508; APA 4.05.
 
-    Contact with a third party whose `basis` is `none`, save where a `third_party` began it and
-    `content_shared` is false. And contact whose `basis` is not known, `content_shared` true and
-    `client_informed` false, more than `informed_days` ago.
+    Contact with a third party whose `basis` is `none`, save where a `third_party` began it, or who
+    did is `unknown`, and `content_shared` is false or not known. And contact whose `basis` is not
+    known, `content_shared` true and `client_informed` false, more than `informed_days` ago.
 
     Severity: high; critical in a crisis.
     """
     for incident, contact in facts.of(ThirdPartyContactDetails):
         severity = graver_in_crisis(HIGH, incident.client_impact)
-        only_listened = (
-            incident.initiator == Initiator.third_party and contact.content_shared is False
-        )
-        if contact.basis == ContactBasis.none and not only_listened:
+        if contact.basis == ContactBasis.none and not _may_have_only_listened(incident, contact):
             yield incident_hit(
                 incident, at, severity, Said("contact_without_basis", party=contact.party)
             )

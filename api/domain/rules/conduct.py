@@ -38,7 +38,7 @@ _LESSER_ROLES = frozenset(
 )
 
 
-def beside_therapy(role: SecondRoleDetails) -> bool:
+def _beside_therapy(role: SecondRoleDetails) -> bool:
     """Tell whether a second role was held during therapy or begun after it."""
     return role.timing in {RoleTiming.during_therapy, RoleTiming.after_therapy}
 
@@ -77,7 +77,7 @@ def dual_relationship(facts: Facts, at: Moment) -> Iterator[Hit]:
 def _weight_of_role(incident: IncidentFact, role: SecondRoleDetails) -> Severity | None:
     if role.role == SecondRole.former_partner:
         return HIGH
-    if not beside_therapy(role) or in_passing_with_precautions(incident, role):
+    if not _beside_therapy(role) or in_passing_with_precautions(incident, role):
         return None
     lesser = (
         role.interaction == Interaction.incidental

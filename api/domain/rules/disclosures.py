@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from api.domain.details import (
+    Details,
     DisclosureDetails,
     EndingDetails,
     FrameChangeDetails,
@@ -58,9 +59,9 @@ def disclosure_response(facts: Facts, at: Moment) -> Iterator[Hit]:
     A disclosure among whose `responses` is `hostile`, `shaming`, `punitive_measure`,
     `threatened_termination` or `withdrawal_or_termination`; or `refusal_to_discuss` or
     `access_withdrawn`, where `responded_on` is no more than `disclosure_window_days` after it, or
-    not known. And an ending, raised or ended, by the care side whose `reason` is
-    `attachment_disclosed`, `disclosure_of_difficulty` or `client_trait`; or by the client's side
-    (`initiator` is `client_side`) for one of the first two.
+    not known. And an ending, whether its `stage` is `raised` or `ended`, by the care side whose
+    `reason` is `attachment_disclosed`, `disclosure_of_difficulty` or `client_trait`; or by the
+    client's side (`initiator` is `client_side`) for one of the first two.
 
     Severity: moderate for an ending by the client's side; else high, and critical in a crisis.
     """
@@ -140,33 +141,40 @@ def left_after_rupture(facts: Facts, at: Moment) -> Iterator[Hit]:
         yield from _left_soon_after(left, _strains(facts, at), facts, at)
 
 
-_Strain = tuple[IncidentFact, Said]
-
-
-def _strains(facts: Facts, at: Moment) -> dict[date, list[_Strain]]:
+def _strains(facts: Facts, at: Moment) -> dict[date, list[IncidentFact]]:
     """Give what strained the work, by each day on which it may be said to have."""
-    on_day: dict[date, list[_Strain]] = defaultdict(list)
+    on_day: dict[date, list[IncidentFact]] = defaultdict(list)
     for incident, told in facts.of(DisclosureDetails):
         if telling_was_answered_by_loss(incident, told, facts, at):
             for day in {at.day_of(incident), told.responded_on or at.day_of(incident)}:
-                on_day[day].append((incident, _met(told)))
+                on_day[day].append(incident)
     for incident, change in facts.of(FrameChangeDetails):
         if is_unprepared_tightening(incident, change, facts.thresholds):
-            said = Said("before_leaving_limit", elements=words_of(change.elements))
-            on_day[at.day_of(incident)].append((incident, said))
-    for incident, words in facts.of(HurtfulWordsDetails):
+            on_day[at.day_of(incident)].append(incident)
+    for incident, _ in facts.of(HurtfulWordsDetails):
         if said_on_the_care_side(incident) or incident.initiator == Initiator.disputed:
-            name = "hurtful_words_repeated" if words.repeated else "hurtful_words_once"
-            on_day[at.day_of(incident)].append((incident, Said(name)))
-    for incident, reversal in facts.of(RoleReversalDetails):
+            on_day[at.day_of(incident)].append(incident)
+    for incident, _ in facts.of(RoleReversalDetails):
         if reversed_by_the_therapist(incident) or incident.initiator == Initiator.disputed:
-            said = Said("role_reversal", form=reversal.form)
-            on_day[at.day_of(incident)].append((incident, said))
+            on_day[at.day_of(incident)].append(incident)
     return on_day
 
 
+def _strain(details: Details) -> Said:
+    match details:
+        case DisclosureDetails():
+            return _met(details)
+        case FrameChangeDetails(elements=elements):
+            return Said("before_leaving_limit", elements=words_of(elements))
+        case HurtfulWordsDetails(repeated=repeated):
+            return Said("hurtful_words_repeated" if repeated else "hurtful_words_once")
+        case RoleReversalDetails(form=form):
+            return Said("role_reversal", form=form)
+    raise ValueError("no strain")
+
+
 def _left_soon_after(
-    left: list[IncidentFact], strains: dict[date, list[_Strain]], facts: Facts, at: Moment
+    left: list[IncidentFact], strains: dict[date, list[IncidentFact]], facts: Facts, at: Moment
 ) -> Iterator[Hit]:
     """Say each thing once: with many of both, their pairs would be more than anybody reads."""
     days, before = sorted(strains), set[date]()
@@ -179,6 +187,6 @@ def _left_soon_after(
             said = Said("left_after", n=after) if after else Said("left_same_day")
             yield incident_hit(incident, at, MODERATE, said)
         before.update(soon)
-    told = {incident.id: (incident, said) for day in before for incident, said in strains[day]}
-    for incident, said in told.values():
-        yield incident_hit(incident, at, MODERATE, said)
+    told = {incident.id: incident for day in before for incident in strains[day]}
+    for incident in told.values():
+        yield incident_hit(incident, at, MODERATE, _strain(incident.details))

@@ -36,6 +36,13 @@ class Preparation:
     notice_days: int
     closing_sessions: int
 
+    def as_far_as(self, asked: "Preparation") -> "Preparation":
+        """Ask for no more than is asked anyway."""
+        return Preparation(
+            min(self.notice_days, asked.notice_days),
+            min(self.closing_sessions, asked.closing_sessions),
+        )
+
     def within(self, sessions_per_week: float | None) -> "Preparation":
         """Ask for no more sessions than the notice holds; how many are not known: one a week."""
         a_week = 1 if sessions_per_week is None else sessions_per_week
@@ -103,9 +110,9 @@ def _short_of(ending: EndingDetails, asked: Preparation) -> list[Said]:
     short = []
     notice, sessions = ending.notice_days, ending.closing_sessions
     if notice is not None and notice < asked.notice_days:
-        short.append(Said("notice_of", n=notice, asked=asked.notice_days))
+        short.append(Said("notice_of", given=notice, n=asked.notice_days))
     if sessions is not None and sessions < asked.closing_sessions:
-        short.append(Said("sessions_of", n=sessions, asked=asked.closing_sessions))
+        short.append(Said("sessions_of", given=sessions, n=asked.closing_sessions))
     return short
 
 
@@ -146,19 +153,25 @@ def _weight_of_ending(
         in_crisis = incident.client_impact == ClientImpact.crisis
         return HIGH if ending.abrupt is True and in_crisis else MODERATE
     asked = preparation_asked(facts.case, at.day_of(incident), facts.thresholds)
-    least = _least(facts.thresholds).within(facts.case.sessions_per_week)
-    fell_short = asked is not None and bool(_short_of(ending, least))
-    grave = ending.abrupt is True or fell_short
+    grave = ending.abrupt is True
+    if asked is not None:
+        least = _least(facts.thresholds).within(facts.case.sessions_per_week)
+        grave |= bool(_short_of(ending, least.as_far_as(asked)))
     return graver_in_crisis(HIGH if grave else MODERATE, incident.client_impact)
 
 
-def ended_since(raised: IncidentFact, facts: Facts, at: Moment) -> bool:
-    """Tell whether an ending is recorded that happened on the day of one spoken of, or later."""
-    day = at.day_of(raised)
-    return any(
-        ending.stage == EndingStage.ended and at.day_of(incident) >= day
-        for incident, ending in facts.of(EndingDetails)
-    )
+def left_unplanned(facts: Facts, at: Moment) -> Iterator[IncidentFact]:
+    """Give each ending that was spoken of without a plan, and since which none has happened."""
+    told = list(facts.of(EndingDetails))
+    ended = [at.day_of(i) for i, ending in told if ending.stage == EndingStage.ended]
+    last = max(ended, default=None)
+    for incident, ending in told:
+        if (
+            ending.stage == EndingStage.raised
+            and not incident.has_sealed_detail
+            and (last is None or last < at.day_of(incident))
+        ):
+            yield incident
 
 
 def ending_left_open(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -170,13 +183,10 @@ def ending_left_open(facts: Facts, at: Moment) -> Iterator[Hit]:
 
     Severity: moderate.
     """
-    for incident, ending in facts.of(EndingDetails):
-        days = timedelta(days=facts.thresholds.ending_left_open_days)
+    days = timedelta(days=facts.thresholds.ending_left_open_days)
+    for incident in left_unplanned(facts, at):
         if (
-            ending.stage == EndingStage.raised
-            and on_the_care_side(incident)
-            and not incident.has_sealed_detail
-            and not ended_since(incident, facts, at)
+            on_the_care_side(incident)
             and not consulted(facts, incident)
             and at.reached(at.day_of(incident) + days)
         ):

@@ -1,16 +1,16 @@
 """What a rule answers: a hit for each record that speaks, told as somebody's account."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from api.domain.rules.english import ENGLISH
 from api.domain.rules.facts import Facts, FlagFact, IncidentFact, PromiseFact
 from api.domain.rules.moment import Moment
-from api.domain.rules.said import Language, Said, Told, When, sentence_of
+from api.domain.rules.said import Language, Place, Said, Told, When, sentence_of
 from api.domain.vocabulary import (
     ClientImpact,
     Initiator,
@@ -32,20 +32,26 @@ Says = list[dict[str, Any]]
 """What a finding says, as a flag keeps it: whose account, and what it tells; then how many more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One record that makes a rule speak. `told` continues the words of `account`, if it is one.
+class Hit(NamedTuple):
+    """One record that makes a rule speak. `said` continues the words of `account`, if it is one.
 
-    `missing` names a sentence about what the record does not hold: that is nobody's account.
+    `places` fills what `said` leaves open. `missing` names a sentence about what the record does
+    not hold: that is nobody's account.
     """
 
     severity: Severity
     evidence: Evidence
     day: date
     account: str | None
-    told: Told
+    said: Said
+    places: Mapping[str, Place]
     missing: str | None = None
     written_at: datetime | None = None
+
+    @property
+    def told(self) -> Told:
+        """Write what is said as a flag keeps it: of many records that is done for a few alone."""
+        return self.said.told(**self.places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +88,9 @@ def incident_hit(
         severity,
         ("incident", incident.id),
         at.day_of(incident),
-        _account(incident.reported_by, disputed=incident.initiator == Initiator.disputed),
-        said.told(when=When(incident.occurred_on, incident.date_precision)),
+        _account(incident.reported_by, incident.initiator == Initiator.disputed),
+        said,
+        {"when": When(incident.occurred_on, incident.date_precision)},
         missing,
         incident.written_at,
     )
@@ -91,7 +98,7 @@ def incident_hit(
 
 def record_hit(incident: IncidentFact, at: Moment, severity: Severity, said: Said) -> Hit:
     """Say something of the record itself, which is nobody's account; `when` as above."""
-    return replace(incident_hit(incident, at, severity, said), account=None)
+    return incident_hit(incident, at, severity, said)._replace(account=None)
 
 
 def promise_hit(promise: PromiseFact, severity: Severity, said: Said) -> Hit:
@@ -100,15 +107,16 @@ def promise_hit(promise: PromiseFact, severity: Severity, said: Said) -> Hit:
         severity,
         ("promise", promise.id),
         promise.made_on,
-        _account(promise.reported_by, disputed=promise.state == PromiseState.disputed),
-        said.told(when=When(promise.made_on), kind=promise.kind),
+        _account(promise.reported_by, promise.state == PromiseState.disputed),
+        said,
+        {"when": When(promise.made_on), "kind": promise.kind},
         written_at=promise.written_at,
     )
 
 
 def flag_hit(flag: FlagFact, day: date, severity: Severity, said: Said) -> Hit:
     """Let a waiting flag speak."""
-    return Hit(severity, ("flag", flag.id), day, "in_the_queue", said.told())
+    return Hit(severity, ("flag", flag.id), day, "in_the_queue", said, {})
 
 
 def finding(rule: RuleName | PromptName, hits: Iterable[Hit]) -> Finding | None:
@@ -120,7 +128,7 @@ def finding(rule: RuleName | PromptName, hits: Iterable[Hit]) -> Finding | None:
     ordered = [*hits]
     if not ordered:
         return None
-    ordered.sort(key=lambda hit: (hit.day, hit.account or "", hit.told["id"], hit.evidence))
+    ordered.sort(key=lambda hit: (hit.day, hit.account or "", hit.said.name, hit.evidence))
     evidence = frozenset(hit.evidence for hit in ordered)
     return Finding(
         rule,
@@ -152,8 +160,12 @@ def graver_in_crisis(severity: Severity, impact: ClientImpact) -> Severity:
     return severity
 
 
-def _account(reported_by: ReportedBy, *, disputed: bool) -> str:
-    return f"{'disputed' if disputed else 'by'}_{reported_by}"
+def _account(reported_by: ReportedBy, is_disputed: bool) -> str:  # noqa: FBT001
+    return (_DISPUTED if is_disputed else _BY)[reported_by]
+
+
+_BY = {who: f"by_{who}" for who in ReportedBy}
+_DISPUTED = {who: f"disputed_{who}" for who in ReportedBy}
 
 
 def _says(hits: list[Hit]) -> Says:

@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator
 
-from api.domain.details import ContactDetails, CrossingDetails, ExceptionDetails, FrameChangeDetails
+from api.domain.details import (
+    ContactDetails,
+    CrossingDetails,
+    Details,
+    ExceptionDetails,
+    FrameChangeDetails,
+)
 from api.domain.rules.facts import CARE_SIDE, Facts, IncidentFact, consulted
 from api.domain.rules.findings import HIGH, LOW, MODERATE, Hit, graver_in_crisis, incident_hit
 from api.domain.rules.moment import Moment
@@ -131,7 +137,9 @@ def frame_tightened_unprepared(facts: Facts, at: Moment) -> Iterator[Hit]:
         if is_unprepared_tightening(incident, change, facts.thresholds):
             severity = _weight_of_limit(incident, change, facts.thresholds)
             elements = words_of(change.elements)
-            said = Said("limit_drawn", elements=elements, how=_how(change, facts.thresholds))
+            said = Said(
+                "limit_drawn", elements=elements, how=_told_of_limit(change, facts.thresholds)
+            )
             yield incident_hit(incident, at, severity, said)
 
 
@@ -145,7 +153,7 @@ def _weight_of_limit(
     return graver_in_crisis(HIGH if weighty else MODERATE, incident.client_impact)
 
 
-def _how(change: FrameChangeDetails, thresholds: Thresholds) -> tuple[Said, ...]:
+def _told_of_limit(change: FrameChangeDetails, thresholds: Thresholds) -> tuple[Said, ...]:
     told = [Said("not_talked_over_before")] if change.discussed is False else []
     if change.notice_days is not None and change.notice_days < thresholds.tightening_notice_days:
         told.append(Said("days_of_notice", n=change.notice_days))
@@ -162,32 +170,37 @@ def frame_drift(facts: Facts, at: Moment) -> Iterator[Hit]:
 
     Severity: moderate.
     """
-    told = [(incident, _departure(incident)) for incident in facts.incidents]
-    recent = [
-        (incident, said)
-        for incident, said in told
-        if said is not None and not at.passed(facts.thresholds.drift_days, at.day_of(incident))
-    ]
+    days = facts.thresholds.drift_days
+    dated = ((incident, at.day_of(incident)) for incident in _departures(facts))
+    recent = [(incident, day) for incident, day in dated if not at.passed(days, day)]
     if len(recent) < facts.thresholds.drift_departures:
         return
-    latest = max(at.day_of(incident) for incident, _ in recent)
-    if any(at.day_of(i) == latest and not consulted(facts, i) for i, _ in recent):
-        for incident, said in recent:
-            counted = Said(said.name, **said.places, n=len(recent))
-            yield incident_hit(incident, at, MODERATE, counted)
+    latest = max(day for _, day in recent)
+    if any(day == latest and not consulted(facts, incident) for incident, day in recent):
+        for incident, _ in recent:
+            said = _departed(incident.details, len(recent))
+            yield incident_hit(incident, at, MODERATE, said)
 
 
-def _departure(incident: IncidentFact) -> Said | None:
-    """Say what an incident departed from, if from anything."""
-    match incident.details:
-        case FrameChangeDetails(direction=FrameDirection.loosen, elements=elements):
-            return Said("loosening_one_of", elements=words_of(elements))
+def _departures(facts: Facts) -> Iterator[IncidentFact]:
+    """Give what departed from the frame as it was."""
+    yield from (incident for incident, _ in facts.of(CrossingDetails))
+    yield from (incident for incident, _ in facts.of(ExceptionDetails))
+    for incident, change in facts.of(FrameChangeDetails):
+        if change.direction == FrameDirection.loosen:
+            yield incident
+
+
+def _departed(details: Details, n: int) -> Said:
+    """Say what one of so many departures departed from."""
+    match details:
         case CrossingDetails(area=area):
-            return Said("departure_one_of", area=area)
+            return Said("departure_one_of", area=area, n=n)
         case ExceptionDetails(exception=terms):
-            return Said("terms_one_of", exception=terms)
-        case _:
-            return None
+            return Said("terms_one_of", exception=terms, n=n)
+        case FrameChangeDetails(elements=elements):
+            return Said("loosening_one_of", elements=words_of(elements), n=n)
+    raise ValueError("no departure")
 
 
 def crossing_undocumented(facts: Facts, at: Moment) -> Iterator[Hit]:

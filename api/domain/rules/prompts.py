@@ -1,7 +1,8 @@
 """The prompts: quiet hints for the case's clinician alone, in the rulebook's order."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 from api.domain.details import (
     AbsenceDetails,
@@ -20,12 +21,11 @@ from api.domain.details import (
 from api.domain.rules.care import is_unreviewed_outcome
 from api.domain.rules.conduct import (
     FROM_OUTSIDE,
-    beside_therapy,
     in_passing_with_precautions,
     is_sexual_word,
     was_declined,
 )
-from api.domain.rules.endings import ended_by_the_care_side, ended_since, left_little_time
+from api.domain.rules.endings import ended_by_the_care_side, left_little_time, left_unplanned
 from api.domain.rules.facts import Facts, IncidentFact, consulted, within_the_frame
 from api.domain.rules.findings import Hit, Rule, incident_hit, promise_hit, record_hit
 from api.domain.rules.frame import frequent_and_lasting, is_out_of_frame
@@ -34,7 +34,6 @@ from api.domain.rules.safety import is_unscreened, old_enough_to_have_asked
 from api.domain.rules.said import Said
 from api.domain.rules.touch import is_holding
 from api.domain.vocabulary import (
-    EndingStage,
     Initiator,
     PromiseState,
     PromptName,
@@ -66,13 +65,8 @@ def plan_ending(facts: Facts, at: Moment) -> Iterator[Hit]:
     An ending whose `stage` is `raised`, without a `plan`, since which no ending has the `stage`
     `ended`.
     """
-    for incident, ending in facts.of(EndingDetails):
-        if (
-            ending.stage == EndingStage.raised
-            and not incident.has_sealed_detail
-            and not ended_since(incident, facts, at)
-        ):
-            yield incident_hit(incident, at, INFO, Said("ending_spoken_of"), "no_plan")
+    for incident in left_unplanned(facts, at):
+        yield incident_hit(incident, at, INFO, Said("ending_spoken_of"), "no_plan")
 
 
 def offer_consultation(facts: Facts, at: Moment) -> Iterator[Hit]:
@@ -144,9 +138,8 @@ def clarify_roles(facts: Facts, at: Moment) -> Iterator[Hit]:
     clinicians whose `coordinated` is false.
     """
     for incident, role in facts.of(SecondRoleDetails):
-        if role.timing in {RoleTiming.before_therapy, RoleTiming.unknown} or (
-            beside_therapy(role) and in_passing_with_precautions(incident, role)
-        ):
+        before_or_unknown = {RoleTiming.before_therapy, RoleTiming.unknown}
+        if role.timing in before_or_unknown or in_passing_with_precautions(incident, role):
             yield incident_hit(incident, at, INFO, Said("clarify_role", role=role.role))
     for incident, cotreatment in facts.of(CotreatmentDetails):
         if cotreatment.coordinated is False:
@@ -167,45 +160,28 @@ def complete_record(facts: Facts, at: Moment) -> Iterator[Hit]:
     `planned_method` of `holding` or `hair_stroking` that nobody was consulted about, and whose
     `consent` is not false.
     """
-    for incident in facts.incidents:
-        missing = tuple(Said(name) for name in _deciding_unknowns(incident, facts, at))
-        if missing:
-            said = Said("record_to_complete", missing=missing)
-            yield record_hit(incident, at, INFO, said)
+    asked: tuple[tuple[type[Any], Callable[..., Iterator[str]]], ...] = (
+        (AbsenceDetails, _of_absence),
+        (SafeguardingDetails, _of_concern),
+        (RecordingDetails, _of_recording),
+        (ThirdPartyContactDetails, _of_contact),
+        (SexualConductDetails, _of_conduct),
+        (EndingDetails, _of_ending),
+        (TouchDetails, _of_touch),
+    )
+    for kind, unknowns in asked:
+        for incident, details in facts.of(kind):
+            missing = tuple(Said(name) for name in unknowns(incident, details, facts, at))
+            if missing:
+                said = Said("record_to_complete", missing=missing)
+                yield record_hit(incident, at, INFO, said)
 
 
-def _deciding_unknowns(incident: IncidentFact, facts: Facts, at: Moment) -> Iterator[str]:
-    """Name the unknowns that would decide a rule."""
-    match incident.details:
-        case AbsenceDetails(returned=None) as absence:
-            yield from _of_absence(absence, facts, at)
-        case SafeguardingDetails() as concern:
-            yield from _of_concern(incident, concern, facts, at)
-        case RecordingDetails(consent=None):
-            yield "missing_consent"
-        case ThirdPartyContactDetails(basis=None):
-            yield "missing_basis"
-        case SexualConductDetails() as conduct:
-            if is_sexual_word(conduct) and incident.initiator == Initiator.unknown:
-                yield "missing_initiator"
-            if (
-                conduct.conduct == SexualConduct.contact
-                and conduct.declined is None
-                and incident.initiator in FROM_OUTSIDE
-            ):
-                yield "missing_declined"
-        case EndingDetails() as ending if ended_by_the_care_side(incident, ending):
-            if ending.planned_at_outset is None and left_little_time(incident, ending, facts, at):
-                yield "missing_outset"
-            if ending.needs_ongoing_care is True and ending.referral_offered is None:
-                yield "missing_referral"
-        case TouchDetails(planned_method=None) as touch if (
-            is_holding(touch) and touch.consent is not False and not consulted(facts, incident)
-        ):
-            yield "missing_method"
-
-
-def _of_absence(absence: AbsenceDetails, facts: Facts, at: Moment) -> Iterator[str]:
+def _of_absence(
+    _incident: IncidentFact, absence: AbsenceDetails, facts: Facts, at: Moment
+) -> Iterator[str]:
+    if absence.returned is not None:
+        return
     thresholds = facts.thresholds
     if absence.coverage is None and absence.days >= thresholds.absence_with_safety_days:
         yield "missing_cover"
@@ -222,6 +198,52 @@ def _of_concern(
         yield "missing_present"
     if concern.present is True and concern.duty is None:
         yield "missing_duty"
+
+
+def _of_recording(
+    _incident: IncidentFact, recording: RecordingDetails, _facts: Facts, _at: Moment
+) -> Iterator[str]:
+    if recording.consent is None:
+        yield "missing_consent"
+
+
+def _of_contact(
+    _incident: IncidentFact, contact: ThirdPartyContactDetails, _facts: Facts, _at: Moment
+) -> Iterator[str]:
+    if contact.basis is None:
+        yield "missing_basis"
+
+
+def _of_conduct(
+    incident: IncidentFact, conduct: SexualConductDetails, _facts: Facts, _at: Moment
+) -> Iterator[str]:
+    if is_sexual_word(conduct) and incident.initiator == Initiator.unknown:
+        yield "missing_initiator"
+    if (
+        conduct.conduct == SexualConduct.contact
+        and conduct.declined is None
+        and incident.initiator in FROM_OUTSIDE
+    ):
+        yield "missing_declined"
+
+
+def _of_ending(
+    incident: IncidentFact, ending: EndingDetails, facts: Facts, at: Moment
+) -> Iterator[str]:
+    if not ended_by_the_care_side(incident, ending):
+        return
+    if ending.planned_at_outset is None and left_little_time(incident, ending, facts, at):
+        yield "missing_outset"
+    if ending.needs_ongoing_care is True and ending.referral_offered is None:
+        yield "missing_referral"
+
+
+def _of_touch(
+    incident: IncidentFact, touch: TouchDetails, facts: Facts, _at: Moment
+) -> Iterator[str]:
+    unclear = touch.planned_method is None and is_holding(touch) and touch.consent is not False
+    if unclear and not consulted(facts, incident):
+        yield "missing_method"
 
 
 PROMPTS: dict[PromptName, Rule] = {

@@ -116,14 +116,9 @@ def client_safety(facts: Facts, at: Moment) -> Iterator[Hit]:
     old as; nor where an ending whose `ending` is `ended_without_word` came on the day of the
     response or later.
     """
-    ended_on = [at.day_of(incident) for incident, _ in facts.of(EndingDetails)]
-    without_word = [
-        at.day_of(incident)
-        for incident, ending in facts.of(EndingDetails)
-        if ending.ending == EndingWay.ended_without_word
-    ]
-    last = max(ended_on, default=None), max(without_word, default=None)
-    for incident, risk in facts.of(RiskDetails):
+    risks = list(facts.of(RiskDetails))
+    last = _last_endings(facts, at) if risks else (None, None)
+    for incident, risk in risks:
         ending = _redated(incident, risk, last[0], at)
         severity = _by_age(risk, ending or at.day_of(incident), facts, at)
         if severity is None:
@@ -134,6 +129,17 @@ def client_safety(facts: Facts, at: Moment) -> Iterator[Hit]:
         if ending is not None:
             said = Said("risk_at_ending", indicator=risk.indicator, ending=When(ending))
         yield incident_hit(incident, at, severity, said)
+
+
+def _last_endings(facts: Facts, at: Moment) -> tuple[date | None, date | None]:
+    """Give the days of the latest ending, raised or ended, and of the latest without a word."""
+    last, without_word = None, None
+    for incident, ending in facts.of(EndingDetails):
+        day = at.day_of(incident)
+        last = day if last is None else max(last, day)
+        if ending.ending == EndingWay.ended_without_word:
+            without_word = day if without_word is None else max(without_word, day)
+    return last, without_word
 
 
 def _redated(

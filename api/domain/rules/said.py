@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, NamedTuple, Protocol
 
 from api.domain.vocabulary import VOCABULARY, DatePrecision, Word
 
@@ -16,8 +17,7 @@ COUNTED = "n"
 """The place whose number decides between one and several."""
 
 
-@dataclass(frozen=True, slots=True)
-class When:
+class When(NamedTuple):
     """A day, as closely as it is known."""
 
     day: date
@@ -55,7 +55,7 @@ def _written(place: Place) -> Any:
         case int():
             return place
         case When(day, precision):
-            return {"when": day.isoformat(), "known_to": str(precision)}
+            return {"when": day.isoformat(), "known_to": _KNOWN_TO[precision]}
         case date():
             return {"day": place.isoformat()}
         case Word():
@@ -66,6 +66,10 @@ def _written(place: Place) -> Any:
             return {"parts": parts} if parts else {"words": words}
 
 
+_KNOWN_TO = {precision: str(precision) for precision in DatePrecision}
+
+
+@cache
 def _named(word: Word) -> str:
     return f"{_LIST_OF[type(word)]}.{word}"
 

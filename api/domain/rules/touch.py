@@ -57,7 +57,7 @@ def _held(held: _Touches, facts: Facts, at: Moment) -> Iterator[Hit]:
     total = _in_all(held, facts, at)
     if facts.case.is_minor is True and total >= often:
         for incident, touch in held:
-            if consulted(facts, incident):
+            if consulted(facts, incident) and _is_recent(incident, facts, at):
                 said = Said("touch_of_minor", touch=touch.touch, n=total)
                 yield incident_hit(incident, at, MODERATE, said)
 
