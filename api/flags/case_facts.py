@@ -54,20 +54,16 @@ _OF_PROMISE = tuple(each.name for each in fields(PromiseFact))
 _OF_CONSULTATION = ("id", *(each.name for each in fields(ConsultationFact)))
 _WORDS = {"documented": "rationale", "has_sealed_detail": "sealed_detail"}
 """Of these texts of an incident a rule knows only whether there is one."""
-_KEPT_AS = {"written_at": "updated_at"}
-"""What of a record goes by another name there."""
 
 INCIDENT = (
     *(
-        getattr(Incident, _WORDS[name]).is_not(None)
-        if name in _WORDS
-        else getattr(Incident, _KEPT_AS.get(name, name))
+        getattr(Incident, _WORDS[name]).is_not(None) if name in _WORDS else getattr(Incident, name)
         for name in _OF_INCIDENT
     ),
     col(Incident.status),
 )
 ID, IS_HIDDEN = _OF_INCIDENT.index("id"), _OF_INCIDENT.index("restricted")
-PROMISE = tuple(getattr(Promise, _KEPT_AS.get(name, name)) for name in _OF_PROMISE)
+PROMISE = tuple(getattr(Promise, name) for name in _OF_PROMISE)
 CONSULTATION = tuple(getattr(Consultation, name) for name in _OF_CONSULTATION)
 
 PAGE = 250
@@ -251,14 +247,12 @@ def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts
     match row:
         case Incident():
             known = (
-                told[_WORDS[name]] is not None if name in _WORDS else told[_KEPT_AS.get(name, name)]
+                told[_WORDS[name]] is not None if name in _WORDS else told[name]
                 for name in _OF_INCIDENT
             )
             return facts.with_one_more(incident_fact(*known, row.status))
         case Promise():
-            return facts.with_one_more(
-                PromiseFact(*(told[_KEPT_AS.get(name, name)] for name in _OF_PROMISE))
-            )
+            return facts.with_one_more(PromiseFact(*(told[name] for name in _OF_PROMISE)))
     return facts.with_one_more(consultation_fact(*(told[name] for name in _OF_CONSULTATION)))
 
 

@@ -97,7 +97,6 @@ def incident(
         determination=None if determination is None else Determination[determination],
         reviewed_at=reviewed_at,
         restricted=restricted,
-        written_at=NOW,
         details=DETAILS.validate_python({"kind": kind, **details}),
     )
 
@@ -131,7 +130,6 @@ def promise(
         discussed_with_client=discussed_with_client,
         client_impact=ClientImpact[client_impact],
         reported_by=ReportedBy[reported_by],
-        written_at=NOW,
     )
 
 

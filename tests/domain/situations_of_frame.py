@@ -32,7 +32,7 @@ def a_boy_who_climbs_onto_every_lap() -> Facts:
     return facts(
         incident("touch", touch="sitting_close", consent=True, times=20, initiator="client"),
         incident(
-            "touch", touch="holding", consent=True, planned_method=True, times=4, initiator="mutual"
+            "touch", touch="holding", consent=True, planned_method=True, times=2, initiator="mutual"
         ),
         incident(
             "safeguarding",

@@ -27,6 +27,7 @@ from api.domain.permissions.actions import Action
 from api.domain.permissions.table import PersonRole, may_anybody, roles_that_may, scopes_that_let
 from api.domain.rules.modes import RuleModes
 from api.domain.rules.thresholds import Thresholds
+from api.domain.values import sent_as
 from api.domain.vocabulary import (
     VOCABULARY,
     ConsultationStatus,
@@ -138,7 +139,9 @@ def kinds_of_incident() -> Iterator[Table]:
     (union, *_) = get_args(Details)
     details = {_only(each.model_fields["kind"].annotation): each for each in get_args(union)}
     told = document()["IncidentCreate"]["properties"]["details"]["discriminator"]["mapping"]
-    fields = {f"details.{name}" for each in details.values() for name in each.model_fields}
+    fields = {
+        f"details.{sent_as(each, name)}" for each in details.values() for name in each.model_fields
+    }
     columns = {name for name in line_columns("incident") if name.startswith("details.")}
     yield Table("api.domain.incident_kinds.IncidentKind", get_args(IncidentKind), details)
     yield Table("docs/openapi.json: details of an incident", told, details)

@@ -35,7 +35,12 @@ async def test_a_story_told_in_any_order_raises_just_its_flags(
 async def tell(world: World, story: Story, order: str) -> dict[str, Any]:
     """Write a story's records as its clinician and supervisor would."""
     facts: Facts = story.told()
-    case = await world.clinician.case(status=facts.case.status)
+    case = await world.clinician.case(
+        status=facts.case.status,
+        started_on=None if facts.case.started_on is None else facts.case.started_on.isoformat(),
+        sessions_per_week=facts.case.sessions_per_week,
+        is_minor=facts.case.is_minor,
+    )
     tellings: list[IncidentFact | PromiseFact] = [*facts.incidents, *facts.promises]
     if order == "backwards":
         tellings.reverse()
@@ -70,6 +75,7 @@ async def tell_incident(world: World, case: dict[str, Any], fact: IncidentFact) 
         "initiator": fact.initiator,
         "reported_by": fact.reported_by,
         "client_impact": fact.client_impact,
+        "discussed_with_client": fact.discussed_with_client,
         "rationale": "for a reason" if fact.documented else None,
         "details": details,
     }

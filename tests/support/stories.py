@@ -119,7 +119,6 @@ STORIES = {
     "a boy who climbs onto every lap": Story(
         a_boy_who_climbs_onto_every_lap,
         {
-            "physical_contact": "moderate",
             "hurtful_words": "moderate",
             "left_after_rupture": "moderate",
         },

@@ -51,7 +51,6 @@ class IncidentFact:
     `documented` tells whether there is a `rationale`, and `has_sealed_detail` whether there is a
     text of its kind's own (the `precautions` of a second role, the `plan` of an ending): rules read
     no words. `determination` is that of a review that still stands, made at `reviewed_at`.
-    `written_at`, when it was last written, is read by no rule: a flag may be lowered by it.
     """
 
     id: UUID
@@ -66,13 +65,12 @@ class IncidentFact:
     determination: Determination | None
     reviewed_at: datetime | None
     restricted: bool
-    written_at: datetime
     details: Details
 
 
 @dataclass(frozen=True, slots=True)
 class PromiseFact:
-    """A promise as rules see it; of `written_at` see `IncidentFact`."""
+    """A promise as rules see it."""
 
     id: UUID
     kind: PromiseKind
@@ -86,7 +84,6 @@ class PromiseFact:
     discussed_with_client: bool | None
     client_impact: ClientImpact
     reported_by: ReportedBy
-    written_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

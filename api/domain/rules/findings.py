@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -46,7 +46,6 @@ class Hit(NamedTuple):
     said: Said
     places: Mapping[str, Place]
     missing: str | None = None
-    written_at: datetime | None = None
 
     @property
     def told(self) -> Told:
@@ -56,10 +55,7 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule found on one case: what a flag will say.
-
-    `written_at`: when a record of the evidence was last written.
-    """
+    """What a rule found on one case: what a flag will say."""
 
     rule: RuleName | PromptName
     severity: Severity
@@ -69,7 +65,6 @@ class Finding:
 
     listed: tuple[dict[str, str], ...] = field(default=(), compare=False, repr=False)
     """The evidence in order, as it is stored."""
-    written_at: datetime | None = field(default=None, compare=False, repr=False)
 
     @property
     def because(self) -> str:
@@ -92,7 +87,6 @@ def incident_hit(
         said,
         {"when": When(incident.occurred_on, incident.date_precision)},
         missing,
-        incident.written_at,
     )
 
 
@@ -110,7 +104,6 @@ def promise_hit(promise: PromiseFact, severity: Severity, said: Said) -> Hit:
         _account(promise.reported_by, promise.state == PromiseState.disputed),
         said,
         {"when": When(promise.made_on), "kind": promise.kind},
-        written_at=promise.written_at,
     )
 
 
@@ -140,7 +133,6 @@ def finding(rule: RuleName | PromptName, hits: Iterable[Hit]) -> Finding | None:
             {"type": kind, "id": name}
             for kind, name in sorted((kind, str(row_id)) for kind, row_id in evidence)
         ),
-        written_at=max(filter(None, (hit.written_at for hit in ordered)), default=None),
     )
 
 
