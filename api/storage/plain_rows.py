@@ -28,8 +28,10 @@ def columns_of(model: Any, *, withheld: bool) -> list[Any]:
 
 def plain_row(model: Any, values: Iterable[Any]) -> Any:
     """Make a row of what `columns_of` selected; it can what a row of the model can."""
+    row = _class_of(model)()
     # what else was selected comes after the columns
-    return _class_of(model)(**dict(zip(names_of(model), values, strict=False)))
+    row.__dict__.update(zip(names_of(model), values, strict=False))
+    return row
 
 
 @cache
