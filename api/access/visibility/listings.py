@@ -60,16 +60,20 @@ class Listing:
     async def rows(
         self, tx: Transaction, me: Actor, filters: Sequence[Filter], before: UUID | None, most: int
     ) -> list[Any]:
-        """Find the newest as plain rows, their texts opened; for records of cases."""
+        """Find the newest as plain rows, their texts opened."""
         found = await self.find(tx, me, filters, before, most)
         rows = [plain_row(self.model, each) for each in found]
-        keys = {row.case_id: each[-1] for row, each in zip(rows, found, strict=True)}
+        keys = {}
+        if self.model is not Case:
+            keys = {row.case_id: each[-1] for row, each in zip(rows, found, strict=True)}
         await tx.open_several(self.model, rows, keys)
         return rows
 
     def _rows(self, how: How) -> Any:
-        """Select whole rows, and with each the wrapped key of its case."""
+        """Select whole rows, and with each record the wrapped key of its case."""
         columns = columns_of(self.model, withheld=how.withheld)
+        if self.model is Case:
+            return sa.select(*columns)
         found = sa.select(*columns, col(Case.text_key)).select_from(self.model)
         return found.join(Case, on_its_case(self.model))
 
