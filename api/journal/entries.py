@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+import uuid_utils
 from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
@@ -232,14 +233,16 @@ def record_shown(
         "purpose": purpose,
     }
     for (noun, case_id, restricted), ids in together.items():
-        of_one_case = {
-            "id": uuid7(),
+        entry = {
+            **alike_in_all,
+            # the very same as `uuid7` of `compat` makes, which nobody is given here
+            "id": uuid_utils.uuid7(),
             "record_type": noun,
             "record_ids": list(map(str, ids)),
             "case_id": case_id,
             "restricted": restricted,
         }
-        tx.write_at_commit(_append, alike_in_all | of_one_case)
+        tx.write_at_commit(_append, entry)
 
 
 def _case_of(row: Row) -> UUID | None:
