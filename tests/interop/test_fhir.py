@@ -17,6 +17,7 @@ from api.access.visibility.newest import Wanted
 from api.access.visibility.reader import Reader
 from api.access.visibility.records import SEEN
 from api.domain.vocabulary import (
+    VOCABULARY,
     CaseStatus,
     ConsultationStatus,
     ConsultationUrgency,
@@ -29,6 +30,7 @@ from api.domain.vocabulary import (
     TouchKind,
 )
 from api.interop.fhir import care, flags, requests, resource_types, visible_rows
+from api.interop.fhir.codes import coded, coding_of
 from api.interop.fhir.definitions import DEFINING
 from api.interop.fhir.outcome import NOT_ANSWERED, NOT_SERVED, SERVED, IssueType
 from api.storage.models.clinical import Case
@@ -102,6 +104,13 @@ async def test_everything_is_valid_and_says_no_more_than_r4_has_codes_for(one_wo
     prompts = [each for each in await search(me, "DetectedIssue") if "severity" not in each]
     assert prompts
     assert not [e for e in await search(supervisor, "DetectedIssue") if "severity" not in e]
+
+
+def test_words_of_two_lists_that_are_spelled_alike_have_codes_of_their_own() -> None:
+    words = [word for listed in VOCABULARY.values() for word in listed]
+    assert len({str(word) for word in words}) < len(words)
+    for word in words:
+        assert coded(word).coding == [coding_of(word)]
 
 
 def test_every_word_of_ours_has_a_code_of_r4() -> None:
