@@ -218,10 +218,10 @@ def record_shown(
     Rows that are hidden from some who may read the journal have entries of their own. Raises
     nothing itself; where an entry cannot be written, the commit fails and nothing is shown.
     """
-    together: dict[tuple[str, UUID | None, bool], list[UUID]] = {}
+    together: dict[tuple[str, UUID | None, bool], list[str]] = {}
     for row in rows:
         alike = row.noun, _case_of(row), _is_restricted(row)
-        together.setdefault(alike, []).append(row.id)
+        together.setdefault(alike, []).append(str(row.id))
     # what is the same in each entry is the very same, and so is sent once
     alike_in_all = {
         **_kept_by(tx),
@@ -232,17 +232,19 @@ def record_shown(
         "is_read": True,
         "purpose": purpose,
     }
-    for (noun, case_id, restricted), ids in together.items():
-        entry = {
+    entries = [
+        {
             **alike_in_all,
-            # the very same as `uuid7` of `compat` makes, which nobody is given here
+            # nobody is given it here, and so it need not be of the standard library's type
             "id": uuid_utils.uuid7(),
             "record_type": noun,
-            "record_ids": list(map(str, ids)),
+            "record_ids": ids,
             "case_id": case_id,
             "restricted": restricted,
         }
-        tx.write_at_commit(_append, entry)
+        for (noun, case_id, restricted), ids in together.items()
+    ]
+    tx.write_at_commit(_append, *entries)
 
 
 def _case_of(row: Row) -> UUID | None:
