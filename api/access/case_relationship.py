@@ -66,8 +66,7 @@ async def find_case(
 def open_case(me: Actor, rows: Sequence[Any]) -> OpenCase:
     """Read what `with_what_waits` found of one case: a row for each flag, or one without any."""
     case: Case = plain_row(Case, rows[0])
-    waiting = (row[_WAITING:] for row in rows)
-    flags = tuple(WaitingFlag(*flag) for flag in waiting if flag[0])
+    flags = tuple([WaitingFlag(*row[_WAITING:]) for row in rows if row[_WAITING]])
     return OpenCase(case, standing_of(me, case, *rows[0][_STANDING:_WAITING]), flags)
 
 

@@ -25,8 +25,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.expression import SelectOfScalar
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from api.security.crypto import Sealed
 from api.storage.autocommit import Autocommit, entering_first
-from api.storage.models.columns import Spelled
+from api.storage.models.columns import SealedText, Spelled
 
 Convert = Callable[[Any], Any]
 
@@ -170,13 +171,13 @@ class _Compiled:
         """Convert what the driver gave; `kinds` is what it calls the types of the columns."""
         if self._converters is None:
             self._converters = list(self._converters_for(kinds or [_FLOAT8] * len(self._types)))
-        rows = []
-        for each in found:
-            row = list(each)
-            for place, convert in self._converters:
-                row[place] = convert(row[place])
-            rows.append(row[0] if self._is_scalar else tuple(row))
-        return rows
+        # by columns, which are few, and not by values, which are many
+        columns = list(zip(*found, strict=True))
+        if not columns:
+            return []
+        for place, convert in self._converters:
+            columns[place] = tuple(map(convert, columns[place]))
+        return list(columns[0] if self._is_scalar else zip(*columns, strict=True))
 
     def _converters_for(self, kinds: Sequence[Any]) -> Iterator[tuple[int, Convert]]:
         for place, (of_ours, of_theirs) in enumerate(zip(self._types, kinds, strict=True)):
@@ -189,11 +190,17 @@ def _converter(kind: Any, dialect: Dialect, of_theirs: Any) -> Convert | None:
     if isinstance(kind, Spelled):
         # looked up: a word is told from its spelling thousands of times a second
         return kind.by_spelling.__getitem__
+    if isinstance(kind, SealedText):
+        return _as_it_is_kept
     if isinstance(kind, UTCDateTime) and dialect.name == "postgresql":
         # this driver gives instants in UTC
         return None
     convert: Convert | None = kind.result_processor(dialect, of_theirs)
     return convert
+
+
+def _as_it_is_kept(stored: str | None) -> Sealed | None:
+    return None if stored is None else Sealed(stored)
 
 
 def _of_type(kind: Any, dialect: Dialect) -> Any:

@@ -46,10 +46,14 @@ class Transaction(Questions):
         """Keep a new row; it is written at the next flush, and must be of the clinic entered."""
         self._session.add(row)
 
-    def write_at_commit(self, write: Writer, row: dict[str, Any]) -> None:
-        """Keep a row that is written just before the commit, in one go with others of its kind."""
-        self._at_commit.setdefault(write, []).append(row)
-        self._ever_at_commit.setdefault(write, []).append(row)
+    def write_at_commit(self, write: Writer, *rows: dict[str, Any]) -> None:
+        """Keep rows that are written just before the commit, in one go with others of their kind.
+
+        Where there are none, nothing is left to the writer.
+        """
+        if rows:
+            self._at_commit.setdefault(write, []).extend(rows)
+            self._ever_at_commit.setdefault(write, []).extend(rows)
 
     def write_before_commit(self, write: Writer, row: dict[str, Any]) -> None:
         """Keep a row that is written at the end too, but not in the message that commits."""
@@ -76,7 +80,9 @@ class Transaction(Questions):
     async def insert(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         """Insert rows of the clinic entered; RuntimeError for a row of another."""
         for row in rows:
-            self._refuse_elsewhere(row["clinic_id"])
+            # mostly it is the very same
+            if row["clinic_id"] is not self._entered:
+                self._refuse_elsewhere(row["clinic_id"])
         if self._alone is not None and self._tells_alone:
             await self._alone.insert(table, self._here, rows)
             return
