@@ -82,6 +82,10 @@ class Prepared:
         one = first.rows([row[:width] for row in found[:1]], None)
         return one, second.rows([row[width:-1] for row in found if row[-1]], None)
 
+    def converted(self, found: Any, dialect: Dialect) -> list[Any]:
+        """Convert rows that came within a row of another statement."""
+        return self._compiled(self.statement, dialect).rows(found, None)
+
     def _compiled(self, statement: Any, dialect: Dialect) -> "_Compiled":
         # where the first wall is down, the statement is as it was written
         known_as = dialect.name, statement is self.statement

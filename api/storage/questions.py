@@ -337,6 +337,11 @@ class Questions:
         is_known = self._entered in times.followed and not times.went_back
         return self._alone is not None and not self._has_begun and is_known
 
+    @property
+    def asks_at_once(self) -> bool:
+        """Tell whether lists of rows can be asked in one message with what they stand beside."""
+        return self.is_postgresql and self._walled
+
     async def _prepare_to_seal(self) -> None:
         if self._is_pending:
             session = self._session
