@@ -1,9 +1,10 @@
 """Opens a case's file: the facts that the rules are told, its flags, and what is only counted."""
 
+import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col
 
-from api.domain.details import DETAILS
+from api.domain.details import DETAILS, Details
 from api.domain.errors import CaseFull
 from api.domain.rules.evaluate import MOST_RECORDS, MOST_RESTRICTED, Evaluation
 from api.domain.rules.facts import ConsultationFact, Facts, IncidentFact, PromiseFact
@@ -54,7 +55,7 @@ _AFTER: Any = sa.bindparam("after")
 _WHOLE: Any = sa.bindparam("whole", type_=sa.Boolean)
 CASES: Any = sa.bindparam("cases", expanding=True)
 
-_OF_INCIDENT = tuple(each.name for each in fields(IncidentFact))
+_OF_INCIDENT = tuple(each.name for each in fields(IncidentFact) if each.name != "details")
 _OF_PROMISE = tuple(each.name for each in fields(PromiseFact))
 _OF_CONSULTATION = ("id", *(each.name for each in fields(ConsultationFact)))
 _WORDS = {"documented": "rationale", "has_sealed_detail": "sealed_detail"}
@@ -65,6 +66,8 @@ INCIDENT = (
         getattr(Incident, _WORDS[name]).is_not(None) if name in _WORDS else getattr(Incident, name)
         for name in _OF_INCIDENT
     ),
+    # as they are spelled, by which they are known again
+    sa.cast(Incident.details, sa.Text),
     col(Incident.status),
 )
 ID, IS_HIDDEN = _OF_INCIDENT.index("id"), _OF_INCIDENT.index("restricted")
@@ -277,7 +280,7 @@ def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts
                 told[_WORDS[name]] is not None if name in _WORDS else told[name]
                 for name in _OF_INCIDENT
             )
-            return facts.with_one_more(incident_fact(*known, row.status))
+            return facts.with_one_more(incident_fact(*known, told["details"], row.status))
         case Promise():
             return facts.with_one_more(PromiseFact(*(told[name] for name in _OF_PROMISE)))
     return facts.with_one_more(consultation_fact(*(told[name] for name in _OF_CONSULTATION)))
@@ -291,11 +294,18 @@ def comes_last(facts: Facts, row: Incident | Promise) -> bool:
 
 def incident_fact(*row: Any) -> IncidentFact:
     """Tell an incident as rules see it, of the columns of `INCIDENT`."""
-    *known, status = row
+    *known, details, status = row
     fact = dict(zip(_OF_INCIDENT, known, strict=True))
     if status != IncidentStatus.reviewed:
         fact["determination"] = None
-    return IncidentFact(**fact | {"details": DETAILS.validate_python(fact["details"])})
+    told = _details(details) if isinstance(details, str) else DETAILS.validate_python(details)
+    return IncidentFact(**fact, details=told)
+
+
+@lru_cache(maxsize=4096)
+def _details(spelled: str) -> Details:
+    """Read details as they are kept; a case is full of the same, and every write reads them all."""
+    return DETAILS.validate_python(json.loads(spelled))
 
 
 def consultation_fact(*row: Any) -> ConsultationFact:

@@ -131,8 +131,9 @@ class Questions:
     @property
     def _is_pending(self) -> bool:
         """Tell whether rows are still to be written."""
+        # each question asks for it, and to make the lists of `new` and `dirty` takes longer
         session = self._opened
-        return session is not None and bool(session.new or session.dirty)
+        return session is not None and not session.sync_session._is_clean()
 
     async def enter(self, clinic_id: UUID, zone: ZoneInfo | None = None) -> None:
         """Work in this clinic from here on, and see no other; `zone`, where it is known already."""

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Dialect, orm
+from sqlalchemy.exc import DBAPIError
 
 from api.storage.autocommit import Autocommit
-from api.storage.compiled_queries import Prepared, Question
+from api.storage.compiled_queries import Prepared, Question, is_not_supported
 from api.storage.questions import Questions
 
 
@@ -22,13 +23,19 @@ class Together:
     def __init__(self, one: Any, *lists: Any) -> None:
         self._one, self._lists = Prepared(one), [Prepared(each) for each in lists]
         self._at_once = _AtOnce(one, self._lists)
+        self._is_refused = False
 
     async def ask(
         self, tx: Questions, params: Mapping[str, Any]
     ) -> tuple[Sequence[Any], list[list[Any]]]:
         """Give the row and the lists. Raises ValueError where there is not exactly one row."""
-        if tx.asks_at_once:
-            row = (await tx.exec(self._at_once, params)).one()
+        if tx.asks_at_once and not self._is_refused:
+            try:
+                row = (await tx.exec(self._at_once, params)).one()
+            except DBAPIError as error:
+                # this transaction is lost; the next one asks in turn
+                self._is_refused = is_not_supported(error)
+                raise
             number = len(self._lists)
             return row[:-number], list(row[-number:])
         row = (await tx.exec(self._one, params)).one()

@@ -9,22 +9,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
-from uuid_utils.compat import uuid7
 
-from api.domain.vocabulary import (
-    Classification,
-    ClientImpact,
-    DatePrecision,
-    Initiator,
-    Repair,
-    ReportedBy,
-)
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.columns import new_row
 from api.storage.models.flags import Flag
 from api.storage.models.integration import ImportedRecord, WebhookDelivery, WebhookEvent
 from api.storage.transaction import Transaction
 from tests.support.imports import rows
+from tests.support.new_rows import WORDS, told
 from tests.support.world import NOON, Urls, World, open_world
 
 pytestmark = pytest.mark.both_databases
@@ -37,29 +29,7 @@ async def on_postgresql(postgresql_urls: Urls) -> AsyncIterator[World]:
         yield world
 
 
-WORDS = "the same words in each row"
 UTC = ZoneInfo("UTC")
-
-
-def told(tx: Transaction, case_id: UUID, clinic_id: UUID, **other: Any) -> Incident:
-    values = {
-        "clinic_id": clinic_id,
-        "id": uuid7(),
-        "case_id": case_id,
-        "created_at": tx.now,
-        "updated_at": tx.now,
-        "kind": "hurtful_words",
-        "occurred_on": tx.today,
-        "date_precision": DatePrecision.day,
-        "initiator": Initiator.therapist,
-        "reported_by": ReportedBy.client,
-        "classification": Classification.rupture,
-        "client_impact": ClientImpact.unknown,
-        "repair": Repair.unknown,
-        "details": {"kind": "hurtful_words", "repeated": True},
-        "narrative": WORDS,
-    }
-    return new_row(Incident, **values | other)
 
 
 async def write(world: World, number: int = 5, **other: Any) -> list[Incident]:
