@@ -1,6 +1,7 @@
 """The file of a case, asked in one message: the same as asked in turn, behind the same walls."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -9,12 +10,14 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel, col, select
 
+from api.domain.vocabulary import FlagStatus
 from api.flags import case_facts, reconcile
 from api.flags.case_facts import CaseFile, open_file
 from api.storage.models.clinical import Case
 from api.storage.models.people import Clinic
 from api.storage.transaction import Transaction
 from tests.support.cases import QUESTION
+from tests.support.new_rows import raised
 from tests.support.world import NOON, Urls, World, made, ok, open_world
 
 UTC = ZoneInfo("UTC")
@@ -77,6 +80,33 @@ async def test_what_is_asked_at_once_is_what_is_asked_in_turn(
     with monkeypatch.context() as patch:
         patch.setattr(case_facts, "PAGE", len(facts.incidents))
         assert in_words(await opened(world, case, whole=whole)) == at_once
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+async def test_what_was_withdrawn_is_read_where_something_is_hidden(
+    world: World, hidden: bool, whole: bool
+) -> None:
+    case = await full_case(world, hidden=hidden)
+    async with world.database.transaction() as tx:
+        await tx.enter(world.clinician.clinic_id, UTC)
+        await tx.begin()
+        tx.add(gone := raised(tx, case, world, status=FlagStatus.withdrawn))
+    file = await opened(world, case, whole=whole)
+    assert (gone.id in {flag.id for flag in file.flags}) == (hidden or whole)
+
+
+async def test_what_is_shown_as_written_is_what_is_kept(world: World) -> None:
+    case = await world.clinician.case()
+    path = f"/v1/cases/{case['id']}"
+    # rows carry later instants than those before them, whatever the clock says
+    world.clock.now -= timedelta(seconds=30)
+    incident = await world.clinician.incident(case, "hurtful_words")
+    promise = await world.clinician.promise(case)
+    for noun, shown in (("incidents", incident), ("promises", promise)):
+        assert shown["updated_at"] > world.clock.now.isoformat()
+        (kept,) = ok(await world.clinician.get(f"{path}/{noun}"))["items"]
+        assert {name: shown[name] for name in kept} == kept
 
 
 async def test_a_file_holds_no_row_of_another_clinic(world: World) -> None:

@@ -14,15 +14,14 @@ from uuid_utils.compat import uuid7
 
 import api.storage.tenancy
 import api.storage.written_at_once
-from api.domain.vocabulary import Audience, FlagStatus, Severity
+from api.domain.vocabulary import FlagStatus
 from api.storage.models.clinical import Case, Incident, RecordVersion
-from api.storage.models.columns import new_row
 from api.storage.models.flags import Flag
 from api.storage.models.people import User
 from api.storage.plain_rows import columns_of
 from api.storage.transaction import Transaction
 from tests.support.imports import rows
-from tests.support.new_rows import told
+from tests.support.new_rows import raised, told
 from tests.support.world import NOON, Urls, World, incident, made, open_world
 
 UTC = ZoneInfo("UTC")
@@ -56,25 +55,6 @@ def flushed(world: World) -> Iterator[list[str]]:
     sa.event.listen(engine, "before_cursor_execute", note)
     yield said
     sa.event.remove(engine, "before_cursor_execute", note)
-
-
-def raised(tx: Transaction, case: dict[str, Any], world: World, **other: Any) -> Flag:
-    values = {
-        "clinic_id": world.clinician.clinic_id,
-        "id": uuid7(),
-        "case_id": UUID(case["id"]),
-        "created_at": tx.now,
-        "updated_at": tx.now,
-        "rule": "frame_drift",
-        "title": "t",
-        "severity": Severity.low,
-        "audience": Audience.supervisor,
-        "because": "b",
-        "evidence": [{"type": "incident", "id": str(uuid7())}],
-        "effective_at": tx.now,
-        "rule_version": 1,
-    }
-    return new_row(Flag, **values | other)
 
 
 async def load(tx: Transaction, case: dict[str, Any]) -> Case:

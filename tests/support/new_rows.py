@@ -6,16 +6,20 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from api.domain.vocabulary import (
+    Audience,
     Classification,
     ClientImpact,
     DatePrecision,
     Initiator,
     Repair,
     ReportedBy,
+    Severity,
 )
 from api.storage.models.clinical import Incident
 from api.storage.models.columns import new_row
+from api.storage.models.flags import Flag
 from api.storage.transaction import Transaction
+from tests.support.world import World
 
 WORDS = "the same words in each row"
 
@@ -40,3 +44,23 @@ def told(tx: Transaction, case_id: UUID, clinic_id: UUID, **other: Any) -> Incid
         "narrative": WORDS,
     }
     return new_row(Incident, **values | other)
+
+
+def raised(tx: Transaction, case: dict[str, Any], world: World, **other: Any) -> Flag:
+    """Make a flag."""
+    values = {
+        "clinic_id": world.clinician.clinic_id,
+        "id": uuid7(),
+        "case_id": UUID(case["id"]),
+        "created_at": tx.now,
+        "updated_at": tx.now,
+        "rule": "frame_drift",
+        "title": "t",
+        "severity": Severity.low,
+        "audience": Audience.supervisor,
+        "because": "b",
+        "evidence": [{"type": "incident", "id": str(uuid7())}],
+        "effective_at": tx.now,
+        "rule_version": 1,
+    }
+    return new_row(Flag, **values | other)
