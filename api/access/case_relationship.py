@@ -85,10 +85,14 @@ async def find_case_to_open(tx: Transaction, me: Actor, case_id: UUID) -> OpenCa
 
 
 async def _to_change(
-    tx: Transaction, me: Actor, statement: Any, asked: dict[str, Any]
+    tx: Transaction, me: Actor, statement: Prepared, asked: dict[str, Any]
 ) -> OpenCase | None:
     found = (await tx.exec(statement, asked)).first()
-    return OpenCase(found[0], standing_of(me, *found)) if found else None
+    if found is None:
+        return None
+    # as it is now that the lock is held, whatever was known of it before
+    (case,) = await tx.adopt(Case, [found], anew=True)
+    return OpenCase(case, standing_of(me, case, *found[_STANDING:]))
 
 
 async def load_seen_case(
@@ -146,19 +150,21 @@ _WAITING = _STANDING + 4
 
 
 @cache
-def _case_to_change(role: Role) -> Any:
-    return locked(_case(role).where(existing_case(asker(role))), Case)
+def _case_to_change(role: Role) -> Prepared:
+    return Prepared(_case_locked(role).where(existing_case(asker(role))))
 
 
 @cache
-def _case_to_open(role: Role) -> Any:
+def _case_to_open(role: Role) -> Prepared:
     who = asker(role)
     concerns_others = ~conflicted(who.clinic, who.id, who.now)
-    return locked(_case(role).where(or_(col(Case.clinician_id) == who.id, concerns_others)), Case)
+    theirs = or_(col(Case.clinician_id) == who.id, concerns_others)
+    return Prepared(_case_locked(role).where(theirs))
 
 
-def _case(role: Role) -> Any:
-    return select(Case, *standing_columns(role)).where(col(Case.id) == bindparam("row"))
+def _case_locked(role: Role) -> Any:
+    shown = (*columns_of(Case, withheld=False), *standing_columns(role))
+    return sa_select(*shown).where(col(Case.id) == bindparam("row")).with_for_update(of=Case)
 
 
 @cache

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    Connection,
     Dialect,
     Integer,
     Uuid,
@@ -52,18 +53,8 @@ class Prepared:
         connection = session.connection()
         dialect = connection.dialect
         compiled = self._compiled(asked.statement, dialect)
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(compiled.sql, compiled.values(asked.params))
-            found, description = cursor.fetchall(), cursor.description
-        except dialect.loaded_dbapi.Error as error:
-            if dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor):
-                # asked once more the usual way, it fails the usual way: the pool is told, too
-                connection.exec_driver_sql("SELECT 1")
-            raise _translated(error, dialect) from error
-        finally:
-            cursor.close()
-        return compiled.rows(found, [column[1] for column in description])
+        found, kinds = run_as_written(connection, compiled.sql, compiled.values(asked.params))
+        return compiled.rows(found, kinds)
 
     async def run_alone(self, alone: Autocommit, clinic_id: UUID, asked: "Question") -> list[Any]:
         """Run as a transaction of its own, which enters the clinic itself."""
@@ -83,6 +74,10 @@ class Prepared:
         one = first.rows([row[:width] for row in found[:1]], None)
         return one, second.rows([row[width:-1] for row in found if row[-1]], None)
 
+    def converted(self, found: Any, dialect: Dialect) -> list[Any]:
+        """Convert rows that came within a row of another statement."""
+        return self._compiled(self.statement, dialect).rows(found, None)
+
     def _compiled(self, statement: Any, dialect: Dialect) -> "_Compiled":
         # where the first wall is down, the statement is as it was written
         known_as = dialect.name, statement is self.statement
@@ -90,6 +85,29 @@ class Prepared:
         if compiled is None:
             compiled = self._of[known_as] = _Compiled(statement, dialect)
         return compiled
+
+
+def run_as_written(
+    connection: Connection, sql: str, values: Sequence[Any]
+) -> tuple[Any, list[Any]]:
+    """Run a statement in the words of its database; give its rows, and the types of its columns."""
+    dialect = connection.dialect
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql, tuple(values))
+        return cursor.fetchall(), [column[1] for column in cursor.description]
+    except dialect.loaded_dbapi.Error as error:
+        if dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor):
+            # asked once more the usual way, it fails the usual way: the pool is told, too
+            connection.exec_driver_sql("SELECT 1")
+        raise _translated(error, dialect) from error
+    finally:
+        cursor.close()
+
+
+def is_not_supported(error: DBAPIError) -> bool:
+    """Tell whether a database does not take statements of this kind."""
+    return getattr(error.orig, "sqlstate", None) == "0A000"
 
 
 _IDS = ARRAY(Uuid())

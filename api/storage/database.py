@@ -13,8 +13,8 @@ from api.storage.autocommit import Autocommit
 from api.storage.engine import open_engine
 from api.storage.instants import Instants
 from api.storage.keyring import Keyring
-from api.storage.tenancy import WalledSession
 from api.storage.transaction import Transaction
+from api.storage.written_at_once import SessionAtOnce
 
 Clock = Callable[[], datetime]
 
@@ -41,7 +41,7 @@ class Database:
         self.keyring = Keyring(keys)
         self.engine = open_engine(url, pool_size)
         self.traced: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._session = WalledSession if walled else Session
+        self._session = SessionAtOnce if walled else Session
         self._walled = walled
         self._is_postgresql = self.engine.dialect.name == "postgresql"
 

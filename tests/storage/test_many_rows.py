@@ -15,14 +15,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel, col
 from uuid_utils.compat import uuid7
 
-from api.domain.vocabulary import (
-    Classification,
-    ClientImpact,
-    DatePrecision,
-    Initiator,
-    Repair,
-    ReportedBy,
-)
 from api.storage.many_rows import given_at_once
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.columns import new_row
@@ -30,6 +22,7 @@ from api.storage.models.flags import Flag
 from api.storage.models.integration import ImportedRecord, WebhookDelivery, WebhookEvent
 from api.storage.transaction import Transaction
 from tests.support.imports import rows
+from tests.support.new_rows import WORDS, told
 from tests.support.world import NOON, Urls, World, open_world
 
 pytestmark = pytest.mark.both_databases
@@ -44,29 +37,7 @@ async def on_postgresql(postgresql_urls: Urls) -> AsyncIterator[World]:
 
 POSTGRESQL: Any = asyncpg.dialect()  # type: ignore[no-untyped-call]
 ENTRIES = SQLModel.metadata.tables["journal_entries"]
-WORDS = "the same words in each row"
 UTC = ZoneInfo("UTC")
-
-
-def told(tx: Transaction, case_id: UUID, clinic_id: UUID, **other: Any) -> Incident:
-    values = {
-        "clinic_id": clinic_id,
-        "id": uuid7(),
-        "case_id": case_id,
-        "created_at": tx.now,
-        "updated_at": tx.now,
-        "kind": "hurtful_words",
-        "occurred_on": tx.today,
-        "date_precision": DatePrecision.day,
-        "initiator": Initiator.therapist,
-        "reported_by": ReportedBy.client,
-        "classification": Classification.rupture,
-        "client_impact": ClientImpact.unknown,
-        "repair": Repair.unknown,
-        "details": {"kind": "hurtful_words", "repeated": True},
-        "narrative": WORDS,
-    }
-    return new_row(Incident, **values | other)
 
 
 async def write(world: World, number: int = 5, **other: Any) -> list[Incident]:
