@@ -19,13 +19,14 @@ from api.domain.lifecycles import BRIEF_LASTS, CASE_PURGED
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor
 from api.domain.vocabulary import Audience, Role, Severity
+from api.storage.adopted_rows import whole_row
 from api.storage.compiled_queries import Prepared
 from api.storage.loading import load_or_404
 from api.storage.models.access import GrantKind, Supervision
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.people import Clinic
-from api.storage.plain_rows import columns_of, names_of, plain_row
+from api.storage.plain_rows import all_names_of, columns_of, names_of, plain_row
 from api.storage.questions import Asked
 from api.storage.transaction import Transaction
 
@@ -92,7 +93,7 @@ async def _to_change(
         return None
     # as it is now that the lock is held, whatever was known of it before
     (case,) = await tx.adopt(Case, [found], anew=True)
-    return OpenCase(case, standing_of(me, case, *found[_STANDING:]))
+    return OpenCase(case, standing_of(me, case, *found[len(all_names_of(Case)) :]))
 
 
 async def load_seen_case(
@@ -163,7 +164,7 @@ def _case_to_open(role: Role) -> Prepared:
 
 
 def _case_locked(role: Role) -> Any:
-    shown = (*columns_of(Case, withheld=False), *standing_columns(role))
+    shown = (*whole_row(Case), *standing_columns(role))
     return sa_select(*shown).where(col(Case.id) == bindparam("row")).with_for_update(of=Case)
 
 

@@ -21,11 +21,11 @@ from api.domain.rules.modes import monitored_rules
 from api.domain.rules.thresholds import Thresholds
 from api.domain.tenures import Tenure
 from api.domain.vocabulary import FlagStatus, IncidentStatus
+from api.storage.adopted_rows import whole_row
 from api.storage.compiled_queries import Prepared, about_several, one_of, plainly
 from api.storage.models.clinical import Case, CaseTenure, Consultation, Incident, Promise
 from api.storage.models.flags import IS_RESTRICTED, Flag, MonitoredFinding
 from api.storage.models.people import Clinic
-from api.storage.plain_rows import columns_of
 from api.storage.rows_together import Together
 from api.storage.transaction import Transaction
 
@@ -102,7 +102,7 @@ _PROMISES = _page_of(Promise, PROMISE, col(Promise.voided_at).is_(None))
 _CONSULTATIONS = _page_of(Consultation, CONSULTATION)
 _HIDES = sa.exists().where(col(Incident.case_id) == _CASE, IS_RESTRICTED[Incident])
 _FLAGS = (
-    sa.select(*columns_of(Flag, withheld=False))
+    sa.select(*whole_row(Flag))
     .where(
         col(Flag.case_id) == _CASE,
         # all there is, where anything is hidden
@@ -111,7 +111,7 @@ _FLAGS = (
     .order_by(col(Flag.id))
 )
 _MONITORED = (
-    sa.select(*columns_of(MonitoredFinding, withheld=False))
+    sa.select(*whole_row(MonitoredFinding))
     .where(col(MonitoredFinding.case_id) == _CASE)
     .order_by(col(MonitoredFinding.id))
 )

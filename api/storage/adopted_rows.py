@@ -9,17 +9,22 @@ from typing import Any
 from sqlalchemy import inspect, orm
 from sqlalchemy.orm.attributes import set_committed_value
 
-from api.storage.plain_rows import names_of
+from api.storage.plain_rows import all_names_of
+
+
+def whole_row(model: Any) -> list[Any]:
+    """Select all that a row holds which may be changed."""
+    return [getattr(model, name) for name in all_names_of(model)]
 
 
 def adopt(
     session: orm.Session, model: Any, found: Iterable[Sequence[Any]], *, anew: bool = False
 ) -> tuple[list[Any], list[Any]]:
-    """Give rows of what `columns_of` selected, and those of them that were read just now.
+    """Give rows of what `whole_row` selected, and those of them that were read just now.
 
     As with any statement of a session, a row that it has stays as it is; `anew`: as it was read.
     """
-    names, mapper = names_of(model), inspect(model)
+    names, mapper = all_names_of(model), inspect(model)
     of_key = [names.index(column.key) for column in mapper.primary_key]
     rows, read = [], []
     for values in found:

@@ -22,8 +22,13 @@ class PlainRow(SimpleNamespace):
 def names_of(model: Any) -> tuple[str, ...]:
     """Name the columns of a model that answers are made of, and are opened with."""
     unseen = _UNSEEN.get(model, ())
-    names = (attribute.key for attribute in inspect(model).column_attrs)
-    return tuple(name for name in names if name not in unseen)
+    return tuple(name for name in all_names_of(model) if name not in unseen)
+
+
+@cache
+def all_names_of(model: Any) -> tuple[str, ...]:
+    """Name all columns of a model: what may be written needs each."""
+    return tuple(attribute.key for attribute in inspect(model).column_attrs)
 
 
 _UNSEEN = {
