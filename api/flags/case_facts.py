@@ -251,7 +251,8 @@ async def rooms_of(tx: Transaction, case_ids: Sequence[UUID]) -> defaultdict[UUI
 
 def add_record(tx: Transaction, file: CaseFile, row: Incident | Promise | Consultation) -> None:
     """Add a new record to a case that is not voided. Raises 409 where it is full."""
-    _room_in(file.facts).take(row)
+    room: Room = _room_in(file.facts)
+    room.take(row)
     # it is shown before it is written
     tx.date(row)
     tx.add(row)

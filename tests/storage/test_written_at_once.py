@@ -15,10 +15,10 @@ from uuid_utils.compat import uuid7
 import api.storage.tenancy
 import api.storage.written_at_once
 from api.domain.vocabulary import FlagStatus
+from api.storage.adopted_rows import whole_row
 from api.storage.models.clinical import Case, Incident, RecordVersion
 from api.storage.models.flags import Flag
 from api.storage.models.people import User
-from api.storage.plain_rows import columns_of
 from api.storage.transaction import Transaction
 from tests.support.imports import rows
 from tests.support.new_rows import raised, told
@@ -138,7 +138,7 @@ async def test_where_one_row_becomes_what_another_was_they_are_written_in_order(
 async def test_a_row_that_is_not_there_cannot_change(world: World) -> None:
     case = await world.clinician.case()
     nowhere = raised(await _now(world), case, world)
-    values = [getattr(nowhere, column.key) for column in columns_of(Flag, withheld=False)]
+    values = [getattr(nowhere, column.key) for column in whole_row(Flag)]
 
     async def change_it() -> None:
         async with inside(world) as tx:
@@ -175,7 +175,7 @@ async def test_a_row_of_another_clinic_is_refused_by_the_second_wall(
         async with inside(world) as tx:
             tx.add(raised(tx, case, world, clinic_id=there.clinic_id))
     (row,) = await rows(world, Case, there)
-    values = [row.model_dump()[column.key] for column in columns_of(Case, withheld=False)]
+    values = [row.model_dump()[column.key] for column in whole_row(Case)]
 
     async def change_theirs() -> None:
         async with inside(world) as tx:
@@ -199,7 +199,7 @@ async def test_whoever_fails_hears_what_a_session_would_tell(world: World) -> No
 
 async def test_a_row_that_is_adopted_is_the_one_that_is_known(world: World) -> None:
     case = await world.clinician.case(client_ref="K-7")
-    asked = sa.select(*columns_of(Case, withheld=False)).where(col(Case.id) == UUID(case["id"]))
+    asked = sa.select(*whole_row(Case)).where(col(Case.id) == UUID(case["id"]))
     async with inside(world) as tx:
         found = (await tx.exec(asked)).all()
         (row,) = await tx.adopt(Case, found)
