@@ -15,6 +15,7 @@ from api.access.authentication import LastSeen
 from api.access.journalled_refusals import journal_refusal
 from api.access.rate_limits import Throttle
 from api.access.sessions import SessionTimes
+from api.http.direct_routes import DirectRoutes
 from api.http.idempotency import DoneBefore, Fingerprints
 from api.http.middleware import Envelope
 from api.http.oauth_refusals import AS_OAUTH
@@ -147,6 +148,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         # as they stand there: a router that is included has each of its routes built once more
         app.router.routes.extend(door.router.routes)
     serve_document(app)
+    app.router.middleware_stack = DirectRoutes(app.router.middleware_stack, app.router.routes)
     return app
 
 

@@ -19,13 +19,14 @@ from api.domain.lifecycles import BRIEF_LASTS, CASE_PURGED
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import SUPERVISING, TREATING, Actor
 from api.domain.vocabulary import Audience, Role, Severity
+from api.storage.adopted_rows import whole_row
 from api.storage.compiled_queries import Prepared
 from api.storage.loading import load_or_404
 from api.storage.models.access import GrantKind, Supervision
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.people import Clinic
-from api.storage.plain_rows import columns_of, names_of, plain_row
+from api.storage.plain_rows import all_names_of, columns_of, names_of, plain_row
 from api.storage.questions import Asked
 from api.storage.transaction import Transaction
 
@@ -66,8 +67,7 @@ async def find_case(
 def open_case(me: Actor, rows: Sequence[Any]) -> OpenCase:
     """Read what `with_what_waits` found of one case: a row for each flag, or one without any."""
     case: Case = plain_row(Case, rows[0])
-    waiting = (row[_WAITING:] for row in rows)
-    flags = tuple(WaitingFlag(*flag) for flag in waiting if flag[0])
+    flags = tuple([WaitingFlag(*row[_WAITING:]) for row in rows if row[_WAITING]])
     return OpenCase(case, standing_of(me, case, *rows[0][_STANDING:_WAITING]), flags)
 
 
@@ -86,10 +86,14 @@ async def find_case_to_open(tx: Transaction, me: Actor, case_id: UUID) -> OpenCa
 
 
 async def _to_change(
-    tx: Transaction, me: Actor, statement: Any, asked: dict[str, Any]
+    tx: Transaction, me: Actor, statement: Prepared, asked: dict[str, Any]
 ) -> OpenCase | None:
     found = (await tx.exec(statement, asked)).first()
-    return OpenCase(found[0], standing_of(me, *found)) if found else None
+    if found is None:
+        return None
+    # as it is now that the lock is held, whatever was known of it before
+    (case,) = await tx.adopt(Case, [found], anew=True)
+    return OpenCase(case, standing_of(me, case, *found[len(all_names_of(Case)) :]))
 
 
 async def load_seen_case(
@@ -147,19 +151,21 @@ _WAITING = _STANDING + 4
 
 
 @cache
-def _case_to_change(role: Role) -> Any:
-    return locked(_case(role).where(existing_case(asker(role))), Case)
+def _case_to_change(role: Role) -> Prepared:
+    return Prepared(_case_locked(role).where(existing_case(asker(role))))
 
 
 @cache
-def _case_to_open(role: Role) -> Any:
+def _case_to_open(role: Role) -> Prepared:
     who = asker(role)
     concerns_others = ~conflicted(who.clinic, who.id, who.now)
-    return locked(_case(role).where(or_(col(Case.clinician_id) == who.id, concerns_others)), Case)
+    theirs = or_(col(Case.clinician_id) == who.id, concerns_others)
+    return Prepared(_case_locked(role).where(theirs))
 
 
-def _case(role: Role) -> Any:
-    return select(Case, *standing_columns(role)).where(col(Case.id) == bindparam("row"))
+def _case_locked(role: Role) -> Any:
+    shown = (*whole_row(Case), *standing_columns(role))
+    return sa_select(*shown).where(col(Case.id) == bindparam("row")).with_for_update(of=Case)
 
 
 @cache

@@ -24,8 +24,8 @@ Scope = Callable[[Reader], ColumnElement[bool]]
 
 async def catch_up_what_is_shown(tx: Transaction, me: Actor, scope: Scope) -> None:
     """Catch up every case in a scope that is due; mostly none is."""
-    is_any = _is_any_due(scope, me.role), asked_by(tx, me)
-    await catch_up_due(tx, scope(reader(tx, me)), is_any)
+    if (await tx.exec(_is_any_due(scope, me.role), asked_by(tx, me))).first() is not None:
+        await catch_up_due(tx, scope(reader(tx, me)))
 
 
 @cache

@@ -1,28 +1,32 @@
 """Opens a case's file: the facts that the rules are told, its flags, and what is only counted."""
 
+import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, or_, true
-from sqlmodel import col, select
+from sqlmodel import col
 
-from api.domain.details import DETAILS
+from api.domain.details import DETAILS, Details
 from api.domain.errors import CaseFull
 from api.domain.rules.evaluate import MOST_RECORDS, MOST_RESTRICTED, Evaluation
 from api.domain.rules.facts import CaseFact, ConsultationFact, Facts, IncidentFact, PromiseFact
 from api.domain.rules.modes import monitored_rules
 from api.domain.rules.thresholds import Thresholds
+from api.domain.tenures import Tenure
 from api.domain.vocabulary import FlagStatus, IncidentStatus
-from api.storage.compiled_queries import Prepared, about_several, one_of
-from api.storage.models.clinical import Case, Consultation, Incident, Promise
-from api.storage.models.flags import Flag, MonitoredFinding
+from api.storage.adopted_rows import whole_row
+from api.storage.compiled_queries import Prepared, about_several, one_of, plainly
+from api.storage.models.clinical import Case, CaseTenure, Consultation, Incident, Promise
+from api.storage.models.flags import IS_RESTRICTED, Flag, MonitoredFinding
 from api.storage.models.people import Clinic
+from api.storage.rows_together import Together
 from api.storage.transaction import Transaction
 
 
@@ -32,8 +36,8 @@ class CaseFile:
 
     `monitored_rules` raise no flag; what they would have raised is counted in `monitored`, which
     holds what stands and what has ended. `hidden`: the incidents that are restricted, the voided
-    ones too; where there are any, `flags` and `monitored` hold all there is. `evaluation`: what the
-    rules said last.
+    ones too; where there are any, `flags` and `monitored` hold all there is. `tenures`: who had the
+    case before its present clinician. `evaluation`: what the rules said last.
     """
 
     case: Case
@@ -42,14 +46,16 @@ class CaseFile:
     monitored_rules: frozenset[str] = frozenset()
     monitored: list[MonitoredFinding] = field(default_factory=list)
     hidden: frozenset[UUID] = frozenset()
+    tenures: tuple[Tenure, ...] = ()
     evaluation: Evaluation | None = None
 
 
 _CASE: Any = sa.bindparam("case")
 _AFTER: Any = sa.bindparam("after")
+_WHOLE: Any = sa.bindparam("whole", type_=sa.Boolean)
 CASES: Any = sa.bindparam("cases", expanding=True)
 
-_OF_INCIDENT = tuple(each.name for each in fields(IncidentFact))
+_OF_INCIDENT = tuple(each.name for each in fields(IncidentFact) if each.name != "details")
 _OF_PROMISE = tuple(each.name for each in fields(PromiseFact))
 _OF_CONSULTATION = ("id", *(each.name for each in fields(ConsultationFact)))
 _WORDS = {"documented": "rationale", "has_sealed_detail": "sealed_detail"}
@@ -60,6 +66,8 @@ INCIDENT = (
         getattr(Incident, _WORDS[name]).is_not(None) if name in _WORDS else getattr(Incident, name)
         for name in _OF_INCIDENT
     ),
+    # as they are spelled, by which they are known again
+    sa.cast(Incident.details, sa.Text),
     col(Incident.status),
 )
 ID, IS_HIDDEN = _OF_INCIDENT.index("id"), _OF_INCIDENT.index("restricted")
@@ -72,21 +80,6 @@ _BEFORE_ALL = UUID(int=0)
 
 # Built once: every write runs them, and building a statement costs more than running it. Like
 # every statement they are confined to the clinic by the transaction.
-_CLINIC_AND_CONSULTATIONS = Prepared(
-    sa.select(
-        col(Clinic.time_zone),
-        col(Clinic.thresholds),
-        col(Clinic.rule_modes),
-        *CONSULTATION,
-    )
-    .select_from(Clinic)
-    .outerjoin(
-        Consultation,
-        col(Consultation.case_id) == _CASE,
-    )
-    .order_by(col(Consultation.id))
-    .limit(PAGE)
-)
 
 
 def _page_of(model: Any, columns: Sequence[Any], *standing: ColumnElement[bool]) -> Prepared:
@@ -95,7 +88,7 @@ def _page_of(model: Any, columns: Sequence[Any], *standing: ColumnElement[bool])
         sa.select(*columns)
         .where(model.case_id == _CASE, model.id > _AFTER, *standing)
         .order_by(model.id)
-        .limit(PAGE)
+        .limit(plainly(PAGE))
     )
 
 
@@ -106,13 +99,31 @@ _INCIDENTS = _page_of(
     or_(col(Incident.voided_at).is_(None), col(Incident.restricted)),
 )
 _PROMISES = _page_of(Promise, PROMISE, col(Promise.voided_at).is_(None))
-_MORE_CONSULTATIONS = _page_of(Consultation, CONSULTATION)
-_ALL_FLAGS = select(Flag).where(col(Flag.case_id) == _CASE).order_by(col(Flag.id))
-_FLAGS = _ALL_FLAGS.where(col(Flag.status) != FlagStatus.withdrawn)
+_CONSULTATIONS = _page_of(Consultation, CONSULTATION)
+_HIDES = sa.exists().where(col(Incident.case_id) == _CASE, IS_RESTRICTED[Incident])
+_FLAGS = (
+    sa.select(*whole_row(Flag))
+    .where(
+        col(Flag.case_id) == _CASE,
+        # all there is, where anything is hidden
+        or_(col(Flag.status) != FlagStatus.withdrawn, _WHOLE, _HIDES),
+    )
+    .order_by(col(Flag.id))
+)
 _MONITORED = (
-    select(MonitoredFinding)
+    sa.select(*whole_row(MonitoredFinding))
     .where(col(MonitoredFinding.case_id) == _CASE)
     .order_by(col(MonitoredFinding.id))
+)
+_TENURES = (
+    sa.select(col(CaseTenure.clinician_id), col(CaseTenure.since_on), col(CaseTenure.until_on))
+    .where(col(CaseTenure.case_id) == _CASE)
+    .order_by(col(CaseTenure.until_on), col(CaseTenure.id))
+)
+_FILE = Together(
+    sa.select(col(Clinic.time_zone), col(Clinic.thresholds), col(Clinic.rule_modes)),
+    *(each.statement for each in (_INCIDENTS, _PROMISES, _CONSULTATIONS)),
+    *(_FLAGS, _MONITORED, _TENURES),
 )
 
 
@@ -121,42 +132,55 @@ async def open_file(tx: Transaction, case: Case, *, whole: bool = False) -> Case
 
     `whole`: with all its flags and all that was ever counted, whether or not anything is hidden.
     """
-    here = {"case": case.id}
+    asked = {"case": case.id, "after": _BEFORE_ALL, "whole": whole}
     # the settings anew, under the case's lock: they may have changed since the request began
-    rows = (await tx.exec(_CLINIC_AND_CONSULTATIONS, params=here)).all()
-    time_zone, thresholds, modes = rows[0][:3]
-    facts = Facts(case_fact(case), ZoneInfo(time_zone), Thresholds(**thresholds))
-    incidents: list[IncidentFact] = []
-    hidden: set[UUID] = set()
-    async for *known, stands in _records(tx, case, _INCIDENTS):
-        if known[IS_HIDDEN]:
-            hidden.add(known[ID])
-        if stands:
-            incidents.append(incident_fact(*known))
-    if case.voided_at is None:
-        consultations = [row[3:] for row in rows if row[3] is not None]
-        consulted = _records(tx, case, _MORE_CONSULTATIONS, consultations)
-        facts = replace(
-            facts,
-            incidents=tuple(incidents),
-            promises=tuple([PromiseFact(*known) async for known in _records(tx, case, _PROMISES)]),
-            consultations=tuple([consultation_fact(*known) async for known in consulted]),
-        )
-    whole = whole or bool(hidden)
-    flags = list(await tx.exec(_ALL_FLAGS if whole else _FLAGS, params=here))
-    file = CaseFile(case, facts, flags, monitored_rules(modes), hidden=frozenset(hidden))
+    (time_zone, thresholds, modes), found = await _FILE.ask(tx, asked)
+    incidents, promises, consultations, flags, monitored, tenures = found
+    file = CaseFile(
+        case,
+        Facts(case_fact(case), ZoneInfo(time_zone), Thresholds(**thresholds)),
+        await tx.adopt(Flag, flags),
+        monitored_rules(modes),
+        tenures=tuple(Tenure(*each) for each in tenures),
+    )
+    await _fill(tx, file, incidents, promises, consultations)
     # most clinics count nothing, and then nothing stands: setting a rule active ends what did
-    if whole or file.monitored_rules:
-        file.monitored = list(await tx.exec(_MONITORED, params=here))
+    if whole or file.hidden or file.monitored_rules:
+        file.monitored = await tx.adopt(MonitoredFinding, monitored)
     return file
 
 
+async def _fill(
+    tx: Transaction,
+    file: CaseFile,
+    incidents: Sequence[Any],
+    promises: Sequence[Any],
+    consultations: Sequence[Any],
+) -> None:
+    """Put the records into a file, page by page; the first pages were read already."""
+    told, hidden = list[IncidentFact](), set[UUID]()
+    async for *known, stands in _records(tx, file.case, _INCIDENTS, incidents):
+        if known[IS_HIDDEN]:
+            hidden.add(known[ID])
+        if stands:
+            told.append(incident_fact(*known))
+    file.hidden = frozenset(hidden)
+    if file.case.voided_at is not None:
+        return
+    promised = _records(tx, file.case, _PROMISES, promises)
+    consulted = _records(tx, file.case, _CONSULTATIONS, consultations)
+    file.facts = replace(
+        file.facts,
+        incidents=tuple(told),
+        promises=tuple([PromiseFact(*known) async for known in promised]),
+        consultations=tuple([consultation_fact(*known) async for known in consulted]),
+    )
+
+
 async def _records(
-    tx: Transaction, case: Case, following: Prepared, page: Sequence[Any] | None = None
+    tx: Transaction, case: Case, following: Prepared, page: Sequence[Any]
 ) -> AsyncIterator[Sequence[Any]]:
-    """Read all records of one kind, page by page; `page` is the first where it was read already."""
-    if page is None:
-        page = await tx.exec(following, params={"case": case.id, "after": _BEFORE_ALL})
+    """Read all records of one kind, page by page; `page` is the first."""
     while True:
         for known in page:
             yield known
@@ -225,11 +249,18 @@ async def rooms_of(tx: Transaction, case_ids: Sequence[UUID]) -> defaultdict[UUI
     return defaultdict(Room, rooms)
 
 
-async def add_record(tx: Transaction, case: Case, row: Incident | Promise | Consultation) -> None:
-    """Add a new record to a case whose lock the caller holds. Raises 409 where it is full."""
-    room: Room = (await rooms_of(tx, [case.id]))[case.id]
+def add_record(tx: Transaction, file: CaseFile, row: Incident | Promise | Consultation) -> None:
+    """Add a new record to a case that is not voided. Raises 409 where it is full."""
+    room: Room = _room_in(file.facts)
     room.take(row)
+    # it is shown before it is written
+    tx.date(row)
     tx.add(row)
+
+
+def _room_in(facts: Facts) -> Room:
+    restricted = sum(1 for each in facts.incidents if each.restricted)
+    return Room(facts.size - restricted, restricted)
 
 
 def begin_file(case: Case, like: CaseFile) -> CaseFile:
@@ -250,7 +281,7 @@ def with_one_more(facts: Facts, row: Incident | Promise | Consultation) -> Facts
                 told[_WORDS[name]] is not None if name in _WORDS else told[name]
                 for name in _OF_INCIDENT
             )
-            return facts.with_one_more(incident_fact(*known, row.status))
+            return facts.with_one_more(incident_fact(*known, told["details"], row.status))
         case Promise():
             return facts.with_one_more(PromiseFact(*(told[name] for name in _OF_PROMISE)))
     return facts.with_one_more(consultation_fact(*(told[name] for name in _OF_CONSULTATION)))
@@ -261,13 +292,26 @@ def case_fact(case: Case) -> CaseFact:
     return CaseFact(case.status, case.started_on, case.sessions_per_week, case.is_minor)
 
 
+def comes_last(facts: Facts, row: Incident | Promise) -> bool:
+    """Tell whether reading a new record would put it after all others of its kind."""
+    others = facts.incidents if isinstance(row, Incident) else facts.promises
+    return not others or others[-1].id < row.id
+
+
 def incident_fact(*row: Any) -> IncidentFact:
     """Tell an incident as rules see it, of the columns of `INCIDENT`."""
-    *known, status = row
+    *known, details, status = row
     fact = dict(zip(_OF_INCIDENT, known, strict=True))
     if status != IncidentStatus.reviewed:
         fact["determination"] = fact["reviewed_at"] = None
-    return IncidentFact(**fact | {"details": DETAILS.validate_python(fact["details"])})
+    told = _details(details) if isinstance(details, str) else DETAILS.validate_python(details)
+    return IncidentFact(**fact, details=told)
+
+
+@lru_cache(maxsize=4096)
+def _details(spelled: str) -> Details:
+    """Read details as they are kept; a case is full of the same, and every write reads them all."""
+    return DETAILS.validate_python(json.loads(spelled))
 
 
 def consultation_fact(*row: Any) -> ConsultationFact:

@@ -9,7 +9,6 @@ from api.flags.case_facts import open_file
 from api.flags.reconcile import settle_in_order
 from api.flags.rule_runs import Run
 from api.storage.models.clinical import Case
-from api.storage.questions import Asked
 from api.storage.transaction import Transaction
 
 BATCH = 100
@@ -32,17 +31,12 @@ async def catch_up(tx: Transaction, case: Case) -> None:
     await tx.write_early()
 
 
-async def catch_up_due(
-    tx: Transaction, scope: ColumnElement[bool], is_any: Asked | None = None
-) -> None:
-    """Catch up every case in `scope` that is due, in batches, until none is.
-
-    `is_any`: asks whether one is, made once where the scope is the same each time.
-    """
+async def catch_up_due(tx: Transaction, scope: ColumnElement[bool]) -> None:
+    """Catch up every case in `scope` that is due, in batches, until none is."""
     due = select(col(Case.id)).where(
         col(Case.clinic_id) == tx.clinic.id, col(Case.recheck_at) <= tx.now, scope
     )
-    if (await tx.exec(*(is_any or (due.limit(1),)))).first() is None:
+    if (await tx.exec(due.limit(1))).first() is None:
         return
     while await catch_up_batch(tx, scope):
         pass

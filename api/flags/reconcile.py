@@ -13,7 +13,7 @@ from api.domain.lifecycles import is_unresolved
 from api.domain.rules.evaluate import Evaluation
 from api.domain.rules.facts import FlagFact
 from api.domain.rules.findings import GRAVE
-from api.flags.case_facts import CaseFile, begin_file, open_file, with_one_more
+from api.flags.case_facts import CaseFile, begin_file, comes_last, open_file, with_one_more
 from api.flags.hidden_evidence import HiddenEvidence, is_out_of_line
 from api.flags.hiding import Rearranged, Rearranging
 from api.flags.lifecycle import Moves, move_flags
@@ -47,6 +47,21 @@ async def reconcile_flags(
     await tx.flush()
     file = await open_file(tx, case, whole=turned is not None)
     return await settle_in_order(tx, file, Run(tx.now, actor_id, wrote, turned))
+
+
+async def reconcile_with(
+    tx: Transaction, file: CaseFile, row: Incident | Promise, *, actor_id: UUID
+) -> list[Flag]:
+    """As `reconcile_flags`, where all that was written since a file was opened is one new record.
+
+    The record need not be written yet.
+    """
+    is_hidden = isinstance(row, Incident) and row.restricted
+    if is_hidden or not comes_last(file.facts, row):
+        # with what is hidden more is read of a case; and rules are told of records in their order
+        return await reconcile_flags(tx, file.case, actor_id=actor_id, wrote=row.id)
+    file.facts = with_one_more(file.facts, row)
+    return await settle_in_order(tx, file, Run(tx.now, actor_id, row.id))
 
 
 class WritesInARow:

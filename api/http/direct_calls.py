@@ -1,16 +1,18 @@
 """Calls what only looks straight away: its parameters are found once, not anew for each request.
 
 The framework walks the tree of an operation's dependencies at every request, for whatever may stand
-in it. Ours are few and of few kinds. What is sent is still read by the framework's own fields, and
-where it is not as it must be, or an operation needs more, the framework calls it.
+in it. Ours are few and of few kinds: what is called stands in one row, in the framework's order,
+and each value has its place. What is sent is still read by the framework's own fields; where it is
+not as it must be, or an operation needs more, the framework calls it.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, get_type_hints
+from operator import attrgetter
+from typing import Any, NamedTuple, get_type_hints
 
 from fastapi import Request, Response
+from fastapi._compat import ModelField
 from fastapi.datastructures import DefaultPlaceholder
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import request_params_to_args
@@ -19,25 +21,96 @@ from fastapi.routing import APIRoute, serialize_response
 from api.http.request_transaction import begin_transaction, transaction_of
 
 Call = Callable[..., Any]
+Takes = Mapping[str, int]
+"""By which name something is given which value: its place."""
+
+_REQUEST, _EXTRA, _TRANSACTION = range(3)
+"""Where what stands that every operation may ask for."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """Something to call, and where each of its parameters comes from."""
+class _Step(NamedTuple):
+    """Something to call, and where its own value goes."""
 
     call: Call
-    inner: tuple[tuple[str | None, "_Node"], ...]
-    path: list[Any]
-    query: list[Any]
-    headers: list[Any]
-    request_as: str | None
-    response_as: str | None
+    takes: Takes
+    place: int
+
+
+class _Named(NamedTuple):
+    """What stands in the address of a request, and where it goes: one text each."""
+
+    name: str
+    field: ModelField
+    place: int
+
+
+class _Sent(NamedTuple):
+    """What is read of a request besides, and where it goes."""
+
+    fields: list[ModelField]
+    of: Callable[[Request], Any]
+    places: Takes
+
+
+class _Plan:
+    """All that is read and called for an operation, one after the other."""
+
+    def __init__(self, dependant: Dependant) -> None:
+        self.named: list[_Named] = []
+        self.sent: list[_Sent] = []
+        self.steps: list[_Step] = []
+        self.asking: list[tuple[Call, Takes]] = []
+        self.width = _TRANSACTION + 1
+        self._known: dict[Call | None, int] = {begin_transaction: _TRANSACTION}
+        self._add(dependant)
+
+    def _add(self, dependant: Dependant) -> int:
+        """Put something in behind all that it needs; give where its value will be."""
+        call = dependant.call
+        if call is None or call in self._known:
+            return self._known[call]
+        takes = self._read(dependant)
+        if hasattr(call, "asks"):
+            self.asking.append((call.asks, dict(takes)))
+        for each in dependant.dependencies:
+            place = self._add(each)
+            if each.name is not None:
+                takes[each.name] = place
+        for name, place in (
+            (dependant.request_param_name or dependant.http_connection_param_name, _REQUEST),
+            (dependant.response_param_name, _EXTRA),
+        ):
+            if name is not None:
+                takes[name] = place
+        self._known[call] = self._next()
+        self.steps.append(_Step(call, takes, self._known[call]))
+        return self._known[call]
+
+    def _read(self, dependant: Dependant) -> dict[str, int]:
+        """Note what is to be read for something; give where it will be."""
+        places = {field.name: self._next() for field in dependant.path_params}
+        for field in dependant.path_params:
+            self.named.append(_Named(field.alias, field, places[field.name]))
+        for fields, of in (
+            (dependant.query_params, attrgetter("query_params")),
+            (dependant.header_params, attrgetter("headers")),
+        ):
+            if fields:
+                read = {field.name: self._next() for field in fields}
+                self.sent.append(_Sent(fields, of, read))
+                places |= read
+        return places
+
+    def _next(self) -> int:
+        self.width += 1
+        return self.width - 1
 
 
 class DirectCall:
     """How one operation is called."""
 
-    def __init__(self, route: APIRoute, root: _Node) -> None:
+    def __init__(self, route: APIRoute) -> None:
+        self._plan = _Plan(route.dependant)
         self._field = route.response_field
         self._status = route.status_code or 200
         self._how: dict[str, Any] = {
@@ -48,9 +121,6 @@ class DirectCall:
             "exclude_defaults": route.response_model_exclude_defaults,
             "exclude_none": route.response_model_exclude_none,
         }
-        self._root = root
-        self._asking = [each.call for _, each in root.inner if hasattr(each.call, "asks")]
-        self._reading = list(_reading(root))
 
     @classmethod
     def of(cls, route: APIRoute) -> "DirectCall | None":
@@ -59,23 +129,24 @@ class DirectCall:
         is_shown = isinstance(route.response_class, DefaultPlaceholder) and route.response_field
         if route.methods != {"GET"} or route.body_field or not (is_written or is_shown):
             return None
-        root = _node(route.dependant)
-        return None if root is None else cls(route, root)
+        return cls(route) if _is_ordinary(route.dependant) else None
 
     async def answer(self, request: Request) -> Response | None:
         """Carry it out; None, and nothing done, where what is sent is not as it must be."""
-        read = self._read(request)
-        if read is None:
+        values: list[Any] = [None] * self._plan.width
+        values[_REQUEST] = request
+        if not self._read(request, values):
             return None
-        for guard in self._asking:
+        for asks, takes in self._plan.asking:
             # so that it is asked in one message with who is signed in
-            request.state.asks_next = partial(guard.asks, **read.get(guard, {}))
-        extra = Response()
-        del extra.headers["content-length"]
-        extra.status_code = 0
-        async with transaction_of(request) as tx:
-            given = await _arguments(self._root, request, extra, read, {begin_transaction: tx})
-            found = await self._root.call(**given)
+            request.state.asks_next = partial(asks, **_given(takes, values))
+        # of no status yet: so it has no length either
+        values[_EXTRA] = extra = Response(status_code=0)
+        async with transaction_of(request) as values[_TRANSACTION]:
+            for call, takes, place in self._plan.steps:
+                values[place] = await call(**_given(takes, values))
+            # what is called last is the operation
+            found = values[-1]
             if isinstance(found, Response):
                 return found
             content = await serialize_response(
@@ -86,35 +157,23 @@ class DirectCall:
         answer.raw_headers.extend(extra.raw_headers)
         return answer
 
-    def _read(self, request: Request) -> dict[Call, dict[str, Any]] | None:
-        """Read what is sent, for each that takes something; None where it is not as it must be."""
-        read = {}
-        for node in self._reading:
-            values: dict[str, Any] = {}
-            for fields, sent in (
-                (node.path, request.path_params),
-                (node.query, request.query_params),
-                (node.headers, request.headers),
-            ):
-                if fields:
-                    found, wrong = request_params_to_args(fields, sent)
-                    if wrong:
-                        return None
-                    values |= found
-            read[node.call] = values
-        return read
+    def _read(self, request: Request, values: list[Any]) -> bool:
+        """Read what is sent; tell whether it is as it must be."""
+        for name, field, place in self._plan.named:
+            values[place], wrong = field.validate(request.path_params[name])
+            if wrong:
+                return False
+        for fields, of, places in self._plan.sent:
+            found, wrong = request_params_to_args(fields, of(request))
+            if wrong:
+                return False
+            for name, place in places.items():
+                values[place] = found[name]
+        return True
 
 
-def _reading(node: _Node) -> Iterator[_Node]:
-    """Give all that take something which is sent, each once."""
-    known = set()
-    waiting = [node]
-    while waiting:
-        each = waiting.pop()
-        if each.call not in known and (each.path or each.query or each.headers):
-            yield each
-        known.add(each.call)
-        waiting.extend(inner for _, inner in each.inner)
+def _given(takes: Takes, values: list[Any]) -> dict[str, Any]:
+    return {name: values[place] for name, place in takes.items()}
 
 
 def _gives_an_answer(endpoint: Call) -> bool:
@@ -123,53 +182,17 @@ def _gives_an_answer(endpoint: Call) -> bool:
     return isinstance(given, type) and issubclass(given, Response)
 
 
-def _node(dependant: Dependant) -> _Node | None:
-    """Give how something is called; None where that is out of the ordinary."""
+def _is_ordinary(dependant: Dependant) -> bool:
+    """Tell whether nothing is needed for something but what a plan knows of."""
+    if dependant.call is begin_transaction:
+        return True
     needs_more = (
-        dependant.cookie_params
+        dependant.call is None
+        or dependant.cookie_params
         or dependant.body_params
         or dependant.websocket_param_name
         or dependant.background_tasks_param_name
         or dependant.security_scopes_param_name
         or dependant.concurrency is not None
     )
-    if needs_more or dependant.call is None:
-        return None
-    inner = []
-    for each in dependant.dependencies if dependant.call is not begin_transaction else ():
-        node = _node(each)
-        if node is None:
-            return None
-        inner.append((each.name, node))
-    return _Node(
-        dependant.call,
-        tuple(inner),
-        dependant.path_params,
-        dependant.query_params,
-        dependant.header_params,
-        dependant.request_param_name or dependant.http_connection_param_name,
-        dependant.response_param_name,
-    )
-
-
-async def _arguments(
-    node: _Node,
-    request: Request,
-    extra: Response,
-    read: dict[Call, dict[str, Any]],
-    known: dict[Call, Any],
-) -> dict[str, Any]:
-    """Give what something is called with; `known`: what was called already for this request."""
-    given = dict(read.get(node.call, ()))
-    for name, each in node.inner:
-        if each.call not in known:
-            known[each.call] = await each.call(
-                **await _arguments(each, request, extra, read, known)
-            )
-        if name is not None:
-            given[name] = known[each.call]
-    if node.request_as is not None:
-        given[node.request_as] = request
-    if node.response_as is not None:
-        given[node.response_as] = extra
-    return given
+    return not needs_more and all(map(_is_ordinary, dependant.dependencies))

@@ -6,7 +6,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 from api.http.problem_details import failed, refuse_http
 from api.runtime import metrics
@@ -26,6 +26,13 @@ _POLICY_OF_PAGES = (
     b"img-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
 )
 _PAGES = ("/docs", "/redoc", "/static-offline-docs")
+
+# nobody keeps an answer, or guesses what it is
+_PRIVATE = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 log = structlog.get_logger("access")
 
@@ -78,8 +85,9 @@ class _Exchange:
         self._status: int | None = None
 
     def announces_too_much(self) -> bool:
-        length = Request(self.scope).headers.get("content-length", "0")
-        return length.isdecimal() and int(length) > self._largest
+        sent = (value for name, value in self.scope["headers"] if name == b"content-length")
+        length: bytes = next(sent, b"0")
+        return length.isdigit() and int(length) > self._largest
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -93,7 +101,7 @@ class _Exchange:
             self._status = message["status"]
             headers = list(message.get("headers", ()))
             # a page that carries its own style says which
-            if _POLICY_NAME not in dict(headers):
+            if all(name != _POLICY_NAME for name, _ in headers):
                 headers.append((_POLICY_NAME, self._policy()))
             message["headers"] = [*headers, *self._headers()]
         elif self._is_head and message["type"] == "http.response.body":
@@ -137,13 +145,7 @@ class _Exchange:
     def _headers(self) -> list[tuple[bytes, bytes]]:
         # the next request goes to a process that stays
         leaving = [(b"connection", b"close")] if self._gate.closing else []
-        return [
-            *leaving,
-            (b"x-request-id", self.request_id.encode()),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
-        ]
+        return [*leaving, (b"x-request-id", self.request_id.encode()), *_PRIVATE]
 
     def _policy(self) -> bytes:
         return _POLICY_OF_PAGES if self.scope["path"].startswith(_PAGES) else _POLICY

@@ -67,6 +67,7 @@ _OF_EITHER = ("Vary", "Content-Language")
 Pairs = Sequence[tuple[str, str]]
 """Names and what was sent under them."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+MayAnswer = Callable[[Request], Coroutine[Any, Any, Response | None]]
 
 
 class _StrictRequest(Request):
@@ -103,6 +104,7 @@ class StrictRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         if self.takes_no_key is None and "POST" in (self.methods or ()):
             self.openapi_extra = {"parameters": [_KEY_PARAMETER]}
+        self.directly = self._without_the_framework()
         if list_columns(self.response_model):
             as_csv = {"content": {CSV: {"schema": {"type": "string"}}}}
             self.responses = {**self.responses, 200: as_csv}
@@ -117,7 +119,6 @@ class StrictRoute(APIRoute):
         takes_json = field is not None and not takes_form
         may_be_absent = field is not None and not field.field_info.is_required()
         columns = list_columns(self.response_model)
-        directly = DirectCall.of(self)
 
         async def strictly(request: Request) -> Response:
             _refuse_unknown_parameters(request, known, self.several)
@@ -132,12 +133,27 @@ class StrictRoute(APIRoute):
                     _refuse_null(await strict.body())
             if takes_form and (self.form_is_needed or not await _says_nothing(strict)):
                 await _refuse_other_forms(strict, in_form, self.several)
-            answer = None if directly is None else await directly.answer(strict)
-            if answer is None:
-                answer = await handle(strict)
+            answer = await handle(strict)
             return _in_the_form_asked_for(request, answer, columns) if columns else answer
 
         return strictly
+
+    def _without_the_framework(self) -> MayAnswer | None:
+        """Give what answers it straight away, None where that cannot be; see `DirectCall`."""
+        call = DirectCall.of(self)
+        if call is None:
+            return None
+        known = _query_names(self.dependant)
+        columns = list_columns(self.response_model)
+
+        async def directly(request: Request) -> Response | None:
+            _refuse_unknown_parameters(request, known, self.several)
+            answer = await call.answer(request)
+            if answer is None or not columns:
+                return answer
+            return _in_the_form_asked_for(request, answer, columns)
+
+        return directly
 
 
 class OneTimeRoute(StrictRoute):

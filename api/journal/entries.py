@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+import uuid_utils
 from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
@@ -217,10 +218,10 @@ def record_shown(
     Rows that are hidden from some who may read the journal have entries of their own. Raises
     nothing itself; where an entry cannot be written, the commit fails and nothing is shown.
     """
-    together: dict[tuple[str, UUID | None, bool], list[UUID]] = {}
+    together: dict[tuple[str, UUID | None, bool], list[str]] = {}
     for row in rows:
         alike = row.noun, _case_of(row), _is_restricted(row)
-        together.setdefault(alike, []).append(row.id)
+        together.setdefault(alike, []).append(str(row.id))
     # what is the same in each entry is the very same, and so is sent once
     alike_in_all = {
         **_kept_by(tx),
@@ -231,15 +232,19 @@ def record_shown(
         "is_read": True,
         "purpose": purpose,
     }
-    for (noun, case_id, restricted), ids in together.items():
-        of_one_case = {
-            "id": uuid7(),
+    entries = [
+        {
+            **alike_in_all,
+            # nobody is given it here, and so it need not be of the standard library's type
+            "id": uuid_utils.uuid7(),
             "record_type": noun,
-            "record_ids": list(map(str, ids)),
+            "record_ids": ids,
             "case_id": case_id,
             "restricted": restricted,
         }
-        tx.write_at_commit(_append, alike_in_all | of_one_case)
+        for (noun, case_id, restricted), ids in together.items()
+    ]
+    tx.write_at_commit(_append, *entries)
 
 
 def _case_of(row: Row) -> UUID | None:

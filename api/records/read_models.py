@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
+from itertools import chain
 from typing import Literal
 from uuid import UUID
 
@@ -179,9 +180,10 @@ def show_case(case: Case, standing: Standing, waiting: Iterable[WaitingFlag]) ->
 
 async def show_flags(tx: Transaction, me: Actor, flags: Sequence[Flag]) -> list[FlagRead]:
     """Show flags, each with what it points at, as far as this reader sees those records."""
-    seen = await seen_of(tx, me, (named for flag in flags for named in flag.named_records()))
+    named = [flag.named_records() for flag in flags]
+    seen = await seen_of(tx, me, chain.from_iterable(named))
     told = told_to(me)
-    return [_show_flag(flag, seen, told(flag)) for flag in flags]
+    return [_show_flag(*each, seen, told(each[0])) for each in zip(flags, named, strict=True)]
 
 
 async def show_flag(tx: Transaction, me: Actor, flag: Flag) -> FlagRead:
@@ -190,10 +192,15 @@ async def show_flag(tx: Transaction, me: Actor, flag: Flag) -> FlagRead:
     return shown
 
 
-def _show_flag(flag: Flag, seen: Collection[Named], words: FlagWords | None) -> FlagRead:
-    shown = FlagRead.model_validate(flag)
-    evidence = [each for each in shown.evidence if (each.type, each.id) in seen]
-    return shown.model_copy(update={"evidence": evidence, "says": words})
+def _show_flag(
+    flag: Flag, named: Sequence[Named], seen: Collection[Named], words: FlagWords | None
+) -> FlagRead:
+    told = {name: getattr(flag, name) for name in FlagRead.model_fields}
+    told["evidence"] = [
+        each for each, record in zip(flag.evidence, named, strict=True) if record in seen
+    ]
+    told["says"] = words
+    return FlagRead.model_validate(told)
 
 
 def flags_raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[FlagRead]:

@@ -6,25 +6,26 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from api.access.case_relationship import OpenCase
-from api.access.case_tenures import former_clinicians
 from api.domain.bodies import IncidentCreate
 from api.domain.errors import Forbidden, Invalid
 from api.domain.permissions.case_rules import Standing, why_not_restrict, why_not_say_whose
 from api.domain.permissions.table import Actor
 from api.domain.tenures import whom_it_may_be_about
+from api.flags.case_facts import CaseFile
 from api.records.create import NOT_A_PERSON
 from api.storage.models.clinical import Case, Incident
 from api.storage.models.people import User
 from api.storage.transaction import Transaction
 
 
-async def maybe_about(tx: Transaction, case: Case, body: IncidentCreate) -> frozenset[UUID | None]:
+async def maybe_about(
+    tx: Transaction, file: CaseFile, body: IncidentCreate
+) -> frozenset[UUID | None]:
     """Say whose conduct a new incident is about: one, or several of whom it may be."""
     if body.about_user_id is not None:
         await _refuse_unknown_person(tx, body.about_user_id)
         return frozenset({body.about_user_id})
-    former = await former_clinicians(tx, [case.id])
-    return whom_it_may_be_about(former[case.id], case.clinician_id, body)
+    return whom_it_may_be_about(file.tenures, file.case.clinician_id, body)
 
 
 async def say_whose(

@@ -26,7 +26,7 @@ from api.domain.permissions.table import Actor, may_ever
 from api.domain.rules.moment import midnight
 from api.domain.values import Day, Input, Instant, Text, YesNo, absent
 from api.domain.vocabulary import ConsultationKind, ConsultationStatus, ConsultationUrgency
-from api.flags.case_facts import add_record
+from api.flags.case_facts import add_record, open_file
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
@@ -145,7 +145,7 @@ async def draft_consultation(
     await refuse_unknown_links(tx, me, found.row, body.incident_ids, body.promise_ids)
     await refuse_who_cannot_answer(tx, me, body.consultant_id, found.row)
     consultation = new_consultation(tx, body, found.row.id, me.id)
-    await add_record(tx, found.row, consultation)
+    add_record(tx, await open_file(tx, found.row), consultation)
     response.headers["Location"] = f"/v1/consultations/{consultation.id}"
     response.headers["ETag"] = etag(consultation.version)
     opened = OpenRecord(consultation, found.row, found.standing)

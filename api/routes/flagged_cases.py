@@ -18,6 +18,7 @@ from sqlmodel import col, select
 from api.access.case_relationship import WaitingFlag
 from api.access.due_cases import catch_up_what_is_shown
 from api.access.guards import may_one_of, refuse_role
+from api.access.listed_cases import cases_named
 from api.access.visibility.cases import on_its_case, seen_in_queue
 from api.access.visibility.oversight import open_to_its_clinician, unwatched_by_anyone
 from api.access.visibility.reader import Reader, asked_by, asker, placeholder, reader
@@ -284,7 +285,7 @@ async def _items(tx: Transaction, me: Actor, page: Sequence[_Row]) -> list[Flagg
     if not page:
         return []
     case_ids = [row.case_id for row in page]
-    cases = await _cases(tx, case_ids)
+    cases = await cases_named(tx, case_ids)
     flags = await _flags(tx, me, cases)
     every = list(chain.from_iterable(flags.values()))
     record_shown(tx, Happening.flag_read, every, actor_id=me.id)
@@ -299,24 +300,12 @@ async def _items(tx: Transaction, me: Actor, page: Sequence[_Row]) -> list[Flagg
     return items
 
 
-async def _cases(tx: Transaction, case_ids: Sequence[UUID]) -> dict[UUID, Case]:
-    """Give some cases as plain rows."""
-    how = (Case, tx.withholds_sealed_text, tx.is_postgresql)
-    found = (
-        await tx.exec(_of_several(*how), {"clinic": tx.clinic.id, "ids": list(case_ids)})
-    ).all()
-    rows = [plain_row(Case, each) for each in found]
-    await tx.open_several(Case, rows)
-    return {row.id: row for row in rows}
-
-
 async def _flags(
     tx: Transaction, me: Actor, cases: Mapping[UUID, Case]
 ) -> defaultdict[UUID, list[Flag]]:
     """Give the flags of some cases that stand in the queue, as plain rows."""
-    how = (Flag, tx.withholds_sealed_text, tx.is_postgresql, me.is_software)
-    asked = {"clinic": tx.clinic.id, "ids": list(cases)}
-    found = (await tx.exec(_of_several(*how), asked)).all()
+    statement = _queued(tx.withholds_sealed_text, tx.is_postgresql, me.is_software)
+    found = (await tx.exec(statement, {"clinic": tx.clinic.id, "ids": list(cases)})).all()
     rows = [plain_row(Flag, each) for each in found]
     await tx.open_several(Flag, rows, {case_id: row.text_key for case_id, row in cases.items()})
     flags: defaultdict[UUID, list[Flag]] = defaultdict(list)
@@ -326,21 +315,15 @@ async def _flags(
 
 
 @cache
-def _of_several(
-    model: Any,
-    withheld: bool,  # noqa: FBT001 - they are the cache's key
-    is_postgresql: bool,  # noqa: FBT001
-    unrestricted: bool = False,  # noqa: FBT001, FBT002
-) -> Any:
-    column = col(Case.id) if model is Case else model.case_id
+def _queued(withheld: bool, is_postgresql: bool, unrestricted: bool) -> Any:  # noqa: FBT001 - they are the cache's key
     statement = (
-        sa_select(*columns_of(model, withheld=withheld))
+        sa_select(*columns_of(Flag, withheld=withheld))
         .where(
-            model.clinic_id == placeholder("clinic"),
-            one_of(column, "ids", is_postgresql=is_postgresql),
-            *([] if model is Case else _in_queue(unrestricted=unrestricted)),
+            col(Flag.clinic_id) == placeholder("clinic"),
+            one_of(Flag.case_id, "ids", is_postgresql=is_postgresql),
+            *_in_queue(unrestricted=unrestricted),
         )
-        .order_by(model.id)
+        .order_by(col(Flag.id))
     )
     return about_several(statement, is_postgresql=is_postgresql)
 

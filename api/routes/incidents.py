@@ -38,8 +38,8 @@ from api.domain.vocabulary import (
     ReportedBy,
     VoidReason,
 )
-from api.flags.case_facts import add_record
-from api.flags.reconcile import reconcile_flags
+from api.flags.case_facts import CaseFile, add_record, open_file
+from api.flags.reconcile import reconcile_flags, reconcile_with
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, finding
 from api.http.request_transaction import Tx
@@ -201,14 +201,16 @@ async def report_incident(
 
     A case takes 5,000 records, and 1,000 restricted incidents beside them: 409 beyond.
     """
-    maybe = await maybe_about(tx, found.row, body)
+    file = await open_file(tx, found.row)
+    maybe = await maybe_about(tx, file, body)
     about = whom_it_is_about(maybe)
     restricted = is_restricted(me, found, body.restricted, maybe)
     incident = new_incident(tx, body, found.row.id, me.id, about=about, restricted=restricted)
-    await add_record(tx, found.row, incident)
+    add_record(tx, file, incident)
     record_row(tx, Happening.incident_reported, incident, actor_id=me.id)
     response.headers["Location"] = f"/v1/incidents/{incident.id}"
-    return await _written(tx, me, OpenRecord(incident, found.row, found.standing), response)
+    opened = OpenRecord(incident, found.row, found.standing)
+    return await _written(tx, me, opened, response, file=file)
 
 
 @router.get("/incidents/{incident_id}")
@@ -372,15 +374,23 @@ async def _written(
     response: Response,
     *,
     turned: UUID | None = None,
+    file: CaseFile | None = None,
 ) -> IncidentWritten:
-    """Run the rules after a write, and show the incident with what they raised."""
+    """Run the rules after a write, and show the incident with what they raised.
+
+    `file`: the case's, from before a new incident was added to it.
+    """
     about = found.row.about_user_id
     if about is not None and about != found.case.clinician_id:
         # whom it is about does not look at the case's flags any more
         await let_go_of_flags(tx, found.case, actor_id=me.id)
-    raised = await reconcile_flags(
-        tx, found.case, actor_id=me.id, wrote=found.row.id, turned=turned
-    )
+        file = None
+    if file is None:
+        raised = await reconcile_flags(
+            tx, found.case, actor_id=me.id, wrote=found.row.id, turned=turned
+        )
+    else:
+        raised = await reconcile_with(tx, file, found.row, actor_id=me.id)
     response.headers["ETag"] = etag(found.row.version)
     return IncidentWritten.model_validate(
         {**_fields(found.row), "flags_raised": flags_raised(me, raised, found.standing)}

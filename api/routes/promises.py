@@ -1,6 +1,6 @@
 """The promise ledger: what was promised to a client, and what became of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from functools import partial
 from typing import Annotated
@@ -35,8 +35,8 @@ from api.domain.vocabulary import (
     Significance,
     VoidReason,
 )
-from api.flags.case_facts import add_record
-from api.flags.reconcile import reconcile_flags
+from api.flags.case_facts import add_record, open_file
+from api.flags.reconcile import reconcile_flags, reconcile_with
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, finding
 from api.http.request_transaction import Tx
@@ -46,7 +46,7 @@ from api.records.create import new_promise, refuse_impossible_days
 from api.records.read_models import FlagRead, RecordRead, flags_raised
 from api.records.versions import VersionRead, told, versions_of
 from api.storage.models.clinical import Case, Promise
-from api.storage.transaction import Transaction
+from api.storage.models.flags import Flag
 
 router = APIRouter(prefix="/v1", tags=["promises"], route_class=StrictRoute)
 
@@ -181,10 +181,13 @@ async def record_promise(
     A case takes 5,000 records, and 1,000 restricted incidents beside them: 409 beyond.
     """
     promise = new_promise(tx, body, found.row.id, me.id)
-    await add_record(tx, found.row, promise)
+    file = await open_file(tx, found.row)
+    add_record(tx, file, promise)
     record_row(tx, Happening.promise_recorded, promise, actor_id=me.id)
     response.headers["Location"] = f"/v1/promises/{promise.id}"
-    return await _written(tx, me, OpenRecord(promise, found.row, found.standing), response)
+    raised = await reconcile_with(tx, file, promise, actor_id=me.id)
+    opened = OpenRecord(promise, found.row, found.standing)
+    return _written(me, opened, raised, response)
 
 
 @router.get("/promises/{promise_id}")
@@ -242,7 +245,8 @@ async def change_promise(
     if changes:
         promise.change(changes, tx.now)
         record_row(tx, Happening.promise_changed, promise, actor_id=me.id, changed=changes)
-    return await _written(tx, me, found, response)
+    raised = await reconcile_flags(tx, found.case, actor_id=me.id, wrote=found.row.id)
+    return _written(me, found, raised, response)
 
 
 @router.delete("/promises/{promise_id}", status_code=204)
@@ -282,11 +286,10 @@ def _may_rewrite(me: Actor, found: OpenRecord[Promise]) -> None:
         raise Forbidden(refusal)
 
 
-async def _written(
-    tx: Transaction, me: Actor, found: OpenRecord[Promise], response: Response
+def _written(
+    me: Actor, found: OpenRecord[Promise], raised: Iterable[Flag], response: Response
 ) -> PromiseWritten:
-    """Run the rules after a write, and show the promise with what they raised."""
-    raised = await reconcile_flags(tx, found.case, actor_id=me.id, wrote=found.row.id)
+    """Show a promise after a write, with the flags that the rules raised."""
     response.headers["ETag"] = etag(found.row.version)
     return PromiseWritten.model_validate(
         {**found.row.__dict__, "flags_raised": flags_raised(me, raised, found.standing)}

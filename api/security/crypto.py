@@ -130,8 +130,11 @@ class Sealed:
         self._stored = stored
 
     def open(self, place: Place, key: AESGCM) -> SealableText:
+        """Read it, to be written back as it is. Raises WrongKeyError as `read` does."""
+        return SealableText.at(place, key, self.read(place, key))
+
+    def read(self, place: Place, key: AESGCM) -> str:
         """Read it. Raises WrongKeyError for another key or place, or if it was changed."""
         if not self._stored.startswith(_FORMAT):
             raise WrongKeyError(f"{place.table}.{place.column} is not sealed")
-        opened = unwrap(key, self._stored.removeprefix(_FORMAT), place)
-        return SealableText.at(place, key, opened.decode())
+        return unwrap(key, self._stored.removeprefix(_FORMAT), place).decode()

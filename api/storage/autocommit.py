@@ -6,17 +6,17 @@ in the message that asks, and leaves with its end. That costs a third of the sam
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
-from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.util.concurrency import greenlet_spawn
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from api.domain.errors import Unavailable
+from api.storage.lending_pool import LendingPool
 from api.storage.many_rows import given_at_once
 from api.storage.tenancy import ENTER, OPEN_IN_CLINIC
 
@@ -64,13 +64,10 @@ class Autocommit:
     """A connection of the pool for one request that only looks, from its first question on."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.sync_engine
-        self._taken: PoolProxiedConnection | None = None
-
-    @property
-    def dialect(self) -> Any:
+        self.dialect: Any = engine.dialect
         """In whose words statements are written."""
-        return self._engine.dialect
+        self._pool = cast("LendingPool", engine.pool)
+        self._lent: ConnectionPoolEntry | None = None
 
     async def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
         """Run a statement that enters its clinic itself.
@@ -78,9 +75,9 @@ class Autocommit:
         Raises Lost where nobody was there to ask, and else DBAPIError, as a session does.
         """
         try:
-            if self._taken is None:
-                self._taken = await greenlet_spawn(self._engine.pool.connect)
-            driver: Any = self._taken.driver_connection
+            if self._lent is None:
+                self._lent = await self._pool.lend()
+            driver: Any = self._lent.driver_connection
             found: list[Any] = await driver.fetch(sql, *values)
         except (*_OF_THE_DRIVER, self.dialect.loaded_dbapi.Error) as error:
             if self._is_lost():
@@ -113,20 +110,20 @@ class Autocommit:
 
     def give_back(self) -> None:
         """Give the connection back to the pool."""
-        taken, self._taken = self._taken, None
-        if taken is not None:
-            taken.close()
+        lent, self._lent = self._lent, None
+        if lent is not None:
+            self._pool.take_back(lent)
 
     def _is_lost(self) -> bool:
-        driver: Any = None if self._taken is None else self._taken.driver_connection
+        driver: Any = None if self._lent is None else self._lent.driver_connection
         return driver is not None and bool(driver.is_closed())
 
     def _discard(self) -> None:
-        taken, self._taken = self._taken, None
-        if taken is not None:
-            driver: Any = taken.driver_connection
+        if self._lent is not None:
+            driver: Any = self._lent.driver_connection
             driver.terminate()
-            taken.invalidate()
+            self._lent.invalidate()
+        self.give_back()
 
     def _translated(self, error: Exception) -> BaseException:
         """Give an error of the driver as any other statement would raise it, without values."""

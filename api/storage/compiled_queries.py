@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    Connection,
     Dialect,
     Integer,
     Uuid,
@@ -25,8 +26,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.expression import SelectOfScalar
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from api.security.crypto import Sealed
 from api.storage.autocommit import Autocommit, entering_first
-from api.storage.models.columns import Spelled
+from api.storage.models.columns import SealedText, Spelled
 
 Convert = Callable[[Any], Any]
 
@@ -51,18 +53,8 @@ class Prepared:
         connection = session.connection()
         dialect = connection.dialect
         compiled = self._compiled(asked.statement, dialect)
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(compiled.sql, compiled.values(asked.params))
-            found, description = cursor.fetchall(), cursor.description
-        except dialect.loaded_dbapi.Error as error:
-            if dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor):
-                # asked once more the usual way, it fails the usual way: the pool is told, too
-                connection.exec_driver_sql("SELECT 1")
-            raise _translated(error, dialect) from error
-        finally:
-            cursor.close()
-        return compiled.rows(found, [column[1] for column in description])
+        found, kinds = run_as_written(connection, compiled.sql, compiled.values(asked.params))
+        return compiled.rows(found, kinds)
 
     async def run_alone(self, alone: Autocommit, clinic_id: UUID, asked: "Question") -> list[Any]:
         """Run as a transaction of its own, which enters the clinic itself."""
@@ -82,6 +74,10 @@ class Prepared:
         one = first.rows([row[:width] for row in found[:1]], None)
         return one, second.rows([row[width:-1] for row in found if row[-1]], None)
 
+    def converted(self, found: Any, dialect: Dialect) -> list[Any]:
+        """Convert rows that came within a row of another statement."""
+        return self._compiled(self.statement, dialect).rows(found, None)
+
     def _compiled(self, statement: Any, dialect: Dialect) -> "_Compiled":
         # where the first wall is down, the statement is as it was written
         known_as = dialect.name, statement is self.statement
@@ -89,6 +85,29 @@ class Prepared:
         if compiled is None:
             compiled = self._of[known_as] = _Compiled(statement, dialect)
         return compiled
+
+
+def run_as_written(
+    connection: Connection, sql: str, values: Sequence[Any]
+) -> tuple[Any, list[Any]]:
+    """Run a statement in the words of its database; give its rows, and the types of its columns."""
+    dialect = connection.dialect
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql, tuple(values))
+        return cursor.fetchall(), [column[1] for column in cursor.description]
+    except dialect.loaded_dbapi.Error as error:
+        if dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor):
+            # asked once more the usual way, it fails the usual way: the pool is told, too
+            connection.exec_driver_sql("SELECT 1")
+        raise _translated(error, dialect) from error
+    finally:
+        cursor.close()
+
+
+def is_not_supported(error: DBAPIError) -> bool:
+    """Tell whether a database does not take statements of this kind."""
+    return getattr(error.orig, "sqlstate", None) == "0A000"
 
 
 _IDS = ARRAY(Uuid())
@@ -170,13 +189,13 @@ class _Compiled:
         """Convert what the driver gave; `kinds` is what it calls the types of the columns."""
         if self._converters is None:
             self._converters = list(self._converters_for(kinds or [_FLOAT8] * len(self._types)))
-        rows = []
-        for each in found:
-            row = list(each)
-            for place, convert in self._converters:
-                row[place] = convert(row[place])
-            rows.append(row[0] if self._is_scalar else tuple(row))
-        return rows
+        # by columns, which are few, and not by values, which are many
+        columns = list(zip(*found, strict=True))
+        if not columns:
+            return []
+        for place, convert in self._converters:
+            columns[place] = tuple(map(convert, columns[place]))
+        return list(columns[0] if self._is_scalar else zip(*columns, strict=True))
 
     def _converters_for(self, kinds: Sequence[Any]) -> Iterator[tuple[int, Convert]]:
         for place, (of_ours, of_theirs) in enumerate(zip(self._types, kinds, strict=True)):
@@ -189,11 +208,17 @@ def _converter(kind: Any, dialect: Dialect, of_theirs: Any) -> Convert | None:
     if isinstance(kind, Spelled):
         # looked up: a word is told from its spelling thousands of times a second
         return kind.by_spelling.__getitem__
+    if isinstance(kind, SealedText):
+        return _as_it_is_kept
     if isinstance(kind, UTCDateTime) and dialect.name == "postgresql":
         # this driver gives instants in UTC
         return None
     convert: Convert | None = kind.result_processor(dialect, of_theirs)
     return convert
+
+
+def _as_it_is_kept(stored: str | None) -> Sealed | None:
+    return None if stored is None else Sealed(stored)
 
 
 def _of_type(kind: Any, dialect: Dialect) -> Any:

@@ -1,8 +1,8 @@
 """A database as a process holds it: its engine, keys and clock; where transactions come from."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
 from sqlmodel import Session
@@ -13,8 +13,8 @@ from api.storage.autocommit import Autocommit
 from api.storage.engine import open_engine
 from api.storage.instants import Instants
 from api.storage.keyring import Keyring
-from api.storage.tenancy import WalledSession
 from api.storage.transaction import Transaction
+from api.storage.written_at_once import SessionAtOnce
 
 Clock = Callable[[], datetime]
 
@@ -41,14 +41,13 @@ class Database:
         self.keyring = Keyring(keys)
         self.engine = open_engine(url, pool_size)
         self.traced: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._session = WalledSession if walled else Session
+        self._session = SessionAtOnce if walled else Session
         self._walled = walled
         self._is_postgresql = self.engine.dialect.name == "postgresql"
 
-    @asynccontextmanager
-    async def transaction(
+    def transaction(
         self, request_id: str | None = None, *, looks: bool = False
-    ) -> AsyncIterator[Transaction]:
+    ) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction; commit at the end, or roll back when something was raised.
 
         `looks`: it is for somebody who only looks. On PostgreSQL nothing then begins for as long as
@@ -64,17 +63,7 @@ class Database:
             is_postgresql=self._is_postgresql,
             alone=alone,
         )
-        with self.traced():
-            try:
-                yield tx
-                await tx.end()
-                await tx.commit()
-            except BaseException:
-                # also when whoever asked is gone: nothing may stop it halfway
-                await asyncio.shield(asyncio.create_task(tx.close()))
-                raise
-            finally:
-                tx.let_go()
+        return _FromBeginningToEnd(tx, self.traced())
 
     def _open_session(self) -> AsyncSession:
         return AsyncSession(self.engine, expire_on_commit=False, sync_session_class=self._session)
@@ -86,3 +75,33 @@ class Database:
     async def dispose(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+class _FromBeginningToEnd(AbstractAsyncContextManager[Transaction]):
+    """The block that a transaction lasts for.
+
+    Written out, because each request has one: as a generator it would cost several times as much.
+    """
+
+    def __init__(self, tx: Transaction, span: AbstractContextManager[None]) -> None:
+        self._tx, self._span = tx, span
+
+    async def __aenter__(self) -> Transaction:
+        self._span.__enter__()
+        return self._tx
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        is_kept = False
+        try:
+            if error is None:
+                await self._tx.end()
+                await self._tx.commit()
+                is_kept = True
+        finally:
+            try:
+                if not is_kept:
+                    # also when whoever asked is gone: nothing may stop it halfway
+                    await asyncio.shield(asyncio.create_task(self._tx.close()))
+            finally:
+                self._tx.let_go()
+                self._span.__exit__(None, None, None)

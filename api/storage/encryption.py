@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -68,22 +69,24 @@ class Safe:
             (model or type(row), row, name, value)
             for row in rows
             for name in sealed_columns(model or type(row))
-            if isinstance(value := row.__dict__.get(name), Sealed)
+            if type(value := row.__dict__.get(name)) is Sealed
         ]
         if not closed:
             return
         await self._fetch_keys(ask, [(kind, row) for kind, row, _, _ in closed])
+        # what is plain is written nowhere, and need not know its place
+        read = Sealed.open if model is None else Sealed.read
         for kind, row, name, value in closed:
             try:
-                opened = self._opened(kind, row, name, value)
+                opened = self._opened(kind, row, name, partial(read, value))
             except WrongKeyError:
                 # another process may have given the clinic a new key meanwhile
                 await self.unlock(ask, row.clinic_id, anew=True)
-                opened = self._opened(kind, row, name, value)
+                opened = self._opened(kind, row, name, partial(read, value))
             if model is None:
                 set_committed_value(row, name, opened)
             else:
-                setattr(row, name, opened)
+                row.__dict__[name] = opened
 
     async def prepare(self, ask: Ask, pending: Iterable[Any]) -> None:
         """Fetch what is needed to seal rows that are about to be written."""
@@ -131,32 +134,29 @@ class Safe:
             found = await ask(_CASE_KEYS, {"clinic": clinic_id, "cases": cases})
             wrapped |= {case_id: (clinic_id, key) for case_id, key in found}
         for case_id, (clinic_id, key) in wrapped.items():
-            if case_id not in self._case_keys or key is None:
-                self._case_keys[case_id] = await self._case_key(ask, clinic_id, case_id, key)
+            if key is None:
+                self._case_keys[case_id] = None
+            elif case_id not in self._case_keys:
+                try:
+                    opened = self._keyring.case_key(self._keys_of(clinic_id), case_id, key)
+                except WrongKeyError:
+                    # another process may have given the clinic a new key meanwhile
+                    keys = await self.unlock(ask, clinic_id, anew=True)
+                    opened = self._keyring.case_key(keys, case_id, key)
+                self._case_keys[case_id] = opened
 
-    async def _case_key(
-        self, ask: Ask, clinic_id: UUID, case_id: UUID, wrapped: str | None
-    ) -> AESGCM | None:
-        if wrapped is None:
-            return None
-        keys = self._keys_of(clinic_id)
-        try:
-            return self._keyring.case_key(keys, case_id, wrapped)
-        except WrongKeyError:
-            # another process may have given the clinic a new key meanwhile
-            keys = await self.unlock(ask, clinic_id, anew=True)
-            return self._keyring.case_key(keys, case_id, wrapped)
-
-    def _opened(self, kind: Any, row: Any, name: str, value: Sealed) -> str | None:
+    def _opened(
+        self, kind: Any, row: Any, name: str, read: Callable[[Place, AESGCM], str]
+    ) -> str | None:
         place = _place(kind, row, name)
         if (case_id := _case_of(kind, row)) is not None:
             key = self._case_keys[case_id]
             # its key was destroyed: the text is gone
-            return None if key is None else value.open(place, key)
+            return None if key is None else read(place, key)
         texts = self._keys_of(row.clinic_id).texts
         for number in sorted(texts, reverse=True):
             with suppress(WrongKeyError):
-                return value.open(place, texts[number])
+                return read(place, texts[number])
         raise WrongKeyError(f"{place.table}.{place.column} of row {place.row_id}")
 
     def _sealing_key(self, row: Any) -> AESGCM:

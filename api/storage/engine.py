@@ -7,6 +7,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from api.runtime import metrics
+from api.storage.lending_pool import LendingPool
 from api.storage.tenancy import WalledConnection, leave
 
 STATEMENT_TIMEOUT = 5_000
@@ -69,6 +70,7 @@ def _open_postgresql(url: str, pool_size: int) -> AsyncEngine:
     }
     engine = create_async_engine(
         url,
+        poolclass=LendingPool,
         pool_size=pool_size,
         pool_pre_ping=False,
         connect_args={

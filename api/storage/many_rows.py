@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from itertools import groupby
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -46,12 +48,12 @@ async def insert_many(
     connection: AsyncConnection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
 ) -> None:
     """Insert whole rows on PostgreSQL: each has a value for every column of the table."""
-    given: list[Any] = []
     columns = _by_column(table, connection.dialect, rows)
-    for values, convert, differs in columns:
-        given.append(await _converted(values, convert) if differs else _one(values, convert))
+    given: list[Any] = []
+    for column in columns:
+        given.append(column.sent(await _converted(column)))
     await _plan_for_more(connection, len(rows))
-    into, source = inserting(table, connection.dialect, tuple(each[2] for each in columns))
+    into, source = inserting(table, connection.dialect, tuple(each.differs for each in columns))
     await connection.exec_driver_sql(f"{into} FROM {source}", tuple(given))
 
 
@@ -60,33 +62,44 @@ def given_at_once(
 ) -> tuple[tuple[str, str], list[Any]]:
     """Give how a few whole rows are inserted, as `inserting` does, and what is sent for it."""
     columns = _by_column(table, dialect, rows)
-    given = [
-        [each if convert is None else convert(each) for each in values]
-        if differs
-        else _one(values, convert)
-        for values, convert, differs in columns
-    ]
-    return inserting(table, dialect, tuple(each[2] for each in columns)), given
+    given = [column.sent(column.converted(column.values)) for column in columns]
+    return inserting(table, dialect, tuple(each.differs for each in columns)), given
+
+
+class _Column(NamedTuple):
+    """The values of a column, and whether they differ by row; else there is one for all."""
+
+    values: Sequence[Any]
+    convert: Convert | None
+    differs: bool
+
+    def converted(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Make some of the values fit for the driver."""
+        return values if self.convert is None else list(map(self.convert, values))
+
+    def sent(self, values: Sequence[Any]) -> Any:
+        """Give what the driver is sent."""
+        return list(values) if self.differs else values[0]
 
 
 def _by_column(
     table: sa.Table, dialect: Dialect, rows: Sequence[Mapping[str, Any]]
-) -> list[tuple[list[Any], Convert | None, bool]]:
-    """Give the values of each column, what converts them, and whether they differ by row.
+) -> list[_Column]:
+    """Give the values of each column.
 
     What is the very same in each row is converted, and sent, once; of two equal texts each is
     sealed at its own place.
     """
+    converters = _converters(table, dialect)
+    by_column = zip(*map(itemgetter(*(name for name, _ in converters)), rows), strict=True)
     columns = []
-    for place, (name, convert) in enumerate(_converters(table, dialect)):
-        values = [row[name] for row in rows]
-        differs = place == 0 or any(value is not values[0] for value in values)
-        columns.append((values, convert, differs))
+    for (_, convert), values in zip(converters, by_column, strict=True):
+        differs = len(set(map(id, values))) > 1
+        columns.append(_Column(values if differs else values[:1], convert, differs))
+    if not any(column.differs for column in columns):
+        # one tells how many rows there are
+        columns[0] = columns[0]._replace(values=[columns[0].values[0]] * len(rows), differs=True)
     return columns
-
-
-def _one(values: Sequence[Any], convert: Convert | None) -> Any:
-    return values[0] if convert is None else convert(values[0])
 
 
 _INSERTED = "rows inserted, and when plans were last made"
@@ -108,12 +121,12 @@ async def _plan_for_more(connection: AsyncConnection, number: int) -> None:
     known[_INSERTED] = in_all + number, planned
 
 
-async def _converted(values: Sequence[Any], convert: Convert | None) -> list[Any]:
-    if convert is None:
-        return list(values)
+async def _converted(column: _Column) -> Sequence[Any]:
+    if column.convert is None:
+        return column.values
     converted: list[Any] = []
-    for start in range(0, len(values), _AT_A_TIME):
-        converted += [convert(value) for value in values[start : start + _AT_A_TIME]]
+    for start in range(0, len(column.values), _AT_A_TIME):
+        converted += column.converted(column.values[start : start + _AT_A_TIME])
         # texts are sealed as they are converted
         await asyncio.sleep(0)
     return converted
@@ -122,10 +135,19 @@ async def _converted(values: Sequence[Any], convert: Convert | None) -> list[Any
 @cache
 def _converters(table: sa.Table, dialect: Dialect) -> list[tuple[str, Convert | None]]:
     """Give what makes the values of each column fit for the driver."""
-    return [
-        (column.name, column.type.dialect_impl(dialect).bind_processor(dialect))
-        for column in table.columns
-    ]
+    return [(column.name, _converter(column.type, dialect)) for column in table.columns]
+
+
+def _converter(kind: Any, dialect: Dialect) -> Convert | None:
+    convert: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    if convert is None or _spelled(kind, dialect) != _JSON:
+        return convert
+    of_others = convert
+    # lists are of ids or of words, and are written so in an eighth of the time
+    return lambda value: to_json(value).decode() if type(value) is list else of_others(value)
+
+
+_JSON = "JSONB"
 
 
 @lru_cache(maxsize=256)
@@ -148,9 +170,6 @@ def inserting(table: sa.Table, dialect: Dialect, differs: tuple[bool, ...]) -> t
     # made of names of columns and of types
     into = f"INSERT INTO {table.name} ({columns}) SELECT {', '.join(told)}"
     return into, f"unnest({', '.join(arrays)}) AS t ({', '.join(names)})"
-
-
-_JSON = "JSONB"
 
 
 def _spelled(kind: Any, dialect: Dialect) -> str:

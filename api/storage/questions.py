@@ -131,8 +131,9 @@ class Questions:
     @property
     def _is_pending(self) -> bool:
         """Tell whether rows are still to be written."""
+        # each question asks for it, and to make the lists of `new` and `dirty` takes longer
         session = self._opened
-        return session is not None and bool(session.new or session.dirty)
+        return session is not None and not session.sync_session._is_clean()
 
     async def enter(self, clinic_id: UUID, zone: ZoneInfo | None = None) -> None:
         """Work in this clinic from here on, and see no other; `zone`, where it is known already."""
@@ -336,6 +337,11 @@ class Questions:
         times = self._instants
         is_known = self._entered in times.followed and not times.went_back
         return self._alone is not None and not self._has_begun and is_known
+
+    @property
+    def asks_at_once(self) -> bool:
+        """Tell whether lists of rows can be asked in one message with what they stand beside."""
+        return self.is_postgresql and self._walled
 
     async def _prepare_to_seal(self) -> None:
         if self._is_pending:

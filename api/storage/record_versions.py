@@ -18,7 +18,7 @@ from sqlmodel import col, select
 
 from api.storage.encryption import Ask, Safe
 from api.storage.models.clinical import Case, Consultation, Incident, Promise, RecordVersion
-from api.storage.models.columns import sealed_columns
+from api.storage.models.columns import changes_of, sealed_columns
 
 ACTOR = "who writes"
 """Where a session's `info` holds the id of who is signed in."""
@@ -132,8 +132,8 @@ def _about_to_change(rows: Iterable[Any]) -> list[Any]:
 
 
 def _changes(row: Any, names: Iterable[str]) -> bool:
-    attributes = inspect(row).attrs
-    return any(attributes[name].history.has_changes() for name in names)
+    changed = changes_of(row)
+    return any(name in changed for name in names)
 
 
 @event.listens_for(orm.Session, "before_flush")

@@ -20,6 +20,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Session, SQLModel
 
 from api.storage.instants import Instants, told
+from api.storage.models.columns import changes_of
 
 # ------------------------------------------------------------------------------ the first wall
 
@@ -54,8 +55,7 @@ def _date(session: Session) -> None:
     for row in session.new:
         date_new(row, instant)
     for row in session.dirty:
-        attributes = sa.inspect(row).attrs
-        if "version" in attributes and attributes.version.history.has_changes():
+        if "version" in changes_of(row):
             row.updated_at = max(row.updated_at, instant)
 
 

@@ -1,6 +1,6 @@
 """One transaction, within the walls of one clinic: what it asks, writes, and tells at its end."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from api.storage.adopted_rows import adopt
 from api.storage.instants import Instants
 from api.storage.keyring import Keyring
 from api.storage.many_rows import MOST_WITH_COMMIT, by_table, insert_many
 from api.storage.questions import Questions
-from api.storage.tenancy import DRIVER, INSTANT, insert_with_commit
+from api.storage.tenancy import DRIVER, INSTANT, date_new, insert_with_commit
 
 Writer = Callable[["Transaction", list[dict[str, Any]]], Awaitable[None]]
 """Writes rows of one kind, all at once."""
@@ -46,10 +47,29 @@ class Transaction(Questions):
         """Keep a new row; it is written at the next flush, and must be of the clinic entered."""
         self._session.add(row)
 
-    def write_at_commit(self, write: Writer, row: dict[str, Any]) -> None:
-        """Keep a row that is written just before the commit, in one go with others of its kind."""
-        self._at_commit.setdefault(write, []).append(row)
-        self._ever_at_commit.setdefault(write, []).append(row)
+    def date(self, row: Any) -> None:
+        """Let a new row carry already the instant that it is going to be written with."""
+        date_new(row, self.instant)
+
+    async def adopt(
+        self, model: Any, found: Iterable[Sequence[Any]], *, anew: bool = False
+    ) -> list[Any]:
+        """Give rows that were read as plain columns as if they had been loaded, opened too."""
+        await self.begin()
+        rows, read = adopt(self._session.sync_session, model, found, anew=anew)
+        for row in read:
+            self._safe.take(row)
+        await self._safe.open_loaded(self._ask)
+        return rows
+
+    def write_at_commit(self, write: Writer, *rows: dict[str, Any]) -> None:
+        """Keep rows that are written just before the commit, in one go with others of their kind.
+
+        Where there are none, nothing is left to the writer.
+        """
+        if rows:
+            self._at_commit.setdefault(write, []).extend(rows)
+            self._ever_at_commit.setdefault(write, []).extend(rows)
 
     def write_before_commit(self, write: Writer, row: dict[str, Any]) -> None:
         """Keep a row that is written at the end too, but not in the message that commits."""
@@ -76,7 +96,9 @@ class Transaction(Questions):
     async def insert(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         """Insert rows of the clinic entered; RuntimeError for a row of another."""
         for row in rows:
-            self._refuse_elsewhere(row["clinic_id"])
+            # mostly it is the very same
+            if row["clinic_id"] is not self._entered:
+                self._refuse_elsewhere(row["clinic_id"])
         if self._alone is not None and self._tells_alone:
             await self._alone.insert(table, self._here, rows)
             return

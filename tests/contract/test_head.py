@@ -5,14 +5,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from httpx import Response
 from limits import RateLimitItemPerMinute
-from sqlmodel import col, select
+from sqlmodel import select
 
 from api.domain.vocabulary import Scope
 from api.storage.models.clinical import Disclosure
-from api.storage.models.journal import JournalEntry
-from tests.support.readers import ids_of, reader
+from tests.support.readers import MOVING, headers_of, ids_of, reader, told_of
 from tests.support.requests import described, tolerant
 from tests.support.signing_in import signed_in_since
 from tests.support.stage import staged
@@ -20,24 +18,6 @@ from tests.support.world import Person, World, software
 
 OUTSIDE = ("/docs", "/redoc", "/redoc/redoc.standalone.js", "/openapi.json", "/metrics", "/nowhere")
 """What is answered and stands in no document; and what is not answered."""
-MOVING = {"/v1/journal", "/fhir/AuditEvent", "/metrics", "/v1/cases/{case_id}/export"}
-"""Where a read stands in the very next answer."""
-
-
-def headers_of(answer: Response) -> dict[str, str]:
-    """Give the headers that do not differ from request to request."""
-    left_out = {"x-request-id", "date"}
-    return {name: value for name, value in answer.headers.items() if name not in left_out}
-
-
-async def told_of(world: World, answer: Response) -> list[tuple[Any, ...]]:
-    """Give what the journal tells of a request."""
-    of_it = select(JournalEntry).where(
-        JournalEntry.request_id == answer.headers["x-request-id"],
-    )
-    async with world.owner.transaction() as tx:
-        entries = (await tx.exec(of_it.order_by(col(JournalEntry.id)))).all()
-    return [(each.happening, each.record_type, each.record_ids, each.is_read) for each in entries]
 
 
 async def assert_alike(world: World, by: Person, path: str, why: object, **options: Any) -> int:

@@ -7,15 +7,17 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from httpx import Response
 from sqlalchemy import ColumnElement, true
-from sqlmodel import select
 
+from api.access.visibility import listings
 from api.access.visibility.cases import on_its_case
-from api.access.visibility.newest import Newest
+from api.access.visibility.newest import Wanted
+from api.access.visibility.reader import Reader
 from api.access.visibility.records import SEEN
-from api.domain.permissions.table import Actor
 from api.domain.vocabulary import (
+    VOCABULARY,
     CaseStatus,
     ConsultationStatus,
     ConsultationUrgency,
@@ -28,10 +30,10 @@ from api.domain.vocabulary import (
     TouchKind,
 )
 from api.interop.fhir import care, flags, requests, resource_types, visible_rows
+from api.interop.fhir.codes import coded, coding_of
 from api.interop.fhir.definitions import DEFINING
 from api.interop.fhir.outcome import NOT_ANSWERED, NOT_SERVED, SERVED, IssueType
-from api.storage.models.clinical import Case, Incident
-from api.storage.models.flags import Flag
+from api.storage.models.clinical import Case
 from api.storage.transaction import Transaction
 from tests.support.fhir import (
     ASKED,
@@ -102,6 +104,13 @@ async def test_everything_is_valid_and_says_no_more_than_r4_has_codes_for(one_wo
     prompts = [each for each in await search(me, "DetectedIssue") if "severity" not in each]
     assert prompts
     assert not [e for e in await search(supervisor, "DetectedIssue") if "severity" not in e]
+
+
+def test_words_of_two_lists_that_are_spelled_alike_have_codes_of_their_own() -> None:
+    words = [word for listed in VOCABULARY.values() for word in listed]
+    assert len({str(word) for word in words}) < len(words)
+    for word in words:
+        assert coded(word).coding == [coding_of(word)]
 
 
 def test_every_word_of_ours_has_a_code_of_r4() -> None:
@@ -211,17 +220,23 @@ async def test_everybody_sees_by_fhir_what_they_see_by_our_own_api(
     async def whatever(*_: Any) -> ColumnElement[bool]:
         return true()
 
-    def every_row(tx: Transaction, _: Actor, model: Any, *filters: Any) -> Newest:
-        rows = select(model).join(Case, on_its_case(model)).order_by(model.id.desc())
-        return lambda _, most: rows.where(model.clinic_id == tx.clinic.id, *filters).limit(most)
+    def every_row(model: Any, who: Reader, wanted: Wanted, **_: Any) -> Any:
+        rows = sa.select(model.id).join(Case, on_its_case(model)).order_by(model.id.desc())
+        return rows.where(model.clinic_id == who.clinic, *wanted.filters).limit(wanted.most)
 
-    def take_seen(patch: pytest.MonkeyPatch, model: Any) -> None:
-        patch.setitem(SEEN, model, lambda _: true())
+    def take_all(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(visible_rows.TASKS.standing, "_of_all", {})
+        patch.setattr(listings, "newest_ids", every_row)
+
+    def take_seen(patch: pytest.MonkeyPatch, sort: visible_rows.Sort) -> None:
+        # what our own API asks was made before
+        patch.setattr(sort.standing, "_of_all", {})
+        patch.setitem(SEEN, sort.model, lambda _: true())
 
     for kind, person, take_away in (
-        ("Task", world.colleague, lambda by: by.setattr(visible_rows, "newest_seen", every_row)),
-        ("Observation", world.clinician, lambda by: take_seen(by, Incident)),
-        ("DetectedIssue", world.supervisor, lambda by: take_seen(by, Flag)),
+        ("Task", world.colleague, take_all),
+        ("Observation", world.clinician, lambda by: take_seen(by, visible_rows.OBSERVATIONS)),
+        ("DetectedIssue", world.supervisor, lambda by: take_seen(by, visible_rows.ISSUES)),
         (
             "AuditEvent",
             world.clinician,

@@ -171,6 +171,7 @@ PURE = {
         "enum",
         "inspect.getdoc",
         "itertools",
+        "operator.attrgetter",
         "pydantic",
         "pydantic_core",
         "re",

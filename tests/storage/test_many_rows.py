@@ -1,5 +1,6 @@
 """Rows that are written at once: behind both walls, each sealed at its own place, and whole."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -7,24 +8,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import col
+from sqlmodel import SQLModel, col
 from uuid_utils.compat import uuid7
 
-from api.domain.vocabulary import (
-    Classification,
-    ClientImpact,
-    DatePrecision,
-    Initiator,
-    Repair,
-    ReportedBy,
-)
+from api.storage.many_rows import given_at_once
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.columns import new_row
 from api.storage.models.flags import Flag
 from api.storage.models.integration import ImportedRecord, WebhookDelivery, WebhookEvent
 from api.storage.transaction import Transaction
 from tests.support.imports import rows
+from tests.support.new_rows import WORDS, told
 from tests.support.world import NOON, Urls, World, open_world
 
 pytestmark = pytest.mark.both_databases
@@ -37,29 +35,9 @@ async def on_postgresql(postgresql_urls: Urls) -> AsyncIterator[World]:
         yield world
 
 
-WORDS = "the same words in each row"
+POSTGRESQL: Any = asyncpg.dialect()  # type: ignore[no-untyped-call]
+ENTRIES = SQLModel.metadata.tables["journal_entries"]
 UTC = ZoneInfo("UTC")
-
-
-def told(tx: Transaction, case_id: UUID, clinic_id: UUID, **other: Any) -> Incident:
-    values = {
-        "clinic_id": clinic_id,
-        "id": uuid7(),
-        "case_id": case_id,
-        "created_at": tx.now,
-        "updated_at": tx.now,
-        "kind": "hurtful_words",
-        "occurred_on": tx.today,
-        "date_precision": DatePrecision.day,
-        "initiator": Initiator.therapist,
-        "reported_by": ReportedBy.client,
-        "classification": Classification.rupture,
-        "client_impact": ClientImpact.unknown,
-        "repair": Repair.unknown,
-        "details": {"kind": "hurtful_words", "repeated": True},
-        "narrative": WORDS,
-    }
-    return new_row(Incident, **values | other)
 
 
 async def write(world: World, number: int = 5, **other: Any) -> list[Incident]:
@@ -92,6 +70,32 @@ async def test_what_is_written_at_once_is_read_as_it_was(world: World) -> None:
     kept = {row.id: row for row in await rows(world, Incident, world.clinician)}
     for row in made:
         assert kept[row.id].model_dump() == row.model_dump()
+
+
+def entries_of(*record_ids: list[str]) -> list[dict[str, Any]]:
+    """Make entries of one clinic that differ by what they tell of, and perhaps by nothing."""
+    alike: dict[str, Any] = dict.fromkeys(ENTRIES.columns.keys())
+    alike |= {"clinic_id": uuid4(), "id": uuid7(), "at": NOON, "changed": []}
+    return [{**alike, "record_ids": ids} for ids in record_ids]
+
+
+@given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"]))), min_size=2))
+def test_lists_are_sent_as_they_are_and_what_is_the_same_is_sent_once(
+    record_ids: list[list[str]],
+) -> None:
+    _, sent = given_at_once(ENTRIES, POSTGRESQL, entries_of(*record_ids))
+    by_name = dict(zip(ENTRIES.columns.keys(), sent, strict=True))
+    assert [json.loads(each) for each in by_name.pop("record_ids")] == record_ids
+    assert by_name.pop("changed") == "[]"
+    assert not any(isinstance(each, list) for each in by_name.values())
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_rows_that_differ_by_nothing_are_as_many_as_were_given(number: int) -> None:
+    entries = entries_of([]) * number
+    (_, source), sent = given_at_once(ENTRIES, POSTGRESQL, entries)
+    assert source == "unnest($1::UUID[]) AS t (clinic_id)"
+    assert sent[0] == [entry["clinic_id"] for entry in entries]
 
 
 async def test_a_row_of_another_clinic_is_refused_by_the_first_wall(world: World) -> None:

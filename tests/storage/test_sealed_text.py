@@ -56,12 +56,14 @@ def test_a_text_opens_with_its_key_at_its_place_only() -> None:
         place(column="y"),
         place(row_id=uuid4()),
     ]
-    for where, by in [*((each, key) for each in elsewhere), (place(), other)]:
-        with pytest.raises(WrongKeyError):
-            Sealed(stored).open(where, by)
-    for changed in (stored[:-2] + "AA", stored[2:], "1.", "1.%%", "what she said"):
-        with pytest.raises(WrongKeyError):
-            Sealed(changed).open(place(), key)
+    for read in (Sealed.open, Sealed.read):
+        for where, by in [*((each, key) for each in elsewhere), (place(), other)]:
+            with pytest.raises(WrongKeyError):
+                read(Sealed(stored), where, by)
+        for changed in (stored[:-2] + "AA", stored[2:], "1.", "1.%%", "what she said"):
+            with pytest.raises(WrongKeyError):
+                read(Sealed(changed), place(), key)
+    assert Sealed(stored).read(place(), key) == "what she said"
 
 
 def test_the_same_text_is_never_stored_the_same_way_twice() -> None:

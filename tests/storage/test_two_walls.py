@@ -519,6 +519,38 @@ async def test_walls_and_journal_cost_a_write_no_round_trip(
     assert commit.endswith("; COMMIT;")
 
 
+async def test_an_incident_is_reported_in_six_messages(
+    postgresql_urls: Urls, sent: list[str]
+) -> None:
+    async with open_world(postgresql_urls, NOON) as world:
+        case = await world.clinician.case()
+        reports: list[tuple[str, dict[str, Any]]] = [
+            ("hurtful_words", {}),
+            ("crossing", {"area": "self_disclosure"}),
+            ("touch", {"touch": "holding", "rationale": "A reason."}),
+        ]
+        raised = []
+        for kind, said in reports:
+            sent.clear()
+            written = await world.clinician.incident(case, kind, **said)
+            _is_a_report(sent, flags=bool(written["flags_raised"]))
+            raised += written["flags_raised"]
+    assert raised
+
+
+def _is_a_report(sent: list[str], *, flags: bool) -> None:
+    session, begin, lock, file, written, commit = sent
+    assert "FROM sessions" in session
+    assert begin.startswith("BEGIN; SET LOCAL")
+    assert "FOR UPDATE OF cases" in lock
+    tables = ("incidents", "promises", "consultations", "flags", "clinics", "case_tenures")
+    assert all(f"FROM {table}" in file for table in tables)
+    assert "INSERT INTO incidents" in written
+    assert ("INSERT INTO flags" in written) == flags
+    assert commit.startswith("INSERT INTO journal_entries")
+    assert commit.endswith("; COMMIT;")
+
+
 # --------------------------------------------------------------------- connections are shared
 
 

@@ -1,9 +1,14 @@
-"""Who reads what on a stage."""
+"""Who reads what on a stage, and what a read leaves behind."""
 
+from typing import Any
 from uuid import uuid4
 
+from httpx import Response
+from sqlmodel import col, select
+
+from api.storage.models.journal import JournalEntry
 from tests.support.stage import Call, Key
-from tests.support.world import Person
+from tests.support.world import Person, World
 
 READERS = {
     "/v1/users": "admin",
@@ -44,3 +49,23 @@ def ids_of(calls: dict[Key, Call]) -> dict[str, str]:
 
 def reader(people: dict[str, Person], path: str) -> Person:
     return people[READERS.get(path, "clinician")]
+
+
+MOVING = {"/v1/journal", "/fhir/AuditEvent", "/metrics", "/v1/cases/{case_id}/export"}
+"""Where a read stands in the very next answer."""
+
+
+def headers_of(answer: Response) -> dict[str, str]:
+    """Give the headers that do not differ from request to request."""
+    left_out = {"x-request-id", "date"}
+    return {name: value for name, value in answer.headers.items() if name not in left_out}
+
+
+async def told_of(world: World, answer: Response) -> list[tuple[Any, ...]]:
+    """Give what the journal tells of a request."""
+    of_it = select(JournalEntry).where(
+        JournalEntry.request_id == answer.headers["x-request-id"],
+    )
+    async with world.owner.transaction() as tx:
+        entries = (await tx.exec(of_it.order_by(col(JournalEntry.id)))).all()
+    return [(each.happening, each.record_type, each.record_ids, each.is_read) for each in entries]

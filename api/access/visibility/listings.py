@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy import ColumnElement, any_, func
 from sqlmodel import col
 
 from api.access.visibility.cases import on_its_case
@@ -60,16 +61,20 @@ class Listing:
     async def rows(
         self, tx: Transaction, me: Actor, filters: Sequence[Filter], before: UUID | None, most: int
     ) -> list[Any]:
-        """Find the newest as plain rows, their texts opened; for records of cases."""
+        """Find the newest as plain rows, their texts opened."""
         found = await self.find(tx, me, filters, before, most)
         rows = [plain_row(self.model, each) for each in found]
-        keys = {row.case_id: each[-1] for row, each in zip(rows, found, strict=True)}
+        keys = {}
+        if self.model is not Case:
+            keys = {row.case_id: each[-1] for row, each in zip(rows, found, strict=True)}
         await tx.open_several(self.model, rows, keys)
         return rows
 
     def _rows(self, how: How) -> Any:
-        """Select whole rows, and with each the wrapped key of its case."""
+        """Select whole rows, and with each record the wrapped key of its case."""
         columns = columns_of(self.model, withheld=how.withheld)
+        if self.model is Case:
+            return sa.select(*columns)
         found = sa.select(*columns, col(Case.text_key)).select_from(self.model)
         return found.join(Case, on_its_case(self.model))
 
@@ -84,8 +89,18 @@ class Listing:
         wanted = Wanted((*self.always, *filters), plainly(how.most), before)
         ids = newest_ids(self.model, asker(how.role), wanted, laterally=how.laterally)
         here = self.model.clinic_id == placeholder("clinic")
-        found = self._selects(how).where(here, self.model.id.in_(ids))
+        found = self._selects(how).where(here, _among(self.model.id, ids, laterally=how.laterally))
         return found.order_by(self.model.id.desc())
+
+
+def _among(row_id: Any, ids: Any, *, laterally: bool) -> ColumnElement[bool]:
+    """Say in SQL that a row is one of those; PostgreSQL then looks for just these by their ids.
+
+    Told that it is in a query, it may go through the whole table beside it, as long as that is
+    short.
+    """
+    among: ColumnElement[bool] = row_id.in_(ids)
+    return row_id == any_(func.array(ids.scalar_subquery())) if laterally else among
 
 
 async def shown_page(

@@ -109,8 +109,9 @@ def bundle_of(
 ) -> Bundle[R]:
     """Build a page. `query` is as it was carried out; `following` is the next page's cursor."""
     link = _links(base, kind, query, following)
-    entry = [
-        BundleEntry[R](full_url=f"{base}/{kind}/{resource.id}", resource=resource)
+    # the class of every type: to look up that of one would cost more than the entry
+    entry: list[BundleEntry[R]] = [
+        BundleEntry(full_url=f"{base}/{kind}/{resource.id}", resource=resource)
         for resource in found
     ]
     return Bundle[R](link=link, entry=entry or None)

@@ -9,11 +9,11 @@ from api.domain.values import sent_as
 from api.domain.vocabulary import CaseStatus, DatePrecision, IncidentStatus, Word
 from api.interop.fhir.codes import (
     KIND,
-    OURS,
     VOIDED,
     Client,
     coded,
     field_named,
+    ours,
     patient,
     period,
     practitioner,
@@ -23,7 +23,6 @@ from api.interop.fhir.elements import (
     CodeableConcept,
     Coding,
     Element,
-    Identifier,
     Instant,
     Meta,
     PartialDate,
@@ -106,14 +105,13 @@ class Observation(Resource):
 
 def show_case(case: clinical.Case, client: Client) -> EpisodeOfCare:
     """Show a case."""
-    clinic = Identifier(system=f"{OURS}clinic", value=str(case.clinic_id))
     return EpisodeOfCare(
         id=str(case.id),
         meta=Meta(version_id=str(case.version), last_updated=case.updated_at),
         status=VOIDED if case.voided_at else EPISODE_STATUS[case.status],
         type=None if case.setting is None else [coded(case.setting)],
         patient=patient(client),
-        managing_organization=Reference(type="Organization", identifier=clinic),
+        managing_organization=ours(case.clinic_id),
         period=period(case.started_on, case.ended_on),
         care_manager=practitioner(case.clinician_id),
     )

@@ -1,5 +1,6 @@
 """Our words as codes, and our records, people and clients as references."""
 
+from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -46,11 +47,14 @@ def coding_of(word: Word) -> Coding:
     return Coding(system=SYSTEMS[type(word)], code=str(word), display=word.definition)
 
 
+# typed: words of two lists may be spelled alike, and are equal then
+@lru_cache(maxsize=None, typed=True)
 def coded(word: Word) -> CodeableConcept:
     """Give a word as a concept."""
     return CodeableConcept(coding=[coding_of(word)])
 
 
+@cache
 def field_named(name: str, of: str) -> CodeableConcept:
     """Name a field of our records, where FHIR asks for a concept."""
     return CodeableConcept(coding=[Coding(system=fields_of(of), code=name)])
@@ -95,6 +99,13 @@ def record_of(record_type: str, record_id: UUID | str) -> Reference:
     return Reference(identifier=known)
 
 
+@lru_cache(maxsize=16)
+def ours(clinic_id: UUID) -> Reference:
+    """Refer to the clinic that keeps a record."""
+    clinic = Identifier(system=f"{OURS}clinic", value=str(clinic_id))
+    return Reference(type="Organization", identifier=clinic)
+
+
 def period(start: object, end: object) -> Period | None:
     """Give a period; None where neither end is known."""
     if start is None and end is None:
@@ -107,5 +118,7 @@ def _written(end: object) -> object:
     return end.isoformat() if end is not None and not hasattr(end, "tzinfo") else end  # type: ignore[attr-defined]
 
 
+# on a page there are few, again and again
+@lru_cache(maxsize=256)
 def _somebody(user_id: UUID, kind: str | None) -> Reference:
     return Reference(type=kind, identifier=Identifier(system=USER, value=str(user_id)))

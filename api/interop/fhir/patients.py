@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
+from api.access.listed_cases import cases_named
 from api.access.visibility.cases import visible_cases
 from api.domain.errors import Forbidden
 from api.domain.permissions.actions import Action
@@ -55,12 +56,8 @@ def of_patients(query: SearchOfPatients, case_id: Any) -> list[ColumnElement[boo
 async def clients_of(tx: Transaction, me: Actor, case_ids: Iterable[UUID]) -> dict[UUID, Client]:
     """Give the clients of several cases, as this reader may know them."""
     wanted = set(case_ids)
-    if not wanted:
-        return {}
-    cases = await tx.exec(
-        select(Case).where(col(Case.clinic_id) == tx.clinic.id, col(Case.id).in_(wanted))
-    )
-    return {case.id: client_of(me, case) for case in cases}
+    cases = await cases_named(tx, wanted) if wanted else {}
+    return {case_id: client_of(me, case) for case_id, case in cases.items()}
 
 
 def client_of(me: Actor, case: Case) -> Client:

@@ -11,7 +11,7 @@ from api.access.journal_reading import as_told
 from api.access.visibility.named import seen_of
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
-from api.http.pagination import Bookmarks, newest_first, newest_of_several
+from api.http.pagination import Bookmarks, Find, newest_first, newest_of_several, page_of
 from api.interop.fhir.care import EpisodeOfCare, Observation, show_case, show_incident
 from api.interop.fhir.codes import Client
 from api.interop.fhir.elements import Resource
@@ -169,9 +169,9 @@ def _recorded(row: Any) -> Recorded:
     )
 
 
-def _by(select: Callable[[Transaction, Actor, Any], Any], model: Any) -> Any:
+def _by(finding: Callable[[Transaction, Actor, Any], Find]) -> Any:
     def find(tx: Transaction, me: Actor, marks: Bookmarks, listing: str, query: Any) -> Any:
-        return newest_first(tx, marks, listing, query, select(tx, me, query), model)
+        return page_of(tx, marks, listing, query, finding(tx, me, query))
 
     return find
 
@@ -199,7 +199,7 @@ KINDS = (
         query=SearchByStatus,
         lists=Action.case_list,
         guard=case_for(Action.case_read),
-        find=_by(episodes, Case),
+        find=_by(episodes),
         show=lambda row, seen: show_case(row, seen.clients[row.id]),
         tell=_telling(Happening.case_read),
         kept=Case,
@@ -212,7 +212,7 @@ KINDS = (
         query=SearchObservations,
         lists=Action.incident_list,
         guard=incident_for(Action.incident_read),
-        find=_by(observations, Incident),
+        find=_by(observations),
         show=lambda row, seen: show_incident(row, seen.clients[row.case_id]),
         tell=_telling(Happening.incident_read),
         kept=Incident,
@@ -225,7 +225,7 @@ KINDS = (
         query=SearchOfSubjects,
         lists=Action.promise_list,
         guard=promise_for(Action.promise_read),
-        find=_by(tasks, Promise),
+        find=_by(tasks),
         show=lambda row, seen: show_promise(row, seen.clients[row.case_id]),
         tell=_telling(Happening.promise_read),
         kept=Promise,
@@ -238,7 +238,7 @@ KINDS = (
         query=SearchOfSubjects,
         lists=Action.consultation_read_in_full,
         guard=consultation_for(Action.consultation_read_in_full),
-        find=_by(service_requests, Consultation),
+        find=_by(service_requests),
         show=lambda row, seen: show_consultation(row, seen.clients[row.case_id], seen.named),
         tell=_telling(Happening.consultation_read),
         kept=Consultation,
@@ -252,7 +252,7 @@ KINDS = (
         query=SearchIssues,
         lists=Action.flag_list,
         guard=opened_issue(Action.flag_read),
-        find=_by(issues, FlagRow),
+        find=_by(issues),
         show=lambda row, seen: show_issue(row, seen.clients[row.case_id], seen.named, seen.rules),
         tell=_telling(Happening.flag_read),
         of_flags=True,
@@ -266,7 +266,7 @@ KINDS = (
         query=SearchOfSubjects,
         lists=Action.flag_list,
         guard=opened_flag(Action.flag_read),
-        find=_by(flags, FlagRow),
+        find=_by(flags),
         show=lambda row, seen: show_flag(row, seen.clients[row.case_id], seen.named, seen.rules),
         tell=_telling(Happening.flag_read),
         of_flags=True,

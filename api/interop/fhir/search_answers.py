@@ -13,10 +13,11 @@ from api.domain.permissions.table import Actor
 from api.interop.fhir.answers import FORMATS, answer, base_of, refuse_other_formats
 from api.interop.fhir.bundle import bundle_of
 from api.interop.fhir.elements import Resource
-from api.interop.fhir.patients import NOBODY, clients_of, know_patients
+from api.interop.fhir.patients import NOBODY, client_of, clients_of, know_patients
 from api.interop.fhir.resource_types import Kind, seen_with
 from api.interop.fhir.searching import EverySearch, OfPages, SearchOfPatients
 from api.storage.instants import last_ended
+from api.storage.models.clinical import Case
 from api.storage.transaction import Transaction
 
 Asked = TypeVar("Asked", bound=OfPages)
@@ -63,8 +64,10 @@ async def refuse_blanks(request: Request) -> None:
 
 async def _shown(kind: Kind, tx: Transaction, me: Actor, rows: list[Any]) -> list[Resource]:
     clients = {}
-    if kind.names_clients:
-        clients = await clients_of(tx, me, [getattr(row, "case_id", row.id) for row in rows])
+    if kind.kept is Case:
+        clients = {row.id: client_of(me, row) for row in rows}
+    elif kind.names_clients:
+        clients = await clients_of(tx, me, [row.case_id for row in rows])
     seen = await seen_with(tx, me, kind, rows, clients)
     return [_dated(kind.show(row, seen), tx.listed_until) for row in rows]
 

@@ -1,18 +1,21 @@
 """Which rows each type shows: what the lists of our own API show, by the same walls."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
 
 from api.access.journal_reading import entries_for
-from api.access.visibility.newest import Newest, newest_ids_seen, newest_seen
+from api.access.visibility.listings import Listing
+from api.access.visibility.newest import Newest, newest_ids_seen
 from api.domain.permissions.table import Actor
 from api.domain.vocabulary import PromptName, RuleName, Word
 from api.flags.lifecycle import MANUAL
+from api.http.pagination import Find
 from api.interop.fhir.care import EPISODE_STATUS, OBSERVATION_STATUS
 from api.interop.fhir.codes import KIND, VOIDED, rule_coding
 from api.interop.fhir.dates import days_in_spans, each_span, in_spans, read_days
@@ -49,79 +52,44 @@ _RULES = {
     for several in (list(RuleName), list(PromptName), [MANUAL])
 }
 """By the system of what raised a flag: which flags are of it."""
-_OF_THE_CLIENT = col(Flag.rule).in_(OF_THE_CLIENT)
+_OF_THE_CLIENT = or_(*(col(Flag.rule) == rule for rule in sorted(OF_THE_CLIENT)))
 
 
-def episodes(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
-    """Select the cases somebody may see."""
-    standing = col(Case.voided_at).is_(None)
-    return newest_seen(
-        tx,
-        me,
-        Case,
-        *_common(tx, query, Case.id, Case.updated_at),
-        *of_patients(query, col(Case.id)),
-        _in_status(query, EPISODE, _meaning(Case.status, EPISODE_STATUS, standing), standing),
-    )
+def episodes(tx: Transaction, me: Actor, query: SearchByStatus) -> Find:
+    """Find the cases somebody may see."""
+    return _find(EPISODES, tx, me, query)
 
 
-def observations(tx: Transaction, me: Actor, query: SearchObservations) -> Any:
-    """Select the incidents somebody may see; voided ones where they are asked for."""
-    standing = and_(col(Incident.voided_at).is_(None), col(Case.voided_at).is_(None))
-    statuses = _meaning(Incident.status, OBSERVATION_STATUS, standing)
-    statuses[VOIDED] = col(Incident.voided_at).is_not(None)
-    spans = each_span(query.date, "/query/date", tx.clinic.zone, read_days)
-    return newest_seen(
-        tx,
-        me,
-        Incident,
-        *_common(tx, query, Incident.id, Incident.updated_at),
-        *of_patients(query, col(Incident.case_id)),
-        _in_status(query, OBSERVATION, statuses, standing),
-        days_in_spans(col(Incident.occurred_on), col(Incident.date_precision), spans),
-        *([] if query.code is None else [code_is(col(Incident.kind), query.code, _KINDS)]),
-    )
+def observations(tx: Transaction, me: Actor, query: SearchObservations) -> Find:
+    """Find the incidents somebody may see; voided ones where they are asked for."""
+    more = []
+    if query.date:
+        spans = each_span(query.date, "/query/date", tx.clinic.zone, read_days)
+        more = [days_in_spans(col(Incident.occurred_on), col(Incident.date_precision), spans)]
+    if query.code is not None:
+        more.append(code_is(col(Incident.kind), query.code, _KINDS))
+    return _find(OBSERVATIONS, tx, me, query, *more)
 
 
-def tasks(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
-    """Select the promises on the cases somebody may see."""
-    standing = and_(col(Promise.voided_at).is_(None), col(Case.voided_at).is_(None))
-    return newest_seen(
-        tx,
-        me,
-        Promise,
-        *_common(tx, query, Promise.id, Promise.updated_at),
-        *of_patients(query, col(Promise.case_id)),
-        _in_status(query, TASK, _meaning(Promise.state, TASK_STATUS, standing), standing),
-    )
+def tasks(tx: Transaction, me: Actor, query: SearchByStatus) -> Find:
+    """Find the promises on the cases somebody may see."""
+    return _find(TASKS, tx, me, query)
 
 
-def service_requests(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
-    """Select the consultations on the cases somebody may see."""
-    standing = col(Case.voided_at).is_(None)
-    return newest_seen(
-        tx,
-        me,
-        Consultation,
-        *_common(tx, query, Consultation.id, Consultation.updated_at),
-        *of_patients(query, col(Consultation.case_id)),
-        _in_status(
-            query, REQUEST, _meaning(Consultation.status, REQUEST_STATUS, standing), standing
-        ),
-    )
+def service_requests(tx: Transaction, me: Actor, query: SearchByStatus) -> Find:
+    """Find the consultations on the cases somebody may see."""
+    return _find(REQUESTS, tx, me, query)
 
 
-def issues(tx: Transaction, me: Actor, query: SearchIssues) -> Any:
-    """Select the flags about conduct that somebody may see."""
-    statuses = _meaning(Flag.status, ISSUE_STATUS, ~_OF_THE_CLIENT)
+def issues(tx: Transaction, me: Actor, query: SearchIssues) -> Find:
+    """Find the flags about conduct that somebody may see."""
     coded = [] if query.code is None else [code_is(col(Flag.rule), query.code, _RULES)]
-    return _flags(tx, me, query, OBSERVATION, statuses, ~_OF_THE_CLIENT, *coded)
+    return _find(ISSUES, tx, me, query, *coded)
 
 
-def flags(tx: Transaction, me: Actor, query: SearchByStatus) -> Any:
-    """Select the flags about clients' safety that somebody may see."""
-    statuses = _meaning(Flag.status, ACTIVITY, _OF_THE_CLIENT)
-    return _flags(tx, me, query, FLAG, statuses, _OF_THE_CLIENT)
+def flags(tx: Transaction, me: Actor, query: SearchByStatus) -> Find:
+    """Find the flags about clients' safety that somebody may see."""
+    return _find(FLAGS, tx, me, query)
 
 
 async def entries(tx: Transaction, me: Actor, query: SearchEntries) -> Any:
@@ -165,33 +133,16 @@ def recorded(tx: Transaction, me: Actor, query: SearchProvenance) -> list[tuple[
     ]
 
 
-def _flags(
-    tx: Transaction,
-    me: Actor,
-    query: SearchByStatus,
-    system: str,
-    statuses: Mapping[str, ColumnElement[bool]],
-    sort: ColumnElement[bool],
-    *coded: ColumnElement[bool],
-) -> Any:
-    return newest_seen(
-        tx,
-        me,
-        Flag,
-        *coded,
-        *_common(tx, query, Flag.id, Flag.updated_at),
-        *of_patients(query, col(Flag.case_id)),
-        _in_status(query, system, statuses, sort),
-    )
-
-
 def _common(
     tx: Transaction, query: EverySearch, row_id: Any, updated_at: Any
 ) -> Iterable[ColumnElement[bool]]:
-    pointer = "/query/_lastUpdated"
-    yield in_spans(updated_at, each_span(query.updated, pointer, tx.clinic.zone))
+    if query.updated:
+        yield in_spans(updated_at, each_span(query.updated, _UPDATED, tx.clinic.zone))
     if query.ids is not None:
         yield row_id.in_(ids_in(query.ids, "/query/_id"))
+
+
+_UPDATED = "/query/_lastUpdated"
 
 
 def _meaning(
@@ -206,15 +157,71 @@ def _meaning(
     return {VOIDED: sa.false(), **known}
 
 
-def _in_status(
-    query: SearchByStatus,
-    system: str,
-    statuses: Mapping[str, ColumnElement[bool]],
-    otherwise: ColumnElement[bool],
-) -> ColumnElement[bool]:
-    if query.status is None:
-        return otherwise
-    return one_of(query.status, system, statuses)
+_IS_NO_VOIDED_CASE = col(Case.voided_at).is_(None)
+
+
+class Sort:
+    """The rows of one type: those that stand, and all of them where a status is asked for.
+
+    `statuses`: which rows are meant by each code of `system`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        system: str,
+        statuses: Mapping[str, ColumnElement[bool]],
+        standing: ColumnElement[bool],
+    ) -> None:
+        self.model = model
+        self.system = system
+        self.statuses = statuses
+        self.standing = Listing(model, standing)
+        self.all = Listing(model)
+
+
+def _sort(
+    model: Any, column: Any, codes: Mapping[W, str], system: str, *also: ColumnElement[bool]
+) -> Sort:
+    standing = and_(*also, _IS_NO_VOIDED_CASE)
+    return Sort(model, system, _meaning(column, codes, standing), standing)
+
+
+def _of_flags(codes: Mapping[W, str], system: str, sort: ColumnElement[bool]) -> Sort:
+    return Sort(Flag, system, _meaning(Flag.status, codes, sort), sort)
+
+
+EPISODES = _sort(Case, Case.status, EPISODE_STATUS, EPISODE)
+_STANDING_INCIDENTS = and_(col(Incident.voided_at).is_(None), _IS_NO_VOIDED_CASE)
+OBSERVATIONS = Sort(
+    Incident,
+    OBSERVATION,
+    {
+        **_meaning(Incident.status, OBSERVATION_STATUS, _STANDING_INCIDENTS),
+        VOIDED: col(Incident.voided_at).is_not(None),
+    },
+    _STANDING_INCIDENTS,
+)
+TASKS = _sort(Promise, Promise.state, TASK_STATUS, TASK, col(Promise.voided_at).is_(None))
+REQUESTS = _sort(Consultation, Consultation.status, REQUEST_STATUS, REQUEST)
+ISSUES = _of_flags(ISSUE_STATUS, OBSERVATION, ~_OF_THE_CLIENT)
+FLAGS = _of_flags(ACTIVITY, FLAG, _OF_THE_CLIENT)
+
+
+def _find(
+    sort: Sort, tx: Transaction, me: Actor, query: SearchByStatus, *more: ColumnElement[bool]
+) -> Find:
+    """Find the rows of a type that are searched for, as plain rows."""
+    model, listing = sort.model, sort.standing
+    filters = [
+        *_common(tx, query, model.id, model.updated_at),
+        *of_patients(query, _case_of(model)),
+        *more,
+    ]
+    if query.status is not None:
+        listing = sort.all
+        filters.append(one_of(query.status, sort.system, sort.statuses))
+    return partial(listing.rows, tx, me, filters)
 
 
 def _case_of(model: Any) -> Any:

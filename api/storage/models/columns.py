@@ -205,6 +205,12 @@ def _defaults_of(model: type[SQLModel]) -> Iterator[_Default]:
         yield name, make, _REQUIRED if field.is_required() else field.default
 
 
+def changes_of(row: Any) -> tuple[str, ...]:
+    """Name the columns of a row of a session that say something else than when it was read."""
+    before, now = sa.inspect(row).committed_state, row.__dict__
+    return tuple(sorted(name for name, value in before.items() if now[name] != value))
+
+
 Named = tuple[str, UUID]
 """A record that a row of another names: its type and its id."""
 
