@@ -308,7 +308,7 @@ def incident_fact(*row: Any) -> IncidentFact:
     return IncidentFact(**fact, details=told)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _details(spelled: str) -> Details:
     """Read details as they are kept; a case is full of the same, and every write reads them all."""
     return DETAILS.validate_python(json.loads(spelled))

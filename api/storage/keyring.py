@@ -14,7 +14,7 @@ from api.storage.models.people import ClinicKey, KeyPurpose
 
 REMEMBERED = 300.0
 """Seconds that the key of a case is remembered."""
-MOST_REMEMBERED = 10_000
+MOST_REMEMBERED = 4_000
 """Cases whose keys are remembered."""
 
 
