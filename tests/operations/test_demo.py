@@ -148,7 +148,7 @@ def test_the_cases_show_every_severity_and_that_feelings_are_no_flag(demo: Demo)
         case["flags"] for clinician in CASES for case in demo.get(clinician, "cases")["items"]
     ]
     seen_by_supervisor = [case["flags"] for case in demo.get(DOROTHEA, "cases")["items"]]
-    assert len(seen_by_supervisor) == len(seen_by_clinicians) == 16
+    assert len(seen_by_supervisor) == len(seen_by_clinicians) == 18
     tops = {flags["top_severity"] for flags in seen_by_clinicians}
     assert {str(severity) for severity in SEVERITY_ORDER} <= tops
     for reader in (seen_by_clinicians, seen_by_supervisor):
