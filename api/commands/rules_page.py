@@ -33,7 +33,12 @@ write to a case, and whenever time alone may change its answer
 [0003](decisions/0003-flags-outlive-what-raised-them.md). Fields and words are those of the API, and
 `GET /v1/vocabulary` defines each; numbers go by their names under [Thresholds](#thresholds). No
 rule is told of what was voided. A field that nobody filled in is neither true nor false, so "is
-false" does not hold of it: what is not known counts against nobody.
+false" does not hold of it: what is not known counts against nobody. Where a rule asks about what
+is not recorded (a return, a screen, a written reason, a report) it says so.
+
+A flag that nobody has acknowledged follows its records upwards at once. It gets milder when a
+record it rests on is changed, or others take its place, and not by time or by other writes: a
+danger that nobody has looked at must not fade by waiting. Acknowledge it, and it follows.
 """
 
 _FOR_SUPERVISORS = f"""\

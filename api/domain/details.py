@@ -344,7 +344,10 @@ class FitnessDetails(_Details):
 
 
 class RecordingDetails(_Details):
-    """A session was recorded, watched, or given to software. `may_refuse`: without a loss."""
+    """A session was recorded, watched, or given to software.
+
+    `consent` is the client's; `may_refuse`: the client may, without a loss.
+    """
 
     kind: Literal["recording"]
     means: RecordingMeans

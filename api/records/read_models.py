@@ -199,7 +199,7 @@ def _show_flag(
     told["evidence"] = [
         each for each, record in zip(flag.evidence, named, strict=True) if record in seen
     ]
-    told["says"] = words
+    told["words"] = words
     return FlagRead.model_validate(told)
 
 

@@ -169,12 +169,14 @@ def recording_without_consent(facts: Facts, at: Moment) -> Iterator[Hit]:
     Severity: high where `consent` is false, else moderate.
     """
     for incident, recording in facts.of(RecordingDetails):
+        if recording.consent is not False and recording.may_refuse is not False:
+            continue
+        name, severity = "recorded_without_choice", MODERATE
         if recording.consent is False:
-            said = Said("recorded_without_consent", means=recording.means)
-            yield incident_hit(incident, at, HIGH, said)
-        if recording.may_refuse is False:
-            said = Said("recorded_without_choice", means=recording.means)
-            yield incident_hit(incident, at, MODERATE, said)
+            either = recording.may_refuse is False
+            name = "recorded_without_consent_or_choice" if either else "recorded_without_consent"
+            severity = HIGH
+        yield incident_hit(incident, at, severity, Said(name, means=recording.means))
 
 
 def record_conflict(facts: Facts, at: Moment) -> Iterator[Hit]:

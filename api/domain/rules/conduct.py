@@ -142,7 +142,7 @@ def sexual_conduct(facts: Facts, at: Moment) -> Iterator[Hit]:
         if severity is not None and not was_declined(incident, conduct):
             towards = conduct.with_ == ConductWith.clients_relative
             name = "sexual_conduct_with_relative" if towards else "sexual_conduct"
-            said = Said(name, conduct=conduct.conduct)
+            said = Said(name, conduct=conduct.conduct, who=incident.initiator)
             yield incident_hit(incident, at, HIGH if towards else severity, said)
 
 

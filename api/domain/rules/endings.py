@@ -43,6 +43,11 @@ class Preparation:
             min(self.closing_sessions, asked.closing_sessions),
         )
 
+    @property
+    def told(self) -> Said:
+        """Say what is asked for."""
+        return Said("preparation_asked", notice=self.notice_days, sessions=self.closing_sessions)
+
     def within(self, sessions_per_week: float | None) -> "Preparation":
         """Ask for no more sessions than the notice holds; how many are not known: one a week."""
         a_week = 1 if sessions_per_week is None else sessions_per_week
@@ -95,24 +100,25 @@ def left_little_time(
 ) -> tuple[Said, ...]:
     """Say in what an ending is known to have been abrupt, short of notice or of sessions."""
     short = [Said("abrupt")] if ending.abrupt is True else []
-    of_contact = ending.applies_to == EndingAppliesTo.agreed_contact
-    asked = (
-        Preparation(facts.thresholds.ending_notice_days, 0)
-        if of_contact
-        else preparation_asked(facts.case, at.day_of(incident), facts.thresholds)
-    )
-    if asked is not None:
-        short += _short_of(ending, asked)
-    return tuple(short)
+    asked = _asked_of(incident, ending, facts, at)
+    return tuple(short if asked is None else short + _short_of(ending, asked))
+
+
+def _asked_of(
+    incident: IncidentFact, ending: EndingDetails, facts: Facts, at: Moment
+) -> Preparation | None:
+    if ending.applies_to == EndingAppliesTo.agreed_contact:
+        return Preparation(facts.thresholds.ending_notice_days, 0)
+    return preparation_asked(facts.case, at.day_of(incident), facts.thresholds)
 
 
 def _short_of(ending: EndingDetails, asked: Preparation) -> list[Said]:
     short = []
     notice, sessions = ending.notice_days, ending.closing_sessions
     if notice is not None and notice < asked.notice_days:
-        short.append(Said("notice_of", given=notice, n=asked.notice_days))
+        short.append(Said("days_of_notice", n=notice))
     if sessions is not None and sessions < asked.closing_sessions:
-        short.append(Said("sessions_of", given=sessions, n=asked.closing_sessions))
+        short.append(Said("closing_sessions", n=sessions))
     return short
 
 
@@ -141,7 +147,9 @@ def ending_unprepared(facts: Facts, at: Moment) -> Iterator[Hit]:
             severity = _weight_of_ending(incident, ending, facts, at)
             if ending.planned_at_outset is False:
                 how = (*how, Said("not_planned_at_outset"))
-            yield incident_hit(incident, at, severity, Said("ending_with_little_time", how=how))
+            said = Said("ending_with_little_time", how=how)
+            asked = _asked_of(incident, ending, facts, at)
+            yield incident_hit(incident, at, severity, said, None if asked is None else asked.told)
 
 
 def _weight_of_ending(

@@ -38,10 +38,14 @@ SENTENCES: dict[str, str | tuple[str, str]] = {
     "no_reason": "No written reason is recorded.",
     "no_return": "No return is recorded.",
     "no_question": "No question about them is recorded.",
-    "no_settling_review": "No review that settles the danger is recorded.",
+    "no_settling_review": "No review of whether there was danger is recorded.",
     "no_report": "No report is recorded.",
-    "no_report_nor_duty": "Neither a report is recorded nor whether one is a duty.",
+    "no_report_nor_duty": "No report is recorded, nor whether the law asks for one.",
     "no_answer": "No answer is recorded.",
+    "preparation_asked": (
+        "Asked about are endings with less than this: days of notice {notice}, closing sessions "
+        "{sessions}."
+    ),
     "no_basis": "No basis for it is recorded.",
     "no_plan": "No plan is recorded.",
     "nothing_since": "Neither a plan nor a consultation is recorded, nor an ending since.",
@@ -61,9 +65,9 @@ SENTENCES: dict[str, str | tuple[str, str]] = {
     "to_become_other": (
         "an ending in which therapy would become another relationship was spoken of {when}"
     ),
-    "sexual_conduct": "sexual or romantic conduct ({conduct}) is recorded {when}",
+    "sexual_conduct": "sexual or romantic conduct ({conduct}; {who}) is recorded {when}",
     "sexual_conduct_with_relative": (
-        "sexual or romantic conduct with a relative or partner of the client ({conduct}) is "
+        "sexual or romantic conduct with a relative or partner of the client ({conduct}; {who}) is "
         "recorded {when}"
     ),
     "sexual_conduct_declined": (
@@ -85,10 +89,10 @@ SENTENCES: dict[str, str | tuple[str, str]] = {
         "touch ({touch}) of a minor is recorded {when}, one of {n} times in a year",
     ),
     "role_reversal": "the client meeting the therapist's needs ({form}) is recorded {when}",
-    "hurtful_words_once": "words that hurt the client are recorded {when}, once",
-    "hurtful_words_repeated": "words that hurt the client are recorded {when}, repeatedly",
+    "hurtful_words_once": "words reported as hurtful are recorded {when}",
+    "hurtful_words_repeated": "words reported as hurtful are recorded {when}, as said repeatedly",
     "hurtful_words_trait": (
-        "words that hurt the client are recorded {when}, about who the client is"
+        "words reported as hurtful are recorded {when}, about who the client is"
     ),
     # the frame
     "days_a_week": ("{n} day a week", "{n} days a week"),
@@ -129,8 +133,7 @@ SENTENCES: dict[str, str | tuple[str, str]] = {
     "disclosure_not_taken_up": "what the client told {when} ({of}) is recorded as not taken up",
     "abrupt": "abrupt",
     "not_planned_at_outset": "not planned at the outset",
-    "notice_of": ("{given} of {n} day of notice", "{given} of {n} days of notice"),
-    "sessions_of": ("{given} of {n} closing session", "{given} of {n} closing sessions"),
+    "closing_sessions": ("{n} closing session", "{n} closing sessions"),
     "ending_with_little_time": "of the ending {when} it is recorded: {how}",
     "ending_spoken_of": "an ending was spoken of {when}",
     "left_same_day": "the client left {when}, the same day",
@@ -142,7 +145,7 @@ SENTENCES: dict[str, str | tuple[str, str]] = {
     "no_referral": (
         "the ending {when} is recorded with a need for ongoing care and no referral offered"
     ),
-    "also_lost": "with the ending {when} is recorded as also lost: {losses}",
+    "also_lost": "it is recorded that with the ending {when} were also lost: {losses}",
     "way_back": "after the ending {when} the way back is recorded as: {condition}",
     # safety
     "not_returned": (
@@ -156,8 +159,11 @@ SENTENCES: dict[str, str | tuple[str, str]] = {
     "risk": "a risk ({indicator}) is recorded {when}",
     "risk_at_ending": "a risk ({indicator}) is recorded {when}, and an ending {ending}",
     "ambiguous_words": "words that may or may not mean danger are recorded {when}",
-    "measure": "a protective measure ({measures}) is recorded {when}",
-    "ending_for_danger": "an ending because of danger is recorded {when}",
+    "measure": "a measure against the client ({measures}) is recorded {when}",
+    "ending_for_danger": "an ending {when} has as its recorded reason that danger was seen",
+    "ending_raised_for_danger": (
+        "an ending spoken of {when} has as its recorded reason that danger was seen"
+    ),
     "concern": "a concern ({concern}) became known {when}",
     "reported_untold": (
         "a concern that became known {when} ({concern}) is recorded as reported on {reported}, and "
@@ -190,6 +196,10 @@ SENTENCES: dict[str, str | tuple[str, str]] = {
     ),
     "recorded_without_choice": (
         "a recording ({means}) is noted {when} as one that the client may not refuse"
+    ),
+    "recorded_without_consent_or_choice": (
+        "a recording ({means}) is noted {when} as one that the client did not consent to and may "
+        "not refuse"
     ),
     "record_conflict": "a conflict in the record ({issue}) is noted {when}",
     "contact_without_basis": (

@@ -45,7 +45,7 @@ class Hit(NamedTuple):
     account: str | None
     said: Said
     places: Mapping[str, Place]
-    missing: str | None = None
+    missing: str | Said | None = None
 
     @property
     def told(self) -> Told:
@@ -76,7 +76,11 @@ Rule = Callable[[Facts, Moment], Iterable[Hit]]
 
 
 def incident_hit(
-    incident: IncidentFact, at: Moment, severity: Severity, said: Said, missing: str | None = None
+    incident: IncidentFact,
+    at: Moment,
+    severity: Severity,
+    said: Said,
+    missing: str | Said | None = None,
 ) -> Hit:
     """Let an incident speak; its date fills the place `when`."""
     return Hit(
@@ -165,12 +169,21 @@ def _says(hits: list[Hit]) -> Says:
     for account, same in groupby(hits[:MOST_SENTENCES], key=lambda hit: hit.account):
         told = [hit.told for hit in same]
         says += told if account is None else [{"account": account, "told": told}]
-    missing = dict.fromkeys(hit.missing for hit in hits if hit.missing is not None)
-    says += [Said(name).told() for name in sorted(missing)]
+    says += _of_the_record(hits)
     named = {hit.evidence for hit in hits[:MOST_SENTENCES]}
     if left := len({hit.evidence for hit in hits} - named):
         says.append(Said("more", n=left).told())
     return says
+
+
+def _of_the_record(hits: list[Hit]) -> list[Told]:
+    """Say once what no account says: what is missing, and what is asked for."""
+    plain = sorted({hit.missing for hit in hits if isinstance(hit.missing, str)})
+    told = [Said(name).told() for name in plain]
+    for hit in hits:
+        if isinstance(hit.missing, Said) and (more := hit.missing.told()) not in told:
+            told.append(more)
+    return told
 
 
 def _in_words(part: dict[str, Any], language: Language) -> str:

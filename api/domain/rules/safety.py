@@ -25,6 +25,7 @@ from api.domain.rules.said import Said, When, words_of
 from api.domain.vocabulary import (
     Determination,
     EndingReason,
+    EndingStage,
     EndingWay,
     RiskIndicator,
     RiskResponse,
@@ -234,6 +235,12 @@ def safeguarding_unanswered(facts: Facts, at: Moment) -> Iterator[Hit]:
             yield incident_hit(incident, at, MODERATE, said, "no_reason")
 
 
+_FOR_DANGER = {
+    EndingStage.raised: "ending_raised_for_danger",
+    EndingStage.ended: "ending_for_danger",
+}
+
+
 def danger_review_required(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask whether the danger that was acted on was real or mistaken. APA 10.10(b).
 
@@ -247,7 +254,7 @@ def danger_review_required(facts: Facts, at: Moment) -> Iterator[Hit]:
         (incident, Said("measure", measures=words_of(measure.measures)))
         for incident, measure in facts.of(CoerciveMeasureDetails)
     ] + [
-        (incident, Said("ending_for_danger"))
+        (incident, Said(_FOR_DANGER[ending.stage]))
         for incident, ending in facts.of(EndingDetails)
         if on_the_care_side(incident) and ending.reason == EndingReason.danger_to_therapist
     ]
