@@ -1,62 +1,17 @@
 """What an ending asks after so long a therapy, and how long some may wait, is each clinic's own."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from api.domain.rules.facts import Facts, IncidentFact
+from api.domain.rules.facts import Facts
 from api.domain.rules.thresholds import Thresholds
+from tests.domain.after_so_long import LONGER
 from tests.domain.builders import ago, facts, flags, incident, prompts
 
 
 def _with(case: Facts, **numbers: int) -> Facts:
     return replace(case, thresholds=Thresholds.model_validate(numbers))
-
-
-def _ended(**said: Any) -> IncidentFact:
-    return incident(
-        "ending",
-        stage="ended",
-        ending="therapist_initiated",
-        planned_at_outset=False,
-        occurred_on=ago(0),
-        **said,
-    )
-
-
-def _after(begun: int, **said: int) -> Facts:
-    """Tell of an ending that many days after therapy began; there were many hours a week."""
-    return facts(_ended(**said), started_on=ago(begun), sessions_per_week=7)
-
-
-LONGER = [
-    ("ending_asked_days", 100, _after(99, notice_days=0), _after(100, notice_days=0)),
-    (
-        "ending_notice_days_from_one_year",
-        80,
-        _after(500, notice_days=80),
-        _after(500, notice_days=79),
-    ),
-    (
-        "closing_sessions_from_one_year",
-        10,
-        _after(500, closing_sessions=10),
-        _after(500, closing_sessions=9),
-    ),
-    (
-        "ending_notice_days_after_three_years",
-        200,
-        _after(1500, notice_days=200),
-        _after(1500, notice_days=199),
-    ),
-    (
-        "closing_sessions_after_three_years",
-        20,
-        _after(1500, closing_sessions=20),
-        _after(1500, closing_sessions=19),
-    ),
-]
 
 
 @pytest.mark.parametrize(("name", "value", "quiet", "loud"), LONGER, ids=[row[0] for row in LONGER])

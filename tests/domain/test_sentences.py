@@ -12,10 +12,10 @@ from api.domain.rules.english import ENGLISH, SENTENCES
 from api.domain.rules.facts import Facts
 from api.domain.rules.findings import MOST_SENTENCES, Says, because_of
 from api.domain.vocabulary import VOCABULARY, Initiator, ReportedBy
-from tests.domain.builders import Record, ago, facts, findings, incident, promise
+from tests.domain.builders import Record, ago, consultation, facts, findings, incident, promise
 from tests.domain.strategies import cases
-from tests.domain.test_situations import PLAYED
-from tests.domain.test_words import VERDICTS
+from tests.domain.two_situations import PLAYED
+from tests.domain.verdicts import VERDICTS
 from tests.support.stories import STORIES
 
 CODES = {str(word) for words in VOCABULARY.values() for word in words if "_" in word}
@@ -44,6 +44,11 @@ SAID_IN: dict[str, list[Record]] = {
     ],
     "ending_raised_because": [incident("ending", stage="raised", reason="client_trait")],
     "goals_not_known": [incident("consent", goals_known=False)],
+    "ending_raised_for_danger": [incident("ending", stage="raised", reason="danger_to_therapist")],
+    "recorded_without_choice": [incident("recording", means="video", may_refuse=False)],
+    "recorded_without_consent_or_choice": [
+        incident("recording", means="video", consent=False, may_refuse=False)
+    ],
     "hurtful_words_repeated": [incident("hurtful_words", repeated=True)],
     "left_same_day": [
         incident("hurtful_words"),
@@ -86,6 +91,10 @@ SAID_IN: dict[str, list[Record]] = {
 """What no story tells, and the records that bring it up."""
 
 OF_A_MINOR: dict[str, list[Record]] = {
+    "touch_of_minor": [
+        incident("touch", touch="holding", consent=True, times=3),
+        consultation("supervision"),
+    ],
     "contact_of_minor": [
         incident(
             "contact", therapist_participates=True, days_per_week=4, weeks=9, limits_agreed=True
@@ -182,7 +191,7 @@ def test_one_of_a_thing_and_several_are_told_apart() -> None:
         sessions_per_week=0.25,
     )
     (found,) = findings(case)
-    assert "0 of 30 days of notice, 0 of 1 closing session," in found.because
+    assert "0 days of notice, 0 closing sessions," in found.because
     with pytest.raises(AssertionError):
         read("By the client's account, an absence of 1 days is recorded.")
     with pytest.raises(AssertionError):

@@ -8,6 +8,7 @@ import pytest
 
 from api.domain.rules.facts import Facts, IncidentFact
 from api.domain.rules.thresholds import Thresholds
+from tests.domain.after_so_long import LONGER
 from tests.domain.builders import (
     NOW,
     Record,
@@ -20,7 +21,6 @@ from tests.domain.builders import (
     promise,
     prompts,
 )
-from tests.domain.test_more_thresholds import LONGER
 
 contact = partial(incident, "contact", therapist_participates=True, limits_agreed=False)
 tighten = partial(incident, "frame_change", direction="tighten")

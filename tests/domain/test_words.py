@@ -7,6 +7,7 @@ import pytest
 
 from api.domain.vocabulary import PromptName, RuleName
 from tests.domain.builders import Record, ago, facts, findings, flag, incident, promise
+from tests.domain.verdicts import VERDICTS
 
 ACCOUNTS = {
     "client": "client's account",
@@ -16,11 +17,6 @@ ACCOUNTS = {
     "record_review": "records",
     "third_party": "someone else's account",
 }
-VERDICTS = re.compile(
-    r"\b(guilty|abus\w*|ruptur\w*|fail\w*|violat\w*|misconduct|malpractice|perpetrator|offender|blame\w*|unethical"
-    r"|inappropriate\w*|at fault|breach\w*|negligen\w*|punished)\b",
-    re.IGNORECASE,
-)
 
 
 def _because(*records: Record) -> str:
@@ -137,8 +133,8 @@ def test_a_finding_says_the_counts_it_rests_on(name: str) -> None:
     [
         (promise(keepable="no"), "not keepable", "hard to keep"),
         (promise(keepable="doubtful"), "hard to keep", "not keepable"),
-        (incident("hurtful_words", repeated=True), "repeatedly", "once"),
-        (incident("hurtful_words"), "once", "repeatedly"),
+        (incident("hurtful_words", repeated=True), "repeatedly", "who the client"),
+        (incident("hurtful_words"), "reported as hurtful", "repeatedly"),
         (incident("touch", touch="holding", planned_method=True), "as a planned", "not part of"),
         (incident("touch", touch="holding", planned_method=False), "not part of", "as a planned"),
         (incident("touch", touch="hug", consent=False), "did not consent", "planned"),

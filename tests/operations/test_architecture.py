@@ -169,6 +169,7 @@ PURE = {
         "dataclasses",
         "datetime",
         "enum",
+        "functools.cache",
         "inspect.getdoc",
         "itertools",
         "operator.attrgetter",

@@ -21,14 +21,12 @@ from tests.support.world import PASSWORD, Person, World, made, ok, promise, soft
 
 NEW_PASSWORD = "another long and fictional password"
 
-IN_ENGLISH = (
-    "By the client's account, words that hurt the client are recorded on 1 March 2026, once."
-)
+IN_ENGLISH = "By the client's account, words reported as hurtful are recorded on 1 March 2026."
 IN_SPANISH = {
     "language": "es",
     "title": "Palabras de las que se cuenta que hirieron",
     "because": "Según el relato de la persona en terapia, constan el 1 de marzo de 2026 palabras "
-    "que hirieron a la persona en terapia, una vez.",
+    "que se vivieron como hirientes.",
 }
 
 

@@ -235,17 +235,17 @@ def safeguarding_unanswered(facts: Facts, at: Moment) -> Iterator[Hit]:
             yield incident_hit(incident, at, MODERATE, said, "no_reason")
 
 
-_FOR_DANGER = {
-    EndingStage.raised: "ending_raised_for_danger",
-    EndingStage.ended: "ending_for_danger",
-}
+def _for_danger(ending: EndingDetails) -> str:
+    was_done = ending.stage == EndingStage.ended
+    return "ending_for_danger" if was_done else "ending_raised_for_danger"
 
 
 def danger_review_required(facts: Facts, at: Moment) -> Iterator[Hit]:
     """Ask whether the danger that was acted on was real or mistaken. APA 10.10(b).
 
-    A coercive measure, or an ending, raised or ended, by the care side whose `reason` is
-    `danger_to_therapist`, of which no review found `real_danger` or `mistaken_for_danger`.
+    A coercive measure, or an ending (its `stage` is `raised` or `ended`) by the care side whose
+    `reason` is `danger_to_therapist`, of which no review found `real_danger` or
+    `mistaken_for_danger`.
 
     Severity: high; critical in a crisis.
     """
@@ -254,7 +254,7 @@ def danger_review_required(facts: Facts, at: Moment) -> Iterator[Hit]:
         (incident, Said("measure", measures=words_of(measure.measures)))
         for incident, measure in facts.of(CoerciveMeasureDetails)
     ] + [
-        (incident, Said(_FOR_DANGER[ending.stage]))
+        (incident, Said(_for_danger(ending)))
         for incident, ending in facts.of(EndingDetails)
         if on_the_care_side(incident) and ending.reason == EndingReason.danger_to_therapist
     ]
