@@ -74,11 +74,12 @@ def _follow(flag: Flag, found: Finding, run: Run) -> Happening | None:
     """Bring an unresolved flag in line with its finding; say what happened, if anything."""
     change = severity_rank(found.severity) - severity_rank(flag.severity)
     evidence = stored_evidence(found)
-    may_ease = flag.status == FlagStatus.acknowledged or _has_other_grounds(flag, found, run)
+    has_other_grounds = _has_other_grounds(flag, found, run)
+    may_ease = flag.status == FlagStatus.acknowledged or has_other_grounds
     happening = None
-    # what an earlier version of the rules has told stays as it was told, for the same records
-    retold = flag.says is not None and flag.says != found.says
-    if retold or flag.evidence != evidence:
+    # what an earlier version of the rules has told stays as it was told while it is as it was
+    is_older = flag.says is None and not has_other_grounds and change <= 0
+    if not is_older and (flag.says, flag.evidence) != (found.says, evidence):
         flag.because, flag.says, flag.evidence = found.because, found.says, evidence
         happening = Happening.flag_updated
     if not flag.condition_holds:

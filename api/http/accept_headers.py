@@ -7,12 +7,14 @@ from fastapi import Request
 
 from api.languages.choosing import choose
 
+LONGEST = 4_096
+"""Characters of a header that are looked at: no reader has so many wishes."""
 _WEIGHT = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)", re.ASCII)
 
 
 def weighed(header: str) -> list[tuple[str, float]]:
     """Read such a header, in small letters; a part whose weight is none says nothing."""
-    return [*_weighed(header.lower().split(","))]
+    return [*_weighed(header[:LONGEST].lower().split(","))]
 
 
 def _weighed(parts: Iterable[str]) -> Iterator[tuple[str, float]]:

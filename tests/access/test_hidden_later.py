@@ -662,3 +662,29 @@ async def test_what_was_written_of_a_hidden_flag_is_not_told_with_the_part_shown
     assert (seen["determination"], seen["resolution_note"]) == ("normal_process", None)
     kept = await flags_of(world.supervisor, case, "hurtful_words")
     assert {each["resolution_note"] for each in kept} == {note, None}
+
+
+@pytest.mark.parametrize("resolved", [False, True])
+async def test_an_ending_hidden_later_speaks_no_more_through_the_clients_safety(
+    world: World, resolved: bool
+) -> None:
+    case, like = await world.clinician.case(), await world.clinician.case()
+    for each in (case, like):
+        await world.clinician.incident(
+            each, "risk", on=-200, initiator="client", indicator="suicidal_ideation_conditional"
+        )
+    ending = await openly(world, case, "ending", on=-20, initiator="client", stage="raised")
+    (seen,) = await flags_of(world.clinician, case, "client_safety")
+    assert seen["severity"] == "high"
+    if resolved:
+        looked = {"determination": "normal_process", "resolution_note": "Talked over."}
+        ok(await world.supervisor.post(f"/v1/flags/{seen['id']}/resolve", looked))
+    await hide(world, ending)
+    (seen,) = await flags_of(world.clinician, case, "client_safety")
+    (plain,) = await flags_of(world.clinician, like, "client_safety")
+    for name in ("severity", "because", "due_at"):
+        assert seen[name] == plain[name], name
+    assert ending["occurred_on"] not in str(seen)
+    await show(world, ending)
+    (seen,) = await flags_of(world.clinician, case, "client_safety")
+    assert seen["severity"] == "high"

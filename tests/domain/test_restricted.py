@@ -278,15 +278,23 @@ def test_an_absence_rests_on_a_risk_that_it_does_not_name() -> None:
     assert narrowed(found.rule, facts(away), NOW, found.evidence) is None
 
 
-def test_thoughts_tied_to_an_ending_rest_on_an_ending_that_they_do_not_name() -> None:
+def test_thoughts_tied_to_an_ending_name_the_ending_that_brought_them_back() -> None:
     risk = incident(
         "risk", indicator="suicidal_ideation_conditional", occurred_on=ago(900), initiator="client"
     )
     ending = incident("ending", stage="raised", initiator="client", sealed=True)
     (found,) = findings(facts(risk, ending))
-    assert found.rule in RESTS_ON_MORE
-    assert found.evidence == {("incident", risk.id)}
-    assert narrowed(found.rule, facts(risk), NOW, found.evidence) is None
+    assert found.evidence == {("incident", risk.id), ("incident", ending.id)}
+
+
+def test_an_ending_without_a_word_is_named_where_an_answer_no_longer_counts() -> None:
+    risk = incident("risk", indicator="self_harm", response="safety_plan", occurred_on=ago(20))
+    gone = incident("ending", stage="ended", ending="ended_without_word", initiator="client")
+    (answered,) = findings(facts(risk))
+    (found,) = findings(facts(risk, gone))
+    assert (answered.severity, found.severity) == ("moderate", "high")
+    assert answered.evidence == {("incident", risk.id)}
+    assert found.evidence == {("incident", risk.id), ("incident", gone.id)}
 
 
 def test_a_restricted_ending_brings_thoughts_back_only_for_those_who_see_it() -> None:

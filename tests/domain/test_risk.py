@@ -182,7 +182,7 @@ def test_thoughts_tied_to_an_ending_are_as_old_as_the_latest_ending(
     assert flags(facts(told)).get(SAFETY) is None
     case = facts(told, earlier, ending)
     assert flags(case).get(SAFETY) == severity
-    assert evidence(case, SAFETY) == (ids(told) if severity else set())
+    assert evidence(case, SAFETY) == (ids(told, ending) if severity else set())
 
 
 @pytest.mark.parametrize("days", [10, 400])

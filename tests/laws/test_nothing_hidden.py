@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from httpx import Response
 from sqlalchemy import ColumnElement
 
-from api.domain.vocabulary import Role, Scope, severity_rank
+from api.domain.vocabulary import FlagStatus, Role, Scope, severity_rank
 from api.flags import reconcile
 from api.flags.hiding import Rearranged
 from api.records import consultations_shown, read_models
@@ -262,7 +262,8 @@ class Play:
     def _of_days_gone_by(self, eyes: Eyes) -> set[str]:
         """Give what one's own accesses may name: what one no longer sees, and is not restricted.
 
-        What one recorded oneself is told whoever it is hidden from.
+        What one recorded oneself is told whoever it is hidden from, and a supervisor what they read
+        of a flag that another one now asks for, so that nobody sees it any more.
         """
         restricted = {
             str(row.id)
@@ -270,6 +271,10 @@ class Play:
             for row in eyes.rows[table]
             if row.restricted and (table is Flag or row.recorded_by_id != eyes.actor.id)
         }
+        if eyes.actor.role == Role.supervisor:
+            restricted -= {
+                str(flag.id) for flag in eyes.rows[Flag] if flag.status == FlagStatus.withdrawn
+            }
         return eyes.hidden - restricted
 
     def _is_journal(self, look: Look) -> bool:

@@ -1,10 +1,12 @@
 """How a flag lives: opened, worsened, eased, lapsed, looked at, and back again."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 
 from api.storage.models.clinical import Case
+from api.storage.models.flags import Flag
 from api.storage.models.journal import JournalEntry
 from tests.support.flags import RESOLUTION, acknowledge, resolve, the_flag
 from tests.support.world import World, incident, made, ok, software
@@ -314,3 +316,25 @@ async def test_how_a_hidden_flag_was_resolved_is_hidden_too(world: World) -> Non
     ok(await world.supervisor.post(f"{path}/reopen", {"reason": "again"}))
     assert (await world.clinician.get(f"{path}/resolutions")).status_code == 404
     assert len(ok(await world.supervisor.get(f"{path}/resolutions"))["items"]) == 1
+
+
+async def test_what_an_earlier_version_told_stands_until_its_record_is_another(
+    world: World,
+) -> None:
+    case = await world.clinician.case()
+    words = await world.clinician.incident(case, "hurtful_words")
+    (flag,) = words["flags_raised"]
+    earlier = "By the client's account, words that hurt the client were recorded (once)."
+    as_it_was: dict[str, Any] = {"says": None, "because": earlier, "rule_version": 1}
+    async with world.owner.transaction() as tx:
+        await tx.enter(world.admin.clinic_id)
+        await tx.exec(update(Flag).where(col(Flag.id) == UUID(flag["id"])).values(**as_it_was))
+    await world.clinician.incident(case, "expression", by="client")
+    after = await the_flag(world.supervisor, case, "hurtful_words")
+    assert (after["because"], after["rule_version"]) == (earlier, 1)
+    details = {"details": {"kind": "hurtful_words", "repeated": True}}
+    ok(await world.clinician.patch(f"/v1/incidents/{words['id']}", details))
+    after = await the_flag(world.supervisor, case, "hurtful_words")
+    assert after["severity"] == "high"
+    assert "as said repeatedly" in after["because"]
+    assert after["rule_version"] == 1

@@ -157,7 +157,7 @@ SENTENCES: dict[str, str | tuple[str, str]] = {
         "an absence of {n} days {when} is recorded as without cover",
     ),
     "risk": "a risk ({indicator}) is recorded {when}",
-    "risk_at_ending": "a risk ({indicator}) is recorded {when}, and an ending {ending}",
+    "ending_recorded": "an ending is recorded {when}",
     "ambiguous_words": "words that may or may not mean danger are recorded {when}",
     "measure": "a measure against the client ({measures}) is recorded {when}",
     "ending_for_danger": "an ending {when} has as its recorded reason that danger was seen",

@@ -12,9 +12,9 @@ from api.domain.rules.reads import READS
 from api.domain.rules.rulebook import RULES
 from api.domain.vocabulary import PromptName, RuleName, Severity, severity_rank
 
-RESTS_ON_MORE = frozenset({RuleName.absence_uncovered, RuleName.client_safety})
+RESTS_ON_MORE = frozenset({RuleName.absence_uncovered})
 """The rules that may rest on a record which is not in their evidence: a risk shortens the time that
-an absence may go without cover, and an ending brings back thoughts that were tied to one."""
+an absence may go without cover."""
 
 MOST_RECORDS = 5_000
 """Incidents, promises and consultations of a case, without what was voided.

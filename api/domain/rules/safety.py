@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from typing import NamedTuple
+from uuid import UUID
 
 from api.domain.details import (
     AbsenceDetails,
@@ -21,7 +23,7 @@ from api.domain.rules.findings import (
     incident_hit,
 )
 from api.domain.rules.moment import Moment
-from api.domain.rules.said import Said, When, words_of
+from api.domain.rules.said import Said, words_of
 from api.domain.vocabulary import (
     Determination,
     EndingReason,
@@ -104,7 +106,8 @@ def client_safety(facts: Facts, at: Moment) -> Iterator[Hit]:
 
     A risk that is no more than `risk_distant_days` old, whoever began it. One whose `indicator` is
     `suicidal_ideation_conditional` is as old as the later of its own day and that of the latest
-    ending, raised or ended, whoever began it. An ambiguous statement is left to `risk_unscreened`.
+    ending (its `stage` is `raised` or `ended`), whoever began it. Endings that make a risk newer or
+    graver are named with it. An ambiguous statement is left to `risk_unscreened`.
 
     Severity: by its age, up to `risk_recent_days`, up to `risk_past_days`, and older. Critical,
     high, moderate: `suicide_attempt`, `hospitalisation`, `emergency_visits`,
@@ -118,39 +121,73 @@ def client_safety(facts: Facts, at: Moment) -> Iterator[Hit]:
     response or later.
     """
     risks = list(facts.of(RiskDetails))
-    last = _last_endings(facts, at) if risks else (None, None)
+    endings = _latest_endings(facts, at) if risks else _Endings([], [])
+    spoke: dict[UUID, Hit] = {}
     for incident, risk in risks:
-        ending = _redated(incident, risk, last[0], at)
-        severity = _by_age(risk, ending or at.day_of(incident), facts, at)
+        redating = _redating(incident, risk, endings, at)
+        severity = _by_age(risk, _latest(redating, at) or at.day_of(incident), facts, at)
         if severity is None:
             continue
-        if _is_answered(incident, risk, at, ending, last[1]):
-            severity = _milder(severity, facts)
-        said = Said("risk", indicator=risk.indicator)
-        if ending is not None:
-            said = Said("risk_at_ending", indicator=risk.indicator, ending=When(ending))
-        yield incident_hit(incident, at, severity, said)
+        unsettling = [*redating]
+        if risk.response not in {None, RiskResponse.none, RiskResponse.unknown}:
+            unsettling = _unsettling(incident, risk, redating, endings, at)
+            severity = severity if unsettling else _milder(severity, facts)
+        yield incident_hit(incident, at, severity, Said("risk", indicator=risk.indicator))
+        # so that whoever may not see them is not told of what they changed
+        spoke |= {each.id: _ending_hit(each, at) for each in (*redating, *unsettling)}
+    yield from spoke.values()
 
 
-def _last_endings(facts: Facts, at: Moment) -> tuple[date | None, date | None]:
-    """Give the days of the latest ending, raised or ended, and of the latest without a word."""
-    last, without_word = None, None
-    for incident, ending in facts.of(EndingDetails):
-        day = at.day_of(incident)
-        last = day if last is None else max(last, day)
-        if ending.ending == EndingWay.ended_without_word:
-            without_word = day if without_word is None else max(without_word, day)
-    return last, without_word
+class _Endings(NamedTuple):
+    """The latest endings, raised or ended, and of those without a word the latest: one, mostly."""
+
+    last: list[IncidentFact]
+    without_word: list[IncidentFact]
 
 
-def _redated(
-    incident: IncidentFact, risk: RiskDetails, last_ending: date | None, at: Moment
-) -> date | None:
-    """Give the day of the ending that brings back thoughts which were tied to one, if any did."""
-    conditional = risk.indicator == RiskIndicator.suicidal_ideation_conditional
-    if conditional and last_ending is not None and last_ending > at.day_of(incident):
-        return last_ending
-    return None
+def _latest_endings(facts: Facts, at: Moment) -> _Endings:
+    told = list(facts.of(EndingDetails))
+    without_word = [i for i, ending in told if ending.ending == EndingWay.ended_without_word]
+    return _Endings(_on_last_day([i for i, _ in told], at), _on_last_day(without_word, at))
+
+
+def _on_last_day(incidents: list[IncidentFact], at: Moment) -> list[IncidentFact]:
+    last = _latest(incidents, at)
+    return [incident for incident in incidents if at.day_of(incident) == last]
+
+
+def _latest(incidents: list[IncidentFact], at: Moment) -> date | None:
+    return max((at.day_of(incident) for incident in incidents), default=None)
+
+
+def _redating(
+    incident: IncidentFact, risk: RiskDetails, endings: _Endings, at: Moment
+) -> list[IncidentFact]:
+    """Give the endings that bring back thoughts which were tied to one, if any did."""
+    if risk.indicator != RiskIndicator.suicidal_ideation_conditional:
+        return []
+    return [each for each in endings.last if at.day_of(each) > at.day_of(incident)]
+
+
+def _unsettling(
+    incident: IncidentFact,
+    risk: RiskDetails,
+    redating: list[IncidentFact],
+    endings: _Endings,
+    at: Moment,
+) -> list[IncidentFact]:
+    """Give the endings that call in question what was done about a risk."""
+    answered_on = risk.responded_on or at.day_of(incident)
+    return [each for each in redating if at.day_of(each) > answered_on] + [
+        each for each in endings.without_word if at.day_of(each) >= answered_on
+    ]
+
+
+def _ending_hit(incident: IncidentFact, at: Moment) -> Hit:
+    was_done = getattr(incident.details, "stage", None) == EndingStage.ended
+    return incident_hit(
+        incident, at, LOW, Said("ending_recorded" if was_done else "ending_spoken_of")
+    )
 
 
 def _by_age(risk: RiskDetails, day: date, facts: Facts, at: Moment) -> Severity | None:
@@ -162,23 +199,6 @@ def _by_age(risk: RiskDetails, day: date, facts: Facts, at: Moment) -> Severity 
                 if not at.passed(days, day):
                     return severity
     return None
-
-
-def _is_answered(
-    incident: IncidentFact,
-    risk: RiskDetails,
-    at: Moment,
-    redated: date | None,
-    without_word: date | None,
-) -> bool:
-    """Tell whether something was done about a risk that nothing since has called in question."""
-    if risk.response in {None, RiskResponse.none, RiskResponse.unknown}:
-        return False
-    day = at.day_of(incident)
-    answered_on = risk.responded_on or day
-    if redated is not None and answered_on < redated:
-        return False
-    return without_word is None or without_word < answered_on
 
 
 def _milder(severity: Severity, facts: Facts) -> Severity:
