@@ -165,7 +165,9 @@ def test_every_finding_reads_as_an_account_with_its_day_and_without_a_verdict(ca
             assert re.match(r"(By |Accounts differ: by |In the queue, )", told), told
             assert not WHAT_IS_MISSING.search(A_WORDS_MEANING.sub("", told)), told
         for said in of_the_record:
-            assert re.match(r"(No |Neither |And |Asked about |The record of what happened )", said), said
+            assert re.match(
+                r"(No |Neither |And |Asked about |The record of what happened )", said
+            ), said
 
 
 @given(cases())
