@@ -135,19 +135,20 @@ async def _converted(column: _Column) -> Sequence[Any]:
 @cache
 def _converters(table: sa.Table, dialect: Dialect) -> list[tuple[str, Convert | None]]:
     """Give what makes the values of each column fit for the driver."""
-    return [(column.name, _converter(column.type, dialect)) for column in table.columns]
+    return [(column.name, converter_of(column.type, dialect)) for column in table.columns]
 
 
-def _converter(kind: Any, dialect: Dialect) -> Convert | None:
+def converter_of(kind: Any, dialect: Dialect) -> Convert | None:
+    """Give what makes a value of a type fit for the driver; None where it is fit as it is."""
     convert: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
-    if convert is None or _spelled(kind, dialect) != _JSON:
+    if convert is None or spelled(kind, dialect) != JSON_TYPE:
         return convert
     of_others = convert
     # lists are of ids or of words, and are written so in an eighth of the time
     return lambda value: to_json(value).decode() if type(value) is list else of_others(value)
 
 
-_JSON = "JSONB"
+JSON_TYPE = "JSONB"
 
 
 @lru_cache(maxsize=256)
@@ -158,21 +159,21 @@ def inserting(table: sa.Table, dialect: Dialect, differs: tuple[bool, ...]) -> t
     """
     arrays, names, told = [], [], []
     for place, (column, many) in enumerate(zip(table.columns, differs, strict=True), 1):
-        kind = _spelled(column.type, dialect)
+        kind = spelled(column.type, dialect)
         # the driver takes JSON as text, and an array of it too
-        sent = "TEXT" if kind == _JSON else kind
+        sent = "TEXT" if kind == JSON_TYPE else kind
         if many:
             arrays.append(f"${place}::{sent}[]")
             names.append(column.name)
         value = f"t.{column.name}" if many else f"${place}::{sent}"
-        told.append(f"{value}::{kind}" if kind == _JSON else value)
+        told.append(f"{value}::{kind}" if kind == JSON_TYPE else value)
     columns = ", ".join(column.name for column in table.columns)
     # made of names of columns and of types
     into = f"INSERT INTO {table.name} ({columns}) SELECT {', '.join(told)}"
     return into, f"unnest({', '.join(arrays)}) AS t ({', '.join(names)})"
 
 
-def _spelled(kind: Any, dialect: Dialect) -> str:
+def spelled(kind: Any, dialect: Dialect) -> str:
     """Name a type without its length: a text that is too long is to be refused, and not cut."""
     named = dialect.type_compiler_instance.process(kind)
     return re.sub(r"\(\d+\)", "", named)

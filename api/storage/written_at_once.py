@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import StaleDataError
 
 from api.storage.compiled_queries import is_not_supported, run_as_written
+from api.storage.many_rows import JSON_TYPE, Convert, converter_of, spelled
 from api.storage.models.columns import changes_of
 from api.storage.tenancy import DRIVER, WalledSession
 
@@ -143,12 +144,9 @@ def _converted(values: Iterator[Any], convert: Callable[[Any], Any] | None) -> l
 
 
 @cache
-def _converters(table: sa.Table, dialect: Dialect) -> dict[str, Callable[[Any], Any] | None]:
+def _converters(table: sa.Table, dialect: Dialect) -> dict[str, Convert | None]:
     """Give what makes the values of each column fit for the driver."""
-    return {
-        column.name: column.type.dialect_impl(dialect).bind_processor(dialect)
-        for column in table.columns
-    }
+    return {column.name: converter_of(column.type, dialect) for column in table.columns}
 
 
 def _sent(part: _Part) -> tuple[str, ...]:
@@ -190,18 +188,15 @@ def _of_changed(part: _Part, place: int, dialect: Dialect) -> str:
 
 def _given(part: _Part, place: int, dialect: Dialect) -> tuple[dict[str, str], str]:
     """Write the value of each column, and the source of several rows."""
-    kinds = {name: _kind_of(part.table.c[name].type, dialect) for name in _sent(part)}
+    kinds = {name: spelled(part.table.c[name].type, dialect) for name in _sent(part)}
     # the driver takes JSON as text, and an array of it too
-    sent = {name: "TEXT" if kind == "JSONB" else kind for name, kind in kinds.items()}
+    sent = {name: "TEXT" if kind == JSON_TYPE else kind for name, kind in kinds.items()}
     many = "[]" if part.are_many else ""
     places = [f"${at}::{kind}{many}" for at, kind in enumerate(sent.values(), place)]
     source = f" FROM unnest({', '.join(places)}) AS t ({', '.join(kinds)})"
     told = [f"t.{name}" for name in kinds] if part.are_many else places
     given = zip(kinds.items(), told, strict=True)
-    values = {name: f"{each}::JSONB" if kind == "JSONB" else each for (name, kind), each in given}
+    values = {
+        name: f"{each}::{kind}" if kind == JSON_TYPE else each for (name, kind), each in given
+    }
     return values, source if part.are_many else ""
-
-
-def _kind_of(kind: Any, dialect: Dialect) -> str:
-    """Name a type without its length: a text that is too long is to be refused, and not cut."""
-    return re.sub(r"\(\d+\)", "", dialect.type_compiler_instance.process(kind))

@@ -184,10 +184,10 @@ def _unsettling(
 
 
 def _ending_hit(incident: IncidentFact, at: Moment) -> Hit:
-    was_done = getattr(incident.details, "stage", None) == EndingStage.ended
-    return incident_hit(
-        incident, at, LOW, Said("ending_recorded" if was_done else "ending_spoken_of")
-    )
+    ending = incident.details
+    was_done = isinstance(ending, EndingDetails) and ending.stage == EndingStage.ended
+    said = Said("ending_recorded" if was_done else "ending_spoken_of")
+    return incident_hit(incident, at, LOW, said)
 
 
 def _by_age(risk: RiskDetails, day: date, facts: Facts, at: Moment) -> Severity | None:
