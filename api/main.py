@@ -12,9 +12,18 @@ from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
 from api.access.authentication import LastSeen
+from api.access.door_guesses import GuessesAtDoor
 from api.access.journalled_refusals import journal_refusal
 from api.access.rate_limits import Throttle
 from api.access.sessions import SessionTimes
+from api.desk import pages
+from api.desk.front import AS_PAGE
+from api.desk.people import Names
+from api.desk.visits import Visits
+from api.desk.waiting import Waiting
+from api.door import looking_back, visits
+from api.door import pages as pages_of_door
+from api.door.pages import AS_DOOR
 from api.http.direct_routes import DirectRoutes
 from api.http.idempotency import DoneBefore, Fingerprints
 from api.http.middleware import Envelope
@@ -29,17 +38,21 @@ from api.routes import (
     auth,
     break_glass,
     cases,
+    client_account_moves,
+    client_accounts,
     clinic,
     consultation_moves,
     consultations,
     covers,
     exports,
     fhir,
+    fhir_questionnaires,
     flagged_cases,
     flags,
     health,
     imports,
     incidents,
+    invitations,
     journal,
     keys,
     legal_holds,
@@ -50,8 +63,10 @@ from api.routes import (
     patterns,
     problems,
     promises,
+    questionnaires,
     recusals,
     redoc,
+    responses,
     rule_modes,
     seals,
     service_accounts,
@@ -69,6 +84,8 @@ from api.routes.idempotent_replay import show_again
 from api.runtime.logs import configure_logs, say_started
 from api.runtime.settings import Settings
 from api.runtime.shutdown import Gate
+from api.security.browser_tokens import BrowserTokens, FormTokens
+from api.security.door_secrets import DoorSecrets
 from api.security.opaque_tokens import RefreshTokens
 from api.security.outbound_addresses import Destinations
 from api.security.tokens import AccessTokens, Passwords
@@ -113,6 +130,14 @@ DOORS = (
     webhook_deliveries,
     seals,
     imports,
+    questionnaires,
+    responses,
+    invitations,
+    client_accounts,
+    client_account_moves,
+    visits,
+    looking_back,
+    fhir_questionnaires,
     fhir,
     keys,
     problems,
@@ -141,12 +166,13 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     app.state.gate = gate
     if traces is not None:
         _trace_transactions(app.state.database, traces)
-    add_error_handlers(app, journal_refusal, AS_FHIR, AS_OAUTH)
+    add_error_handlers(app, journal_refusal, AS_FHIR, AS_OAUTH, AS_PAGE, AS_DOOR)
     app.add_exception_handler(DoneBefore, show_again)
     app.add_middleware(Envelope, gate=gate)
     for door in DOORS:
         # as they stand there: a router that is included has each of its routes built once more
         app.router.routes.extend(door.router.routes)
+    app.router.routes.extend([*pages.routes, *pages_of_door.routes])
     serve_document(app)
     app.router.middleware_stack = DirectRoutes(app.router.middleware_stack, app.router.routes)
     return app
@@ -184,10 +210,19 @@ def furnish(app: FastAPI, settings: Settings, clock: Clock) -> None:
         secret, timedelta(minutes=settings.access_token_minutes), settings.signing_keys
     )
     app.state.last_seen = LastSeen()
+    app.state.door_secrets = DoorSecrets(
+        (settings.door_key or settings.secret_key).get_secret_value()
+    )
+    app.state.guesses_at_door = GuessesAtDoor()
     app.state.refresh_tokens = RefreshTokens(secret)
+    app.state.browser_tokens = BrowserTokens(secret)
+    app.state.form_tokens = FormTokens(secret)
     app.state.session_times = SessionTimes(
         timedelta(hours=settings.session_hours), timedelta(minutes=settings.idle_minutes)
     )
+    app.state.names = Names(app.state.database)
+    app.state.waiting = Waiting(app.state.database)
+    app.state.visits = Visits(app.state.database, app.state.session_times)
     app.state.throttle = Throttle(
         settings.throttle_storage_url,
         secret,

@@ -119,7 +119,7 @@ def _measure(
     for size, url in urls.items():
         began = time.monotonic()
         keyring = Keyring(KeyEncryptionKeys([decode(data_key)]))
-        clinics[size] = fill(url, keyring, wanted, size)
+        clinics[size] = fill(url, keyring, wanted, size, secret)
         console.print(f"{size:,} cases: {time.monotonic() - began:.0f} s")
     ours = {
         size: running.enter_context(our_app(runtime_url(url), secret, data_key, workers))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from jose import jwt
 
+from api.desk.queue import A_PAGE
 from api.security.tokens import AccessTokens
 from bench.seed import WORDS, Seeded, Worker
 
@@ -72,6 +73,18 @@ def supervised(path: str) -> Write:
 def queue(app: App, signer: Signer, seeded: Seeded) -> list[str]:
     """Read the queue of who answers for everybody."""
     return [_get(_prefix(app, "/flagged-cases"), signer.token(app, seeded.supervisor))]
+
+
+def part_of_queue(app: App, signer: Signer, seeded: Seeded) -> list[str]:
+    """Read as much of it as stands on a page of the desk."""
+    token = signer.token(app, seeded.supervisor)
+    return [_get(_prefix(app, f"/flagged-cases?limit={A_PAGE}"), token)]
+
+
+def page_of_queue(app: App, signer: Signer, seeded: Seeded) -> list[str]:  # noqa: ARG001 - a Write
+    """Look at the same as a page."""
+    head = f"GET /desk HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: bn-session={seeded.browser}"
+    return [f"{head}\r\nAccept: text/html\r\n\r\n"]
 
 
 class Reports:
@@ -154,6 +167,6 @@ LISTS = {
 }
 """What is listed, by its name: how it is called, and where it is asked for."""
 
-READ, REPORT, QUEUE = "read", "report", "queue"
-NAMES = (READ, *LISTS, REPORT, QUEUE)
+READ, REPORT, QUEUE, DESK = "read", "report", "queue", "desk"
+NAMES = (READ, *LISTS, REPORT, QUEUE, DESK)
 """What can be measured by itself."""

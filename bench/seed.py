@@ -18,7 +18,9 @@ from uuid_utils.compat import uuid7
 
 from api.domain.vocabulary import Audience, Determination, FlagStatus, Role, Severity
 from api.flags.triage import level_of
+from api.security.browser_tokens import BrowserTokens
 from api.security.crypto import Place, SealableText, lookup_hash
+from api.security.opaque_tokens import hash_of
 from api.security.tokens import Claims
 from api.storage.keyring import ClinicKeys, Keyring
 from api.storage.models.access import Supervision
@@ -53,11 +55,13 @@ class Seeded:
     """A clinic that was filled: who may read what.
 
     `supervisor` answers for everybody at the clinic, `of_a_few` for `FEW` of the clinicians.
+    `browser` is what the supervisor's browser shows at the desk.
     """
 
     supervisor: Worker
     of_a_few: Worker
     clinicians: tuple[Worker, ...]
+    browser: str = ""
 
 
 class _CaseKeys:
@@ -94,7 +98,13 @@ async def open_connection(url: str) -> Any:
 
 
 async def seed_clinic(
-    connection: Any, keyring: Keyring, *, cases: int, flagged: int, own: int = OWN
+    connection: Any,
+    keyring: Keyring,
+    *,
+    cases: int,
+    flagged: int,
+    own: int = OWN,
+    browsers: BrowserTokens | None = None,
 ) -> Seeded:
     """Write one clinic whose first cases, `own` of each, are those of the clinicians measured.
 
@@ -111,7 +121,12 @@ async def seed_clinic(
     people = [_person(clinic.id, number) for number in range(2 + CLINICIANS + colleagues)]
     await copy_rows(connection, User, (person.model_dump() for person in people))
     sessions = [_session(clinic.id, person.id) for person in people[: 2 + CLINICIANS]]
-    await copy_rows(connection, SignIn, (session.model_dump() for session in sessions))
+    at_desk = _session(clinic.id, people[0].id)
+    shown = None if browsers is None else browsers.new(clinic.id, people[0].id, at_desk.id)
+    if shown is not None:
+        at_desk.cookie_hash = hash_of(shown.text)
+    every = (*sessions, at_desk)
+    await copy_rows(connection, SignIn, (session.model_dump() for session in every))
     await copy_rows(connection, Supervision, _links(clinic.id, people))
     clinicians, others = people[2 : 2 + CLINICIANS], people[2 + CLINICIANS :]
     chosen = set(random.Random(5).sample(range(theirs if flagged <= theirs else cases), flagged))
@@ -137,6 +152,7 @@ async def seed_clinic(
             Worker(claims, tuple(ids[number::CLINICIANS]))
             for number, claims in enumerate(signed_in[2:])
         ),
+        "" if shown is None else shown.text,
     )
 
 

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from api.security.browser_tokens import BrowserTokens
 from api.storage.keyring import Keyring
 from bench.operations import (
+    DESK,
     LISTS,
     QUEUE,
     READ,
@@ -16,6 +18,8 @@ from bench.operations import (
     Signer,
     Write,
     lists,
+    page_of_queue,
+    part_of_queue,
     queue,
     reads,
     supervised,
@@ -32,6 +36,9 @@ PEERS: tuple[tuple[App, frozenset[str]], ...] = (
     ("raw", frozenset({READ, "cases"})),
 )
 """The apps to compare with, and what each of them can be asked."""
+
+
+A_PART_OF_IT, A_PAGE_OF_IT = "queue, 25 shown", "the same as a page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class Wanted:
     def compared_to(self) -> dict[str, str]:
         """Say with what a queue of its own is compared: the same with fewer in it."""
         fewest, *more = map(_queue, self.flagged)
-        return dict.fromkeys(more, fewest)
+        return dict.fromkeys(more, fewest) | {A_PAGE_OF_IT: A_PART_OF_IT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +83,18 @@ class Task:
     requests: Callable[[], list[str]]
 
 
-def fill(url: str, keyring: Keyring, wanted: Wanted, size: int) -> Clinics:
+def fill(url: str, keyring: Keyring, wanted: Wanted, size: int, secret: str) -> Clinics:
     """Write the clinic of one size; beside the smallest those that other questions need."""
-    return asyncio.run(_fill(url, keyring, wanted, size))
+    return asyncio.run(_fill(url, keyring, wanted, size, BrowserTokens(secret)))
 
 
-async def _fill(url: str, keyring: Keyring, wanted: Wanted, size: int) -> Clinics:
+async def _fill(
+    url: str, keyring: Keyring, wanted: Wanted, size: int, browsers: BrowserTokens
+) -> Clinics:
     connection = await open_connection(url)
-    whole = await seed_clinic(connection, keyring, cases=size, flagged=wanted.flagged[0])
+    whole = await seed_clinic(
+        connection, keyring, cases=size, flagged=wanted.flagged[0], browsers=browsers
+    )
     for_reports, queues = None, dict[int, Seeded]()
     if size == wanted.sizes[0]:
         if REPORT in wanted.names:
@@ -135,6 +146,9 @@ def tasks_of(
                 yield Task(key, server, partial(Reports(app, more), signer))
     if QUEUE in wanted.names:
         yield from in_each_clinic(_queue(wanted.flagged[0]), queue, wanted.sizes)
+    if DESK in wanted.names:
+        yield from in_each_clinic(A_PART_OF_IT, part_of_queue, wanted.sizes)
+        yield from in_each_clinic(A_PAGE_OF_IT, page_of_queue, wanted.sizes)
     for flagged, seeded in clinics[small].queues.items():
         key = Key(_queue(flagged), _cases_for(flagged), "ours")
         yield Task(key, ours[small], partial(queue, "ours", signer, seeded))

@@ -13,13 +13,22 @@ from xdist.scheduler import WorkStealingScheduling
 
 import tests.support.measuring  # noqa: F401 - before what it measures  # isort: skip
 from api.storage.migrations import migrate
-from tests.support.matrix import TABLE, count_cells
+from tests.support.matrix import count_cells, count_rows
 from tests.support.postgres import Server, postgres, runtime_url, server_of_our_own
 from tests.support.world import NOON, Urls, World, open_world
 
 pytest_plugins = [
     f"tests.support.{room}"
-    for room in ("demo", "fhir", "measuring", "migrated", "processes", "signing_in", "stage")
+    for room in (
+        "demo",
+        "desks",
+        "fhir",
+        "measuring",
+        "migrated",
+        "processes",
+        "signing_in",
+        "stage",
+    )
 ]
 """Rooms of fixtures that several tests share."""
 
@@ -164,7 +173,7 @@ def databases_of(metafunc: pytest.Metafunc) -> Sequence[str]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how much the matrix asks, and what the tests measured."""
     terminalreporter.write_line(
-        f"the matrix of who may do what: {len(TABLE)} operations, {count_cells()} cells, "
+        f"the matrix of who may do what: {count_rows()} operations, {count_cells()} cells, "
         "and as many mutants as operations"
     )
     # properties travel with the reports, also from workers of xdist

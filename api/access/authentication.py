@@ -22,6 +22,8 @@ from api.domain.vocabulary import Role, Scope
 from api.http.accept_headers import language_for
 from api.http.idempotency import only_once
 from api.http.request_transaction import Tx
+from api.security.browser_tokens import BrowserToken
+from api.security.opaque_tokens import hash_of
 from api.security.tokens import AccessTokens, AheadOfTheClock, Claims, InvalidToken
 from api.storage.compiled_queries import Prepared
 from api.storage.models.people import Clinic, ServiceAccount, SignIn, User
@@ -54,6 +56,8 @@ _WHO_IS_SIGNED_IN = Prepared(
     .where(
         col(SignIn.id) == bindparam("session"),
         col(SignIn.user_id) == bindparam("user"),
+        # what a browser shows is its session's own, and a session with tokens has none
+        col(SignIn.cookie_hash).is_not_distinct_from(bindparam("cookie")),
         *live(bindparam("now")),
         col(SignIn.updated_at) >= bindparam("witnessed"),
         col(User.is_active).is_(True),
@@ -123,15 +127,18 @@ class _Known(NamedTuple):
 
 async def _whose(request: Request, tx: Transaction, token: str | None) -> _Known | None:
     """Enter the clinic of whoever a token is of; None where it is nobody's, or no longer."""
-    if token is None:
+    shown: BrowserToken | None = getattr(request.state, "shown_by_browser", None)
+    if shown is not None:
+        claims, witnessed = Claims(shown.clinic_id, shown.user_id, shown.session_id), _LONG_AGO
+    elif token is not None and (read := _read(request.app.state.tokens, token, tx.now)) is not None:
+        claims, witnessed = read
+    else:
         return None
-    if (read := _read(request.app.state.tokens, token, tx.now)) is None:
-        return None
-    claims, witnessed = read
     await tx.enter(claims.clinic_id)
     asked = {
         "session": claims.session_id,
         "user": claims.user_id,
+        "cookie": None if shown is None else hash_of(shown.text),
         "now": tx.now,
         "witnessed": witnessed,
     }
@@ -154,7 +161,7 @@ async def _stands(
         reads_in = partial(language_for, request, *wishes)
         actor = Actor(claims.user_id, role, claims.session_id, authenticated_at, reads_in=reads_in)
         known = _Known(actor, must_enrol)
-    elif (software := (await tx.exec(_WHICH_SOFTWARE, asked)).first()) is not None:
+    elif (software := (await tx.exec(_WHICH_SOFTWARE, _of_software(asked))).first()) is not None:
         given, wanted, time_zone, watched, *wishes = software
         reads_in = partial(language_for, request, *wishes)
         known = _Known(_software(claims, _scopes_of(given, wanted), reads_in))
@@ -162,6 +169,11 @@ async def _stands(
         return None
     tx.know_zone(ZoneInfo(time_zone), watched)
     return known
+
+
+def _of_software(asked: dict[str, Any]) -> dict[str, Any]:
+    """Give what is asked of software, which shows no cookie."""
+    return {name: value for name, value in asked.items() if name != "cookie"}
 
 
 class LastSeen:

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import and_, bindparam, exists, literal, or_
 from sqlalchemy import select as sa_select
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
+from api.access.visibility.accounts import reads_its_account
 from api.access.visibility.cases import existing_case, may_see_case
 from api.access.visibility.links_and_grants import conflicted, granted, links
 from api.access.visibility.reader import asked_by, asker
@@ -25,10 +27,13 @@ from api.storage.loading import load_or_404
 from api.storage.models.access import GrantKind, Supervision
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, Flag
+from api.storage.models.journal import JournalEntry
 from api.storage.models.people import Clinic
 from api.storage.plain_rows import all_names_of, columns_of, names_of, plain_row
 from api.storage.questions import Asked
 from api.storage.transaction import Transaction
+
+_Entry = aliased(JournalEntry)
 
 
 class WaitingFlag(NamedTuple):
@@ -136,8 +141,14 @@ def standing_of(me: Actor, case: Case, *held: object) -> Standing:
         return _SERVICE
     if case.clinician_id == me.id:
         return _OWN
-    linked, covering, opened, conflict = map(bool, held)
-    return Standing(linked=linked, covering=covering, opened=opened, conflicted=conflict)
+    linked, covering, opened, conflict, overseeing = map(bool, held)
+    return Standing(
+        linked=linked,
+        covering=covering,
+        opened=opened,
+        conflicted=conflict,
+        overseeing=overseeing,
+    )
 
 
 def asking(tx: Transaction, me: Actor, row_id: UUID) -> dict[str, Any]:
@@ -146,7 +157,7 @@ def asking(tx: Transaction, me: Actor, row_id: UUID) -> dict[str, Any]:
 
 
 _STANDING = len(names_of(Case))
-_WAITING = _STANDING + 4
+_WAITING = _STANDING + 5
 """Where, behind a case's own columns, is how somebody stands to it, and then what waits on it."""
 
 
@@ -180,7 +191,9 @@ def with_what_waits(role: Role, *, withheld: bool) -> Any:
     return (
         sa_select(*columns_of(Case, withheld=withheld), *standing_columns(role), *shown)
         .select_from(Case)
-        .outerjoin(Flag, and_(col(Flag.case_id) == Case.id, IS_UNRESOLVED))
+        .outerjoin(
+            Flag, and_(col(Flag.case_id) == Case.id, IS_UNRESOLVED, reads_its_account(asker(role)))
+        )
     )
 
 
@@ -193,7 +206,7 @@ def standing_columns(role: Role) -> tuple[Any, ...]:
     """Ask in SQL how somebody who is not its clinician stands to a case, as `Standing` has it."""
     clinic, me, _, now, today = asker(role)
     never: Any = literal(False)  # noqa: FBT003
-    linked = covering = opened = conflict = never
+    linked = covering = opened = conflict = overseeing = never
     if role in TREATING:
         covering = granted(GrantKind.cover, clinic, me, now)
         conflict = conflicted(clinic, me, now)
@@ -201,6 +214,25 @@ def standing_columns(role: Role) -> tuple[Any, ...]:
         held = links(clinic, me, today)
         linked = exists().where(*held, col(Supervision.clinician_id) == Case.clinician_id)
         opened = granted(GrantKind.break_glass, clinic, me, now)
+        overseeing = and_(col(Case.door_used), _has_just_read_what_is_hidden(clinic, me))
     # whose case it is sees it whatever else holds, so nothing else is looked up
     not_own = col(Case.clinician_id) != me
-    return tuple(and_(not_own, held) for held in (linked, covering, opened, conflict))
+    held = (linked, covering, opened, conflict, overseeing)
+    return tuple(and_(not_own, each) for each in held)
+
+
+def _has_just_read_what_is_hidden(clinic: Any, me: Any) -> Any:
+    """Say in SQL that somebody was shown something of a case that its clinician is not shown."""
+    entry = _Entry
+    return (
+        exists()
+        .where(
+            col(entry.clinic_id) == clinic,
+            col(entry.actor_id) == me,
+            col(entry.case_id) == Case.id,
+            col(entry.is_read),
+            col(entry.restricted),
+            col(entry.at) > bindparam("lately"),
+        )
+        .correlate_except(entry)
+    )

@@ -33,12 +33,15 @@ from api.flags.catching_up import catch_up, is_due
 from api.http.request_transaction import Tx
 from api.journal.entries import Happening, record_shown
 from api.storage.database import Database
+from api.storage.models.accounts import Account
 from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
+from api.storage.models.door import Invitation
+from api.storage.models.door import Response as Answered
 from api.storage.models.flags import Flag
 from api.storage.questions import Asked
 from api.storage.transaction import Transaction
 
-Child = TypeVar("Child", Incident, Promise, Consultation, Flag, Note)
+Child = TypeVar("Child", Incident, Promise, Consultation, Flag, Note, Answered, Invitation, Account)
 
 
 class may:  # noqa: N801 - reads as a sentence: Depends(may(Action.case_open))
@@ -129,7 +132,7 @@ class case_for:  # noqa: N801 - reads as a sentence: Depends(case_for(Action.cas
         request.state.action = self.action
         found = await find_case(tx, me, case_id, lock=_writes(request))
         if found is None or not may_see_case(found.standing):
-            raise _hidden(me, self.action)
+            raise hidden(me, self.action)
         _allow(me, self.action, found.standing)
         if _writes(request):
             self.refuse_closed(found.row)
@@ -169,7 +172,7 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
         lock = _writes(request)
         found = await self._load(tx, me, record_id, lock=lock)
         if found is None or not self._visible(me, found):
-            raise _hidden(me, self.action)
+            raise hidden(me, self.action)
         if getattr(found.row, "restricted", False):
             request.state.hidden_on = found.case.id
         _allow(me, self.action, found.standing)
@@ -195,7 +198,8 @@ class record_for(Generic[Child]):  # noqa: N801 - as above
         return OpenRecord(row, case, standing)
 
     def _visible(self, me: Actor, found: OpenRecord[Child]) -> bool:
-        if found.standing.consulting or found.standing.keeping:
+        standing = found.standing
+        if standing.consulting or standing.keeping or standing.inviting or standing.addressed:
             return True
         return may_see_case(found.standing) and may_see_record(me, found.row, found.standing)
 
@@ -246,6 +250,18 @@ class flag_for(record_for[Flag]):  # noqa: N801 - as above
         return await self.open(request, flag_id, me, tx)
 
 
+class response_for(record_for[Answered]):  # noqa: N801 - as above
+    """Guard what was answered to a questionnaire."""
+
+    model = Answered
+
+    async def __call__(
+        self, request: Request, response_id: UUID, me: Me, tx: Tx
+    ) -> OpenRecord[Answered]:
+        """Give the response, or refuse."""
+        return await self.open(request, response_id, me, tx)
+
+
 class note_for(record_for[Note]):  # noqa: N801 - as above
     """Guard one note."""
 
@@ -285,7 +301,7 @@ def _writes(request: Request) -> bool:
     return request.method not in {"GET", "HEAD"}
 
 
-def _hidden(me: Actor, action: Action) -> Refusal:
+def hidden(me: Actor, action: Action) -> Refusal:
     """Refuse without telling whether the record exists."""
     refuse_role(me, action)
     return NotFound()
@@ -310,7 +326,8 @@ def refuse_closed(case: Case) -> None:
 
 def _refuse_closed_record(found: OpenRecord[Any]) -> None:
     # the flags of a voided case still wait for a person, and may be settled
-    if isinstance(found.row, Flag):
+    # and so does what a client said, whatever became of the case; nor need its door stay open
+    if isinstance(found.row, Flag | Account | Invitation):
         refuse_purged(found.case)
         return
     refuse_closed(found.case)

@@ -9,16 +9,20 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, and_, func, or_, true
+from sqlalchemy import ColumnElement, and_, exists, func, or_, true
 from sqlmodel import col, select
 
+from api.access.visibility.accounts import seen_accounts
 from api.access.visibility.cases import on_its_case, supervised_cases
 from api.access.visibility.oversight import of_own_case
+from api.access.visibility.reader import reader
 from api.domain.permissions.actions import Action
-from api.domain.permissions.case_rules import Standing
+from api.domain.permissions.case_rules import OVERSIGHT, Standing
 from api.domain.permissions.table import Actor, may_ever
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
+from api.storage.models.accounts import Account
 from api.storage.models.clinical import Case, Incident
+from api.storage.models.door import Box
 from api.storage.models.flags import IS_RESTRICTED, Flag
 from api.storage.models.journal import JournalEntry
 from api.storage.transaction import Transaction
@@ -36,7 +40,9 @@ class Hidden(NamedTuple):
 async def entries_for(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     """Say in SQL which entries of the journal exist for somebody, as records stand now."""
     own = col(Case.clinician_id) == me.id
-    return _visible_entries(tx, me, (await _hidden(tx, me, lambda _: own)).from_them)
+    hidden = await _hidden(tx, me, lambda model: or_(own, model.account_id.is_not(None)))
+    kept = hidden.from_them | await _accounts_kept(tx, me)
+    return _visible_entries(tx, me, kept)
 
 
 def _visible_entries(tx: Transaction, me: Actor, hidden: Collection[UUID]) -> ColumnElement[bool]:
@@ -53,10 +59,52 @@ def _visible_entries(tx: Transaction, me: Actor, hidden: Collection[UUID]) -> Co
         and_(about_rows, ~tells_of_hidden(hidden)),
         and_(~about_rows, col(JournalEntry.restricted).is_(False)),
     )
+    # what was read on the way from what is hidden would tell of it
+    told = and_(told, col(JournalEntry.purpose).is_distinct_from(OVERSIGHT))
     if may_ever(me, Action.journal_read_all):
-        return and_(here, or_(by_themselves, told, ~of_own_case(tx, me, JournalEntry)))
+        others = and_(~of_own_case(tx, me, JournalEntry), told_of_the_door(hidden))
+        return and_(here, or_(by_themselves, told, others))
     own = select(col(Case.id)).where(Case.clinic_id == tx.clinic.id, Case.clinician_id == me.id)
     return and_(here, or_(by_themselves, and_(col(JournalEntry.case_id).in_(own), told)))
+
+
+def told_of_the_door(kept: Collection[UUID]) -> ColumnElement[bool]:
+    """Say in SQL that an entry is about nothing that came by the door and is `kept` from somebody.
+
+    Of boxes nobody is told: whoever throws a receipt away changes nothing that staff see.
+    """
+    of = func.coalesce(JournalEntry.record_type, "")
+    by_door = of.in_((Account.noun, *ABOUT_ROWS))
+    return and_(of != Box.noun, or_(~by_door, ~tells_of_hidden(kept)))
+
+
+async def _accounts_kept(
+    tx: Transaction, me: Actor, case_id: UUID | None = None
+) -> frozenset[UUID]:
+    """Find the accounts, of one case or of the clinic, that do not exist for somebody."""
+    statement = (
+        sa.select(col(Account.id))
+        .join(Case, on_its_case(Account))
+        .where(col(Account.clinic_id) == tx.clinic.id, ~seen_accounts(reader(tx, me)))
+    )
+    if case_id is not None:
+        statement = statement.where(col(Account.case_id) == case_id)
+    return frozenset((await tx.exec(statement)).scalars())
+
+
+def _kept_account(tx: Transaction, me: Actor, model: Any) -> ColumnElement[bool]:
+    """Say in SQL that a row is from an account that somebody does not read."""
+    read = (
+        exists()
+        .where(
+            col(Account.clinic_id) == tx.clinic.id,
+            col(Account.id) == model.account_id,
+            on_its_case(Account),
+            seen_accounts(reader(tx, me)),
+        )
+        .correlate(model)
+    )
+    return and_(model.account_id.is_not(None), ~read)
 
 
 async def as_told(tx: Transaction, me: Actor, entries: Sequence[Any]) -> list[JournalEntry]:
@@ -74,7 +122,7 @@ async def as_told(tx: Transaction, me: Actor, entries: Sequence[Any]) -> list[Jo
 async def hidden_on(tx: Transaction, me: Actor, case_id: UUID, standing: Standing) -> Ids:
     """Give the incidents and flags of one case that somebody who sees it may not see."""
     if standing.linked and not standing.own:
-        return frozenset()
+        return await _not_addressed(tx, me, case_id)
     hidden = await _hidden(tx, me, lambda model: model.case_id == case_id)
     return hidden.restricted if standing.service else hidden.from_them
 
@@ -89,6 +137,20 @@ def without(record_ids: Iterable[str], hidden: Ids) -> list[str]:
     return [record_id for record_id in record_ids if UUID(record_id) not in hidden]
 
 
+async def _not_addressed(tx: Transaction, me: Actor, case_id: UUID) -> Ids:
+    """Find what is about accounts that a supervisor of the case does not read."""
+    found = set(await _accounts_kept(tx, me, case_id))
+    for model in (Incident, Flag):
+        kept = sa.select(col(model.id)).where(
+            col(model.clinic_id) == tx.clinic.id,
+            col(model.case_id) == case_id,
+            IS_RESTRICTED[model],
+            _kept_account(tx, me, model),
+        )
+        found.update((await tx.exec(kept)).scalars())
+    return frozenset(found)
+
+
 async def _hidden(tx: Transaction, me: Actor, on: Any) -> Hidden:
     """Find what is restricted; `on` says in SQL on which cases, of the model it is given."""
     of_whom = _kept_from(tx, me)
@@ -97,7 +159,8 @@ async def _hidden(tx: Transaction, me: Actor, on: Any) -> Hidden:
         (Incident, col(Incident.recorded_by_id).is_distinct_from(me.id)),
         (Flag, true()),
     ):
-        asked = sa.select(col(model.id), and_(of_whom, others)).join(Case, on_its_case(model))
+        kept = or_(and_(of_whom, others), _kept_account(tx, me, model))
+        asked = sa.select(col(model.id), kept).join(Case, on_its_case(model))
         here = (col(model.clinic_id) == tx.clinic.id, IS_RESTRICTED[model])
         for row_id, is_kept in await tx.exec(asked.where(*here, on(model))):
             restricted.add(row_id)

@@ -110,8 +110,7 @@ class Throttle:
 
     def network_of(self, request: Request) -> str:
         """Give a keyed hash of where a request comes from: an IPv4 address, or an IPv6 /64."""
-        address = request.client.host if request.client else _UNKNOWN
-        return self._hash(_network(address))
+        return hashed_network(request, self._key)
 
     @asynccontextmanager
     async def look_up(self, network: str) -> AsyncIterator[None]:
@@ -248,6 +247,12 @@ class Throttle:
 
     def _hash(self, text: str) -> str:
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def hashed_network(request: Request, key: bytes) -> str:
+    """Hash where a request comes from, an IPv4 address or an IPv6 /64, with a key."""
+    address = request.client.host if request.client else _UNKNOWN
+    return hmac.new(key, _network(address).encode(), hashlib.sha256).hexdigest()
 
 
 def _network(address: str) -> str:

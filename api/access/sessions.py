@@ -2,18 +2,19 @@
 
 from collections.abc import Set
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, bindparam, exists, text
+from sqlalchemy import ColumnElement, bindparam, exists, func, text
 from sqlmodel import col, select, update
 
 from api.access.rate_limits import Known
 from api.domain.vocabulary import Scope
 from api.journal.entries import Happening, record_row
+from api.security.browser_tokens import BrowserToken, BrowserTokens
 from api.security.opaque_tokens import RefreshToken, RefreshTokens, hash_of
 from api.storage.instants import never_back
 from api.storage.models.people import Clinic, ServiceAccount, ServiceSecret, SignIn, User
@@ -110,6 +111,33 @@ async def begin_session(
     tokens: RefreshTokens,
 ) -> tuple[SignIn, RefreshToken]:
     """Begin a session of a user who has just proved who they are; `device`: a hash."""
+    session = _new_session(tx, user, network, device, times)
+    token = tokens.new(user.clinic_id, session.id)
+    session.refresh_hash = hash_of(token.text)
+    record_row(tx, Happening.signed_in, session, actor_id=user.id)
+    return session, token
+
+
+async def begin_browser_session(
+    tx: Transaction,
+    user: User,
+    network: str,
+    device: str,
+    *,
+    times: SessionTimes,
+    tokens: BrowserTokens,
+) -> BrowserToken:
+    """Begin a session at the desk, which has no tokens: what the browser holds is its secret."""
+    session = _new_session(tx, user, network, device, times)
+    token = tokens.new(user.clinic_id, user.id, session.id)
+    session.cookie_hash = hash_of(token.text)
+    record_row(tx, Happening.signed_in, session, actor_id=user.id)
+    return token
+
+
+def _new_session(
+    tx: Transaction, user: User, network: str, device: str, times: SessionTimes
+) -> SignIn:
     session = SignIn(
         clinic_id=user.clinic_id,
         user_id=user.id,
@@ -122,11 +150,50 @@ async def begin_session(
         network=network,
         device_hash=device,
     )
-    token = tokens.new(user.clinic_id, session.id)
-    session.refresh_hash = hash_of(token.text)
     tx.add(session)
-    record_row(tx, Happening.signed_in, session, actor_id=user.id)
-    return session, token
+    return session
+
+
+async def keep_browser_session(tx: Transaction, token: BrowserToken, times: SessionTimes) -> bool:
+    """Put off the end of a session that is used; tell whether it still holds.
+
+    Asked at each page, and written no more often than a client of the API refreshes its own.
+    """
+    kept = await tx.exec(
+        update(SignIn)
+        .where(
+            col(SignIn.id) == token.session_id,
+            col(SignIn.cookie_hash) == hash_of(token.text),
+            *live(tx.now),
+        )
+        .values(
+            refreshed_at=tx.now,
+            idle_at=never_back(col(SignIn.idle_at), tx.now + times.idle),
+            updated_at=never_back(col(SignIn.updated_at), tx.instant),
+            version=col(SignIn.version) + 1,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if not kept.rowcount:
+        return False
+    session = await _load(tx, token.session_id)
+    record_row(tx, Happening.session_refreshed, session, actor_id=token.user_id)
+    return True
+
+
+async def last_visit(tx: Transaction, token: BrowserToken) -> datetime | None:
+    """Give when somebody was last here before this session; None where they never were."""
+    seen = func.coalesce(col(SignIn.refreshed_at), col(SignIn.created_at))
+    began = select(col(SignIn.created_at)).where(SignIn.id == token.session_id).scalar_subquery()
+    found = await tx.exec(
+        select(func.max(seen)).where(
+            SignIn.user_id == token.user_id,
+            SignIn.id != token.session_id,
+            col(SignIn.created_at) < began,
+        )
+    )
+    last: datetime | None = found.one()
+    return last
 
 
 async def begin_software_session(

@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -52,8 +53,9 @@ def restore(
 ) -> str:
     """Put a copy in the place of a database that nobody has open; give its tables' revision.
 
-    `revisions`: those this program knows; `data_keys`: the names of those that are set. Raises
-    BackupError for a copy that is not sound, or that could not be read.
+    `revisions`: those this program knows; `data_keys`: the names of those that are set. Every
+    invitation to a client's door ends. Raises BackupError for a copy that is not sound, or that
+    could not be read.
     """
     _refuse_to_overwrite(database, force=force)
     with _sound_copy(backup, beside=database) as copy:
@@ -65,6 +67,7 @@ def restore(
                     "does not know: a newer one made it."
                 )
             _refuse_what_stays_locked(connection, data_keys)
+            _end_invitations(connection)
         with _held_alone(database):
             for leftover in _leftovers(database):
                 leftover.unlink(missing_ok=True)
@@ -141,6 +144,21 @@ def _refuse_what_stays_locked(connection: sqlite3.Connection, data_keys: Collect
             f"The backup cannot be read without the data key {', '.join(missing)}, which is "
             "neither in BN_DATA_KEY nor in BN_DATA_KEY_FILE."
         )
+
+
+def _end_invitations(connection: sqlite3.Connection) -> None:
+    """End every invitation to a client's door, and every visit: it may have been revoked since."""
+    kept = "SELECT count(*) FROM sqlite_schema WHERE name = 'invitations'"
+    if connection.execute(kept).fetchone() == (0,):
+        # older than the door
+        return
+    now = datetime.now(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    connection.execute(
+        "UPDATE invitations SET revoked_at = ?, updated_at = ?, version = version + 1"
+        " WHERE revoked_at IS NULL",
+        (now, now),
+    )
+    connection.execute("DELETE FROM door_sessions")
 
 
 @contextmanager

@@ -23,6 +23,7 @@ COMMANDS = {
     "restore": "maintenance.restore",
     "purge": "maintenance.purge",
     "language": "translating.language",
+    "page-texts": "page_texts.page_texts",
     "openapi": "document.openapi",
     "demo": "demo.demo",
 }

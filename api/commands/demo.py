@@ -171,7 +171,7 @@ async def _fill_and_serve(url: str, key_file: Path, listener: socket.socket) -> 
     app = create_app(settings, clock)
     event.listen(app.state.database.engine.sync_engine, "connect", _do_not_wait_for_the_disk)
     try:
-        await _fill(app, clock().date())
+        await fill(app, clock().date())
         clock.behind = timedelta()
         typer.echo(_welcome(port))
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
@@ -206,7 +206,7 @@ def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=OFF")
 
 
-async def _fill(app: FastAPI, today: date) -> None:
+async def fill(app: FastAPI, today: date) -> None:
     """Found the clinic; everything else goes through the API, as its people would send it."""
     database: Database = app.state.database
     password_hash = await app.state.passwords.hash(PASSWORD)
@@ -294,6 +294,10 @@ def _welcome(port: int) -> str:
     tries = "\n".join(f"{title}\n\n{request}" for title, request in pairs)
     return f"""
 Boundary Notes: {CLINIC}, where everybody is invented
+
+  The desk         {url}/desk
+                   pages for people: sign in as the supervisor,
+                   {DOROTHEA.email}, and look at her queue
 
   The API          {url}/v1
   Try it out       {url}/docs

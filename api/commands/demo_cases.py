@@ -6,6 +6,8 @@ Days are written as days before the day the demo is played, here and in every `â
 from dataclasses import dataclass, replace
 from typing import Any
 
+from api.domain.look_back import LOOK_BACK_ID
+
 Record = dict[str, Any]
 
 
@@ -76,6 +78,12 @@ def _draft(kind: str, question: str, **more: Any) -> Step:
     return Step("cases/{case}/consultations", body)
 
 
+def _look_back(on: int, **answers: int | str) -> Step:
+    told = [{"link_id": name, "value": value} for name, value in answers.items()]
+    body = {"questionnaire_id": str(LOOK_BACK_ID), "answered_on": on, "answers": told}
+    return Step("cases/{case}/responses", body)
+
+
 def _supervisor(path: str, **body: Any) -> Step:
     return Step(path, body, DOROTHEA)
 
@@ -136,6 +144,16 @@ _OF_ADA = (
             released=True,
         ),
         _SEND,
+        _look_back(
+            5,
+            listened_to=4,
+            hard_things=4,
+            put_right=2,
+            helps=3,
+            what_was_agreed="told_afterwards",
+            touch="none",
+            anything_else="I would still like to know why nobody rang.",
+        ),
     ),
 )
 

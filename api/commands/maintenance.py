@@ -61,6 +61,10 @@ def restore(
             force=force,
         )
     typer.echo(f"The database is as it was in {file.name}.")
+    typer.echo(
+        "Every invitation to a client's door has ended; a receipt that was thrown away since lives "
+        "again."
+    )
     if revision != revisions.head():
         typer.echo("Its tables are older than this program: run python -m api migrate.")
 

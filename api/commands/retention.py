@@ -8,6 +8,7 @@ made before still holds the key, until it is itself destroyed.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ from api.journal.entries import Happening, record_row
 from api.storage.database import Database
 from api.storage.instants import never_back
 from api.storage.models.clinical import Case, LegalHold
+from api.storage.models.door import Box, DoorSession, Invitation
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.integration import ImportedRecord
 from api.storage.models.people import Clinic
@@ -162,6 +164,7 @@ async def _destroy(tx: Transaction, case: Case) -> None:
         .where(col(ImportedRecord.case_id) == case.id)
         .values(source_hash=sa.cast(ImportedRecord.id, sa.String), body_hash="")
     )
+    await _close_door(tx, case)
     # flags by hand are in a person's words, which are not sealed
     await tx.exec(
         sa.update(Flag)
@@ -174,3 +177,21 @@ async def _destroy(tx: Transaction, case: Case) -> None:
         )
     )
     record_row(tx, Happening.case_purged, case, actor_id=None)
+
+
+async def _close_door(tx: Transaction, case: Case) -> None:
+    """Let no code, no receipt and no visit open a case's door: each answers as never made."""
+    now: dict[str, Any] = {"updated_at": tx.now}
+    await tx.exec(sa.delete(DoorSession).where(col(DoorSession.case_id) == case.id))
+    await tx.exec(
+        sa.update(Invitation)
+        .where(col(Invitation.case_id) == case.id)
+        .values(
+            code_hash=sa.cast(Invitation.id, sa.String),
+            revoked_at=sa.func.coalesce(Invitation.revoked_at, tx.now),
+            version=Invitation.version + 1,
+            **now,
+        )
+    )
+    boxes = sa.update(Box).where(col(Box.case_id) == case.id)
+    await tx.exec(boxes.values(receipt_hash=None, version=Box.version + 1, **now))

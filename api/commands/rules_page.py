@@ -32,18 +32,26 @@ write to a case, and whenever time alone may change its answer
 ([0001](decisions/0001-time-is-replayed.md)); how its flag ends is told in
 [0003](decisions/0003-flags-outlive-what-raised-them.md). Fields and words are those of the API, and
 `GET /v1/vocabulary` defines each; numbers go by their names under [Thresholds](#thresholds). No
-rule is told of what was voided. A field that nobody filled in is neither true nor false, so "is
-false" does not hold of it: what is not known counts against nobody. Where a rule asks about what
-is not recorded (a return, a screen, a written reason, a report) it says so.
+rule is told of what was voided; of a voided case the rules of the client's door are asked alone. A
+field that nobody filled in is neither true nor false, so "is false" does not hold of it: what is
+not known counts against nobody. Where a rule asks about what is not recorded (a return, a screen, a
+written reason, a report) it says so.
+
+What clients say at their door is asked about by four rules, which are told of no word of it, of no
+topic, and of no answer about what somebody felt or thought; no other rule is told of it at all.
+Their flags are restricted, shared or not, and three of them ask about each account by itself: it
+may not be read by all who supervise the case.
 
 A flag that nobody has acknowledged follows its records upwards at once. It gets milder when a
 record it rests on is changed, or others take its place, and not by time or by other writes: a
 danger that nobody has looked at must not fade by waiting. Acknowledge it, and it follows.
 """
 
+*_ALL_BUT_ONE, _ONE = (f"`{each}`" for each in RULES if each in ALWAYS_ACTIVE)
+
 _FOR_SUPERVISORS = f"""\
 For supervisors, in their queue. A clinic may let a rule only count what it would have raised
-([supervision.md](supervision.md)), but for {" and ".join(sorted(ALWAYS_ACTIVE))}.
+([supervision.md](supervision.md)), but for {", ".join(_ALL_BUT_ONE)} and {_ONE}.
 """
 
 _FOR_CLINICIANS = """\

@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 import api.storage.models  # noqa: F401 - fills the metadata
 
 _WRITES = "SELECT, INSERT, UPDATE"
-_FEWER = {
+_OTHERS = {
     # what was entered stays as it was
     "journal_entries": "SELECT, INSERT",
     "seal_heads": "SELECT, INSERT",
@@ -26,13 +26,18 @@ _FEWER = {
     "import_refusals": "SELECT, INSERT",
     # clinics are founded by the owner
     "clinics": "SELECT, UPDATE",
+    # of a visit that has ended nothing is kept
+    "door_sessions": "SELECT, INSERT, UPDATE, DELETE",
 }
+"""What the role that serves may do with some tables, where it is not what it may with most."""
 FUNCTIONS = (
     "accounts_at(text)",
     "clinics_with_due_cases(timestamptz)",
     "clinics_with_deliveries_due(timestamptz)",
+    "clinics_with_mail_to_do(timestamptz)",
     "clinics_with_unsealed_entries()",
     "data_key_names()",
+    "door_secrets_at(text)",
     "renew_statistics()",
     "standing_counts()",
 )
@@ -68,7 +73,7 @@ def _grant(connection: Connection, role: str) -> None:
     schema = connection.scalar(sa.text("SELECT quote_ident(current_schema())"))
     connection.execute(sa.text(f"GRANT USAGE ON SCHEMA {schema} TO {name}"))
     for table in SQLModel.metadata.tables:
-        rights = _FEWER.get(table, _WRITES)
+        rights = _OTHERS.get(table, _WRITES)
         connection.execute(sa.text(f"REVOKE ALL ON {schema}.{table} FROM {name}"))
         connection.execute(sa.text(f"GRANT {rights} ON {schema}.{table} TO {name}"))
     connection.execute(sa.text(f"GRANT SELECT ON {schema}.alembic_version TO {name}"))

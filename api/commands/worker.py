@@ -1,4 +1,4 @@
-"""The command `worker`: flags of due cases each minute, seals and deliveries each second.
+"""The command `worker`: flags of due cases each minute, seals and deliveries each second, e-mail.
 
 It runs beside the server, and no answer waits for it. Whoever reads flags first brings them up to
 date; what is sealed and what is sent waits for it alone.
@@ -19,9 +19,13 @@ from sqlmodel import col
 from api.commands.terminal import read_settings, refuse_unsafe, refuse_without_its_key
 from api.flags.catching_up import catch_up_batch
 from api.flags.triage import mend_triage
+from api.interop.email.handing_over import PostOffice
+from api.interop.email.letters import Letterhead
+from api.interop.email.post import Post
 from api.interop.webhooks.deliveries import Deliveries
 from api.journal.tree_heads import LARGEST, clinics_to_seal, seal_clinic
 from api.runtime.logs import configure_logs, say_started, where
+from api.runtime.settings import Settings
 from api.security.outbound_addresses import Destinations
 from api.storage.database import Database
 from api.storage.models.clinical import Case
@@ -30,6 +34,7 @@ from api.storage.questions import AcrossClinics
 CATCH_UP_EVERY_SECONDS = 60
 SEAL_EVERY_SECONDS = 1
 DELIVER_EVERY_SECONDS = 1
+MAIL_EVERY_SECONDS = 5
 _WHILE_MORE_IS_DUE = 0.05
 MENDED_BACK_TO = timedelta(minutes=2)
 """How long ago a flag may have moved whose case is put in its place."""
@@ -45,25 +50,39 @@ log = structlog.get_logger("worker")
 
 
 def worker() -> None:
-    """Keep flags up to date, seal the journal and deliver events, beside the server."""
+    """Keep flags up to date, seal the journal, deliver events and e-mail, beside the server."""
     settings = read_settings()
     refuse_unsafe(settings)
     refuse_without_its_key(settings, settings.database_url)
     configure_logs(settings.log_format)
     database = Database(settings.database_url, keys=settings.data_keys)
-    asyncio.run(_work_until_told(database, Destinations(settings.test_addresses)))
+    destinations = Destinations(settings.test_addresses)
+    asyncio.run(_work_until_told(database, destinations, post_office(settings)))
 
 
-async def _work_until_told(database: Database, destinations: Destinations) -> None:
+def post_office(settings: Settings) -> PostOffice | None:
+    """Give where e-mail is handed over. None: none is sent."""
+    server, sender, url = settings.mail_server, settings.mail_from, settings.public_url
+    if server is None or sender is None or url is None:
+        return None
+    return PostOffice(server, Letterhead(sender, url.rstrip("/")))
+
+
+async def _work_until_told(
+    database: Database, destinations: Destinations, office: PostOffice | None
+) -> None:
     """Work until SIGTERM or Ctrl-C; what is under way is finished first."""
     told_to_stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, told_to_stop.set)
-    await work_until(told_to_stop, database, destinations)
+    await work_until(told_to_stop, database, destinations, office)
 
 
 async def work_until(
-    told_to_stop: asyncio.Event, database: Database, destinations: Destinations
+    told_to_stop: asyncio.Event,
+    database: Database,
+    destinations: Destinations,
+    office: PostOffice | None = None,
 ) -> None:
     """Work, wait, and work again; once told to stop, finish what is under way and go home.
 
@@ -75,6 +94,7 @@ async def work_until(
         _catch_up_until(told_to_stop, database),
         seal_until(told_to_stop, database),
         deliver_until(told_to_stop, database, destinations),
+        *([] if office is None else [mail_until(told_to_stop, database, office)]),
     )
     await database.dispose()
 
@@ -102,6 +122,14 @@ async def deliver_until(
         begun = await _whatever_happens("deliveries", deliveries.begin())
         await _wait(_WHILE_MORE_IS_DUE if begun else DELIVER_EVERY_SECONDS, told_to_stop)
     await deliveries.finish()
+
+
+async def mail_until(told_to_stop: asyncio.Event, database: Database, office: PostOffice) -> None:
+    """Write to people of what waits for them, until told to stop."""
+    post = Post(database, office)
+    while not told_to_stop.is_set():
+        carried = await _whatever_happens("mail", post.go_round())
+        await _wait(_WHILE_MORE_IS_DUE if carried else MAIL_EVERY_SECONDS, told_to_stop)
 
 
 async def _wait(seconds: float, told_to_stop: asyncio.Event) -> None:

@@ -115,6 +115,16 @@ class PromiseDays(NamedTuple):
         )
 
 
+class ResponseDays(NamedTuple):
+    """What answers on paper say of their day."""
+
+    answered_on: date
+
+    def claims(self) -> Iterator[Claim]:
+        """Give all that it is held to."""
+        yield _happened("/answered_on", self.answered_on)
+
+
 class LinkDays(NamedTuple):
     """From when until when somebody answers for a clinician's work."""
 
@@ -126,8 +136,8 @@ class LinkDays(NamedTuple):
         yield _follows("/ends_on", self.ends_on, "starts_on", self.starts_on)
 
 
-Days = CaseDays | IncidentDays | PromiseDays | LinkDays
-D = TypeVar("D", CaseDays, IncidentDays, PromiseDays, LinkDays)
+Days = CaseDays | IncidentDays | PromiseDays | ResponseDays | LinkDays
+D = TypeVar("D", CaseDays, IncidentDays, PromiseDays, ResponseDays, LinkDays)
 
 
 def days_of(kind: type[D], record: object, changes: Mapping[str, Any] | None = None) -> D:

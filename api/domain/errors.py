@@ -53,7 +53,8 @@ class Unauthorized(Refusal):
     status, code, title = 401, "unauthorized", "Not signed in"
     remedy = (
         "Sign in again at `POST /v1/auth/token`; software does so with its client id and secret. "
-        "A token is valid for at most ten minutes."
+        "A token is valid for at most ten minutes. At a client's door: enter the code or the "
+        "receipt again at `POST /door/v1/session`."
     )
     example = ()
 

@@ -36,6 +36,11 @@ _A_WHOLE_DAY = (
 _A_TIME = "A time is written with its day and its offset, as in 2026-03-02T09:00:00Z."
 _LOST_A_PLUS = re.compile(r"\d{4}-\d\d-\d\d[Tt ][\d:.]{5,} \d\d:?\d\d$", re.ASCII)
 """A time whose offset lost its plus: in an address, that stands for a blank."""
+_PAGE = re.compile(
+    r"https://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,63}(?::\d{2,5})?"
+    r"(?:[/?#][!#-;=?-\[\]_a-z~]*)?",
+    re.ASCII | re.IGNORECASE,
+)
 _ADDRESS = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
 
 
@@ -132,6 +137,12 @@ def _short_as_it_is_kept(value: str) -> str:
     return value
 
 
+def _web_address(value: str) -> str:
+    if not _PAGE.fullmatch(value):
+        raise ValueError("This is not the address of a page, as in https://weather.example/.")
+    return value
+
+
 def _known_zone(name: str) -> str:
     if name not in NAMES:
         raise ValueError("This is not a time zone of the IANA database, such as Europe/Berlin.")
@@ -182,6 +193,13 @@ Email = Annotated[
     AfterValidator(_address),
 ]
 """An e-mail address, in small letters: what a user signs in with."""
+
+WebAddress = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
+    AfterValidator(_web_address),
+]
+"""The address of a page: https, of a public name."""
 
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_zone)]
 """The name of a time zone in the IANA database, such as `Europe/Berlin`."""

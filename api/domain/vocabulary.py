@@ -778,6 +778,14 @@ class RecordingMeans(Word):
     observer = "observer", "somebody listening or watching"
 
 
+class EmailNotices(Word):
+    """Words for `email_notices`."""
+
+    at_once = "at_once", "what is critical at once, what else waits once a day"
+    daily = "daily", "once a day, where something waits"
+    never = "never", "no e-mail"
+
+
 class Audience(Word):
     """Words for `audience`."""
 
@@ -817,6 +825,7 @@ class Scope(Word):
     consultations_create = "consultations:create", "request consultations"
     consultations_read = "consultations:read", "read their status"
     flags_read = "flags:read", "read flags and the queue"
+    invitations_create = "invitations:create", "make invitations to the client's door"
 
 
 class Event(Word):
@@ -888,6 +897,10 @@ class RuleName(Word):
     crossing_undocumented = "crossing_undocumented", "A departure without a written reason"
     hurtful_words = "hurtful_words", "Words reported as hurtful"
     record_request_overdue = "record_request_overdue", "A record request waiting"
+    client_not_safe = "client_not_safe", "The client writes of not being safe"
+    client_asks_to_look = "client_asks_to_look", "The client asks that somebody look"
+    account_unanswered = "account_unanswered", "An account waits for an answer"
+    look_back_concern = "look_back_concern", "What the client noted looking back"
 
 
 class PromptName(Word):
@@ -900,6 +913,117 @@ class PromptName(Word):
     screen_distress = "screen_distress", "Ask about distress"
     clarify_roles = "clarify_roles", "Clarify the roles"
     complete_record = "complete_record", "Complete the record"
+    offer_door = "offer_door", "Offer the client their door"
+
+
+class AccountTopic(Word):
+    """Words for `account_topic`."""
+
+    promise = "promise", "something was promised"
+    feelings_met = "feelings_met", "how it was met when I told of my feelings"
+    contact = "contact", "contact outside the sessions"
+    touch = "touch", "touch"
+    sexual = "sexual", "something sexual"
+    roles = "roles", "we know each other in another way, too"
+    money_gifts = "money_gifts", "money, gifts or favours"
+    words = "words", "words that hurt me"
+    ending = "ending", "how it ended, or is to end"
+    absence = "absence", "nobody was there"
+    change = "change", "something we had agreed was changed"
+    danger = "danger", "I was treated as a danger"
+    records = "records", "what is written about me"
+    privacy = "privacy", "others know what I said"
+    recording = "recording", "recording or software in the session"
+    something_else = "something_else", "something else"
+
+
+class ItemType(Word):
+    """Words for `item_type`."""
+
+    yes_no = "yes_no", "yes or no"
+    choice = "choice", "one of several"
+    scale = "scale", "a number between two ends"
+    words = "words", "own words"
+
+
+class ReadsAs(Word):
+    """Words for `reads_as`."""
+
+    experience = "experience", "felt, wished or thought; read by no rule"
+    frame = "frame", "what somebody did"
+
+
+class QuestionnaireFor(Word):
+    """Words for `questionnaire_for`."""
+
+    client = "client", "clients"
+    guardian = "guardian", "parents and guardians"
+
+
+class CameBy(Word):
+    """Words for `came_by`."""
+
+    invitation = "invitation", "at the door, with an invitation"
+    receipt = "receipt", "at the door, with a receipt"
+    typed_in = "typed_in", "written down by staff"
+
+
+class ResponseBy(Word):
+    """Words for `response_by`."""
+
+    client = "client", "the client"
+    guardian = "guardian", "a parent or guardian"
+
+
+class AccountWant(Word):
+    """Words for `account_want`."""
+
+    somebody_looks = "somebody_looks", "somebody other than my therapist should look"
+    an_answer = "an_answer", "an answer"
+    a_copy = "a_copy", "a copy of my record"
+    a_correction = "a_correction", "a correction of my record"
+    nothing_more = "nothing_more", "nothing more"
+
+
+class SafeNow(Word):
+    """Words for `safe_now`."""
+
+    yes = "yes", "I am safe"
+    no = "no", "I am not safe"
+    unsure = "unsure", "I am not sure"
+    not_said = "not_said", "not said"
+
+
+class Sharing(Word):
+    """Words for `sharing`."""
+
+    with_therapist = "with_therapist", "my therapist may read it"
+    not_yet = "not_yet", "not yet"
+    not_with_therapist = "not_with_therapist", "not my therapist"
+
+
+class AccountStatus(Word):
+    """Words for `account_status`."""
+
+    received = "received", "nobody has read it yet"
+    read = "read", "somebody has read it"
+    answered = "answered", "it was answered"
+    closed = "closed", "somebody has decided what came of it"
+    taken_back = "taken_back", "the client took it back"
+
+
+class InvitationFor(Word):
+    """Words for `invitation_for`."""
+
+    client = "client", "the client"
+    guardian = "guardian", "a parent or guardian of a minor"
+
+
+class AccountTo(Word):
+    """Words for `account_to`."""
+
+    supervisors = "supervisors", "the therapist's supervisors"
+    privacy_officers = "privacy_officers", "the clinic's privacy officers"
 
 
 VOCABULARY: dict[str, type[Word]] = {
@@ -973,6 +1097,19 @@ VOCABULARY: dict[str, type[Word]] = {
     "safeguarding_concern": SafeguardingConcern,
     "fitness_sign": FitnessSign,
     "recording_means": RecordingMeans,
+    "account_topic": AccountTopic,
+    "account_want": AccountWant,
+    "safe_now": SafeNow,
+    "sharing": Sharing,
+    "account_status": AccountStatus,
+    "item_type": ItemType,
+    "reads_as": ReadsAs,
+    "invitation_for": InvitationFor,
+    "account_to": AccountTo,
+    "questionnaire_for": QuestionnaireFor,
+    "came_by": CameBy,
+    "response_by": ResponseBy,
+    "email_notices": EmailNotices,
 }
 
 SEVERITY_ORDER = tuple(Severity)

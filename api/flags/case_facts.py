@@ -21,6 +21,8 @@ from api.domain.rules.modes import monitored_rules
 from api.domain.rules.thresholds import Thresholds
 from api.domain.tenures import Tenure
 from api.domain.vocabulary import FlagStatus, IncidentStatus
+from api.flags.door_facts import with_door_facts
+from api.flags.narrow_accounts import told_to_rules
 from api.storage.adopted_rows import whole_row
 from api.storage.compiled_queries import Prepared, about_several, one_of, plainly
 from api.storage.models.clinical import Case, CaseTenure, Consultation, Incident, Promise
@@ -97,6 +99,7 @@ _INCIDENTS = _page_of(
     (*INCIDENT, col(Incident.voided_at).is_(None)),
     # of what is hidden a flag may speak that outlived it
     or_(col(Incident.voided_at).is_(None), col(Incident.restricted)),
+    told_to_rules(),
 )
 _PROMISES = _page_of(Promise, PROMISE, col(Promise.voided_at).is_(None))
 _CONSULTATIONS = _page_of(Consultation, CONSULTATION)
@@ -121,7 +124,12 @@ _TENURES = (
     .order_by(col(CaseTenure.until_on), col(CaseTenure.id))
 )
 _FILE = Together(
-    sa.select(col(Clinic.time_zone), col(Clinic.thresholds), col(Clinic.rule_modes)),
+    sa.select(
+        col(Clinic.time_zone),
+        col(Clinic.thresholds),
+        col(Clinic.rule_modes),
+        col(Clinic.door_offer),
+    ),
     *(each.statement for each in (_INCIDENTS, _PROMISES, _CONSULTATIONS)),
     *(_FLAGS, _MONITORED, _TENURES),
 )
@@ -134,7 +142,7 @@ async def open_file(tx: Transaction, case: Case, *, whole: bool = False) -> Case
     """
     asked = {"case": case.id, "after": _BEFORE_ALL, "whole": whole}
     # the settings anew, under the case's lock: they may have changed since the request began
-    (time_zone, thresholds, modes), found = await _FILE.ask(tx, asked)
+    (time_zone, thresholds, modes, offers), found = await _FILE.ask(tx, asked)
     incidents, promises, consultations, flags, monitored, tenures = found
     file = CaseFile(
         case,
@@ -144,6 +152,10 @@ async def open_file(tx: Transaction, case: Case, *, whole: bool = False) -> Case
         tenures=tuple(Tenure(*each) for each in tenures),
     )
     await _fill(tx, file, incidents, promises, consultations)
+    if case.door_used or offers:
+        told = {case.id: file.facts}
+        await with_door_facts(tx, [case], told, offers)
+        file.facts = told[case.id]
     # most clinics count nothing, and then nothing stands: setting a rule active ends what did
     if whole or file.hidden or file.monitored_rules:
         file.monitored = await tx.adopt(MonitoredFinding, monitored)

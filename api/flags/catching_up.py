@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select, update
 
 from api.flags.case_facts import open_file
@@ -66,7 +66,8 @@ async def ask_every_rule_again(tx: Transaction) -> None:
         update(Case)
         .where(
             col(Case.clinic_id) == tx.clinic.id,
-            col(Case.voided_at).is_(None),
+            # of a voided case the door's rules go on to be asked
+            or_(col(Case.voided_at).is_(None), col(Case.door_used)),
             col(Case.purged_at).is_(None),
         )
         .values(recheck_at=tx.now)

@@ -11,6 +11,15 @@ Told = Flag | MonitoredFinding
 """What a rule said of a case: to a person, or only to be counted."""
 
 
+Key = tuple[str, bool, UUID | None]
+"""Which flags and findings are the same question: rule, whether restricted, about which account."""
+
+
+def key_of_flag(flag: Flag) -> Key:
+    """Say which finding a flag follows."""
+    return flag.rule, flag.restricted, flag.account_id
+
+
 def stored_evidence(found: Finding) -> list[dict[str, str]]:
     """Write the evidence of a finding as a flag keeps it."""
     return list(found.listed)
@@ -20,16 +29,26 @@ def was_settled(found: Finding, last: Told | None) -> bool:
     """Tell whether this very finding was there before: a person settled it, or it was counted."""
     if last is None or severity_rank(found.severity) > severity_rank(last.severity):
         return False
+    if _began_since(found, last):
+        return False
     before = {(item["type"], item["id"]) for item in last.evidence}
     return all((item["type"], item["id"]) in before for item in found.listed)
 
 
-def last_resolved(flags: Iterable[Flag]) -> dict[tuple[str, bool], Flag]:
-    """Give the flags that a person resolved last, by rule and by whether restricted."""
-    last: dict[tuple[str, bool], Flag] = {}
+def _began_since(found: Finding, last: Told) -> bool:
+    """Tell whether what a finding is about began anew after somebody had settled it."""
+    if found.since is None or not isinstance(last, Flag) or last.resolved_at is None:
+        return False
+    return last.resolved_at <= found.since
+
+
+def last_resolved(flags: Iterable[Flag]) -> dict[Key, Flag]:
+    """Give the flags that a person resolved last, by which finding they followed."""
+    last: dict[Key, Flag] = {}
     for flag in flags:
         if flag.status == FlagStatus.resolved:
-            last[flag.rule, flag.restricted] = _later(last.get((flag.rule, flag.restricted)), flag)
+            key = key_of_flag(flag)
+            last[key] = _later(last.get(key), flag)
     return last
 
 

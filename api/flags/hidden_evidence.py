@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from api.domain.lifecycles import is_unresolved
+from api.domain.rules.door import OF_THE_DOOR
 from api.domain.rules.evaluate import RESTS_ON_MORE, narrowed
 from api.domain.rules.facts import Facts
 from api.domain.rules.findings import Finding
@@ -17,6 +18,7 @@ from api.storage.models.flags import Flag
 
 OF_RULES = frozenset(map(str, (*RULES, *PROMPTS)))
 """Every rule by its name: a flag raised by hand rests on nothing."""
+_TURNED = OF_RULES - frozenset(map(str, OF_THE_DOOR))
 
 
 def is_out_of_line(file: CaseFile) -> bool:
@@ -48,8 +50,8 @@ class HiddenEvidence:
     turned: set[UUID]
 
     def flags(self) -> list[Flag]:
-        """Give the flags that a rule has raised."""
-        return [flag for flag in self.file.flags if flag.rule in OF_RULES]
+        """Give the flags that a rule has raised; what came by the door is hidden for good."""
+        return [flag for flag in self.file.flags if flag.rule in _TURNED]
 
     def rests_on_hidden(self, row: Told) -> bool:
         """Tell whether a row says more than it may, now that something is hidden."""

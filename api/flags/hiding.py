@@ -120,7 +120,7 @@ class Rearranging:
         if flag.resolved_at is not None:
             # somebody asked for another look at it
             return False
-        return was_settled(told, last_resolved(self._look.file.flags).get((flag.rule, False)))
+        return was_settled(told, last_resolved(self._look.file.flags).get((flag.rule, False, None)))
 
     def _leave_the_rest_waiting(self, flag: Flag) -> None:
         """Let a restricted flag ask, as urgently, what a flag will ask no more in the open."""
@@ -210,7 +210,7 @@ class Rearranging:
 
     def _ask_again(self, told: Finding, flag: Flag) -> None:
         """Let the flag ask again that was withdrawn when a restricted one asked for it too."""
-        if was_settled(told, last_resolved(self._look.file.flags).get((flag.rule, False))):
+        if was_settled(told, last_resolved(self._look.file.flags).get((flag.rule, False, None))):
             return
         for each in reversed(list(self._look.flags_of(flag.rule, restricted=True))):
             withdrawn = each.status == FlagStatus.withdrawn

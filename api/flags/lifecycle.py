@@ -11,7 +11,7 @@ from api.domain.rules.findings import Finding
 from api.domain.rules.rulebook import RULEBOOK_VERSION
 from api.domain.vocabulary import Audience, FlagStatus, Severity, severity_rank
 from api.flags.case_facts import CaseFile
-from api.flags.evidence import last_resolved, stored_evidence, was_settled
+from api.flags.evidence import Key, key_of_flag, last_resolved, stored_evidence, was_settled
 from api.flags.rule_runs import Run
 from api.journal.entries import Happening
 from api.storage.models.clinical import Case
@@ -56,15 +56,15 @@ def move_flags(file: CaseFile, findings: Sequence[Finding], run: Run, moves: Mov
             moves.told.append((flag, happening))
 
 
-def key_of(found: Finding) -> tuple[str, bool]:
-    """Say which flag follows a finding: of its rule, and restricted like it."""
-    return str(found.rule), found.restricted
+def key_of(found: Finding) -> Key:
+    """Say which flag follows a finding: of its rule, restricted like it, and about the same."""
+    return str(found.rule), found.restricted, found.about
 
 
-def unresolved_by_rule(file: CaseFile) -> dict[tuple[str, bool], Flag]:
-    """Give a case's flags of rules that wait for a person, by rule and by whether restricted."""
+def unresolved_by_rule(file: CaseFile) -> dict[Key, Flag]:
+    """Give a case's flags of rules that wait for a person, by which finding they follow."""
     return {
-        (flag.rule, flag.restricted): flag
+        key_of_flag(flag): flag
         for flag in file.flags
         if is_unresolved(flag.status) and flag.rule != MANUAL
     }
@@ -123,6 +123,7 @@ def _new_flag(case: Case, found: Finding, run: Run) -> Flag:
         updated_at=run.at,
         version=0,
         case_id=case.id,
+        account_id=found.about,
         rule=str(found.rule),
         title=found.rule.definition,
         severity=found.severity,

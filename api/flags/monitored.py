@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from api.domain.rules.findings import Finding
 from api.domain.vocabulary import severity_rank
 from api.flags.case_facts import CaseFile
-from api.flags.evidence import last_resolved, stored_evidence, was_settled
+from api.flags.evidence import Key, last_resolved, stored_evidence, was_settled
 from api.flags.hidden_evidence import HiddenEvidence
 from api.flags.lifecycle import key_of, unresolved_by_rule
 from api.storage.instants import never_back
@@ -24,8 +24,8 @@ def count(file: CaseFile, findings: Sequence[Finding], at: datetime) -> list[Mon
     A finding counts once while it stands, and again after its end where a flag would have come
     back: with evidence it did not have, or graver. It does not count where a flag speaks for it.
     """
-    standing = {(row.rule, row.restricted): row for row in file.monitored if not row.ended_at}
-    ended = {(row.rule, row.restricted): row for row in file.monitored if row.ended_at}
+    standing = {_key(row): row for row in file.monitored if not row.ended_at}
+    ended = {_key(row): row for row in file.monitored if row.ended_at}
     began = []
     for found in _to_be_counted(file, findings):
         key = key_of(found)
@@ -41,6 +41,11 @@ def count(file: CaseFile, findings: Sequence[Finding], at: datetime) -> list[Mon
         row.ended_at = at
     file.monitored += began
     return began
+
+
+def _key(row: MonitoredFinding) -> Key:
+    # no rule that asks about accounts is ever only counted
+    return row.rule, row.restricted, None
 
 
 def _to_be_counted(file: CaseFile, findings: Sequence[Finding]) -> list[Finding]:

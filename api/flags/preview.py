@@ -15,6 +15,7 @@ from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import severity_rank
 from api.flags.case_facts import CaseFile
 from api.flags.catching_up import is_due
+from api.flags.evidence import Key
 from api.flags.lifecycle import unresolved_by_rule
 from api.flags.reconcile import move_on_paper
 from api.flags.several_files import copy_files
@@ -24,7 +25,6 @@ from api.storage.models.people import Clinic
 from api.storage.transaction import Transaction
 
 T = TypeVar("T")
-Key = tuple[str, bool]
 
 BATCH = 50
 """Cases that are read at once; the connection is given back before their rules are asked."""
@@ -110,7 +110,8 @@ async def _compare(
 ) -> None:
     outcome.cases_looked_at += 1
     facts = file.facts
-    if not (facts.incidents or facts.promises or file.flags or file.monitored):
+    by_door = facts.accounts or facts.responses or facts.offers
+    if not (facts.incidents or facts.promises or by_door or file.flags or file.monitored):
         return
     then = _copied(file, proposed)
     await move_on_paper(then, now)
@@ -153,7 +154,7 @@ def _copied(file: CaseFile, proposed: RuleSettings) -> CaseFile:
     )
 
 
-def _counted_of(file: CaseFile) -> set[Key]:
+def _counted_of(file: CaseFile) -> set[tuple[str, bool]]:
     return {(row.rule, row.restricted) for row in file.monitored if row.ended_at is None}
 
 

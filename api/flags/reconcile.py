@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from api.domain.lifecycles import is_unresolved
+from api.domain.rules.door import OF_THE_DOOR
 from api.domain.rules.evaluate import Evaluation
 from api.domain.rules.facts import FlagFact
 from api.domain.rules.findings import GRAVE
@@ -211,7 +212,8 @@ async def _move(
             break
     if file.monitored_rules or file.monitored:
         counted = count(file, evaluation.findings, run.at)
-    recheck_at = None if file.case.voided_at else evaluation.next_change
+    # of a voided case nothing is told but what came by its door
+    recheck_at = evaluation.next_change
     if file.case.recheck_at != recheck_at:
         file.case.recheck_at = recheck_at
     keep_triage(file.case, file.flags)
@@ -220,7 +222,12 @@ async def _move(
 
 def grave_flags(file: CaseFile) -> tuple[FlagFact, ...]:
     """Give the unresolved flags that are themselves a fact for a rule: the grave ones."""
-    grave = [f for f in file.flags if f.severity in GRAVE and is_unresolved(f.status)]
+    # what a client said is read by the door's own rules, and by no other
+    grave = [
+        f
+        for f in file.flags
+        if f.severity in GRAVE and is_unresolved(f.status) and f.rule not in OF_THE_DOOR
+    ]
     if not grave:
         return ()
     reviewed = {str(i.id): i.reviewed_at for i in file.facts.incidents if i.reviewed_at is not None}

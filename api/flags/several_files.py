@@ -2,16 +2,15 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, or_, true
+from sqlalchemy import ColumnElement, and_, or_, true
 from sqlmodel import col, select
 
 from api.domain.rules.facts import CaseFact, Facts, PromiseFact
@@ -31,6 +30,8 @@ from api.flags.case_facts import (
     consultation_fact,
     incident_fact,
 )
+from api.flags.door_facts import with_door_facts
+from api.flags.narrow_accounts import told_to_rules
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.flags import Flag, MonitoredFinding
 from api.storage.models.people import Clinic
@@ -39,13 +40,18 @@ from api.storage.transaction import Transaction
 _CASE_STATE = (
     col(Case.id),
     col(Case.recheck_at),
+    col(Case.door_used),
+    col(Case.ended_on),
     col(Case.status),
     col(Case.started_on),
     col(Case.sessions_per_week),
     col(Case.is_minor),
 )
+_KNOWN = 4
+"""Where in these what rules know of the therapy begins."""
 _FLAG_STATE = (
     col(Flag.id),
+    col(Flag.account_id),
     col(Flag.rule),
     col(Flag.severity),
     col(Flag.audience),
@@ -77,7 +83,9 @@ def _of_several(model: Any, columns: Sequence[Any], standing: ColumnElement[bool
     return ordered.where(model.case_id.in_(CASES), standing).limit(PAGE)
 
 
-_INCIDENTS_OF_SEVERAL = _of_several(Incident, INCIDENT, col(Incident.voided_at).is_(None))
+_INCIDENTS_OF_SEVERAL = _of_several(
+    Incident, INCIDENT, and_(col(Incident.voided_at).is_(None), told_to_rules())
+)
 _PROMISES_OF_SEVERAL = _of_several(Promise, PROMISE, col(Promise.voided_at).is_(None))
 _CONSULTATIONS_OF_SEVERAL = _of_several(Consultation, CONSULTATION, true())
 _FLAGS_OF_SEVERAL = _of_several(Flag, _FLAG_STATE, col(Flag.status) != FlagStatus.withdrawn)
@@ -90,8 +98,11 @@ _STATE_OF_SEVERAL = sa.select(*_CASE_STATE).where(
 _STANDING_OR_HIDDEN = _of_several(
     Incident,
     (*INCIDENT, col(Incident.voided_at).is_(None)),
-    # of what is hidden a flag may speak that outlived it
-    or_(col(Incident.voided_at).is_(None), col(Incident.restricted)),
+    and_(
+        # of what is hidden a flag may speak that outlived it
+        or_(col(Incident.voided_at).is_(None), col(Incident.restricted)),
+        told_to_rules(),
+    ),
 )
 _WHOLE: Any = sa.bindparam("whole", expanding=True)
 _FLAG_ROWS = (
@@ -107,16 +118,18 @@ _MONITORED_ROWS = (
     .where(col(MonitoredFinding.case_id).in_(_WHOLE))
     .order_by(col(MonitoredFinding.id))
 )
-_SETTINGS = sa.select(col(Clinic.time_zone), col(Clinic.thresholds), col(Clinic.rule_modes)).where(
-    col(Clinic.id) == sa.bindparam("clinic")
-)
+_SETTINGS = sa.select(
+    col(Clinic.time_zone), col(Clinic.thresholds), col(Clinic.rule_modes), col(Clinic.door_offer)
+).where(col(Clinic.id) == sa.bindparam("clinic"))
+_OFFERS = sa.select(col(Clinic.door_offer)).where(col(Clinic.id) == sa.bindparam("clinic"))
 
 
 async def open_files(tx: Transaction, cases: Sequence[Case]) -> dict[UUID, CaseFile]:
     """Open the files of several cases, whose locks the caller holds, as `open_file` opens one."""
     ids = [case.id for case in cases]
     # the settings anew, under the locks: they may have changed since the request began
-    ((time_zone, thresholds, modes),) = (await tx.exec(_SETTINGS, {"clinic": tx.clinic.id})).all()
+    found = (await tx.exec(_SETTINGS, {"clinic": tx.clinic.id})).all()
+    ((time_zone, thresholds, modes, offers),) = found
     monitored = monitored_rules(modes)
     incidents = await _by_case(tx, _STANDING_OR_HIDDEN, Incident, ids)
     promises = await _by_case(tx, _PROMISES_OF_SEVERAL, Promise, ids)
@@ -136,6 +149,7 @@ async def open_files(tx: Transaction, cases: Sequence[Case]) -> dict[UUID, CaseF
         files[case.id] = CaseFile(case, facts, [], monitored, hidden=hidden)
         # others have their turn
         await asyncio.sleep(0)
+    await _tell_of_doors(tx, files, offers)
     whole = [case_id for case_id, file in files.items() if file.hidden]
     for flag in await tx.exec(_FLAG_ROWS, {"cases": ids, "whole": whole}):
         files[flag.case_id].flags.append(flag)
@@ -151,16 +165,17 @@ async def copy_files(
     asked = {"cases": case_ids}
     files = {
         case_id: CaseFile(
-            _case_as_plain(tx.clinic.id, case_id, recheck_at),
+            _case_as_plain(tx.clinic.id, case_id, state, CaseFact(*known)),
             Facts(CaseFact(*known), tx.clinic.zone, thresholds),
             [],
             monitored,
         )
-        for case_id, recheck_at, *known in await tx.exec(_STATE_OF_SEVERAL, asked)
+        for case_id, *state, known in await _states(tx, asked)
     }
     incidents = await _by_case(tx, _INCIDENTS_OF_SEVERAL, Incident, case_ids)
     promises = await _by_case(tx, _PROMISES_OF_SEVERAL, Promise, case_ids)
     consultations = await _by_case(tx, _CONSULTATIONS_OF_SEVERAL, Consultation, case_ids)
+    await _tell_of_doors(tx, files, (await tx.exec(_OFFERS, {"clinic": tx.clinic.id})).one()[0])
     flags = await _by_case(tx, _FLAGS_OF_SEVERAL, Flag, case_ids)
     counted = await _by_case(tx, _MONITORED_OF_SEVERAL, MonitoredFinding, case_ids)
     for case_id, file in files.items():
@@ -179,8 +194,33 @@ async def copy_files(
     return list(files.values())
 
 
-def _case_as_plain(clinic_id: UUID, case_id: UUID, recheck_at: datetime | None) -> Case:
-    case = SimpleNamespace(clinic_id=clinic_id, id=case_id, recheck_at=recheck_at, voided_at=None)
+async def _states(tx: Transaction, asked: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Read the little that is copied of each case; what rules know of it comes last."""
+    found = (await tx.exec(_STATE_OF_SEVERAL, asked)).all()
+    return [(*row[:_KNOWN], row[_KNOWN:]) for row in found]
+
+
+async def _tell_of_doors(
+    tx: Transaction, files: dict[UUID, CaseFile], offers: Sequence[str]
+) -> None:
+    told = {case_id: file.facts for case_id, file in files.items()}
+    await with_door_facts(tx, [file.case for file in files.values()], told, offers)
+    for case_id, file in files.items():
+        file.facts = told[case_id]
+
+
+def _case_as_plain(clinic_id: UUID, case_id: UUID, state: Sequence[Any], known: CaseFact) -> Case:
+    recheck_at, door_used, ended_on = state
+    case = SimpleNamespace(
+        clinic_id=clinic_id,
+        id=case_id,
+        recheck_at=recheck_at,
+        door_used=door_used,
+        status=known.status,
+        started_on=known.started_on,
+        ended_on=ended_on,
+        voided_at=None,
+    )
     return cast("Case", case)
 
 

@@ -38,9 +38,13 @@ def level_of(severity: Severity) -> int:
     return len(SEVERITY_ORDER) - severity_rank(severity)
 
 
-def severity_of(level: int) -> Severity:
-    """Give the severity of a level."""
-    return SEVERITY_ORDER[len(SEVERITY_ORDER) - level]
+NOTHING_WAITS = len(SEVERITY_ORDER) + 1
+"""The level of a case on which nothing waits, and which stands in a queue all the same: last."""
+
+
+def severity_of(level: int) -> Severity | None:
+    """Give the severity of a level; None where nothing waits."""
+    return None if level == NOTHING_WAITS else SEVERITY_ORDER[len(SEVERITY_ORDER) - level]
 
 
 def triage(flags: Iterable[Flag]) -> Triage:
@@ -57,11 +61,12 @@ def triage(flags: Iterable[Flag]) -> Triage:
 
 
 def keep_triage(case: Case, flags: Iterable[Flag]) -> bool:
-    """Let a case keep its place by all of its flags, and the one without what is restricted.
+    """Let a case keep its place by its flags, and the one without what is restricted.
 
-    Tell whether it stood elsewhere.
+    What is about an account is left out: not all who see the case read that, so the queue looks
+    for it by itself. Tell whether it stood elsewhere.
     """
-    waiting = list(flags)
+    waiting = [flag for flag in flags if flag.account_id is None]
     level, due_at = triage(waiting)
     open_level, open_due_at = triage(flag for flag in waiting if not flag.restricted)
     moved = False

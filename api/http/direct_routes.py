@@ -14,8 +14,6 @@ from fastapi import Request
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.http.strict_route import StrictRoute
-
 
 class DirectRoutes:
     """The room before the router: the same answers, for less."""
@@ -29,8 +27,9 @@ class DirectRoutes:
         # who traces is told by the framework what was called
         if scope["type"] == "http" and scope["method"] == "GET" and not _is_traced(scope):
             route = self._routes.find(scope)
-            if route is not None and route.directly is not None:
-                answer = await route.directly(Request(scope, receive, send))
+            directly = getattr(route, "directly", None)
+            if directly is not None:
+                answer = await directly(Request(scope, receive, send))
                 if answer is not None:
                     await answer(scope, receive, send)
                     return
@@ -59,11 +58,11 @@ class _Addresses:
             alternatives.append(f"({_NAME.sub('', alone.pattern)})")
         self._match = re.compile("|".join(alternatives)).match
 
-    def find(self, scope: Scope) -> StrictRoute | None:
+    def find(self, scope: Scope) -> BaseRoute | None:
         """Give the route of ours that a request is for, and note in its scope what it names."""
         found = self._match(scope["path"].removeprefix(scope.get("root_path", "")))
-        route = None if found is None else self._routes[found.lastindex or 0]
-        if not isinstance(route, StrictRoute):
+        route: BaseRoute | None = None if found is None else self._routes[found.lastindex or 0]
+        if route is None or not hasattr(route, "directly"):
             return None
         match, named = route.matches(scope)
         if match != Match.FULL:

@@ -36,6 +36,9 @@ WHERE = {
     "break_glass": "/v1/break-glass/{id}",
     "disclosure": "/v1/cases/{case_id}/disclosures/{id}",
     "legal_hold": "/v1/legal-holds/{id}",
+    "response": "/v1/responses/{id}",
+    "account": "/v1/accounts/{id}",
+    "questionnaire": "/v1/questionnaires/{id}",
     "user": "/v1/users/{id}",
     "supervision": "/v1/supervisions/{id}",
     "notice": "/v1/me/notices",
@@ -138,7 +141,7 @@ async def only_once(request: Request, tx: Transaction, actor_id: UUID) -> None:
         "body_hash": body_hash,
         "flag_ids": [],
     }
-    row = await _hold(tx, tried)
+    row = await hold_key(tx, tried)
     if row.id != tried["id"] and row.created_at > tx.now - REMEMBERED_FOR:
         if row.body_hash != body_hash:
             raise Invalid(
@@ -154,7 +157,7 @@ def remember(request: Request, record_type: str, record_id: UUID) -> None:
     setattr(request.state, _REMEMBERED, made)
 
 
-async def _hold(tx: Transaction, tried: dict[str, Any]) -> RepeatableRequest:
+async def hold_key(tx: Transaction, tried: dict[str, Any]) -> RepeatableRequest:
     """Give the row of a key, written now or before; until the end nobody else gets it."""
     kept = select(RepeatableRequest).where(
         RepeatableRequest.recorded_by_id == tried["recorded_by_id"],

@@ -14,7 +14,10 @@ from api.runtime.logs import where
 from api.runtime.shutdown import Gate
 
 LARGEST_BODY = 256 * 1024
+LARGEST_FORM = 1024 * 1024
+"""Three times what the same texts are as JSON: a form writes one letter as up to twelve."""
 LARGEST_IMPORT = 256 * 1024 * 1024
+_FORMS = ("/desk/", "/door/say", "/door/mine")
 _IMPORTS = "/v1/imports"
 """Where a body is read as it comes, line by line, and never held as a whole."""
 
@@ -46,7 +49,8 @@ class Envelope:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through."""
-        if scope["type"] != "http":
+        # what a page asks for its reader is part of one request, which is in here already
+        if scope["type"] != "http" or "within" in scope:
             await self.app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send, self.gate)
@@ -81,7 +85,7 @@ class _Exchange:
         self._receive, self._send, self._gate = receive, send, gate
         self._began = perf_counter()
         self._received = 0
-        self._largest = LARGEST_IMPORT if scope["path"] == _IMPORTS else LARGEST_BODY
+        self._largest = _largest_at(scope["path"])
         self._status: int | None = None
 
     def announces_too_much(self) -> bool:
@@ -100,10 +104,10 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = list(message.get("headers", ()))
-            # a page that carries its own style says which
-            if all(name != _POLICY_NAME for name, _ in headers):
-                headers.append((_POLICY_NAME, self._policy()))
-            message["headers"] = [*headers, *self._headers()]
+            said = {name for name, _ in headers}
+            # a page says for itself what it loads, and whom a browser tells of it
+            added = [*self._headers(), (_POLICY_NAME, self._policy())]
+            message["headers"] = [*headers, *(each for each in added if each[0] not in said)]
         elif self._is_head and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self._send(message)
@@ -149,3 +153,10 @@ class _Exchange:
 
     def _policy(self) -> bytes:
         return _POLICY_OF_PAGES if self.scope["path"].startswith(_PAGES) else _POLICY
+
+
+def _largest_at(path: str) -> int:
+    """Give how many bytes may be sent to an address."""
+    if path == _IMPORTS:
+        return LARGEST_IMPORT
+    return LARGEST_FORM if path.startswith(_FORMS) else LARGEST_BODY

@@ -56,6 +56,11 @@ class Catalogue:
             case _:
                 return format_date(day, "long", locale=self._locale)
 
+    def short(self, day: date, precision: DatePrecision) -> str:
+        """Write a day without its year, or a month with its own, where there is little room."""
+        skeleton = "yMMM" if precision == DatePrecision.month else "MMMd"
+        return format_skeleton(skeleton, day, locale=self._locale)
+
 
 def forms_of(message: Message) -> Forms:
     """Give a translation as it is told of one, of several, and so on; or the only one."""

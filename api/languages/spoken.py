@@ -4,6 +4,7 @@ English is the code. Each other language is a catalogue beside this file, `es.po
 is read when somebody first asks for it: a server starts without, and holds none that nobody reads.
 """
 
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, StringConstraints
 
 from api.domain.rules.english import ENGLISH
 from api.domain.rules.said import Language
-from api.domain.vocabulary import VOCABULARY, RuleName
+from api.domain.vocabulary import VOCABULARY, DatePrecision, RuleName
 from api.languages.messages import messages
 
 IN_ENGLISH = "en"
@@ -35,6 +36,9 @@ class Spoken(Language, Protocol):
         Raises KeyError for a text that the language has not.
         """
 
+    def short(self, day: date, precision: DatePrecision) -> str:
+        """Write a day without its year, or a month with its own, where there is little room."""
+
 
 class _AsWritten:
     """English, as it stands in the code."""
@@ -49,6 +53,12 @@ class _AsWritten:
         if isinstance(said, str):
             return said
         return said[0] if number == 1 else said[1]
+
+    def short(self, day: date, precision: DatePrecision) -> str:
+        month, _, year = self.day(day, DatePrecision.month).partition(" ")
+        return (
+            f"{month[:3]} {year}" if precision == DatePrecision.month else f"{day.day} {month[:3]}"
+        )
 
 
 @cache

@@ -47,6 +47,9 @@ TAGS = {
     "notes": "Clinical notes: drafts that are their author's alone, and signed notes.",
     "flags": "What the rules, or a supervisor, ask to look at: a question, never a finding.",
     "queue": "The supervisor's queue: the cases that ask for a look, the gravest first.",
+    "door": "Invitations to a client's door, what was said there, and what clients are asked.",
+    "the door itself": "What a client, or a minor's guardian, is told, asked and shown at the "
+    "door of a case, and what they send: by the token of a visit, which a code or a receipt opens.",
     "who sees a case": "Recusals, covers, and emergency openings.",
     "copies": "Copies of a case for its client, and to whom they were given.",
     "journal": "Who did what and who read what, sealed so that nothing can be taken back.",

@@ -19,7 +19,7 @@ from api.openapi.headers import HEADERS, SET_BY_DOORS, SOMETIMES, headers
 from api.openapi.operations import Operation, operations_of, who_may
 from api.openapi.plain_schemas import write_plainly
 from api.openapi.refusal_responses import write_refusals
-from api.openapi.security_schemes import SECURITY_SCHEMES, security_of
+from api.openapi.security_schemes import AT_DOOR, SECURITY_SCHEMES, security_of
 
 _FRAMEWORKS_422 = {"HTTPValidationError", "ValidationError"}
 _JSON = "application/json"
@@ -51,6 +51,8 @@ class Finishing:
             self._describe(operation)
             if operation.action is not None:
                 operation.written["security"] = security_of(operation.action)
+            elif operation.is_at_door:
+                operation.written["security"] = AT_DOOR
             self._parameters(operation)
             self._answers(operation)
             write_refusals(operation, self._components)
@@ -97,7 +99,7 @@ class Finishing:
     def _describe(self, operation: Operation) -> None:
         self._summarize(operation)
         written, sentences = operation.written, [operation.written["description"]]
-        if operation.guard is not None:
+        if operation.guard is not None or operation.is_at_door:
             sentences.append(who_may(operation))
         if any(each.kind is SignInAgain for each in operation.foreseen.refusals):
             sentences.append("It may ask for a sign-in of the last 15 minutes.")

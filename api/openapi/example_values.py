@@ -8,6 +8,7 @@ import hashlib
 from typing import Any
 
 from api.http.field_errors import SENTENCES
+from api.openapi.examples_of_the_door import NAMED_OF_THE_DOOR, OF_THE_DOOR
 
 _HASH = hashlib.sha256(b"an example").hexdigest()
 _TOKEN = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJleGFtcGxlIjp0cnVlfQ.c2lnbmF0dXJl"  # noqa: S105
@@ -201,6 +202,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "kid": ("2026-03",),
     "x": ("WKn-ZIGevcwGIyyrzFoZNBdaq9_TsqzGl96oc0CWuis",),
     "y": ("y77t-RvAHRKTsSGdIYUfweuOvwrvDD-Q3Hv5J0fSKbE",),
+    **OF_THE_DOOR,
     # webhooks
     "url": ("https://diary.clinic.example/events",),
     "events": (["flag.opened", "consultation.*"],),
@@ -316,6 +318,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
 """Values by the name of a property, the first that fits; by schema and name where it differs."""
 
 NAMED: dict[str, dict[str, dict[str, Any]]] = {
+    **NAMED_OF_THE_DOOR,
     "PromiseCreate": {
         "a promise that cannot be kept": {},
         "a promise within the frame": {

@@ -7,24 +7,26 @@ from typing import Any
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from api.access.at_door import at_door
+from api.access.door_guards import accounts_on
 from api.access.guards import case_for, may_on_cases, record_for
 from api.domain.permissions.actions import Action
-from api.domain.permissions.table import (
+from api.domain.permissions.on_a_case import (
+    ADDRESSED,
     BRIEFS,
     COVERED_CASE,
     KEPT_NOTE,
     LINKED_CASE,
     OPENED_CASE,
     OWN_CASE,
-    PEOPLE,
-    may_anybody,
-    roles_that_may,
-    scopes_that_let,
+    OWN_INVITATION,
 )
+from api.domain.permissions.table import PEOPLE, may_anybody, roles_that_may, scopes_that_let
 from api.http.oauth_refusals import is_asked_as_oauth
 from api.interop.fhir.outcome import is_asked_as_fhir
 from api.openapi.foreseen import Foreseen, foresee
 
+_OFFICER = "a privacy officer to whom it is addressed"
 _ON_A_CASE = {
     "the case's clinician": OWN_CASE,
     "a supervisor who is linked to the clinician": LINKED_CASE,
@@ -32,7 +34,11 @@ _ON_A_CASE = {
     "a supervisor who opened the case in an emergency": OPENED_CASE,
     "the consultant who is asked": BRIEFS,
     "the note's author, who may no longer see its case": KEPT_NOTE,
+    _OFFICER: ADDRESSED,
+    "whoever made the invitation": OWN_INVITATION,
 }
+_AT_DOOR = "For whoever is at the door, by a code or a receipt."
+_BY_RECEIPT = "For whoever is at the door by the receipt that it was sent by."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,11 @@ class Operation:
     def action(self) -> Action | None:
         """What the guard asks for; None where nobody need be signed in."""
         return None if self.guard is None else self.guard.action
+
+    @property
+    def is_at_door(self) -> bool:
+        """Tell whether it is asked by the token of a visit at a client's door."""
+        return is_at_door(self.dependant)
 
     @property
     def writes(self) -> bool:
@@ -100,13 +111,22 @@ def guards_of(dependant: Dependant) -> Iterator[Any]:
         yield from guards_of(inner)
 
 
+def is_at_door(dependant: Dependant) -> bool:
+    """Tell whether an operation depends on a visit at a client's door."""
+    return dependant.call is at_door or any(map(is_at_door, dependant.dependencies))
+
+
 def who_may(operation: Operation) -> str:
     """Say in a sentence who may use a guarded operation."""
+    if operation.is_at_door:
+        return _BY_RECEIPT if "{" in operation.path else _AT_DOOR
     action = operation.guard.action
     if may_anybody(action):
         return "For everybody who is signed in, software too."
     if isinstance(operation.guard, case_for | record_for):
         people = [who for who, may_do in _ON_A_CASE.items() if action in may_do]
+        if isinstance(operation.guard, accounts_on):
+            people.append(_OFFICER)
     else:
         roles = roles_that_may(getattr(operation.guard, "other", action)) | roles_that_may(action)
         people = [who for role, who in PEOPLE.items() if role in roles]

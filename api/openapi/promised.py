@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from api.access.at_door import at_door
 from api.access.authentication import OPEN_BEFORE_ENROLMENT
 from api.access.case_relationship import refuse_purged
+from api.access.door_guards import account_for, invitation_for
 from api.access.guards import case_for, flag_for, may, may_on_cases, record_for, refuse_closed
 from api.domain.errors import (
     Forbidden,
@@ -32,6 +34,10 @@ from api.openapi.operations import Operation, fields_of
 
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
+_OUTLIVE_THEIR_CASE = flag_for | account_for | invitation_for
+"""The guards of what is settled on a case that was voided, too."""
+_ASKING = {"Database", "Throttle", "GuessesAtDoor"}
+"""What is named where a database is asked by somebody who is not signed in yet."""
 
 
 def refusals_of(operation: Operation) -> Iterator[Refusal]:
@@ -46,10 +52,12 @@ def refusals_of(operation: Operation) -> Iterator[Refusal]:
 def _all_refusals_of(operation: Operation) -> Iterator[Refusal]:
     if operation.guard is not None:
         yield from _refused_at_the_door(operation)
+    if operation.is_at_door:
+        yield from (each.kind(*each.said) for each in foresee(at_door).refusals)
     yield from _refused_by_shape(operation)
     for refused in operation.foreseen.refusals:
         yield from _as_said(refused, operation)
-    if operation.guard is not None or operation.foreseen.names & {"Database", "Throttle"}:
+    if operation.guard is not None or operation.is_at_door or operation.foreseen.names & _ASKING:
         yield Unavailable()
 
 
@@ -61,7 +69,7 @@ def _refused_at_the_door(operation: Operation) -> Iterator[Refusal]:
     yield from _forbidden(operation)
     if isinstance(guard, case_for | record_for):
         yield NotFound()
-        closes = refuse_purged if isinstance(guard, flag_for) else refuse_closed
+        closes = refuse_purged if isinstance(guard, _OUTLIVE_THEIR_CASE) else refuse_closed
         for refused in foresee(closes).refusals if operation.writes else ():
             yield refused.kind(*refused.said)
     elif isinstance(guard, may_on_cases) and operation.takes(KEY):
@@ -132,8 +140,8 @@ def _unknown_parameter(operation: Operation) -> Invalid:
 def _as_said(refused: Refused, operation: Operation) -> Iterator[Refusal]:
     """Give a refusal of the code, with its own words where they are written out there."""
     kind = refused.kind
-    if kind is NotFound and not operation.names_records:
-        # what is one's own is always there
+    if kind is NotFound and not operation.names_records and not operation.is_at_door:
+        # what is one's own is always there; nothing may be asked at a door
         return
     if kind is Unauthorized and operation.guard is not None:
         return

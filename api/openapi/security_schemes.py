@@ -7,7 +7,7 @@ from api.domain.permissions.table import may_anybody, roles_that_may, scopes_tha
 from api.domain.vocabulary import Scope
 from api.http.oauth_refusals import TOKEN_PATH
 
-PERSON, SOFTWARE = "person", "software"
+PERSON, SOFTWARE, CLIENT = "person", "software", "client"
 
 SECURITY_SCHEMES: dict[str, Any] = {
     PERSON: {
@@ -27,8 +27,18 @@ SECURITY_SCHEMES: dict[str, Any] = {
             }
         },
     },
+    CLIENT: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A client, or a guardian, at the door of a case, by the token that "
+        "`POST /door/v1/session` gives for a code or a receipt. It opens nothing but the door, for "
+        "thirty minutes since the last request and four hours at most.",
+    },
 }
 """They take the place of the framework's own."""
+
+AT_DOOR: list[dict[str, list[str]]] = [{CLIENT: []}]
+"""The scheme by which everything at a client's door is asked."""
 
 
 def security_of(action: Action) -> list[dict[str, list[str]]]:

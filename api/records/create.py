@@ -1,5 +1,6 @@
 """Makes a record of what was said about it: the same sense, defaults and row, whoever says it."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -11,9 +12,12 @@ from api.domain.bodies import CaseCreate, ConsultationCreate, IncidentCreate, Pr
 from api.domain.days import CaseDays, Days, IncidentDays, PromiseDays, days_of, impossible_days
 from api.domain.details import Details, RecordRequestDetails
 from api.domain.errors import Invalid
-from api.domain.vocabulary import ConsultationStatus
+from api.domain.questionnaires import concerns
+from api.domain.vocabulary import ConsultationStatus, ReadsAs
+from api.records.asked_versions import AskedVersion
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.columns import new_row
+from api.storage.models.door import Response
 from api.storage.transaction import Transaction
 
 SAME_CASE = "There is already a case with this reference and this start."
@@ -30,7 +34,7 @@ def new_case(tx: Transaction, body: CaseCreate, clinician_id: UUID, by: UUID) ->
     return new_row(
         Case,
         **body.model_dump(exclude={"clinician_id"}),
-        **_recorded(tx, by),
+        **recorded(tx, by),
         clinician_id=clinician_id,
     )
 
@@ -39,10 +43,11 @@ def new_incident(
     tx: Transaction,
     body: IncidentCreate,
     case_id: UUID,
-    by: UUID,
+    by: UUID | None,
     *,
     about: UUID | None,
     restricted: bool,
+    account_id: UUID | None = None,
 ) -> Incident:
     """Make an incident. Raises 422 where its days make no sense."""
     refuse_impossible_days(tx, days_of(IncidentDays, body))
@@ -50,8 +55,9 @@ def new_incident(
         Incident,
         **body.model_dump(exclude={"details", "about_user_id", "restricted"}),
         **details_as_stored(body.details, body.occurred_on),
-        **_recorded(tx, by),
+        **recorded(tx, by),
         case_id=case_id,
+        account_id=account_id,
         kind=body.details.kind,
         about_user_id=about,
         restricted=restricted,
@@ -61,7 +67,7 @@ def new_incident(
 def new_promise(tx: Transaction, body: PromiseCreate, case_id: UUID, by: UUID) -> Promise:
     """Make a promise. Raises 422 where its days make no sense."""
     refuse_impossible_days(tx, days_of(PromiseDays, body))
-    return new_row(Promise, **body.model_dump(), **_recorded(tx, by), case_id=case_id)
+    return new_row(Promise, **body.model_dump(), **recorded(tx, by), case_id=case_id)
 
 
 def new_consultation(
@@ -71,9 +77,36 @@ def new_consultation(
     return new_row(
         Consultation,
         **links_as_stored(body.model_dump()),
-        **_recorded(tx, by),
+        **recorded(tx, by),
         case_id=case_id,
         status=ConsultationStatus.draft,
+    )
+
+
+def new_response(
+    tx: Transaction,
+    asked: AskedVersion,
+    answers: Mapping[str, Any],
+    case_id: UUID,
+    by_whom: UUID | None,
+    **how: Any,
+) -> Response:
+    """Make a response of what was answered: all but what was done is one sealed text.
+
+    `by_whom` typed it in; None: it came by the door. `how`: the other fields of its row.
+    """
+    of_frame = {item.link_id for item in asked.body.items() if item.reads_as == ReadsAs.frame}
+    felt = {name: value for name, value in answers.items() if name not in of_frame}
+    known = {**recorded(tx, by_whom), **how}
+    return new_row(
+        Response,
+        **known,
+        case_id=case_id,
+        questionnaire_id=asked.questionnaire_id,
+        number=asked.number,
+        concerns=len(concerns(asked.body, answers)),
+        frame_answers={name: answers[name] for name in answers if name in of_frame},
+        sealed_answers=json.dumps(felt, ensure_ascii=False),
     )
 
 
@@ -100,7 +133,8 @@ def _in_order(ids: Iterable[UUID]) -> list[str]:
     return sorted({str(row_id) for row_id in ids})
 
 
-def _recorded(tx: Transaction, by: UUID) -> dict[str, Any]:
+def recorded(tx: Transaction, by: UUID | None) -> dict[str, Any]:
+    """Give what stands in every new row. `by` None: it came by a client's door."""
     return {
         "id": uuid7(),
         "clinic_id": tx.clinic.id,

@@ -15,6 +15,12 @@ from api.domain.values import Day, Input
 from api.domain.vocabulary import Severity
 from api.storage.transaction import Transaction
 
+WHICH_FLAGS: Any = Field(
+    default=None,
+    description="False: without the flags that are kept from the case's clinician, for what others "
+    "may come to read; true: these alone.",
+)
+"""Which flags are counted, where that is asked for."""
 MOST_MONTHS = 60
 YEAR = 12
 

@@ -4,25 +4,36 @@ It is gathered by an allowed list of fields, `patient_copy_schemas`: nothing is 
 fuller view. Restricted incidents, drafts and notes of other classes are not even read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlmodel import col, select
 
+from api.domain.questionnaires import in_words
 from api.domain.vocabulary import ConsultationStatus, NoteClass, NoteStatus
+from api.records.asked_versions import answers_of, questionnaire_rows, version_answered
 from api.records.corrections import History, amended_or_voided, changed, earlier_versions
 from api.records.patient_copy_schemas import (
     AmendmentCopied,
+    AnswerCopied,
     CaseCopy,
     DisclosureCopied,
     NamedPerson,
     NoteCopied,
     People,
+    ResponseCopied,
 )
 from api.storage.models.clinical import Case, Consultation, Disclosure, Incident, Note, Promise
+from api.storage.models.door import Questionnaire, Response
 from api.storage.models.people import Clinic, ServiceAccount, User
 from api.storage.transaction import Transaction
+
+OF_THE_DOOR = (
+    "What was sent to the clinic at its clients' door is not in this copy: it may be asked for "
+    "from the clinic's privacy officer."
+)
+"""Every copy says so, whether or not anything was sent."""
 
 
 async def copy_of(tx: Transaction, case: Case) -> CaseCopy:
@@ -50,8 +61,10 @@ async def copy_of(tx: Transaction, case: Case) -> CaseCopy:
         promises=[history.promise(row) for row in _standing(promises, "made_on")],
         consultations=[history.consultation(row) for row in consultations],
         notes=_notes(notes, people),
+        responses=await _responses(tx, case),
         corrections=[],
         disclosures=[_disclosure(row, people) for row in given],
+        door=OF_THE_DOOR,
     )
     corrections = [*changed(copy), *amended_or_voided(incidents, promises, notes)]
     corrections.sort(key=lambda each: (each.at, each.id))
@@ -94,6 +107,33 @@ def _notes(rows: list[Note], people: People) -> list[NoteCopied]:
         elif row.amends_id in shown:
             shown[row.amends_id].amendments.append(AmendmentCopied(**fields))
     return list(shown.values())
+
+
+async def _responses(tx: Transaction, case: Case) -> list[ResponseCopied]:
+    """Show what was answered on paper, in the first language that it was asked in."""
+    # what came by the door is asked for from the privacy officers, and the copy says so
+    rows = await _of_case(tx, Response, case.id, col(Response.box_id).is_(None))
+    versions = await questionnaire_rows(tx, {row.questionnaire_id for row in rows})
+    return [_response(row, versions) for row in _standing(rows, "answered_on")]
+
+
+def _response(row: Response, versions: Sequence[Questionnaire]) -> ResponseCopied:
+    asked = version_answered(row, versions)
+    texts = asked.body.texts.said()[asked.body.languages[0]]
+    answers = answers_of(row)
+    told = [(item, answers.get(item.link_id)) for item in asked.body.items()]
+    said = {each.link_id: each for each in texts.items}
+    return ResponseCopied(
+        id=row.id,
+        answered_on=row.answered_on,
+        by=row.by,
+        title=texts.title,
+        answers=[
+            AnswerCopied(asked=said[item.link_id].asks, answer=in_words(value, said[item.link_id]))
+            for item, value in told
+            if value is not None
+        ],
+    )
 
 
 def _disclosure(row: Disclosure, people: People) -> DisclosureCopied:

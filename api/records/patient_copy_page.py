@@ -38,6 +38,7 @@ _PARTS = {
     "promises": "Promises",
     "consultations": "Consultations",
     "notes": "Progress notes",
+    "responses": "Looking back",
     "corrections": "Corrections",
     "disclosures": "Who received a copy",
 }
@@ -68,6 +69,7 @@ def _body(copy: CaseCopy) -> Iterator[str]:
             yield _table(f"{number} of {len(records)}", _rows(record))
         if not records:
             yield "<p>None.</p>"
+    yield f"<p>{_written(copy.door)}</p>"
 
 
 def _rows(record: BaseModel, before: str = "") -> Iterator[tuple[str, str]]:

@@ -33,6 +33,7 @@ from api.domain.vocabulary import (
     PromiseState,
     Repair,
     ReportedBy,
+    ResponseBy,
     Setting,
     Significance,
     VoidReason,
@@ -216,6 +217,23 @@ class NoteCopied(AmendmentCopied):
     amendments: list[AmendmentCopied]
 
 
+class AnswerCopied(Output):
+    """What was asked, and what was answered, in the words of then."""
+
+    asked: str
+    answer: str
+
+
+class ResponseCopied(Output):
+    """What was answered on paper to a questionnaire; what was left open is left out."""
+
+    id: UUID
+    answered_on: date
+    by: ResponseBy
+    title: str
+    answers: list[AnswerCopied]
+
+
 RecordType = Literal["note", "incident", "promise", "consultation", "case"]
 
 
@@ -253,8 +271,10 @@ class CaseCopy(Output):
     promises: list[PromiseCopied]
     consultations: list[ConsultationCopied]
     notes: list[NoteCopied]
+    responses: list[ResponseCopied]
     corrections: list[Correction]
     disclosures: list[DisclosureCopied]
+    door: str
 
     def record_ids(self) -> dict[str, list[UUID]]:
         """Give the ids of all records that are shown, by the type of record."""
@@ -265,6 +285,7 @@ class CaseCopy(Output):
             "promise": [*self.promises],
             "consultation": [*self.consultations],
             "note": [*self.notes, *amendments],
+            "response": [*self.responses],
             "disclosure": [*self.disclosures],
         }
         for correction in self.corrections:

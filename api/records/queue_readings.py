@@ -11,8 +11,11 @@ from sqlmodel import col
 
 from api.access.visibility.triaged import Triaged
 from api.domain.vocabulary import SEVERITY_ORDER, severity_rank
-from api.flags.triage import level_of, severity_of
+from api.flags.triage import NOTHING_WAITS, level_of, severity_of
 from api.storage.models.clinical import Case
+
+_NO_RANK = -1
+"""How a cursor writes that nothing waits on a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,14 @@ class Place:
 
     def as_key(self, at: datetime) -> list[Any]:
         """Write it into a cursor, with an instant."""
-        return [severity_rank(severity_of(self.level)), self.due_at, self.case_id, at]
+        severity = severity_of(self.level)
+        rank = _NO_RANK if severity is None else severity_rank(severity)
+        return [rank, self.due_at, self.case_id, at]
 
 
 def _read_key(rank: int, due: str, case_id: str, at: str) -> tuple[Place, datetime]:
     """Read what `as_key` wrote."""
-    level = level_of(SEVERITY_ORDER[rank])
+    level = NOTHING_WAITS if rank == _NO_RANK else level_of(SEVERITY_ORDER[rank])
     place = Place(level, datetime.fromisoformat(due), UUID(case_id))
     return place, datetime.fromisoformat(at)
 

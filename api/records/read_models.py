@@ -12,8 +12,11 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 
 from api.access.case_relationship import WaitingFlag
+from api.access.visibility.accounts import reads_its_account
 from api.access.visibility.named import seen_of
+from api.access.visibility.reader import reader
 from api.access.visibility.records import may_see_flag
+from api.domain.door import ToldAtDoor
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import Actor, may_ever
@@ -56,7 +59,7 @@ class RecordRead(Output):
 class EvidenceRead(Output):
     """A record that a flag points at."""
 
-    type: Literal["incident", "promise", "flag"]
+    type: Literal["incident", "promise", "flag", "account", "response", "case"]
     id: UUID
 
 
@@ -160,10 +163,14 @@ _WAITING = sa.select(
 )
 
 
-async def waiting_on(tx: Transaction, cases: Iterable[Case]) -> dict[UUID, list[WaitingFlag]]:
-    """Give what waits on each of these cases, whoever may see it."""
+async def waiting_on(
+    tx: Transaction, me: Actor, cases: Iterable[Case]
+) -> dict[UUID, list[WaitingFlag]]:
+    """Give what waits on each of these cases; of what clients said, what this reader reads."""
     waiting: dict[UUID, list[WaitingFlag]] = {case.id: [] for case in cases}
-    for case_id, *flag in await tx.exec(_WAITING, {"clinic": tx.clinic.id, "cases": list(waiting)}):
+    statement = _WAITING.where(reads_its_account(reader(tx, me)))
+    asked = {"clinic": tx.clinic.id, "cases": list(waiting)}
+    for case_id, *flag in await tx.exec(statement, asked):
         waiting[case_id].append(WaitingFlag(*flag))
     return waiting
 
@@ -229,14 +236,16 @@ def _raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[Flag]:
     return [
         flag
         for flag in sorted(flags, key=lambda flag: (-severity_rank(flag.severity), flag.rule))
-        if may_see_flag(standing, flag.audience, restricted=flag.restricted)
+        if flag.account_id is None
+        and may_see_flag(standing, flag.audience, restricted=flag.restricted)
     ]
 
 
 class ClinicRead(Output):
     """The clinic. `retention_years`: how long texts outlast the end of a case; null: for ever.
 
-    `language` is what its people and software are told things in who have asked for no other.
+    `language` is what its people and software are told things in who have asked for no other. What
+    begins with `door_` is told at its clients' door, see the change of it.
     """
 
     id: UUID
@@ -248,6 +257,13 @@ class ClinicRead(Output):
     updated_at: datetime
     version: int
     language: str | None
+    door_emergency_text: ToldAtDoor
+    door_duty_text: ToldAtDoor
+    door_elsewhere_text: ToldAtDoor
+    door_leave_to: str | None
+    door_read_within_days: int
+    door_languages: list[str]
+    door_offer: list[str]
 
 
 class SupervisionRead(RecordRead):

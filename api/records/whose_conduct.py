@@ -23,7 +23,7 @@ async def maybe_about(
 ) -> frozenset[UUID | None]:
     """Say whose conduct a new incident is about: one, or several of whom it may be."""
     if body.about_user_id is not None:
-        await _refuse_unknown_person(tx, body.about_user_id)
+        await refuse_unknown_person(tx, body.about_user_id)
         return frozenset({body.about_user_id})
     return whom_it_may_be_about(file.tenures, file.case.clinician_id, body)
 
@@ -36,7 +36,7 @@ async def say_whose(
         raise Forbidden(refusal)
     about = changes["about_user_id"]
     if about is not None:
-        await _refuse_unknown_person(tx, about)
+        await refuse_unknown_person(tx, about)
     hers = case.clinician_id
     if about == hers and incident.recorded_by_id != hers:
         return {"restricted": True, **changes}
@@ -63,7 +63,8 @@ def may_restrict(me: Actor, standing: Standing) -> None:
         raise Forbidden(refusal)
 
 
-async def _refuse_unknown_person(tx: Transaction, user_id: UUID) -> None:
+async def refuse_unknown_person(tx: Transaction, user_id: UUID) -> None:
+    """Raise 422 where an incident would be about nobody of this clinic."""
     known = await tx.exec(
         select(col(User.id)).where(User.clinic_id == tx.clinic.id, User.id == user_id)
     )

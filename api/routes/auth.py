@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -68,6 +68,8 @@ _NOT_GIVEN = (
     "or send no scope."
 )
 _NO_SCOPES = "A person's token has no scopes, and is not narrowed by any. Send no scope."
+
+Begun = TypeVar("Begun")
 
 _NEEDED = {
     "password": ("username", "password"),
@@ -207,6 +209,26 @@ async def sign_out(me: Annotated[Actor, Depends(may(Action.sign_out))], tx: Tx) 
 
 
 async def _by_password(form: TokenForm, request: Request) -> AccessToken:
+    async def begin(tx: Transaction, account: Account, network: str, device: str) -> AccessToken:
+        session, token = await begin_session(
+            tx,
+            account.user,
+            network,
+            hash_of(device),
+            times=request.app.state.session_times,
+            tokens=request.app.state.refresh_tokens,
+        )
+        return _answer(request, session, token, tx.now, device)
+
+    return await let_in_by_password(form, request, begin)
+
+
+Begin = Callable[[Transaction, Account, str, str], Awaitable[Begun]]
+"""Begins a session of somebody who has proved who they are; takes their network and device."""
+
+
+async def let_in_by_password(form: TokenForm, request: Request, begin: Begin[Begun]) -> Begun:
+    """Begin a session of whoever proves who they are. Every failure is one and the same refusal."""
     database: Database = request.app.state.database
     passwords: Passwords = request.app.state.passwords
     throttle: Throttle = request.app.state.throttle
@@ -230,7 +252,8 @@ async def _by_password(form: TokenForm, request: Request) -> AccessToken:
             raise InvalidGrant(_NO_MATCH)
         device = device if weighed.known.proof is not None else new_secret()
         async with database.transaction(request.state.request_id) as tx:
-            return await _let_in(tx, request, weighed, proof, network, device)
+            await _admit(tx, weighed, proof)
+            return await begin(tx, weighed, network, device)
 
 
 def _known(account: Account, recovery_id: UUID | None) -> Known:
@@ -240,24 +263,13 @@ def _known(account: Account, recovery_id: UUID | None) -> Known:
     return account.known._replace(proof=str(recovery_id))
 
 
-async def _let_in(
-    tx: Transaction, request: Request, account: Account, proof: Proof, network: str, device: str
-) -> AccessToken:
+async def _admit(tx: Transaction, account: Account, proof: Proof) -> None:
     user = account.user
     await tx.enter(user.clinic_id, account.zone)
     if not await use_up(tx, user, proof):
         raise InvalidGrant(_NO_MATCH)
     if proof.recovery_id is not None:
         record_row(tx, Happening.recovery_code_used, user, actor_id=user.id)
-    session, token = await begin_session(
-        tx,
-        user,
-        network,
-        hash_of(device),
-        times=request.app.state.session_times,
-        tokens=request.app.state.refresh_tokens,
-    )
-    return _answer(request, session, token, tx.now, device)
 
 
 # -------------------------------------------------------------------------- by a refresh token

@@ -370,6 +370,6 @@ async def _written(tx: Transaction, me: Actor, found: OpenCase, response: Respon
     raised = await reconcile_flags(tx, found.row, actor_id=me.id)
     await tx.flush()
     response.headers["ETag"] = etag(found.row.version)
-    waiting = await waiting_on(tx, [found.row])
+    waiting = await waiting_on(tx, me, [found.row])
     shown = show_case(found.row, found.standing, waiting[found.row.id])
     return CaseWritten(**dict(shown), flags_raised=flags_raised(me, raised, found.standing))

@@ -3,10 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
+from pydantic import Field
 
 from api.access.authentication import require_recent_sign_in
 from api.access.case_relationship import load_clinic
 from api.access.guards import may
+from api.domain.door import DoorOffer, DoorTexts
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
 from api.domain.rules.findings import Rule
@@ -16,7 +18,16 @@ from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.rulebook import RULEBOOK_VERSION, RULES
 from api.domain.rules.situations import SITUATIONS
 from api.domain.rules.thresholds import Thresholds
-from api.domain.values import Input, Line, Output, TimeZone, YesNo, absent, whole
+from api.domain.values import (
+    Input,
+    Line,
+    Output,
+    TimeZone,
+    WebAddress,
+    YesNo,
+    absent,
+    whole,
+)
 from api.domain.vocabulary import Audience, PromptName, RuleMode, RuleName
 from api.flags.catching_up import ask_every_rule_again
 from api.http.entity_tags import IfMatch, check_version, etag
@@ -38,6 +49,11 @@ class ClinicPatch(Input):
     Where it `requires_totp`, nobody does anything before they have enrolled a second factor.
     `retention_years` after a case ended its texts may be destroyed; null: never. `language` is what
     people and software are told things in who ask for no other; null: English.
+
+    Of the clients' door: what to do in an emergency, what readers may have to pass on, and who else
+    can be asked, each by the language it is in (one left out is taken away); the page that whoever
+    leaves in a hurry is led to; within how many days somebody reads what was sent; the languages
+    it is offered in, and when clinicians are asked to offer it.
     """
 
     name: Line = absent()
@@ -45,6 +61,13 @@ class ClinicPatch(Input):
     requires_totp: YesNo = absent()
     retention_years: Annotated[int, whole(1, 100)] | None = None
     language: LanguageCode | None = None
+    door_emergency_text: DoorTexts = absent()
+    door_duty_text: DoorTexts = absent()
+    door_elsewhere_text: DoorTexts = absent()
+    door_leave_to: WebAddress | None = None
+    door_read_within_days: Annotated[int, whole(1, 30)] = absent()
+    door_languages: Annotated[list[LanguageCode], Field(min_length=1)] = absent()
+    door_offer: list[DoorOffer] = absent()
 
 
 class RuleThreshold(Output):
@@ -109,7 +132,7 @@ async def change_clinic(
     if changes:
         clinic.change(changes, tx.now)
         record_row(tx, Happening.clinic_changed, clinic, actor_id=me.id, changed=changes)
-    if "time_zone" in changes:
+    if not changes.keys().isdisjoint({"time_zone", "door_offer"}):
         await ask_every_rule_again(tx)
     response.headers["ETag"] = etag(clinic.version)
     return ClinicRead.model_validate(clinic)

@@ -1,5 +1,6 @@
 """Copies of a case for the client it is about, and the account of who was given one."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -23,7 +24,7 @@ from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record, record_row, record_shown
-from api.records.patient_copy import copy_of
+from api.records.patient_copy import OF_THE_DOOR, copy_of
 from api.records.patient_copy_page import POLICY, page_of
 from api.records.patient_copy_schemas import CaseCopy, Form, Purpose, Recipient
 from api.records.read_models import RecordRead
@@ -217,7 +218,10 @@ async def _as_given(tx: Transaction, disclosure: Disclosure) -> CaseCopy:
     kept = (await tx.exec(statement)).one()
     if kept.document is None:
         raise Conflict("The text of this case was destroyed, and what was given with it.")
-    return CaseCopy.model_validate_json(kept.document)
+    # one that was given before there were responses has none, nor a word of the door
+    return CaseCopy.model_validate(
+        {"responses": [], "door": OF_THE_DOOR, **json.loads(kept.document)}
+    )
 
 
 async def _as_seen(tx: Transaction, me: Actor, copy: CaseCopy) -> CaseCopy:

@@ -1,13 +1,13 @@
 """The façade an EHR reads: our records as FHIR R4, by the rights of our own API.
 
-Eight types of records are read in the same few ways, so their operations are made from the table
+Nine types of records are read in the same few ways, so their operations are made from the table
 of types instead of being written out; each still has a name, a guard and a schema of its own.
 """
 
 import re
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
+from fastapi import Depends, Form, Path, Query, Request, Response
 
 from api.access.authentication import Me
 from api.access.guards import may, may_on_cases
@@ -18,13 +18,11 @@ from api.http.pagination import Bookmarks, Marks
 from api.http.request_transaction import Tx
 from api.interop.fhir.answers import (
     FORMATS,
-    FhirAnswer,
-    FhirRoute,
     Format,
     Pretty,
     answer,
     base_of,
-    in_json,
+    fhir_router,
     refuse_other_formats,
     version_headers,
 )
@@ -32,7 +30,6 @@ from api.interop.fhir.bundle import Bundle, History, bundle_of, history_of
 from api.interop.fhir.capability import CapabilityStatement, capabilities
 from api.interop.fhir.definitions import DEFINING, Defining, asked_of, defined
 from api.interop.fhir.guards import opened
-from api.interop.fhir.outcome import BASE, OperationOutcome
 from api.interop.fhir.patients import client_of
 from api.interop.fhir.resource_types import KINDS, Kind, seen_with
 from api.interop.fhir.search_answers import answer_search, put_together, refuse_blanks
@@ -48,17 +45,7 @@ Mode = Annotated[
     Query(description="Taken, and all is told: the whole statement is short."),
 ]
 
-router = APIRouter(
-    prefix=BASE,
-    tags=["fhir"],
-    route_class=FhirRoute,
-    dependencies=[Depends(in_json)],
-    default_response_class=FhirAnswer,
-    responses={
-        statuses: {"model": OperationOutcome, "description": "A refusal, as FHIR tells it."}
-        for statuses in ("4XX", "5XX")
-    },
-)
+router = fhir_router()
 
 
 @router.get("/metadata", response_model=CapabilityStatement)

@@ -19,6 +19,7 @@ from api.access.case_relationship import WaitingFlag
 from api.access.due_cases import catch_up_what_is_shown
 from api.access.guards import may_one_of, refuse_role
 from api.access.listed_cases import cases_named
+from api.access.visibility.accounts import reads_its_account
 from api.access.visibility.cases import on_its_case, seen_in_queue
 from api.access.visibility.oversight import open_to_its_clinician, unwatched_by_anyone
 from api.access.visibility.reader import Reader, asked_by, asker, placeholder, reader
@@ -84,11 +85,15 @@ class QueueQuery(PageQuery):
 
 
 class UnwatchedCase(Output):
-    """A case that waits for a look and that no supervisor sees; nothing else is told of it."""
+    """A case that waits for a look and that no supervisor sees; nothing else is told of it.
+
+    `severity` and `due_at` are null where nothing waits yet, and its client is invited to their
+    door: nobody but privacy officers would read what is sent.
+    """
 
     id: UUID
-    severity: Severity
-    due_at: datetime
+    severity: Severity | None
+    due_at: datetime | None
 
 
 class FlaggedCase(Output):
@@ -154,11 +159,14 @@ async def _read_unwatched(
     await catch_up_what_is_shown(tx, me, unwatched_by_anyone)
     page, moved, following = await _page(query, marks, tx, me)
     _tell_of_cases(tx, me, page)
-    items = [
-        UnwatchedCase(id=row.case_id, severity=severity_of(row.level), due_at=row.due_at)
-        for row in page
-    ]
+    items = [_unwatched(row) for row in page]
     return UnwatchedCasePage(items=items, next=following, moved=moved)
+
+
+def _unwatched(row: _Row) -> UnwatchedCase:
+    severity = severity_of(row.level)
+    due_at = None if severity is None else row.due_at
+    return UnwatchedCase(id=row.case_id, severity=severity, due_at=due_at)
 
 
 def _tell_of_cases(tx: Transaction, me: Actor, page: Iterable[_Row]) -> None:
@@ -174,12 +182,11 @@ def _refuse_to_tell_more(query: QueueQuery) -> None:
             raise Invalid(f"/query/{name}", "Unwatched cases are not chosen by this; leave it out.")
 
 
-def _in_queue(*, unrestricted: bool) -> Iterator[Any]:
-    """Say in SQL which flags stand in the queue; for software the unrestricted ones."""
+def _in_queue(who: Reader) -> Iterator[Any]:
+    """Say in SQL which flags stand in somebody's queue; for software the unrestricted ones."""
     yield IS_UNRESOLVED
     yield col(Flag.audience) == Audience.supervisor
-    if unrestricted:
-        yield col(Flag.restricted).is_(False)
+    yield col(Flag.restricted).is_(False) if who.is_software else reads_its_account(who)
 
 
 async def _page(
@@ -269,16 +276,12 @@ def _filters(
         of_flags.append(col(Flag.status) == status)
     if query.assigned_to_id is not None:
         of_flags.append(col(Flag.assigned_to_id) == query.assigned_to_id)
-    return wanted + [_some(me, each) for each in of_flags]
+    return wanted + [_some(reader(tx, me), each) for each in of_flags]
 
 
-def _some(me: Actor, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+def _some(who: Reader, condition: ColumnElement[bool]) -> ColumnElement[bool]:
     """Ask for at least one flag of the case that stands in the queue."""
-    return (
-        exists()
-        .where(on_its_case(Flag), condition, *_in_queue(unrestricted=me.is_software))
-        .correlate(Case)
-    )
+    return exists().where(on_its_case(Flag), condition, *_in_queue(who)).correlate(Case)
 
 
 async def _items(tx: Transaction, me: Actor, page: Sequence[_Row]) -> list[FlaggedCase]:
@@ -304,8 +307,8 @@ async def _flags(
     tx: Transaction, me: Actor, cases: Mapping[UUID, Case]
 ) -> defaultdict[UUID, list[Flag]]:
     """Give the flags of some cases that stand in the queue, as plain rows."""
-    statement = _queued(tx.withholds_sealed_text, tx.is_postgresql, me.is_software)
-    found = (await tx.exec(statement, {"clinic": tx.clinic.id, "ids": list(cases)})).all()
+    statement = _queued(tx.withholds_sealed_text, tx.is_postgresql, me.role)
+    found = (await tx.exec(statement, {**asked_by(tx, me), "ids": list(cases)})).all()
     rows = [plain_row(Flag, each) for each in found]
     await tx.open_several(Flag, rows, {case_id: row.text_key for case_id, row in cases.items()})
     flags: defaultdict[UUID, list[Flag]] = defaultdict(list)
@@ -315,13 +318,13 @@ async def _flags(
 
 
 @cache
-def _queued(withheld: bool, is_postgresql: bool, unrestricted: bool) -> Any:  # noqa: FBT001 - they are the cache's key
+def _queued(withheld: bool, is_postgresql: bool, role: Role) -> Any:  # noqa: FBT001 - they are the cache's key
     statement = (
         sa_select(*columns_of(Flag, withheld=withheld))
         .where(
             col(Flag.clinic_id) == placeholder("clinic"),
             one_of(Flag.case_id, "ids", is_postgresql=is_postgresql),
-            *_in_queue(unrestricted=unrestricted),
+            *_in_queue(asker(role)),
         )
         .order_by(col(Flag.id))
     )

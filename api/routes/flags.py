@@ -16,7 +16,7 @@ from api.access.case_relationship import OpenCase
 from api.access.due_cases import catch_up_what_is_shown
 from api.access.guards import OpenRecord, case_for, flag_for, may_on_cases, record_opened
 from api.access.visibility.cases import on_its_case, seen_in_lists
-from api.access.visibility.colleagues import sees_case
+from api.access.visibility.colleagues import reads_flag, sees_case
 from api.access.visibility.listings import Listing, shown_page
 from api.access.visibility.records import visible_flags
 from api.domain.errors import Conflict, Forbidden, Invalid
@@ -241,7 +241,7 @@ async def acknowledge_flag(
     _unresolved(found.row)
     assigned_to_id = (body and body.assigned_to_id) or me.id
     if assigned_to_id != me.id:
-        await _refuse_who_cannot_look(tx, me, assigned_to_id, found.case)
+        await _refuse_who_cannot_look(tx, me, assigned_to_id, found)
     found.row.change(
         {
             "status": FlagStatus.acknowledged,
@@ -338,12 +338,16 @@ def _filters(tx: Transaction, query: FlagQuery) -> Iterator[ColumnElement[bool]]
         yield col(Flag.updated_at) >= query.updated_since
 
 
-async def _refuse_who_cannot_look(tx: Transaction, me: Actor, user_id: UUID, case: Case) -> None:
-    found = await tx.exec(select(User).where(User.clinic_id == tx.clinic.id, User.id == user_id))
-    user = found.first()
-    if user is None or not await sees_case(tx, user, case, told=me):
+async def _refuse_who_cannot_look(tx: Transaction, me: Actor, user_id: UUID, found: Found) -> None:
+    named = await tx.exec(select(User).where(User.clinic_id == tx.clinic.id, User.id == user_id))
+    user = named.first()
+    if (
+        user is None
+        or not await sees_case(tx, user, found.case, told=me)
+        or not await reads_flag(tx, user, found.row)
+    ):
         raise Invalid(
-            "/assigned_to_id", "This is not a supervisor who sees the case; name one who does."
+            "/assigned_to_id", "This is not a supervisor who sees the flag; name one who does."
         )
 
 
@@ -356,6 +360,7 @@ async def _has_newer(tx: Transaction, flag: Flag) -> bool:
             Flag.case_id == flag.case_id,
             Flag.rule == flag.rule,
             Flag.restricted == flag.restricted,
+            Flag.account_id == flag.account_id,
             IS_UNRESOLVED,
         )
     )

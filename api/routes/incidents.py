@@ -1,7 +1,7 @@
 """Incidents: report, read, change, review, void."""
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
+from collections.abc import Callable, Iterator
+from datetime import date
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -38,17 +38,21 @@ from api.domain.vocabulary import (
     ReportedBy,
     VoidReason,
 )
-from api.flags.case_facts import CaseFile, add_record, open_file
-from api.flags.reconcile import reconcile_flags, reconcile_with
+from api.flags.case_facts import add_record, open_file
+from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, finding
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row
 from api.records.create import new_incident
-from api.records.handover import let_go_of_flags
-from api.records.incident_changes import changed_details, details_of
-from api.records.read_models import FlagRead, RecordRead, flags_raised
+from api.records.incident_changes import changed_details
+from api.records.incidents_shown import (
+    IncidentRead,
+    IncidentWritten,
+    incident_written,
+    show_incident,
+)
 from api.records.versions import VersionRead, told, versions_of
 from api.records.whose_conduct import is_restricted, may_restrict, maybe_about, say_whose
 from api.storage.models.clinical import Case, Incident
@@ -87,42 +91,10 @@ class IncidentReview(Input):
     review_note: Text
 
 
-class IncidentRead(RecordRead):
-    """An incident. Its determination counts for rules while its status is reviewed."""
-
-    case_id: UUID
-    occurred_on: date
-    date_precision: DatePrecision
-    initiator: Initiator
-    reported_by: ReportedBy
-    classification: Classification
-    client_impact: ClientImpact
-    rationale: str | None
-    narrative: str | None
-    discussed_with_client: bool | None
-    repair: Repair
-    about_user_id: UUID | None
-    restricted: bool
-    details: Details
-    status: IncidentStatus
-    determination: Determination | None
-    review_note: str | None
-    reviewed_by_id: UUID | None
-    reviewed_at: datetime | None
-    voided_at: datetime | None
-    void_reason: VoidReason | None
-
-
 class IncidentVersionRead(VersionRead):
     """An incident as it stood in one of its versions."""
 
     record: IncidentRead | None
-
-
-class IncidentWritten(IncidentRead):
-    """An incident after a write, with the flags the write opened or worsened."""
-
-    flags_raised: list[FlagRead]
 
 
 class IncidentQuery(PageQuery):
@@ -169,7 +141,7 @@ async def list_incidents_of_case(
     purpose = purpose_of(found.standing)
     page = marks, f"incidents/{found.row.id}", query
     rows, following = await shown_page(tx, me, page, find, Happening.incident_read, purpose)
-    return Page(items=[_shown(each) for each in rows], next=following)
+    return Page(items=[show_incident(each) for each in rows], next=following)
 
 
 @router.get("/incidents")
@@ -186,7 +158,7 @@ async def list_incidents(
     find = partial(_listing(query).rows, tx, me, wanted)
     page = marks, "incidents", query
     rows, following = await shown_page(tx, me, page, find, Happening.incident_read)
-    return Page(items=[_shown(each) for each in rows], next=following)
+    return Page(items=[show_incident(each) for each in rows], next=following)
 
 
 @router.post("/cases/{case_id}/incidents", status_code=201)
@@ -223,7 +195,7 @@ async def read_incident(
     """Read one incident."""
     response.headers["ETag"] = etag(found.row.version)
     record_opened(tx, Happening.incident_read, found, actor_id=me.id)
-    return _shown(found.row)
+    return show_incident(found.row)
 
 
 @router.get("/incidents/{incident_id}/versions")
@@ -240,7 +212,7 @@ async def list_incident_versions(
     """
     versions = await versions_of(tx, me, marks, query, Incident, found.row)
     record_opened(tx, Happening.versions_read, found, actor_id=me.id)
-    items = [IncidentVersionRead.model_validate(each) for each in told(versions, _shown)]
+    items = [IncidentVersionRead.model_validate(each) for each in told(versions, show_incident)]
     return Page(items=items, next=versions.following)
 
 
@@ -359,39 +331,10 @@ def _may_rewrite(me: Actor, found: OpenRecord[Incident]) -> None:
         raise Forbidden(refusal)
 
 
-def _shown(incident: Incident) -> IncidentRead:
-    return IncidentRead.model_validate(_fields(incident))
-
-
-def _fields(incident: Incident) -> Mapping[str, Any]:
-    return {**incident.__dict__, "details": details_of(incident)}
-
-
 async def _written(
-    tx: Transaction,
-    me: Actor,
-    found: OpenRecord[Incident],
-    response: Response,
-    *,
-    turned: UUID | None = None,
-    file: CaseFile | None = None,
+    tx: Transaction, me: Actor, found: OpenRecord[Incident], response: Response, **how: Any
 ) -> IncidentWritten:
-    """Run the rules after a write, and show the incident with what they raised.
-
-    `file`: the case's, from before a new incident was added to it.
-    """
-    about = found.row.about_user_id
-    if about is not None and about != found.case.clinician_id:
-        # whom it is about does not look at the case's flags any more
-        await let_go_of_flags(tx, found.case, actor_id=me.id)
-        file = None
-    if file is None:
-        raised = await reconcile_flags(
-            tx, found.case, actor_id=me.id, wrote=found.row.id, turned=turned
-        )
-    else:
-        raised = await reconcile_with(tx, file, found.row, actor_id=me.id)
+    """Run the rules after a write, and show the incident with what they raised."""
+    shown = await incident_written(tx, me, found, **how)
     response.headers["ETag"] = etag(found.row.version)
-    return IncidentWritten.model_validate(
-        {**_fields(found.row), "flags_raised": flags_raised(me, raised, found.standing)}
-    )
+    return shown

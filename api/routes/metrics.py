@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from fastapi.security.utils import get_authorization_scheme_param
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, Metric
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
@@ -24,6 +24,7 @@ from api.storage.database import Database
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.models.integration import WebhookDelivery
+from api.storage.models.mails import Mail, MailStatus
 from api.storage.questions import AcrossClinics
 
 router = APIRouter(route_class=StrictRoute)
@@ -88,14 +89,33 @@ def _standing(counts: Counts, now: datetime) -> Iterator[Metric]:
         ("deliveries", "bn_deliveries_pending", "Deliveries to webhooks still to be tried."),
     ):
         yield _gauge(name, meaning, value=counts.get((what, "waiting")) or 0)
+    yield from _of_mail(counts)
     for what, name, meaning in (
         ("entries", "bn_journal_unsealed_seconds", "Age of the oldest entry without a seal."),
         ("deliveries", "bn_deliveries_overdue_seconds", "How long the first delivery is overdue."),
         ("cases", "bn_cases_overdue_seconds", "How long a case has waited for the rules to look."),
+        ("mails", "bn_mails_overdue_seconds", "How long the first e-mail is overdue."),
     ):
         since = counts.get((what, "since"))
         waited = 0 if since is None else now.timestamp() - since
         yield _gauge(name, meaning, value=max(0, waited))
+
+
+def _of_mail(counts: Counts) -> Iterator[Metric]:
+    # no row is ever taken away, so these only grow
+    ended = CounterMetricFamily("bn_mails", "E-mails that are over.", labels=("outcome",))
+    for status in _OVER:
+        ended.add_metric([status], counts.get(("mails", status)) or 0)
+    yield ended
+    pending = sum(
+        counts.get(("mails", status)) or 0 for status in MailStatus if status not in _OVER
+    )
+    yield _gauge("bn_mails_pending", "E-mails still to be tried.", value=pending)
+    failing = counts.get(("mails", "failing")) or 0
+    yield _gauge("bn_mails_failing", "Of these, those that were tried in vain.", value=failing)
+
+
+_OVER = (MailStatus.sent, MailStatus.given_up, MailStatus.uncertain, MailStatus.needless)
 
 
 def _gauge(
@@ -117,6 +137,8 @@ def _row(what: str, kind: str, number: Any) -> Any:
 _severity = sa.type_coerce(col(Flag.severity), sa.Text)
 _waiting = UNSEALED_EVERYWHERE.subquery()
 _due = col(WebhookDelivery.next_attempt_at)
+_mail_due = col(Mail.next_attempt_at)
+_mail_status = sa.type_coerce(col(Mail.status), sa.Text)
 
 _STANDING_COUNTS = AcrossClinics(
     plain=sa.union_all(
@@ -128,6 +150,9 @@ _STANDING_COUNTS = AcrossClinics(
         _row("deliveries", "waiting", sa.func.count()).where(_due.is_not(None)),
         _row("deliveries", "since", _seconds(sa.func.min(_due))),
         _row("cases", "since", _seconds(sa.func.min(Case.recheck_at))),
+        select(sa.literal("mails"), _mail_status, sa.func.count()).group_by(_mail_status),
+        _row("mails", "failing", sa.func.count()).where(_mail_due.is_not(None), Mail.attempts > 0),
+        _row("mails", "since", _seconds(sa.func.min(_mail_due))),
     ),
     guarded=sa.text("SELECT what, kind, number FROM standing_counts()"),
 )

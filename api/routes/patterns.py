@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
-from sqlalchemy import ColumnElement, distinct, func
+from sqlalchemy import ColumnElement, and_, distinct, func
 from sqlmodel import col
 
 from api.access.case_tenures import asks_about
@@ -26,7 +26,13 @@ from api.flags.lifecycle import MANUAL
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record
-from api.records.monthly_counts import Months, MonthsQuery, by_severity, months_asked
+from api.records.monthly_counts import (
+    WHICH_FLAGS,
+    Months,
+    MonthsQuery,
+    by_severity,
+    months_asked,
+)
 from api.storage.models.clinical import Case
 from api.storage.models.flags import Flag
 from api.storage.transaction import Transaction
@@ -44,6 +50,7 @@ class PatternsQuery(MonthsQuery):
     """Whose cases, and from when until when: at most five years."""
 
     clinician_id: UUID | None = Field(default=None, description="Default: yourself.")
+    restricted: bool | None = WHICH_FLAGS
 
 
 class RulePattern(Output):
@@ -104,7 +111,10 @@ async def read_patterns(
     months = months_asked(tx, query)
     cases = _cases_seen(tx, me, clinician_id)
     await catch_up_due(tx, cases)
-    counted = await _counted(tx, me, clinician_id, months, cases)
+    seen = visible_flags(tx, me)
+    if query.restricted is not None:
+        seen = and_(seen, col(Flag.restricted).is_(query.restricted))
+    counted = await _counted(tx, months, cases, seen, asks_about(tx, me, clinician_id))
     record(
         tx,
         Happening.patterns_read,
@@ -136,7 +146,7 @@ def _cases_seen(tx: Transaction, me: Actor, clinician_id: UUID) -> ColumnElement
 
 
 async def _counted(
-    tx: Transaction, me: Actor, clinician_id: UUID, months: Months, cases: ColumnElement[bool]
+    tx: Transaction, months: Months, *which: ColumnElement[bool]
 ) -> list[MonthPattern]:
     """Count by month and rule what was flagged about their conduct on these cases."""
     raised = col(Flag.effective_at)
@@ -156,9 +166,7 @@ async def _counted(
             col(Flag.status) != FlagStatus.withdrawn,
             col(Case.voided_at).is_(None),
             months.hold(raised),
-            cases,
-            visible_flags(tx, me),
-            asks_about(tx, me, clinician_id),
+            *which,
         )
         .group_by("month", "rule")
     )

@@ -30,6 +30,7 @@ from api.domain.vocabulary import (
 from api.flags.catching_up import catch_up_due
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
+from api.records.monthly_counts import WHICH_FLAGS
 from api.storage.models.clinical import IS_OPEN, IS_WAITING, Case, Consultation, Promise
 from api.storage.models.flags import IS_UNRESOLVED, Flag
 from api.storage.transaction import Transaction
@@ -58,6 +59,7 @@ class SummaryQuery(Input):
         default=None,
         description="Of one clinician's cases, as far as you see them. Not for privacy officers.",
     )
+    restricted: bool | None = WHICH_FLAGS
 
 
 class SeverityCount(Output):
@@ -145,6 +147,8 @@ async def read_summary(
     await catch_up_due(tx, cases)
     watches = may_ever(me, Action.summary_read_all)
     seen = open_to_its_clinician(tx, me, Flag) if watches else visible_flags(tx, me)
+    if query.restricted is not None:
+        seen = and_(seen, col(Flag.restricted).is_(query.restricted))
     flags = await _count_flags(tx, cases, seen)
     counts_asked = not watches and _may_count(me, Action.consultation_list)
     counts_promises = not watches and _may_count(me, Action.promise_list)

@@ -12,7 +12,7 @@ from api.access.actor_names import ActorKind, Known, actor_named, known_by
 from api.access.authentication import Me
 from api.access.case_relationship import OpenCase
 from api.access.guards import case_for, record_opened
-from api.access.journal_reading import Ids, hidden_on, told_of_records, without
+from api.access.journal_reading import Ids, hidden_on, told_of_records, told_of_the_door, without
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import Actor
@@ -23,6 +23,7 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening
 from api.storage.hidden_entries import ABOUT_ROWS
+from api.storage.models.door import Response as Answered
 from api.storage.models.journal import WHAT_HAPPENED, JournalEntry
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"], route_class=StrictRoute)
@@ -63,6 +64,7 @@ async def read_timeline(
         # what was refused has not happened
         col(JournalEntry.happening) != Happening.refused,
         _told_to(me, found.standing, hidden),
+        told_of_the_door(hidden),
     )
     listing = f"timeline/{found.row.id}"
     entries, following = await newest_first(tx, marks, listing, query, statement, JournalEntry)
@@ -80,6 +82,9 @@ def _told_to(me: Actor, standing: Standing, hidden: Ids) -> ColumnElement[bool]:
     of, restricted = col(JournalEntry.record_type), col(JournalEntry.restricted)
     of_others = [of.is_distinct_from(each) for each in ABOUT_ROWS]
     mine = and_(of == "note", col(JournalEntry.actor_id) == me.id)
+    if not (standing.own or standing.linked):
+        # nor does anybody else read what a client answered
+        of_others.append(of.is_distinct_from(Answered.noun))
     if standing.service:
         of_others += [restricted.is_(False), of.is_distinct_from("note")]
     elif standing.own or not standing.linked:

@@ -16,8 +16,8 @@ from api.access.sessions import end_sessions, live
 from api.domain.errors import Conflict, Forbidden, Invalid, NotFound, Stale, Unauthorized
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, PersonRole, may_ever
-from api.domain.values import Email, Input, Instant, Line, Password, YesNo, absent
-from api.domain.vocabulary import Role
+from api.domain.values import Email, Input, Instant, Line, Output, Password, YesNo, absent
+from api.domain.vocabulary import EmailNotices, Role
 from api.http.entity_tags import IfMatch, check_version, etag
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
@@ -69,6 +69,14 @@ class UserRead(RecordRead):
     is_active: bool
 
 
+class ColleagueRead(Output):
+    """Somebody who works at the clinic, by what they are called there: no address."""
+
+    id: UUID
+    name: str
+    role: Role
+
+
 class UserQuery(PageQuery):
     """Which users."""
 
@@ -78,9 +86,13 @@ class UserQuery(PageQuery):
 
 
 class OwnUserRead(UserRead):
-    """Your own user. `language` is what you are told things in; null: what your clinic is."""
+    """Your own user. `language` is what you are told things in; null: what your clinic is.
+
+    `email_notices` is when you are written to, where this server sends e-mail.
+    """
 
     language: str | None
+    email_notices: EmailNotices
 
 
 class MeRead(OwnUserRead):
@@ -92,15 +104,17 @@ class MeRead(OwnUserRead):
 
 
 class MePatch(Input):
-    """A new password, for which the one you have is asked; or a language, or both.
+    """A new password, for which the one you have is asked; or what you choose, or both.
 
     `language` is what you are told things in where a request does not ask for another; null: what
-    your clinic is told in.
+    your clinic is told in. `email_notices` is when you are written to, where this server sends
+    e-mail: no mail names anybody, or says a word of a record.
     """
 
     current_password: Annotated[SecretStr, Field(max_length=1024)] = absent()
     password: Password = absent()
     language: LanguageCode | None = None
+    email_notices: EmailNotices = absent()
 
 
 @router.get("/me")
@@ -130,11 +144,11 @@ async def change_my_password(
     response: Response,
     if_match: IfMatch = None,
 ) -> OwnUserRead:
-    """Change your password, or the language you are told things in.
+    """Change your password, the language you are told things in, or when you are written to.
 
     With a new password your other sessions end. 429 after ten wrong guesses in an hour.
     """
-    changes = body.model_dump(include={"language"} & body.model_fields_set)
+    changes = body.model_dump(include=_CHOSEN & body.model_fields_set)
     checked = None
     if not _PASSWORDS.isdisjoint(body.model_fields_set):
         checked, changes["password_hash"] = await _hashed(body, me, tx, request, if_match)
@@ -145,8 +159,8 @@ async def change_my_password(
             raise Stale
         await end_sessions(tx, me.id, but=me.session_id)
         record_row(tx, Happening.password_changed, user, actor_id=me.id)
-    if "language" in changes:
-        record_row(tx, Happening.user_changed, user, actor_id=me.id, changed={"language"})
+    if chosen := _CHOSEN & changes.keys():
+        record_row(tx, Happening.user_changed, user, actor_id=me.id, changed=chosen)
     if changes:
         user.change(changes, tx.now)
     response.headers["ETag"] = etag(user.version)
@@ -154,6 +168,8 @@ async def change_my_password(
 
 
 _PASSWORDS = {"current_password", "password"}
+_CHOSEN = {"language", "email_notices"}
+"""What somebody may choose for themself, and needs no password for."""
 
 
 async def _hashed(
@@ -222,6 +238,22 @@ async def create_user(
     response.headers["Location"] = f"/v1/users/{user.id}"
     response.headers["ETag"] = etag(user.version)
     return UserRead.model_validate(user)
+
+
+@router.get("/colleagues")
+async def list_colleagues(
+    query: Annotated[PageQuery, Query()],
+    me: Annotated[Actor, Depends(may(Action.colleague_list))],  # noqa: ARG001 - the guard
+    marks: Marks,
+    tx: Tx,
+) -> Page[ColleagueRead]:
+    """List who works at the clinic now, so that one can be named: who looks, stands in, is asked.
+
+    Newest first. For everybody who is signed in as a person.
+    """
+    statement = select(User).where(User.clinic_id == tx.clinic.id, col(User.is_active).is_(True))
+    users, following = await newest_first(tx, marks, "colleagues", query, statement, User)
+    return Page(items=[ColleagueRead.model_validate(user) for user in users], next=following)
 
 
 @router.get("/users/{user_id}")

@@ -31,6 +31,8 @@ ALLOWED = frozenset(
         "where",
         "cases",
         "work",
+        "mail",
+        "outcome",
         "logger",
         "time_zones",
     }

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.runtime.key_files import read_data_keys, read_private_pem
+from api.runtime.mail_server import MailServer, parse_mail_server
 from api.security.base64url import decode, encode
 from api.security.crypto import KeyEncryptionKeys, new_key
 from api.security.outbound_addresses import parse_address
@@ -23,6 +24,14 @@ _NOT_A_DATA_KEY = (
     "BN_DATA_KEY, or each line of BN_DATA_KEY_FILE, must be 32 random bytes as unpadded base64url, "
     "for example from: python -m api new-data-key"
 )
+_NOT_A_MAIL_SERVER = (
+    "BN_SMTP_URL is a mail server as in smtp://user:password@mail.example.org:587 or "
+    "smtps://user:password@mail.example.org:465"
+)
+_NO_SENDER = (
+    "BN_SMTP_URL needs BN_MAIL_FROM, the address that e-mails are from, and BN_PUBLIC_URL, which "
+    "the links in them begin with"
+)
 
 
 class Settings(BaseSettings):
@@ -33,6 +42,7 @@ class Settings(BaseSettings):
     database_url: str = "sqlite+aiosqlite:///./boundary-notes.db"
     migrate_database_url: str | None = None
     secret_key: SecretStr = SecretStr("")
+    door_key: SecretStr | None = None
     data_key: SecretStr | None = None
     data_key_file: Path | None = None
     signing_key_file: Path | None = None
@@ -49,6 +59,12 @@ class Settings(BaseSettings):
     log_format: Literal["json", "text"] | None = None
     telemetry_endpoint: str | None = Field(default=None, pattern=r"^https?://")
     webhook_test_addresses: str = ""
+    smtp_url: SecretStr | None = None
+    mail_from: str | None = Field(
+        default=None,
+        max_length=254,
+        pattern=r"^[A-Za-z0-9._%+=-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
+    )
 
     @model_validator(mode="after")
     def _refuse_a_weak_secret(self) -> Self:
@@ -56,6 +72,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"BN_SECRET_KEY must be set to {SHORTEST_SECRET} or more random characters, "
                 'for example from: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_a_weak_door_key(self) -> Self:
+        if self.door_key is not None and _is_weak(self.door_key):
+            raise ValueError(
+                f"BN_DOOR_KEY must have {SHORTEST_SECRET} or more random characters, or be left "
+                "out: then codes and receipts last as long as BN_SECRET_KEY"
             )
         return self
 
@@ -88,6 +113,23 @@ class Settings(BaseSettings):
                 "BN_WEBHOOK_TEST_ADDRESSES is a list as in 127.0.0.1:9000,[::1]:9000"
             ) from None
         return self
+
+    @model_validator(mode="after")
+    def _refuse_mail_that_cannot_be_sent(self) -> Self:
+        if self.mail_server is not None and None in (self.mail_from, self.public_url):
+            raise ValueError(_NO_SENDER)
+        return self
+
+    @cached_property
+    def mail_server(self) -> MailServer | None:
+        """Where e-mail is handed over; None: none is sent. Raises ValueError for what is none."""
+        if self.smtp_url is None:
+            return None
+        try:
+            return parse_mail_server(self.smtp_url.get_secret_value())
+        except ValueError:
+            # without its cause, which might show the password
+            raise ValueError(_NOT_A_MAIL_SERVER) from None
 
     @property
     def test_addresses(self) -> list[str]:

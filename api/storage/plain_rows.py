@@ -39,6 +39,7 @@ _UNSEEN = {
         "triage_due_at",
         "unrestricted_triage_level",
         "unrestricted_triage_due_at",
+        "door_used",
     }
 }
 """What no answer is made of, and so is not read for one."""

@@ -39,7 +39,7 @@ OF_THE_ROW = frozenset(
 """What a kept version has columns of its own for, or what never changes."""
 MACHINERY = frozenset(
     {"text_key", "client_ref_hash", "recheck_at", "triage_level", "triage_due_at"}
-    | {"unrestricted_triage_level", "unrestricted_triage_due_at"}
+    | {"unrestricted_triage_level", "unrestricted_triage_due_at", "door_used"}
 )
 """What no version keeps: with a case's key its destroyed words could be read again."""
 

@@ -223,7 +223,9 @@ def insert_with_commit(
 ) -> None:
     """Let the message that commits insert rows too."""
     names = ", ".join(rows[0])
-    values = ", ".join(f"({', '.join(map(_literal, row.values()))})" for row in rows)
+    # each in the order of the first, in whichever it was made
+    told = ([row[name] for name in rows[0]] for row in rows)
+    values = ", ".join(f"({', '.join(map(_literal, each))})" for each in told)
     # each value is a literal that `_literal` has checked
     driver.parting = f"INSERT INTO {table.name} ({names}) VALUES {values}"  # noqa: S608
 

@@ -23,16 +23,19 @@ NOT_CLINICAL = (
     "/v1/me",
     "/v1/sessions",
     "/v1/users",
+    "/v1/colleagues",
     "/v1/supervisions",
     "/v1/service-accounts",
     "/v1/webhooks",
     "/v1/clinic",
     "/v1/rules",
     "/v1/vocabulary",
+    "/v1/questionnaires",
     "/v1/journal",
     "/v1/summary",
     "/v1/imports",
     "/fhir/AuditEvent",
+    "/fhir/Questionnaire/",
     "/fhir/StructureDefinition",
     "/fhir/CodeSystem",
 )
@@ -40,7 +43,8 @@ READS = [
     row
     for row in TABLE
     if (row.method == "GET" or row.form is not None)
-    and not row.path.startswith(NOT_CLINICAL)
+    # the types of FHIR begin with one another
+    and not f"{row.path}/".startswith(NOT_CLINICAL)
     and "y" in row.cells
 ]
 

@@ -647,6 +647,9 @@ async def test_a_bad_id_in_a_path_is_refused(home: World, calls: dict[Key, Call]
             continue
         for bad in (CANARY, "1", f"{uuid4()}0", "%00", "%ed%a0%80"):
             name = template.partition("{")[2].partition("}")[0]
+            if (name, bad) == ("n", "1"):
+                # at a door accounts have numbers
+                continue
             call = calls.get((method, template))
             by = call.by if call else reader(home.here, template)
             path = template.replace("{" + name + "}", bad)
@@ -671,7 +674,9 @@ async def test_if_match_is_needed_and_must_be_the_present_version(
         for method, path, operation in described()
         if any(p["name"] == "If-Match" for p in operation.get("parameters", []))
     }
-    assert {key for key in calls if key[0] in {"PATCH", "DELETE"}} == guarded
+    # nobody but its client changes what is theirs at a door
+    changing = {key for key in calls if key[0] in {"PATCH", "DELETE"}}
+    assert {key for key in changing if not key[1].startswith("/door/")} == guarded
     for key in sorted(guarded):
         call = calls[key]
         content = None if call.body is None else json.dumps(call.body)

@@ -1,6 +1,5 @@
 """The two pages that describe the API, as a browser shows them: whole, and from here alone."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,34 +15,24 @@ from playwright.sync_api import (
     Page,
     Request,
     expect,
-    sync_playwright,
 )
 
 from api.commands.demo import PASSWORD
 from api.commands.demo_cases import ADMIN, BRUNO, CASES
+from tests.support.browsing import MILLISECONDS, every_processor, launched
 from tests.support.demo import Demo, running
 from tests.support.patience import PATIENCE, get
 
-CHROMIUM = "/usr/bin/chromium"
-QUIET = (
-    "--no-sandbox",  # it refuses root otherwise, and opens nothing but our own pages
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # whatever a page asks for, nothing leaves this machine
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)
 PAGES = {
     "/docs": ".opblock-{method} .opblock-summary-path[data-path='{path}']",
     "/redoc": "[data-section-id='operation/{operation}']",
 }
 """Each page, and how it marks each operation."""
 
+FIRST_SIGHT = 120_000
+"""Milliseconds for a page of two hundred operations to be drawn, on a machine that just woke up."""
+
 ELSEWHERE = "https://elsewhere.example/lib.js"
-MILLISECONDS = 30_000
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -51,10 +40,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 @pytest.fixture(scope="module", autouse=True)
 def processors() -> Iterator[None]:
     """Every processor: Chromium draws while the server answers it."""
-    one = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    yield
-    os.sched_setaffinity(0, one)
+    with every_processor():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +54,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
-    with sync_playwright() as playwright:
-        expect.set_options(timeout=MILLISECONDS)
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield launched
-        launched.close()
+    expect.set_options(timeout=MILLISECONDS)
+    with launched() as started:
+        yield started
 
 
 @dataclass
@@ -129,7 +114,7 @@ def look(visit: Visit, path: str) -> None:
     ]
     assert len(marks) > 100
     all_are_shown = "marks => marks.every(mark => document.querySelector(mark))"
-    visit.page.wait_for_function(all_are_shown, arg=marks)
+    visit.page.wait_for_function(all_are_shown, arg=marks, timeout=FIRST_SIGHT)
     visit.page.mouse.wheel(0, 100_000)
     visit.page.wait_for_load_state("networkidle")
 

@@ -27,7 +27,7 @@ from api.openapi.description import TAGS
 from api.openapi.example_values import VALUES
 from api.openapi.examples import Examples
 from api.openapi.foreseen import foresee
-from api.openapi.security_schemes import PERSON, SOFTWARE
+from api.openapi.security_schemes import CLIENT, PERSON, SOFTWARE
 from api.openapi.served_document import kept, on_one_line
 from api.runtime.settings import Settings, random_secret
 from tests.support.checkout import DOCS
@@ -150,6 +150,9 @@ def test_who_may_is_said_as_the_matrix_has_it() -> None:
     for method, path, operation in described():
         if (method, path) in PUBLIC:
             assert "security" not in operation, path
+            continue
+        if path.startswith("/door/"):
+            assert operation["security"] == [{CLIENT: []}], path
             continue
         only_software = (method, path) in for_software - for_people
         assert ({PERSON: []} in operation["security"]) != only_software, (method, path)

@@ -22,6 +22,7 @@ from api.runtime.settings import Settings
 from api.security.tokens import AccessTokens, Claims
 from api.storage.models.journal import JournalEntry
 from tests.support.canary import CANARY
+from tests.support.door import Visitor, invite, open_door, visitor
 from tests.support.matrix import PUBLIC
 from tests.support.patience import Stopwatch, slowness
 from tests.support.requests import JSON, described, refused, tolerant
@@ -69,13 +70,11 @@ async def one_of_each(world: World) -> AsyncIterator[tuple[int, Response]]:
     yield 404, await world.colleague.get(path)
     yield 404, await me.get(f"/v1/cases/{uuid4()}")
     for unknown in (
-        "/",
         "/v1",
         f"/v1/{CANARY}",
         f"/{CANARY}",
         "/v2/cases",
         "/v1/cases//",
-        "//",
         "/.env",
     ):
         yield 404, await anyone.get(unknown)
@@ -180,6 +179,7 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     ids["entry_id"] = await _some_entry_of(world, world.there["clinician"])
     ids["version_id"] = "1"
     world.here["software"] = await software(world, Scope.cases_write)
+    world.here["client"] = await _somebody_at_door(world)
     tried = set()
     for method, template, _ in described():
         if "{" not in template or (method, template) in PUBLIC:
@@ -192,7 +192,8 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
         by = world.here[part]
         names = re.findall(r"{(\w+)}", template)
         answers = []
-        unknown = {name: "1" if name == "version_id" else str(uuid4()) for name in names}
+        numbers = {"version_id": "1", "n": "99"}
+        unknown = {name: numbers.get(name, str(uuid4())) for name in names}
         for known in (ids, unknown):
             options: dict[str, Any] = {"headers": {"If-Match": '"1"'}}
             if call and call.body is not None:
@@ -207,8 +208,17 @@ async def test_a_record_of_another_clinic_is_answered_as_one_that_does_not_exist
     people = {"user_id", "supervision_id", "session_id", "account_id", "secret_id"}
     people |= {"webhook_id", "delivery_id"}
     others = {"recusal_id", "cover_id", "opening_id", "entry_id", "hold_id", "import_id"}
-    others |= {"record_id", "disclosure_id", "version_id"}
-    assert tried == nouns | people | others
+    others |= {"record_id", "disclosure_id", "version_id", "questionnaire_id", "response_id"}
+    of_the_door = {"invitation_id", "client_account_id", "n"}
+    assert tried == nouns | people | others | of_the_door
+
+
+async def _somebody_at_door(world: World) -> Visitor:
+    """Let somebody be at a door here by the receipt of one account, their first."""
+    await open_door(world)
+    code = (await invite(world.clinician, await world.clinician.case()))["code"]
+    sent = await (await visitor(world, world.admin.clinic_id, code=code)).says()
+    return await visitor(world, world.admin.clinic_id, receipt=sent["receipt"])
 
 
 async def _some_entry_of(world: World, person: Person) -> str:
@@ -255,6 +265,8 @@ def _reader_of(template: str) -> str:
         return "privacy_officer"
     if template.startswith("/v1/imports"):
         return "software"
+    if template.startswith(("/v1/accounts", "/v1/cases/{case_id}/accounts")):
+        return "supervisor"
     return "admin" if template.startswith(ADMINISTERED) else "clinician"
 
 

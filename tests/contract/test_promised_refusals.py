@@ -19,6 +19,7 @@ from api.domain.vocabulary import Scope
 from api.http.strict_route import KEY
 from api.storage.database import Database
 from api.storage.transaction import Transaction
+from tests.support.door import TEXTS, invite, visitor
 from tests.support.matrix import PUBLIC
 from tests.support.readers import READERS, ids_of
 from tests.support.requests import FORMS, JSON, described, tolerant
@@ -32,6 +33,7 @@ NEVER_LISTED = {405, 500}
 """What is told once for all operations, at the head of the document."""
 
 SIGN_IN, RESET = ("POST", "/v1/auth/token"), ("POST", "/v1/auth/password")
+KNOCK = ("POST", "/door/v1/session")
 WRONG = {"username": "nobody@clinic.example", "password": "not the right password"}
 
 
@@ -97,7 +99,7 @@ class Stage:
         call = self.calls.get(key) or Call(self._reader(template), method, template)
         ids = {**ids_of(self.calls), **call.ids}
         if strange:
-            ids = {name: str(uuid4()) for name in ids}
+            ids = {name: "99" if name == "n" else str(uuid4()) for name in ids}
         headers = {**call.headers, **options.pop("headers", {})}
         if call.body is not None and not {"content", "json", "data"} & options.keys():
             options["json"] = _with_strange_ids(call.body) if strange else call.body
@@ -128,6 +130,7 @@ async def without_a_token(stage: Stage, _: pytest.MonkeyPatch) -> None:
     unknown = {"grant_type": "client_credentials", "client_id": "x", "client_secret": "x"}
     await stage.send(SIGN_IN, data=unknown)
     await stage.send(RESET, json={**WRONG, "code": "not a code at all"})
+    await stage.send(KNOCK, json={"code": "not a code at all"})
 
 
 async def without_the_right(stage: Stage, _: pytest.MonkeyPatch) -> None:
@@ -147,6 +150,7 @@ async def on_strange_records(stage: Stage, _: pytest.MonkeyPatch) -> None:
         sent = stage.calls[key].body if key in stage.calls else None
         if "{" in key[1] or {"case_id", "ids"} & (sent or {}).keys():
             await stage.send(key, strange=True)
+    await stage.send(("POST", "/v1/invitations"), json={"client_ref": "of nobody"})
     await stage.send(("GET", "/problems/{code}"), strange=True)
     await stage.send(("GET", "/v1/patterns"), params={"clinician_id": str(uuid4())})
     # made by somebody who sees it no more when they send it again
@@ -205,7 +209,9 @@ async def too_often(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         ok(await hasty.get("/v1/rules"))
         for key in stage.guarded():
             await stage.send(key, hasty)
+        patch.setattr("api.access.door_guesses.WRONG", RateLimitItemPerHour(1, namespace="door"))
         for _ in range(2):
+            await stage.send(KNOCK, json={"code": "not a code at all"})
             await stage.send(SIGN_IN)
             await stage.send(RESET, json={**WRONG, "code": "not a code at all"})
 
@@ -300,6 +306,37 @@ async def of_a_copy_that_was_not_kept(stage: Stage, _: pytest.MonkeyPatch) -> No
     await me.get(f"{given}/{disclosure['id']}/document")
 
 
+async def at_a_door(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = stage.world
+    minor = await world.clinician.case(is_minor=True)
+    code = (await invite(world.clinician, minor, **{"for": "guardian"}))["code"]
+    guardian = await visitor(world, world.admin.clinic_id, code=code)
+    await stage.send(("GET", "/door/v1/questionnaire"), guardian)
+    answers, accounts = (("POST", f"/door/v1/{what}") for what in ("responses", "accounts"))
+    await stage.send(answers, guardian)
+    with monkeypatch.context() as patch:
+        patch.setattr("api.records.client_accounts.MOST_ACCOUNTS_A_DAY", 0)
+        patch.setattr("api.records.door_responses.MOST_RESPONSES_A_DAY", 0)
+        await stage.send(answers)
+        await stage.send(accounts, json={"happened": "And one more."})
+    await _set(world, "clinics", door_leave_to=None)
+    await stage.send(("POST", "/v1/invitations"))
+    await _set(world, "clinics", door_leave_to=TEXTS["door_leave_to"])
+    client, mine = stage.calls[accounts].by, "/door/v1/accounts"
+    sent = made(await client.post(mine, {"happened": "Not this."}))["n"]
+    ok(await client.post(f"{mine}/{sent}/take-back"))
+    await client.post(f"{mine}/{sent}/words", {"words": "But this."})
+    await client.send("PATCH", f"{mine}/{sent}", json={"shared": "with_therapist"})
+
+
+async def on_purged_cases(stage: Stage, _: pytest.MonkeyPatch) -> None:
+    """What outlives the voiding of its case does not outlive that its texts are destroyed."""
+    await _set(stage.world, "cases", purged_at=stage.world.clock.now)
+    for key in stage.calls:
+        if key[1].startswith(("/v1/accounts/", "/v1/invitations/")):
+            await stage.send(key)
+
+
 async def _as_it_is_now(stage: Stage, key: Key) -> dict[str, str]:
     call = stage.calls[key]
     shown = await call.by.get(call.path) if "If-Match" in call.headers else None
@@ -330,7 +367,9 @@ PROVOKERS: tuple[Callable[..., Any], ...] = (
     at_the_same_time,
     of_webhooks_in_another_state,
     of_a_copy_that_was_not_kept,
+    at_a_door,
     in_another_state,
+    on_purged_cases,
     # what is counted stays counted
     too_often,
 )

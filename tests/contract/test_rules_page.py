@@ -33,5 +33,5 @@ def test_every_threshold_is_told_with_its_default_and_some_rule_that_reads_it() 
     for name, default in Thresholds().model_dump().items():
         told, bounds, _, readers = rows[name].split(" | ")
         assert re.fullmatch(rf"{default} (days|[a-z ]+)", told)
-        assert re.fullmatch(r"1 to (7|1,000|3,650)", bounds)
+        assert re.fullmatch(r"1 to (7|14|30|1,000|3,650)", bounds)
         assert readers

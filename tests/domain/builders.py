@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from api.domain.details import DETAILS
+from api.domain.rules.door_facts import AccountFact, OfferFact, ResponseFact
 from api.domain.rules.evaluate import evaluate
 from api.domain.rules.facts import (
     CaseFact,
@@ -19,6 +20,7 @@ from api.domain.rules.facts import (
 from api.domain.rules.findings import Finding
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import (
+    AccountStatus,
     AdviceResponse,
     CaseStatus,
     ClientImpact,
@@ -33,7 +35,9 @@ from api.domain.vocabulary import (
     PromiseScope,
     PromiseState,
     ReportedBy,
+    ResponseBy,
     RuleName,
+    SafeNow,
     Severity,
     Significance,
     severity_rank,
@@ -46,7 +50,8 @@ LATELY = TODAY - timedelta(days=10)
 
 CARE_SIDE = ("therapist", "institution", "supervisor", "third_party", "disputed")
 
-Record = IncidentFact | PromiseFact | ConsultationFact | FlagFact
+ByDoor = AccountFact | ResponseFact | OfferFact
+Record = IncidentFact | PromiseFact | ConsultationFact | FlagFact | ByDoor
 
 _numbers = count(1)
 
@@ -176,6 +181,44 @@ def flag(
     )
 
 
+def account(
+    *,
+    number: int | None = None,
+    by: str = "client",
+    sent_at: datetime = NOW,
+    words_at: datetime | None = None,
+    safe_now: str = "not_said",
+    wants: Iterable[str] = (),
+    status: str = "received",
+) -> AccountFact:
+    """Tell of what somebody said at their door: by default just now, and asking for nothing."""
+    return AccountFact(
+        id=_id(number),
+        by=ResponseBy[by],
+        sent_at=sent_at,
+        words_at=words_at or sent_at,
+        safe_now=SafeNow[safe_now],
+        wants=frozenset(wants),
+        status=AccountStatus[status],
+    )
+
+
+def response(
+    concerns: int = 2,
+    *,
+    number: int | None = None,
+    by: str = "client",
+    answered_on: date = LATELY,
+) -> ResponseFact:
+    """Tell of what somebody answered, looking back."""
+    return ResponseFact(_id(number), ResponseBy[by], answered_on, concerns)
+
+
+def offer(*, number: int | None = None, on: date = LATELY, at_ending: bool = False) -> OfferFact:
+    """Tell that the clinic offers the door, and the clinician has invited nobody since."""
+    return OfferFact(_id(number), on, at_ending)
+
+
 def facts(
     *records: Record,
     status: str = "active",
@@ -194,6 +237,9 @@ def facts(
         promises=tuple(r for r in records if isinstance(r, PromiseFact)),
         consultations=tuple(r for r in records if isinstance(r, ConsultationFact)),
         flags=tuple(r for r in records if isinstance(r, FlagFact)),
+        accounts=tuple(r for r in records if isinstance(r, AccountFact)),
+        responses=tuple(r for r in records if isinstance(r, ResponseFact)),
+        offers=tuple(r for r in records if isinstance(r, OfferFact)),
     )
 
 
@@ -242,7 +288,7 @@ def next_change(case: Facts, now: datetime = NOW) -> datetime | None:
     return evaluate(case, now).next_change
 
 
-def ids(*records: IncidentFact | PromiseFact | FlagFact) -> set[UUID]:
+def ids(*records: IncidentFact | PromiseFact | FlagFact | AccountFact | ResponseFact) -> set[UUID]:
     """Give the ids of records."""
     return {record.id for record in records}
 

@@ -6,10 +6,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from api.domain.rules.door_facts import AccountFact, OfferFact, ResponseFact
 from api.domain.rules.facts import ConsultationFact, Facts, FlagFact, IncidentFact, PromiseFact
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import (
     AbsenceReason,
+    AccountStatus,
+    AccountWant,
     AdviceResponse,
     BoundaryArea,
     CaseStatus,
@@ -46,12 +49,14 @@ from api.domain.vocabulary import (
     RecordIssue,
     RecordRequest,
     ReportedBy,
+    ResponseBy,
     ReturnCondition,
     RiskIndicator,
     RiskResponse,
     RoleReversalForm,
     RoleTiming,
     SafeguardingConcern,
+    SafeNow,
     SecondRole,
     Severity,
     SexualConduct,
@@ -60,7 +65,19 @@ from api.domain.vocabulary import (
     TouchKind,
     Word,
 )
-from tests.domain.builders import DEFAULTS, NOW, TODAY, consultation, facts, flag, incident, promise
+from tests.domain.builders import (
+    DEFAULTS,
+    NOW,
+    TODAY,
+    account,
+    consultation,
+    facts,
+    flag,
+    incident,
+    offer,
+    promise,
+    response,
+)
 
 ZONES = ("UTC", "Asia/Tokyo", "America/Los_Angeles", "Africa/Cairo")
 FARTHEST = 400
@@ -306,6 +323,56 @@ def waiting_flags(draw: st.DrawFn, number: int, restricted: bool = True) -> Flag
 
 
 @st.composite
+def accounts(draw: st.DrawFn, number: int) -> AccountFact:
+    """Make one account, of which its writer wrote once or later again."""
+    sent_at, words_at = sorted((draw(_lately()), draw(_lately())))
+    return account(
+        number=number,
+        by=draw(_word(ResponseBy)),
+        sent_at=sent_at,
+        words_at=words_at,
+        safe_now=draw(_word(SafeNow)),
+        wants=draw(_words(AccountWant)),
+        status=draw(_word(AccountStatus)),
+    )
+
+
+def _lately() -> st.SearchStrategy[datetime]:
+    return st.integers(0, 40 * 24).map(lambda hours: NOW - timedelta(hours=hours))
+
+
+@st.composite
+def responses(draw: st.DrawFn, number: int) -> ResponseFact:
+    """Make one response."""
+    return response(
+        draw(st.integers(0, 3)),
+        number=number,
+        by=draw(_word(ResponseBy)),
+        answered_on=draw(PAST),
+    )
+
+
+@st.composite
+def by_door(draw: st.DrawFn) -> list[AccountFact | ResponseFact]:
+    """Make what came by the door of a case: of most cases nothing."""
+    return [
+        *(draw(accounts(300 + n)) for n in range(draw(FEW))),
+        *(draw(responses(400 + n)) for n in range(draw(FEW))),
+    ]
+
+
+FEW = st.sampled_from([0, 0, 0, 1, 2])
+
+
+@st.composite
+def offers(draw: st.DrawFn) -> list[OfferFact]:
+    """Say whether the door of a case is to be offered."""
+    if not draw(st.sampled_from([False, False, True])):
+        return []
+    return [offer(number=500, on=draw(PAST), at_ending=draw(st.booleans()))]
+
+
+@st.composite
 def cases(draw: st.DrawFn, *, restricted: bool = True) -> Facts:
     """Make a case whose incidents are of a few kinds, so that rules over several records meet."""
     kinds = draw(
@@ -324,6 +391,8 @@ def cases(draw: st.DrawFn, *, restricted: bool = True) -> Facts:
             for _ in range(draw(st.integers(0, 2)))
         ),
         *(draw(waiting_flags(200 + n, restricted)) for n in range(draw(st.integers(0, 2)))),
+        *(draw(by_door()) if restricted else ()),
+        *draw(offers()),
         status=draw(_word(CaseStatus)),
         started_on=draw(_maybe(LONG_AGO)),
         sessions_per_week=draw(st.sampled_from([None, 0.25, 0.5, 1, 2])),

@@ -21,7 +21,7 @@ BOOK = {str(name): rule for name, rule in (*RULES.items(), *PROMPTS.items())}
 WORDS = {words.__name__: words for words in VOCABULARY.values() if words is not Severity}
 SHARED = {
     *("facts", "findings", "in_words", "thresholds", "modes", "evaluate", "rulebook", "reads"),
-    *("moment", "said", "english", "situations"),
+    *("moment", "said", "english", "situations", "door_facts"),
 }
 """What every rule stands on, and which docs/rules.md explains once."""
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from datetime import timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, get_type_hints
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.domain.rules.door import OF_THE_DOOR
+from api.domain.rules.door_facts import AccountFact, OfferFact, ResponseFact
 from api.domain.rules.evaluate import evaluate
 from api.domain.rules.facts import (
     CaseFact,
@@ -20,14 +22,30 @@ from api.domain.rules.facts import (
     PromiseFact,
     consulted,
 )
-from api.domain.rules.findings import finding
+from api.domain.rules.findings import Finding, finding
 from api.domain.rules.moment import Moment
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.reads import READS
 from api.domain.rules.rulebook import RULES
-from api.domain.vocabulary import ClientImpact, EndingAppliesTo, RuleName, Severity, severity_rank
+from api.domain.vocabulary import (
+    AccountStatus,
+    ClientImpact,
+    EndingAppliesTo,
+    ResponseBy,
+    RuleName,
+    SafeNow,
+    Severity,
+    severity_rank,
+)
 from tests.domain.builders import NOW, findings, grades
-from tests.domain.strategies import DETAILS_BY_KIND, cases, consultations, incidents, promises
+from tests.domain.strategies import (
+    DETAILS_BY_KIND,
+    by_door,
+    cases,
+    consultations,
+    incidents,
+    promises,
+)
 
 EVERY: dict[Any, Any] = {**RULES, **PROMPTS}
 
@@ -45,13 +63,70 @@ NEVER_READ = {
     *("expression", "attachment_roles", "phase", "setting", "classification", "repair"),
     *("diagnosis", "topics", "experience", "narrative", "rationale", "wording", "question"),
     *("summary", "advice", "body", "client_ref", "about_user_id", "agreed_sessions", "ended_on"),
+    *("happened", "words", "reach", "answers", "sealed_answers", "frame_answers", "reply"),
 }
 """What a record may hold, and what stays outside the facts."""
 
 
 def test_the_facts_have_no_place_for_what_no_rule_reads() -> None:
     told = (CaseFact, IncidentFact, PromiseFact, ConsultationFact, FlagFact)
-    assert {place.name for kind in told for place in fields(kind)}.isdisjoint(NEVER_READ)
+    by_their_door = (AccountFact, ResponseFact, OfferFact)
+    names = {place.name for kind in (*told, *by_their_door) for place in fields(kind)}
+    assert names.isdisjoint(NEVER_READ)
+
+
+def test_of_what_a_client_said_the_facts_hold_what_the_doors_rules_compare_and_no_more() -> None:
+    """No words, no topics, no answer about what was felt: there is no place for any."""
+    assert get_type_hints(AccountFact) == {
+        "id": UUID,
+        "by": ResponseBy,
+        "sent_at": datetime,
+        "words_at": datetime,
+        "safe_now": SafeNow,
+        "wants": frozenset[str],
+        "status": AccountStatus,
+    }
+    assert get_type_hints(ResponseFact) == {
+        "id": UUID,
+        "by": ResponseBy,
+        "answered_on": date,
+        "concerns": int,
+    }
+    assert get_type_hints(OfferFact) == {"case_id": UUID, "on": date, "at_ending": bool}
+
+
+def of_other_rules(case: Facts) -> list[Finding]:
+    return [found for found in evaluate(case, NOW).findings if found.rule not in OF_THE_DOOR]
+
+
+@given(cases(), by_door())
+def test_what_came_by_the_door_changes_nothing_that_another_rule_finds(
+    case: Facts, others: list[AccountFact | ResponseFact]
+) -> None:
+    """No rule but the door's reads it, whatever it is, nor hides anything because of it."""
+    told = replace(
+        case,
+        accounts=tuple(each for each in others if isinstance(each, AccountFact)),
+        responses=tuple(each for each in others if isinstance(each, ResponseFact)),
+    )
+    assert of_other_rules(told) == of_other_rules(case)
+    assert of_other_rules(replace(case, accounts=(), responses=())) == of_other_rules(case)
+
+
+@given(cases(), cases())
+def test_the_doors_rules_read_nothing_but_what_came_by_it(case: Facts, other: Facts) -> None:
+    def of_the_door(facts: Facts) -> list[Finding]:
+        return [found for found in evaluate(facts, NOW).findings if found.rule in OF_THE_DOOR]
+
+    elsewhere = replace(
+        other,
+        zone=case.zone,
+        thresholds=case.thresholds,
+        accounts=case.accounts,
+        responses=case.responses,
+    )
+    assert of_the_door(elsewhere) == of_the_door(case)
+    assert all(found.restricted for found in of_the_door(case))
 
 
 @given(cases())
@@ -219,6 +294,8 @@ def test_the_order_in_which_things_were_told_changes_nothing(
         promises=tuple(in_order(case.promises)),
         consultations=tuple(in_order(case.consultations)),
         flags=tuple(in_order(case.flags)),
+        accounts=tuple(in_order(case.accounts)),
+        responses=tuple(in_order(case.responses)),
     )
     assert evaluate(shuffled, NOW) == evaluate(case, NOW)
 
@@ -266,6 +343,9 @@ def test_every_finding_rests_on_records_of_the_case(case: Facts) -> None:
         *(("incident", i.id) for i in case.incidents),
         *(("promise", p.id) for p in case.promises),
         *(("flag", f.id) for f in case.flags),
+        *(("account", a.id) for a in case.accounts),
+        *(("response", r.id) for r in case.responses),
+        *(("case", o.case_id) for o in case.offers),
     }
     for found in findings(case):
         assert found.evidence

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from api.domain import details
 from api.domain.rules import evaluate as rules
 from api.domain.rules import rulebook
+from api.domain.rules.door_facts import AccountFact, OfferFact, ResponseFact
 from api.domain.rules.evaluate import Evaluation, evaluate
 from api.domain.rules.facts import ConsultationFact, Facts, FlagFact, PromiseFact, Source
 from api.domain.rules.findings import Finding, Hit
@@ -54,6 +55,9 @@ def narrowed_to(facts: Facts, sources: tuple[Source, ...]) -> Facts:
         promises=facts.promises if PromiseFact in sources else (),
         consultations=facts.consultations if ConsultationFact in sources else (),
         flags=facts.flags if FlagFact in sources else (),
+        accounts=facts.accounts if AccountFact in sources else (),
+        responses=facts.responses if ResponseFact in sources else (),
+        offers=facts.offers if OfferFact in sources else (),
     )
 
 
@@ -86,6 +90,9 @@ SAID_AS = {
     "flags": FlagFact,
     "consulting": ConsultationFact,
     "last_requested_at": ConsultationFact,
+    "accounts": AccountFact,
+    "responses": ResponseFact,
+    "offers": OfferFact,
 }
 """What of the facts is no incident, by how a rule asks for it."""
 

@@ -11,8 +11,18 @@ from hypothesis import given
 from api.domain.rules.english import ENGLISH, SENTENCES
 from api.domain.rules.facts import Facts
 from api.domain.rules.findings import MOST_SENTENCES, Says, because_of
-from api.domain.vocabulary import VOCABULARY, Initiator, ReportedBy
-from tests.domain.builders import Record, ago, consultation, facts, findings, incident, promise
+from api.domain.vocabulary import VOCABULARY, Initiator, PromptName, ReportedBy
+from tests.domain.builders import (
+    Record,
+    account,
+    ago,
+    consultation,
+    facts,
+    findings,
+    incident,
+    offer,
+    promise,
+)
 from tests.domain.strategies import cases
 from tests.domain.two_situations import PLAYED
 from tests.domain.verdicts import VERDICTS
@@ -42,6 +52,7 @@ SAID_IN: dict[str, list[Record]] = {
     "to_become_other": [
         incident("ending", stage="raised", ending="conversion_to_other_relationship")
     ],
+    "door_at_ending": [offer(at_ending=True)],
     "ending_raised_because": [incident("ending", stage="raised", reason="client_trait")],
     "goals_not_known": [incident("consent", goals_known=False)],
     "ending_raised_for_danger": [incident("ending", stage="raised", reason="danger_to_therapist")],
@@ -82,6 +93,7 @@ SAID_IN: dict[str, list[Record]] = {
     "sexual_conduct_with_relative": [
         incident("sexual_conduct", conduct="remark", **TOWARDS_A_RELATIVE)
     ],
+    "told_unsure_of_safety": [account(safe_now="unsure")],
     "touch": [incident("touch", touch="holding")],
     "touch_often": [incident("touch", touch="hug", times=3)],
     "touch_without_consent": [incident("touch", touch="hug", consent=False)],
@@ -160,7 +172,9 @@ def test_every_finding_reads_as_an_account_with_its_day_and_without_a_verdict(ca
     for found in findings(case):
         read(found.because)
         accounts, of_the_record = accounts_and_the_record(found.says)
-        assert re.search(r"\b20\d\d\b", found.because), found.because
+        # of what is to be offered nothing has a day yet
+        is_dated = found.rule != PromptName.offer_door
+        assert bool(re.search(r"\b20\d\d\b", found.because)) == is_dated, found.because
         for told in accounts:
             assert re.match(r"(By |Accounts differ: by |In the queue, )", told), told
             assert not WHAT_IS_MISSING.search(A_WORDS_MEANING.sub("", told)), told

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import Standing, why_not
-from api.domain.permissions.table import KEPT_NOTE
+from api.domain.permissions.on_a_case import KEPT_NOTE
 
 
 def test_whoever_keeps_a_note_is_told_that_they_see_no_more_of_its_case() -> None:

@@ -9,13 +9,16 @@ from api.domain.vocabulary import PromptName, RuleName
 from tests.domain.builders import (
     NOW,
     Record,
+    account,
     ago,
     ahead,
     consultation,
     facts,
     flag,
     incident,
+    offer,
     promise,
+    response,
 )
 
 R, P = RuleName, PromptName
@@ -260,6 +263,15 @@ PLAYED: dict[RuleName | PromptName, Played] = {
         incident("record_request", request="access", occurred_on=ago(35), initiator="client"),
         incident("record_request", request="amendment", occurred_on=ago(35), initiator="client"),
     ),
+    R.client_not_safe: played(account(safe_now="no"), account(safe_now="yes")),
+    R.client_asks_to_look: played(
+        account(wants=["somebody_looks"]), account(wants=["nothing_more"])
+    ),
+    R.account_unanswered: played(
+        account(sent_at=TWO_WEEKS_AGO, wants=["an_answer"]),
+        account(sent_at=TWO_WEEKS_AGO, wants=["an_answer"], status="answered"),
+    ),
+    R.look_back_concern: played(response(2), response(0)),
     P.clarify_open_promise: played(
         promise("professional_availability", scope="within_frame", keepable="yes", open_ended=True),
         promise(
@@ -289,4 +301,5 @@ PLAYED: dict[RuleName | PromptName, Played] = {
         ending(planned_at_outset=True, needs_ongoing_care=True),
         ending(planned_at_outset=True, needs_ongoing_care=True, referral_offered=True),
     ),
+    P.offer_door: played(offer(), []),
 }

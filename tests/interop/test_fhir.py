@@ -16,6 +16,8 @@ from api.access.visibility.cases import on_its_case
 from api.access.visibility.newest import Wanted
 from api.access.visibility.reader import Reader
 from api.access.visibility.records import SEEN
+from api.domain.look_back import LOOK_BACK_ID
+from api.domain.permissions.table import TREATING
 from api.domain.vocabulary import (
     VOCABULARY,
     CaseStatus,
@@ -36,6 +38,7 @@ from api.interop.fhir.outcome import NOT_ANSWERED, NOT_SERVED, SERVED, IssueType
 from api.storage.models.clinical import Case
 from api.storage.transaction import Transaction
 from tests.support.fhir import (
+    ANSWERED,
     ASKED,
     CANARY,
     KINDS,
@@ -59,6 +62,7 @@ TYPES = {
     "ServiceRequest": "/v1/consultations",
     "DetectedIssue": "/v1/flags",
     "Flag": "/v1/flags",
+    "QuestionnaireResponse": "/v1/cases/{case_id}/responses",
     "AuditEvent": "/v1/journal",
 }
 """Each type, and the list of our own API that shows the same rows."""
@@ -136,6 +140,7 @@ async def peopled(world: World) -> dict[str, Person]:
     for each in ("hurtful_words", "cotreatment", "risk"):
         await me.incident(case, each, **KINDS[each])
     await me.promise(case, keepable="no")
+    made(await me.post(f"/v1/cases/{case['id']}/responses", ANSWERED))
     asked = made(
         await me.post(f"/v1/cases/{case['id']}/consultations", {**ASKED, "released": True})
     )
@@ -144,9 +149,11 @@ async def peopled(world: World) -> dict[str, Person]:
     # about the supervisor's own conduct: she does not see this case at all
     conflicted = await me.case()
     await me.incident(conflicted, "hurtful_words", about_user_id=str(supervisor.id))
+    made(await me.post(f"/v1/cases/{conflicted['id']}/responses", ANSWERED))
     # a colleague stands in for a while
     covered = await me.case()
     await me.incident(covered, "oversight", available=False)
+    made(await me.post(f"/v1/cases/{covered['id']}/responses", ANSWERED))
     span = {"starts_on": world.day(), "ends_on": world.day(9)}
     cover = {"case_id": covered["id"], "user_id": str(colleague.id), **span}
     made(await me.post("/v1/covers", cover))
@@ -156,12 +163,16 @@ async def peopled(world: World) -> dict[str, Person]:
     voided = await me.case()
     await me.incident(voided, "hurtful_words")
     await me.promise(voided)
+    made(await me.post(f"/v1/cases/{voided['id']}/responses", ANSWERED))
     assert (await me.delete(f"/v1/cases/{voided['id']}")).status_code == 204
     wrong = await me.promise(case)
     assert (await me.delete(f"/v1/promises/{wrong['id']}")).status_code == 204
+    wrong = made(await me.post(f"/v1/cases/{case['id']}/responses", ANSWERED))
+    assert (await me.delete(f"/v1/responses/{wrong['id']}")).status_code == 204
     theirs = await world.there["clinician"].case()
     await world.there["clinician"].incident(theirs, "risk", **KINDS["risk"])
     await world.there["clinician"].promise(theirs)
+    made(await world.there["clinician"].post(f"/v1/cases/{theirs['id']}/responses", ANSWERED))
     people = {f"{part} here": person for part, person in world.here.items()}
     people |= {each: world.there[each] for each in ("clinician", "privacy_officer")}
     for scopes in ((Scope.cases_read,), (Scope.flags_read,), (Scope.consultations_read,), Scope):
@@ -170,7 +181,16 @@ async def peopled(world: World) -> dict[str, Person]:
 
 
 async def listed(person: Person, path: str) -> set[str] | int:
-    """Give the ids of a list of our own API, or the status it refuses with."""
+    """Give the ids of a list of our own API, or the status it refuses with.
+
+    A list of each case is refused where no case has one for them.
+    """
+    if "{case_id}" in path:
+        cases = await listed(person, "/v1/cases")
+        each = [] if isinstance(cases, int) else [path.format(case_id=case) for case in cases]
+        found = [await listed(person, of_case) for of_case in each]
+        shown = [ids for ids in found if isinstance(ids, set)]
+        return set[str]().union(*shown) if shown else 403
     answer = await person.get(path, limit=100)
     if answer.status_code != 200:
         return answer.status_code
@@ -189,6 +209,9 @@ async def difference(person: Person, kind: str) -> Any:
         # that somebody looked at the journal is in the journal by now; the first page is enough
         theirs = {each for each in theirs if each <= max(ours, default="")}
         ours = {each for each in ours if each >= min(theirs, default="")}
+    if kind == "QuestionnaireResponse" and ours == 403 and person.role in TREATING:
+        # who treats others may search, and finds none
+        ours = set()
     return None if ours == theirs else (person.role, kind, ours, theirs)
 
 
@@ -237,6 +260,11 @@ async def test_everybody_sees_by_fhir_what_they_see_by_our_own_api(
         ("Task", world.colleague, take_all),
         ("Observation", world.clinician, lambda by: take_seen(by, visible_rows.OBSERVATIONS)),
         ("DetectedIssue", world.supervisor, lambda by: take_seen(by, visible_rows.ISSUES)),
+        (
+            "QuestionnaireResponse",
+            world.colleague,
+            lambda by: take_seen(by, visible_rows.RESPONSES),
+        ),
         (
             "AuditEvent",
             world.clinician,
@@ -436,8 +464,14 @@ async def test_what_stands_on_a_voided_case_is_in_error_too(world: World) -> Non
     noted = await me.incident(case, "consent")
     pledge = await me.promise(case)
     asked = made(await me.post(f"/v1/cases/{case['id']}/consultations", ASKED))
+    told = made(await me.post(f"/v1/cases/{case['id']}/responses", ANSWERED))
     assert (await me.delete(f"/v1/cases/{case['id']}")).status_code == 204
-    for kind, row in (("Observation", noted), ("Task", pledge), ("ServiceRequest", asked)):
+    for kind, row in (
+        ("Observation", noted),
+        ("Task", pledge),
+        ("ServiceRequest", asked),
+        ("QuestionnaireResponse", told),
+    ):
         shown = ok(await me.get(f"/fhir/{kind}/{row['id']}"))
         assert shown["status"] == "entered-in-error"
         check(shown)
@@ -783,6 +817,7 @@ async def test_what_could_be_an_id_and_is_none_here_finds_nothing(one_world: Wor
     noted = await me.incident(case, "risk", **KINDS["risk"])
     await me.promise(case, keepable="no")
     made(await me.post(f"/v1/cases/{case['id']}/consultations", ASKED))
+    made(await me.post(f"/v1/cases/{case['id']}/responses", ANSWERED))
     base = "http://notes.test/fhir"
     unknown = ("abc", "A-1.b", "1", "x" * 64, str(uuid4()), uuid4().urn)
     for kind in (*TYPES, "Provenance"):
@@ -838,12 +873,15 @@ async def test_every_type_is_searched_by_post_too(one_world: World) -> None:
     await me.incident(case, "risk", **KINDS["risk"])
     await me.promise(case, keepable="no")
     made(await me.post(f"/v1/cases/{case['id']}/consultations", ASKED))
+    made(await me.post(f"/v1/cases/{case['id']}/responses", ANSWERED))
     await me.incident(await me.case(client_ref="HL-0008"), "consent")
     world.clock.forward(seconds=1)
     for kind in SERVED:
         by = officer if kind == "AuditEvent" else me
         asked = {"url": "urn:boundary-notes:extension:due"}
-        if kind not in {"StructureDefinition", "CodeSystem"}:
+        if kind == "Questionnaire":
+            asked = {"url": f"urn:boundary-notes:questionnaire:{LOOK_BACK_ID}", "version": "1"}
+        elif kind not in {"StructureDefinition", "CodeSystem"}:
             asked = {"patient": case["id"], "_lastUpdated": "le9999", "_count": "100"}
         path = f"/fhir/{kind}/_search"
         found = [each["id"] for each in await search(by, kind, **asked)]
@@ -898,6 +936,7 @@ SAMPLES = {
     "date": "le2026-12",
     "target": f"Task/{UUID(int=0)}",
     "url": "urn:boundary-notes:extension:due",
+    "version": "1",
 }
 
 
@@ -913,9 +952,8 @@ async def test_the_capability_statement_tells_what_is_served(one_world: World) -
     paths = document()["paths"]
     with_history = {path.split("/")[2] for path in paths if path.endswith("/_history")}
     served = {path.split("/")[2] for path in paths if path.startswith("/fhir/")} - {"metadata"}
-    assert (
-        list(told) == [*(each.name for each in (*resource_types.KINDS, *DEFINING))] == list(SERVED)
-    )
+    records, defining = ([each.name for each in of] for of in (resource_types.KINDS, DEFINING))
+    assert list(told) == [*records, "Questionnaire", *defining] == list(SERVED)
     assert told.keys() == served
     me = world.clinician
     for kind, each in told.items():

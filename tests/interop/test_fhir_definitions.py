@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from api.domain.incident_kinds import IncidentKind
+from api.domain.look_back import LOOK_BACK_ID
 from api.domain.permissions.case_rules import Standing, purpose_of
 from api.domain.vocabulary import VOCABULARY, PromptName, RuleName, Scope
 from api.flags.lifecycle import MANUAL
@@ -42,10 +43,15 @@ CONTEXTS = {
         "QuestionnaireResponse",
     },
     f"{R4}flag-detail": {"Flag"},
+    f"{R4}minValue": {"Questionnaire.item"},
+    f"{R4}maxValue": {"Questionnaire.item"},
+    f"{R4}questionnaire-itemControl": {"Questionnaire.item"},
 }
 """Where R4 (4.0.1) lets its own extensions stand."""
 
 Found = dict[str, Any]
+SHOWN = [kind for kind in SERVED if kind not in {"StructureDefinition", "CodeSystem"}]
+"""The types whose resources say something of a clinic."""
 
 
 def inside(value: Any) -> Iterator[Found]:
@@ -57,21 +63,27 @@ def inside(value: Any) -> Iterator[Found]:
             yield from inside(each)
 
 
-def undefined(resource: Found, defined: dict[str, Found]) -> Iterator[str]:
-    """Name what stands in a resource and is defined nowhere, or otherwise."""
+def extended(resource: Found) -> Iterator[tuple[Found, str]]:
+    """Give each extension, and where it stands."""
     kind = resource["resourceType"]
     for element in inside(resource):
+        place = kind if element is resource else f"{kind}.item"
         for extension in element.get("extension", ()):
-            url = extension["url"]
-            if element is not resource:
-                yield f"{url} stands within {kind}"
-            elif not url.startswith(OURS):
-                if kind not in CONTEXTS.get(url, ()):
-                    yield f"{url} may not stand on {kind}"
-            elif url not in defined:
-                yield f"{url} is not defined"
-            else:
-                yield from misused(extension, kind, defined[url])
+            yield extension, place if element is resource or "linkId" in element else "elsewhere"
+
+
+def undefined(resource: Found, defined: dict[str, Found]) -> Iterator[str]:
+    """Name what stands in a resource and is defined nowhere, or otherwise."""
+    for extension, place in extended(resource):
+        url = extension["url"]
+        if not url.startswith(OURS):
+            if place not in CONTEXTS.get(url, ()):
+                yield f"{url} may not stand on {place}"
+        elif url not in defined:
+            yield f"{url} is not defined"
+        else:
+            yield from misused(extension, place, defined[url])
+    for element in inside(resource):
         if str(element.get("system", "")).startswith(OURS) and "code" in element:
             yield from unknown(element, defined)
 
@@ -113,6 +125,17 @@ async def all_defined(by: Person) -> dict[str, Found]:
     return named
 
 
+async def all_choices(by: Person) -> dict[str, Found]:
+    """Give what choices mean, which the questionnaire says that has them, as if it were a list."""
+    listed: dict[str, Found] = {}
+    for asked in await search(by, "Questionnaire"):
+        for element in inside(asked):
+            for option in element.get("answerOption", ()):
+                coding = option["valueCoding"]
+                listed.setdefault(coding["system"], {"concept": []})["concept"].append(coding)
+    return listed
+
+
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
@@ -136,7 +159,7 @@ async def played(sqlite_urls: Urls) -> AsyncIterator[tuple[World, list[Found]]]:
         }
         shown = [ok(await world.clinician.get(f"/fhir/Observation/{noted['id']}"))]
         for by in readers.values():
-            for kind in SERVED[:8]:
+            for kind in SHOWN:
                 if (await by.get(f"/fhir/{kind}")).status_code == 200:
                     shown += await search(by, kind)
         yield world, shown
@@ -146,11 +169,11 @@ async def test_all_that_stands_in_any_answer_is_defined(
     played: tuple[World, list[Found]],
 ) -> None:
     world, shown = played
-    defined = await all_defined(world.clinician)
-    assert {each["resourceType"] for each in shown} == set(SERVED[:8])
+    defined = await all_defined(world.clinician) | await all_choices(world.clinician)
+    assert {each["resourceType"] for each in shown} == set(SHOWN)
     assert [why for each in shown for why in undefined(each, defined)] == []
     # every extension of the table was there to be looked at, and many codes of each sort
-    seen = {(e["url"], r["resourceType"]) for r in shown for e in r.get("extension", ())}
+    seen = {(e["url"], place) for r in shown for e, place in extended(r)}
     assert seen == {(each.url, kind) for each in EXTENSIONS for kind in each.on}
     systems = {each.get("system") for r in shown for each in inside(r) if "code" in each}
     assert {
@@ -162,9 +185,12 @@ async def test_all_that_stands_in_any_answer_is_defined(
 async def test_what_is_not_defined_is_found(played: tuple[World, list[Found]]) -> None:
     """The twin of the test above: each definition taken away, and each spoiled, is missed."""
     world, shown = played
-    defined = await all_defined(world.clinician)
+    choices = await all_choices(world.clinician)
+    defined = await all_defined(world.clinician) | choices
     used = {e["url"] for r in shown for e in r.get("extension", ()) if e["url"].startswith(OURS)}
-    for url in {*used, HAPPENING, KIND, f"{OURS}vocabulary:touch"}:
+    touched = f"{OURS}questionnaire:{LOOK_BACK_ID}:touch"
+    assert len(choices) == 7
+    for url in {*used, HAPPENING, KIND, f"{OURS}vocabulary:touch", touched}:
         without = {name: each for name, each in defined.items() if name != url}
         assert any([*undefined(each, without)] for each in shown), url
     for url in used:
@@ -252,7 +278,14 @@ def test_fhirs_own_extensions_stand_where_r4_lets_them() -> None:
         assert each.is_ours or set(each.on) <= CONTEXTS[each.url]
         assert each.is_ours == each.url.startswith(f"{OURS}extension:")
     allowed = CONTEXTS[WORKFLOW_EPISODE.url]
-    for kind in ("Observation", "ServiceRequest", "Task", "DetectedIssue", "Flag"):
+    for kind in (
+        "Observation",
+        "ServiceRequest",
+        "QuestionnaireResponse",
+        "Task",
+        "DetectedIssue",
+        "Flag",
+    ):
         said = of_episode(NO_CASE, kind)
         assert (said.url == WORKFLOW_EPISODE.url) == (kind in allowed)
 

@@ -16,7 +16,7 @@ from httpx import Response
 from api.interop.fhir.outcome import SERVED
 from api.interop.fhir.searching import PARAMETERS
 from tests.support.checkout import DOCS
-from tests.support.fhir import ASKED, KINDS, check
+from tests.support.fhir import ANSWERED, ASKED, KINDS, check
 from tests.support.world import NOON, Person, Urls, made, ok, open_world
 
 PAGE = DOCS / "fhir.md"
@@ -52,6 +52,8 @@ ROWS = (
     ("target", "no reference", "Observation/", "*"),
     ("url", "its own", "{url}"),
     ("url", "another", "urn:other"),
+    ("version", "its own", "1"),
+    ("version", "another", "2", "x"),
     ("_count", "5, or 5000", "5", "5000"),
     ("_count", "0", "0"),
 )  # fmt: skip
@@ -63,6 +65,7 @@ REFUSED = (
 )  # fmt: skip
 """What others may know, and is refused here."""
 
+DEFINED = {"StructureDefinition", "CodeSystem"}
 FINDS, NOTHING = "✓", "∅"
 
 
@@ -114,6 +117,7 @@ async def every_type(sqlite_urls: Urls) -> AsyncIterator[list[Asked]]:
         noted = await me.incident(case, "risk", **KINDS["risk"])
         await me.promise(case, keepable="no")
         made(await me.post(f"/v1/cases/{case['id']}/consultations", ASKED))
+        made(await me.post(f"/v1/cases/{case['id']}/responses", ANSWERED))
         world.clock.forward(seconds=1)
         asked = []
         for kind in SERVED:
@@ -127,7 +131,7 @@ async def every_type(sqlite_urls: Urls) -> AsyncIterator[list[Asked]]:
             coding = resource.get("code", {}).get("coding", [{"code": "abc"}])
             known = {
                 "id": resource["id"],
-                "ID": resource["id"].upper() if kind in SERVED[:8] else resource["id"],
+                "ID": resource["id"].upper() if kind not in DEFINED else resource["id"],
                 "case": case["id"],
                 "reference": case["client_ref"],
                 "status": resource.get("status", "active"),

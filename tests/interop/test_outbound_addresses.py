@@ -3,19 +3,14 @@
 import asyncio
 import re
 import socket
-import ssl
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from api.interop.webhooks import host_lookup, signed_request
 from api.interop.webhooks.signed_request import Answer, Letter, send
@@ -23,6 +18,7 @@ from api.runtime.settings import Settings
 from api.security import outbound_addresses
 from api.security.outbound_addresses import Destinations, NotPublicError, is_public, parse_address
 from api.storage.models.integration import Outcome
+from tests.support.certificates import certificate_for
 from tests.support.receivers import receiver, status
 from tests.support.world import SETTINGS_SECRET
 
@@ -386,37 +382,6 @@ def test_no_address_is_for_tests_unless_one_says_so(monkeypatch: pytest.MonkeyPa
 
 
 # ----------------------------------------------------------------------------------- certificates
-
-
-def certificate_for(name: str, folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Make a certificate for a name; give what a server needs, and what trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    called = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(called)
-        .issuer_name(called)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    written = certificate.public_bytes(serialization.Encoding.PEM)
-    path = folder / f"{name}.pem"
-    path.write_bytes(
-        written
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(path)
-    return serving, ssl.create_default_context(cadata=written.decode())
 
 
 async def test_a_certificate_is_checked_for_the_name_whatever_address_is_connected_to(

@@ -13,6 +13,7 @@ from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 from hypothesis import given
 
+from api.domain.in_each_language import InEach, ToldInEach
 from api.domain.rules.english import SENTENCES
 from api.domain.rules.evaluate import evaluate
 from api.domain.rules.facts import Facts
@@ -45,6 +46,11 @@ VERDICTS = {
 """What no text of a language says of anybody. A new language names its own."""
 
 
+def test_a_clinic_writes_in_every_language() -> None:
+    assert tuple(InEach.model_fields) == KNOWN
+    assert tuple(ToldInEach.model_fields) == KNOWN
+
+
 def po_of(code: str) -> str:
     """Give a catalogue as it is kept."""
     return (CATALOGUES / f"{code}.po").read_text()
@@ -57,8 +63,18 @@ def entries(po: str, code: str) -> list[Message]:
 
 
 def places_of(text: str) -> set[str]:
-    """Name the places in braces, but for the number: of one it need not be said."""
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name} - {"n"}
+    """Name the places of a text, but for the number: of one it need not be said."""
+    braced = {name for _, name, _, _ in string.Formatter().parse(text) if name}
+    return (braced | {*OF_PAGES.findall(text)}) - {"n"}
+
+
+OF_PAGES = re.compile(r"%\((\w+)\)s")
+"""A place in a text of a page."""
+
+
+def has_number(text: str) -> bool:
+    """Tell whether a text says how many."""
+    return "{n}" in text or "%(n)s" in text
 
 
 def amiss(message: Message, english: Text) -> Iterator[str]:
@@ -73,8 +89,14 @@ def amiss(message: Message, english: Text) -> Iterator[str]:
         yield "not translated"
     elif any(places_of(form) != places_of(several[-1]) for form in forms):
         yield "other places"
-    elif any("{n}" in form for form in forms[1:]) != ("{n}" in several[-1]):
+    elif any(map(has_number, forms[1:] or forms)) != has_number(several[-1]):
         yield "no number"
+    elif any("%" in OF_PAGES.sub("", form) for form in forms) and message.context in PAGES:
+        yield "a sign that pages take for a place"
+
+
+PAGES = {name for name in messages() if name.startswith("page:")}
+"""What is told on pages."""
 
 
 def wrong_in(po: str, code: str) -> list[str]:
@@ -109,6 +131,23 @@ def test_a_catalogue_has_every_text_with_its_places_and_no_other(code: str) -> N
         ("{n} meses", "varios meses", ["sentence:months is no number"]),
         ("consta un límite puesto {when}", "consta un límite", ["limit_drawn is other places"]),
         ("consta un límite puesto {when}", "consta {wen}", ["limit_drawn is other places"]),
+        ("%(n)s registros", "registros", ["page:%(n)s record is no number"]),
+        ("Versión %(n)s", "Versión", ["page:Version %(n)s is no number"]),
+        (
+            "Versión %(n)s",
+            "Versión %(n)s: 100 %",
+            ["page:Version %(n)s is a sign that pages take for a place"],
+        ),
+        (
+            "mencione esto: %(id)s",
+            "mencione esto",
+            ["page:If you ask for help, name this: %(id)s is other places"],
+        ),
+        (
+            "mencione esto: %(id)s",
+            "mencione %(ide)s",
+            ["page:If you ask for help, name this: %(id)s is other places"],
+        ),
         ('msgid "abrupt"', 'msgid "sudden"', ["sentence:abrupt is of another English"]),
         ('msgctxt "sentence:abrupt"', '#, fuzzy\nmsgctxt "sentence:abrupt"', ["abrupt is fuzzy"]),
     ],
@@ -128,7 +167,7 @@ def test_no_text_is_a_verdict_or_a_word_of_the_program(code: str) -> None:
     for message in entries(po_of(code), code):
         for form in forms_of(message):
             assert not VERDICTS[code].search(form), message.context
-            assert "_" not in re.sub(r"\{\w+\}", "", form), message.context
+            assert "_" not in re.sub(r"\{\w+\}|%\(\w+\)s", "", form), message.context
 
 
 def test_a_verdict_would_be_found() -> None:
@@ -168,6 +207,21 @@ def test_english_is_the_code() -> None:
 )
 def test_a_day_is_written_as_closely_as_it_is_known(precision: str, said: str) -> None:
     assert language_of("es").day(date(2026, 3, 2), DatePrecision[precision]) == said
+
+
+@pytest.mark.parametrize(
+    ("code", "precision", "said"),
+    [
+        ("en", "day", "2 Sep"),
+        ("en", "month", "Sep 2026"),
+        ("es", "day", "2 sept"),
+        ("es", "month", "sept 2026"),
+    ],
+)
+def test_a_day_is_written_shortly_where_there_is_little_room(
+    code: str, precision: str, said: str
+) -> None:
+    assert language_of(code).short(date(2026, 9, 2), DatePrecision[precision]) == said
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from api.domain.rules.thresholds import Thresholds
 from api.domain.values import sent_as
 from api.domain.vocabulary import (
     VOCABULARY,
+    AccountWant,
     ConsultationStatus,
     Event,
     PromptName,
@@ -64,6 +65,12 @@ PARTIAL: dict[str, set[Enum]] = {
     # of a prompt nothing is milder, and none is told as an issue
     "api.domain.rules.safety._ONE_STEP_DOWN": {Severity.info},
     "api.interop.fhir.flags.ISSUE_SEVERITY": {Severity.info},
+    # what else is wanted is no request about the record
+    "api.records.from_accounts._ASKED_FOR": {
+        AccountWant.an_answer,
+        AccountWant.nothing_more,
+        AccountWant.somebody_looks,
+    },
 }
 """What has no row in a table, and needs none."""
 
@@ -273,6 +280,7 @@ class NewDetails(_Details):
     new_field: YesNo | None = None
 '''
 MISSED = """
+api.desk.notices.SAID lacks new_notice
 api.domain.incident_kinds.IncidentKind lacks new_kind
 api.domain.permissions.table._ALLOWED_BY_ROLE lacks new_role
 api.domain.permissions.table._SCOPES lacks new:scope

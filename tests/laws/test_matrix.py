@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from httpx import Response
 from sqlmodel import select
 
-from api.access import authentication, case_relationship, guards
+from api.access import at_door, authentication, case_relationship, door_guards, guards
 from api.routes import (
     break_glass,
     cases,
@@ -24,8 +25,20 @@ from api.routes import (
 )
 from api.storage.compiled_queries import Prepared
 from api.storage.models.journal import JournalEntry
+from api.storage.transaction import Transaction
 from tests.support.guards import unwalled
-from tests.support.matrix import PUBLIC, STRANGERS, TABLE, Row, kept, letter_of
+from tests.support.matrix import (
+    CLIENTS,
+    DOOR_TABLE,
+    NO_CLIENTS,
+    PUBLIC,
+    STRANGERS,
+    TABLE,
+    DoorRow,
+    Row,
+    kept,
+    letter_of,
+)
 from tests.support.requests import document
 from tests.support.scene import Scene, set_scene
 from tests.support.world import NOON, Urls, World, open_world
@@ -62,7 +75,10 @@ def test_no_operation_is_missing_from_the_table() -> None:
         for path, operations in document()["paths"].items()
         for method in operations
     }
-    assert {(row.method, row.path.partition("?")[0]) for row in TABLE} == served - PUBLIC
+    at_door = {(row.method, row.path) for row in DOOR_TABLE}
+    assert {each for each in served - PUBLIC if each[1].startswith("/door/")} == at_door
+    in_table = {(row.method, row.path.partition("?")[0]) for row in TABLE}
+    assert in_table == served - PUBLIC - at_door
 
 
 @pytest.mark.parametrize("row", TABLE, ids=named)
@@ -88,6 +104,28 @@ async def test_the_matrix(scene: Scene, row: Row) -> None:
     assert wrong == []
     assert await kept(scene.world) == before
     assert await refusals(scene.world) - told == refused
+
+
+@pytest.mark.parametrize("row", DOOR_TABLE, ids=lambda row: f"{row.method} {row.path}")
+async def test_the_matrix_of_the_door(scene: Scene, row: DoorRow) -> None:
+    """Nobody but a client in a visit that lasts is let in, and what is refused changes nothing."""
+    before, wrong = await kept(scene.world), []
+    for who, letter in row.expected():
+        scene.rehearsing = letter == "y"
+        answer = await scene.send_at_door(row, who)
+        scene.rehearsing = False
+        if letter_of(answer) != letter:
+            wrong.append((who, letter, letter_of(answer), answer.text[:200]))
+        if answer.is_error:
+            # one that another has is answered as one that nobody has
+            unknown = await scene.send_at_door(row, who, "99")
+            assert {**unknown.json(), "request_id": 0} == {**answer.json(), "request_id": 0}
+    for who in NO_CLIENTS:
+        answer = await scene.send_at_door(row, who)
+        if answer.status_code != 401:
+            wrong.append((who, "401", letter_of(answer), answer.text[:200]))
+    assert wrong == []
+    assert await kept(scene.world) == before
 
 
 async def _tells_nothing(
@@ -122,7 +160,7 @@ def without_guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                 patch.setattr(room, "may_ever", lambda *_: True)
         for room in (guards, flagged_cases):
             patch.setattr(room, "refuse_role", lambda *_: None)
-        for room in (guards, case_relationship):
+        for room in (guards, case_relationship, door_guards):
             patch.setattr(room, "may_see_case", lambda *_: True)
         patch.setattr(guards, "may_see_record", lambda *_: True)
         patch.setattr(supervisions, "_own", lambda *_: sa.true())
@@ -177,3 +215,49 @@ async def _caught(
         finally:
             scene.rehearsing = False
     return False
+
+
+@contextmanager
+def with_any_visit(monkeypatch: pytest.MonkeyPatch, scene: Scene, who: str) -> Iterator[None]:
+    """Let everybody have the visit of one client, whatever token they show."""
+    really, token = at_door.find_visit, scene.clients[who].token
+
+    async def found(tx: Transaction, _shown: str, *, sends: bool) -> at_door.Visit | None:
+        return await really(tx, token, sends=sends)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(at_door, "find_visit", found)
+        yield
+
+
+@pytest.mark.parametrize("row", DOOR_TABLE, ids=lambda row: f"{row.method} {row.path}")
+async def test_without_its_guard_the_door_lets_somebody_in(
+    scene: Scene, row: DoorRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.rehearsing = True
+    try:
+        with with_any_visit(monkeypatch, scene, "client with receipt"):
+            for who in (*CLIENTS, "left", "idle", "clinician"):
+                assert (await scene.send_at_door(row, who)).is_success, who
+        if "{n}" in row.path:
+            # and a code would show what was sent by it
+            with monkeypatch.context() as patch:
+                patch.setattr(at_door.Visit, "own_box", property(lambda visit: visit.box))
+                answer = await scene.send_at_door(row, "client with code")
+                assert answer.is_success
+    finally:
+        scene.rehearsing = False
+
+
+@pytest.mark.parametrize(
+    ("limit", "who"), [("IDLE", "idle"), ("WHOLE", "too long")], ids=["idle", "too long"]
+)
+async def test_without_its_limits_a_visit_would_go_on(
+    scene: Scene, limit: str, who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = [row for row in DOOR_TABLE if row.path.endswith("/mine")]
+    assert (await scene.send_at_door(row, who)).status_code == 401
+    monkeypatch.setattr(at_door, limit, timedelta(days=1))
+    scene.rehearsing = True
+    assert (await scene.send_at_door(row, who)).is_success
+    scene.rehearsing = False

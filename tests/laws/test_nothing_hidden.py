@@ -26,6 +26,7 @@ from api.flags.hiding import Rearranged
 from api.records import consultations_shown, read_models
 from api.routes import incidents, timeline
 from api.storage.models.access import AccessGrant, GrantKind, Supervision
+from api.storage.models.accounts import Account
 from api.storage.models.clinical import (
     Case,
     Consultation,
@@ -36,13 +37,16 @@ from api.storage.models.clinical import (
     Promise,
 )
 from api.storage.models.columns import Named
+from api.storage.models.door import Invitation
+from api.storage.models.door import Response as Answered
 from api.storage.models.flags import Flag
 from tests.support.deeds import Deeds
+from tests.support.desk import SIGN_IN, Seat, routes_of, seated
 from tests.support.eyes import WORD, Eyes, Rows, own_refusals
 from tests.support.requests import document
 from tests.support.world import NOON, PEOPLE, Person, Urls, World, made, ok, open_world, software
 
-STEPS, LOOKS, PLAY = 500, 4, 50
+STEPS, LOOKS, PLAY = 250, 4, 50
 """Deeds in all, answers read after each, and deeds in one clinic before another is founded."""
 MANY_STEPS = 10_000
 
@@ -73,8 +77,17 @@ MONTHS = {month: number for number, month in enumerate(calendar.month_name) if m
 }
 DAY_IN_WORDS = re.compile(rf"(\d{{1,2}}) (?:de )?({'|'.join(MONTHS)}) (?:de )?(\d{{4}})")
 
-JOURNALS = ("/v1/journal", "/fhir/AuditEvent", "/fhir/Provenance")
+JOURNALS = ("/v1/journal", "/fhir/AuditEvent", "/fhir/Provenance", "/desk/journal")
 """Doors at which privacy officers are told everything, and others what they did themselves."""
+PAGES_ELSEWHERE = (
+    "/desk/sign-in",
+    "/desk/new-password",
+    "/desk/style.css",
+    "/desk/icon.svg",
+    # when its reader signed in, as at /v1/sessions
+    "/desk/me",
+)
+"""Pages that show no clinical record."""
 ELSEWHERE = (
     "/v1/webhooks",
     "/v1/imports",
@@ -85,7 +98,9 @@ ELSEWHERE = (
     "/v1/journal/",
     "/v1/rules",
     "/v1/clinic",
+    "/v1/questionnaires",
     "/fhir/metadata",
+    "/fhir/Questionnaire/",
     "/fhir/StructureDefinition",
     "/fhir/CodeSystem",
 )
@@ -106,6 +121,9 @@ RECORDS = {
     "hold_id": LegalHold,
     "disclosure_id": Disclosure,
     "supervision_id": Supervision,
+    "response_id": Answered,
+    "invitation_id": Invitation,
+    "client_account_id": Account,
 }
 SHOWN_TO_ALL = {"/v1/vocabulary"}
 
@@ -143,6 +161,8 @@ class Play:
     deeds: Deeds
     doors: list[str]
     trail: list[str] = field(default_factory=list)
+    seats: dict[str, Seat] = field(default_factory=dict)
+    """The browsers of those who are at the desk."""
 
     async def step(self) -> None:
         """Do one thing, then let some principals read; raise LeakError for what they must not."""
@@ -157,9 +177,20 @@ class Play:
         self.deeds.rows = await Rows.read(self.world, person.clinic_id, before.words)
         # who hands a case over is shown it as they saw it a moment ago
         sees = before if "/transfer" in what else self.deeds.rows
-        await self._examine(Look(name, what, {}), answer, sees)
+        if not self._steps_back_by(answer, person):
+            await self._examine(Look(name, what, {}), answer, sees)
         for look, got in answers:
             await self._examine(look, got, self.deeds.rows)
+
+    def _steps_back_by(self, answer: Response, person: Person) -> bool:
+        """Tell whether somebody said that it is about themself, in whose place they stand in.
+
+        They see the case no more from then on, and were answered with what they wrote themselves.
+        """
+        if f'"about_user_id":"{person.id}"' not in answer.text:
+            return False
+        case = self.deeds.rows.case(UUID(answer.json()["case_id"]))
+        return case.clinician_id != person.id
 
     async def _look_around(self) -> None:
         """Let time alone move flags before anybody reads, so that all read the same."""
@@ -167,8 +198,9 @@ class Play:
             await self.people[name].get("/v1/flags", limit=1)
 
     def _look(self) -> Look:
-        name = self.chance.choice(list(PRINCIPALS))
         path = self.chance.choice(self.doors)
+        # software reads no pages
+        name = self.chance.choice(list(PEOPLE if path.startswith("/desk") else PRINCIPALS))
         for place in re.findall(r"{(\w+)}", path):
             path = path.replace(f"{{{place}}}", self._something(place))
         params, headers = {}, {}
@@ -194,7 +226,18 @@ class Play:
 
     async def _ask(self, look: Look) -> Response:
         person = self.people[look.name]
+        if look.path.startswith("/desk"):
+            return await self._look_at(look, person)
         return await person.send("GET", look.path, params=look.params or None, headers=look.headers)
+
+    async def _look_at(self, look: Look, person: Person) -> Response:
+        """Look at a page in a browser, having signed in where its session has ended."""
+        if look.name in self.seats:
+            shown = await self.seats[look.name].open(look.path, **look.headers)
+            if not shown.answer.headers.get("location", "").startswith(SIGN_IN):
+                return shown.answer
+        self.seats[look.name] = seat = await seated(self.world, person)
+        return (await seat.open(look.path, **look.headers)).answer
 
     # ------------------------------------------------------------------------- what was answered
 
@@ -278,7 +321,7 @@ class Play:
         return eyes.hidden - restricted
 
     def _is_journal(self, look: Look) -> bool:
-        return look.path.startswith(JOURNALS)
+        return look.path.startswith(JOURNALS) or look.path.endswith("/readers")
 
     async def _without_own_refusals(self, look: Look, answer: Response) -> str:
         """Leave out the entries about what the reader themself asked for and was refused."""
@@ -288,7 +331,7 @@ class Play:
             )
             return f"{headers}\n{answer.text}"
         refused = await own_refusals(self.world, self.people[look.name])
-        if look.headers.get("Accept") == "text/csv":
+        if look.headers.get("Accept") == "text/csv" or look.path.startswith("/desk"):
             return "\n".join(
                 line for line in answer.text.splitlines() if not refused & set(ID.findall(line))
             )
@@ -340,7 +383,7 @@ class Play:
 
 def _plain(answer: Response, path: str) -> tuple[int, str]:
     """Give an answer without what is another each time."""
-    text = re.sub(r'"request_id": ?"[^"]+"', "", answer.text)
+    text = re.sub(r'"request_id": ?"[^"]+"|name="form_token" value="[^"]+"', "", answer.text)
     return answer.status_code, ID.sub("", text.replace(path, ""))
 
 
@@ -365,7 +408,14 @@ def doors_of(world: World) -> list[str]:
     assert places <= {*GRANTS, *RECORDS, "record_id", "entry_id", "version_id"}, (
         "a door with a place unknown here"
     )
-    return doors
+    pages = [
+        path
+        for path in routes_of(world.app, "GET")
+        if not path.startswith(PAGES_ELSEWHERE)
+        and {*re.findall(r"{(\w+)}", path)} <= {*GRANTS, *RECORDS}
+    ]
+    assert len(pages) > 60
+    return doors + pages
 
 
 async def clinic_of(world: World, seed: int) -> Play:

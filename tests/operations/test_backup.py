@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +29,7 @@ from api.storage.migrations import migrate
 from api.storage.models.columns import SealedText
 from api.storage.models.journal import JournalEntry
 from tests.support.checkout import ROOT
+from tests.support.door import enter, invite, knock, open_door
 from tests.support.postgres import Server
 from tests.support.processes import environment
 from tests.support.world import (
@@ -243,6 +245,27 @@ def test_an_older_copy_asks_for_a_migration(copy: Path, tmp_path: Path) -> None:
     done = command("restore", copy, url=url_of(tmp_path / "clinic.db"))
     assert done.exit_code == 0
     assert "python -m api migrate" in done.stdout
+
+
+async def test_a_restore_ends_every_invitation_and_every_visit_and_keeps_the_receipts(
+    new_urls: Urls, tmp_path: Path
+) -> None:
+    copy, place = tmp_path / "copy.db", tmp_path / "elsewhere.db"
+    async with open_world(new_urls, NOON) as world:
+        await open_door(world)
+        code = (await invite(world.clinician, await world.clinician.case()))["code"]
+        visit = await enter(world, code=code)
+        receipt = (await visit.says())["receipt"]
+        ok(await visit.send("GET", "/who-reads"))
+        done = await asyncio.to_thread(command, "backup", copy, url=new_urls.runtime)
+        assert done.exit_code == 0, done.output
+    done = await asyncio.to_thread(command, "restore", copy, url=url_of(place))
+    assert "Every invitation to a client's door has ended" in done.stdout
+    async with open_world(Urls(url_of(place), url_of(place)), NOON) as world:
+        assert (await knock(world, code=code)).status_code == 401
+        visit = replace(visit, world=world)
+        assert (await visit.send("GET", "/who-reads")).status_code == 401
+        assert len(await (await enter(world, receipt=receipt)).mine()) == 1
 
 
 def test_nothing_is_overwritten_unasked(copy: Path, tmp_path: Path) -> None:

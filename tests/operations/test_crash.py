@@ -122,7 +122,7 @@ class Writer:
             await self._make(f"/v1/cases/{case}/incidents", INCIDENT, Happening.incident_reported)
         elif what < 0.7:
             await self._make(f"/v1/cases/{case}/promises", PROMISE, Happening.promise_recorded)
-        elif what < 0.9:
+        elif what < 0.9 and self.known:
             await self._change(self.luck.choice(list(self.known)))
         else:
             shown = await self._ask("GET", f"/v1/cases/{case}")

@@ -12,10 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import iter_route_contexts
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr, ValidationError
 from sqlmodel import SQLModel, func, select
+from starlette.routing import Route
 from uuid_utils.compat import uuid7
 
 from api.commands.worker import seal
@@ -27,6 +28,7 @@ from api.storage import revisions
 from api.storage.database import Database
 from api.storage.models.integration import Webhook, WebhookDelivery, WebhookEvent
 from api.storage.models.journal import JournalEntry
+from api.storage.models.mails import Mail, MailKind, MailStatus
 from tests.support import processes
 from tests.support.checkout import ROOT
 from tests.support.patience import PATIENCE, get
@@ -157,12 +159,13 @@ def unknown_labels(world: World, numbers: Numbers) -> set[tuple[str, str]]:
     routes = {
         context.path or context.original_route.path
         for context in iter_route_contexts(world.app.routes)
-        if isinstance(context.original_route, APIRoute)
+        if isinstance(context.original_route, Route)
     }
     known = {
         "method": {*metrics.METHODS, metrics.OTHER},
         "route": {*routes, metrics.OTHER},
         "severity": set(map(str, Severity)),
+        "outcome": set(map(str, MailStatus)),
         "version": {world.app.version},
         "migration": {revisions.head()},
     }
@@ -218,6 +221,7 @@ async def test_what_waits_is_counted_for_all_clinics_together(scraper: Scraper) 
         of_case = place or await world.there["clinician"].case()
         ok(await supervisor.post(f"/v1/cases/{of_case['id']}/flags", told), 201)
     await _owe_a_delivery(world)
+    await _owe_mails(world)
     world.clock.forward(hours=1)
     after = await scraper.numbers()
 
@@ -226,6 +230,11 @@ async def test_what_waits_is_counted_for_all_clinics_together(scraper: Scraper) 
 
     assert more("bn_flags_unresolved", after, severity="high") == 2
     assert more("bn_deliveries_pending", after) == 1
+    assert more("bn_mails_pending", after) == 2
+    assert more("bn_mails_failing", after) == 1
+    assert more("bn_mails_total", after, outcome="sent") == 3
+    assert more("bn_mails_total", after, outcome="given_up") == 1
+    assert of(after, "bn_mails_overdue_seconds") >= 3600 + 90
     assert more("bn_journal_unsealed_entries", after) == await _entries(world) - entries_before
     assert of(after, "bn_journal_unsealed_seconds") >= 3600
     assert of(after, "bn_deliveries_overdue_seconds") >= 3600 + 90
@@ -245,6 +254,24 @@ async def _entries(world: World) -> int:
     async with world.owner.transaction() as tx:
         found = await tx.exec(select(func.count()).select_from(JournalEntry))
         return int(found.one())
+
+
+async def _owe_mails(world: World) -> None:
+    """Leave a clinic with mails that were sent, given up, handed over, and tried in vain."""
+    me = world.clinician
+    async with world.owner.transaction() as tx:
+        await tx.enter(me.clinic_id)
+        of: dict[str, Any] = {"clinic_id": me.clinic_id, "user_id": me.id, "kind": MailKind.daily}
+        dated: dict[str, Any] = {"created_at": tx.now, "updated_at": tx.now}
+        due = tx.now - timedelta(seconds=90)
+        for status, attempts, at in (
+            *[(MailStatus.sent, 0, None)] * 3,
+            (MailStatus.given_up, 8, None),
+            (MailStatus.handed_over, 0, due),
+            (MailStatus.owed, 1, due),
+        ):
+            how: dict[str, Any] = {"status": status, "attempts": attempts, "next_attempt_at": at}
+            tx.add(Mail(**of, **dated, **how, source_id=uuid7()))
 
 
 async def _owe_a_delivery(world: World) -> None:

@@ -164,16 +164,16 @@ async def test_the_clinic_is_read_and_an_admin_changes_it(world: World) -> None:
 
 
 async def test_everyone_reads_the_rules_in_the_rulebooks_order(world: World) -> None:
-    assert (len(RULES), len(PROMPTS)) == (36, 7)
+    assert (len(RULES), len(PROMPTS)) == (40, 8)
     for person in world.here.values():
         page = ok(await person.get("/v1/rules"))
         assert [rule["rule"] for rule in page["items"]] == RULES + PROMPTS
         assert page["next"] is None
     audiences = [rule["audience"] for rule in page["items"]]
-    assert audiences == ["supervisor"] * 36 + ["clinician"] * 7
+    assert audiences == ["supervisor"] * 40 + ["clinician"] * 8
     titles = {rule["rule"]: rule["title"] for rule in page["items"]}
     assert titles["disclosure_response"] == "How a disclosure was met"
-    assert len(set(titles.values())) == 43
+    assert len(set(titles.values())) == 48
     (drift,) = (rule for rule in page["items"] if rule["rule"] == "frame_drift")
     assert drift["severity"] == "moderate."
     assert {each["threshold"]: each["value"] for each in drift["thresholds"]} == {

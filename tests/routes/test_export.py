@@ -229,7 +229,7 @@ async def test_the_page_says_what_the_document_says(world: World) -> None:
         assert words in said, words
     empty = await world.clinician.case()
     page = (await world.clinician.get(f"/v1/cases/{empty['id']}/export", format="html")).text
-    assert page.count("<p>None.</p>") == 5
+    assert page.count("<p>None.</p>") == 6
 
 
 async def test_each_copy_is_accounted_for(world: World) -> None:

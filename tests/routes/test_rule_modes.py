@@ -44,11 +44,14 @@ async def standing(world: World) -> set[str]:
         return {row.rule for row in rows}
 
 
-def test_every_rule_has_a_mode_and_the_two_about_safety_just_one() -> None:
+def test_every_rule_has_a_mode_and_those_of_safety_and_of_the_door_just_one() -> None:
     fields = RuleModes.model_json_schema()["properties"]
     assert list(fields) == list(RuleName)
     fixed = {name for name, spec in fields.items() if spec.get("const") == "active"}
-    assert fixed == {"client_safety", "sexual_conduct"} == set(ALWAYS_ACTIVE)
+    of_the_door = {
+        *("client_not_safe", "client_asks_to_look", "account_unanswered", "look_back_concern")
+    }
+    assert fixed == {"client_safety", "sexual_conduct"} | of_the_door == set(ALWAYS_ACTIVE)
 
 
 async def test_an_admin_sets_modes_and_who_reads_thresholds_reads_them(world: World) -> None:
@@ -74,7 +77,9 @@ async def test_an_admin_sets_modes_and_who_reads_thresholds_reads_them(world: Wo
 
 
 @pytest.mark.parametrize("rule", sorted(ALWAYS_ACTIVE))
-async def test_a_rule_about_safety_is_never_only_counted(world: World, rule: str) -> None:
+async def test_a_rule_of_safety_or_of_the_door_is_never_only_counted(
+    world: World, rule: str
+) -> None:
     for method, path, body in (
         ("PUT", PATH, {rule: "monitor"}),
         ("POST", "/v1/rules/preview", {"modes": {rule: "monitor"}}),
@@ -82,7 +87,7 @@ async def test_a_rule_about_safety_is_never_only_counted(world: World, rule: str
         refused = await world.admin.send(method, path, json=body)
         assert refused.status_code == 422
         assert refused.json()["errors"][0]["pointer"].endswith(f"/{rule}")
-        assert "safety" in refused.json()["errors"][0]["message"]
+        assert "leave it active" in refused.json()["errors"][0]["message"]
     # not even where it stands so in the database
     assert modes.monitored_rules({rule: "monitor", "frame_drift": "monitor"}) == {"frame_drift"}
 

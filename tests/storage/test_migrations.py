@@ -1,6 +1,7 @@
 """Migrations: forward, back and forward again with data, on both databases, with no drift."""
 
 from datetime import UTC, datetime
+from typing import Any
 from unicodedata import normalize
 from unittest.mock import AsyncMock
 
@@ -15,10 +16,23 @@ from api.storage.database import Database
 from api.storage.models.flags import EarlierResolution, Flag
 from tests.support.cases import link
 from tests.support.checkout import ROOT
+from tests.support.door import enter, invite, open_door
 from tests.support.imports import case_line, read_in
+from tests.support.mail import owe_in_vain
+from tests.support.matrix import ANSWERED, QUESTIONNAIRE
 from tests.support.migrated import Migrated, both_urls
 from tests.support.receivers import try_in_vain
-from tests.support.world import NOON, PASSWORD, SETTINGS, Person, made, ok, open_world, promise
+from tests.support.world import (
+    NOON,
+    PASSWORD,
+    SETTINGS,
+    Person,
+    World,
+    made,
+    ok,
+    open_world,
+    promise,
+)
 
 pytestmark = pytest.mark.both_databases
 
@@ -49,6 +63,7 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         made(await world.admin.post("/v1/service-accounts", diary))
         made(await world.admin.post(f"/v1/users/{world.clinician.id}/password-reset"))
         await try_in_vain(world, world.admin)
+        await owe_in_vain(world, world.clinician)
         await seal_once(world.database)
         made(await world.clinician.post(f"/v1/cases/{case['id']}/disclosures"))
         by_hand = {"severity": "low", "title": "Look", "because": "It was told."}
@@ -61,6 +76,10 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
         await world.clinician.incident(await world.clinician.case(), "hurtful_words")
         hold = {"case_id": case["id"], "reason": "A court asked for the record."}
         made(await world.here["privacy_officer"].post("/v1/legal-holds", hold))
+        made(await world.admin.post("/v1/questionnaires", QUESTIONNAIRE))
+        answers = {**ANSWERED, "answered_on": world.day(-1)}
+        made(await world.clinician.post(f"/v1/cases/{case['id']}/responses", answers))
+        await _say_at_door(world, case)
         made(await read_in(world, [case_line("one", world.clinician), {"type": "none"}]))
         handed = {"clinician_id": str(world.colleague.id), "reason": "leave"}
         ok(await world.supervisor.post(f"/v1/cases/{case['id']}/transfer", handed))
@@ -71,6 +90,20 @@ async def test_the_tables_come_and_go_and_come_again_with_data(empty_url: str) -
     await database.to("head")
     async with open_world(await both_urls(empty_url), NOON) as world:
         await world.clinician.case()
+
+
+async def _say_at_door(world: World, case: dict[str, Any]) -> None:
+    """Leave a row in each table of the clients' door."""
+    await open_door(world)
+    code = (await invite(world.clinician, case))["code"]
+    client = await enter(world, code=code)
+    sent = await client.says(not_to=[str(world.supervisor.id)], to="privacy_officers")
+    by_receipt = await enter(world, receipt=sent["receipt"])
+    made(await by_receipt.send("POST", "/accounts/1/words", {"words": "And this."}))
+    officer = world.here["privacy_officer"]
+    (line,) = ok(await officer.get("/v1/accounts"))["items"]
+    ok(await officer.get(f"/v1/accounts/{line['id']}"))
+    made(await officer.post(f"/v1/accounts/{line['id']}/reply", {"reply": "Thank you."}))
 
 
 async def test_of_transfers_before_it_is_kept_what_the_journal_tells(empty_url: str) -> None:

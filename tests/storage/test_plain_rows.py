@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from api.records.incidents_shown import IncidentRead
 from api.records.read_models import CaseFields, FlagRead
-from api.routes.incidents import IncidentRead
 from api.routes.promises import PromiseRead
 from api.storage.models.clinical import Case, Incident, Promise
 from api.storage.models.flags import Flag

@@ -22,11 +22,13 @@ from api.security.crypto import Place, Sealed, WrongKeyError
 from api.storage.database import Database
 from api.storage.models.clinical import Case
 from api.storage.models.columns import SealedText, sealed_columns
+from api.storage.models.door import Box, DoorSession, Invitation
 from api.storage.models.integration import ImportedRecord
 from api.storage.models.journal import JournalEntry
 from api.storage.models.people import ClinicKey
+from tests.support.door import enter, invite, knock, open_door
 from tests.support.imports import line, read_in
-from tests.support.matrix import NOTE
+from tests.support.matrix import ANSWERED, NOTE
 from tests.support.notes import note
 from tests.support.requests import described
 from tests.support.world import (
@@ -261,6 +263,10 @@ async def filled(world: World) -> tuple[dict[str, Any], dict[str, str]]:
     ok(await world.here["privacy_officer"].post(f"{hold}/release"))
     await _settle(world, path)
     await note(world, case, CANARY)
+    answers = [{"link_id": "anything_else", "value": CANARY}]
+    answered = {**ANSWERED, "answered_on": world.day(-1), "answers": answers}
+    made(await clinician.post(f"{path}/responses", answered))
+    said = await _say_at_door(world, case)
     # what came in from a file for a case that is here already
     pledged = line("promise", CANARY, case["id"], promise(world, state="kept"))
     assert made(await read_in(world, [pledged]))["created"] == 1
@@ -280,8 +286,27 @@ async def filled(world: World) -> tuple[dict[str, Any], dict[str, str]]:
         "recusal_id": recusal["id"],
         "hold_id": hold.rpartition("/")[2],
         "disclosure_id": given["id"],
+        **said,
         "version_id": "1",
     }
+
+
+async def _say_at_door(world: World, case: dict[str, Any]) -> dict[str, str]:
+    """Say something at the door of a case, have it answered and closed; give the ids."""
+    await open_door(world)
+    invited = await invite(world.clinician, case)
+    sent = await (await enter(world, code=invited["code"])).says(happened=CANARY, reach=CANARY)
+    client = await enter(world, receipt=sent["receipt"])
+    made(await client.send("POST", "/accounts/1/words", {"words": CANARY}))
+    (line,) = ok(await world.supervisor.get(f"/v1/cases/{case['id']}/accounts"))["items"]
+    for move, body in (
+        ("told", {"reason": CANARY}),
+        ("reply", {"reply": CANARY}),
+        ("close", {"determination": "normal_process", "note": CANARY}),
+    ):
+        answer = await world.supervisor.post(f"/v1/accounts/{line['id']}/{move}", body)
+        assert answer.is_success, answer.text
+    return {"client_account_id": line["id"], "invitation_id": invited["id"]}
 
 
 async def _settle(world: World, path: str) -> None:
@@ -293,8 +318,9 @@ async def _settle(world: World, path: str) -> None:
                 ok(await person.post(f"/v1/flags/{flag['id']}/resolve", body))
 
 
-UNCHANGING = {"notes", "record_versions", "disclosed_documents"}
-"""Where a row stays as it was written: a signed note, what stood in a record, a copy as given."""
+UNCHANGING = {"notes", "record_versions", "disclosed_documents", "responses"}
+"""Where a row stays as it was written: a signed note, what stood in a record, a copy as given,
+what was answered."""
 
 
 async def _fill(world: World, case_id: UUID) -> None:
@@ -404,6 +430,37 @@ async def key_of(world: World, case_id: UUID) -> AESGCM | None:
         keys = await tx.clinic_keys()
         wrapped = (await tx.exec(select(col(Case.text_key)).where(Case.id == case_id))).one()
     return AESGCM(keys.unwrap_case_key(case_id, wrapped)) if wrapped else None
+
+
+async def test_a_purge_closes_the_door_of_its_case_and_no_other(world: World) -> None:
+    await open_door(world)
+    cases = [await ended(world), await world.clinician.case()]
+    secrets = []
+    for case in cases:
+        code = (await invite(world.clinician, case))["code"]
+        visit = await enter(world, code=code)
+        receipt = (await visit.says())["receipt"]
+        secrets.append((visit, {"code": code}, {"receipt": receipt}))
+    await keeps(world, 1)
+    assert await purged(world) == 1
+    (visit, *theirs), (other, *others) = secrets
+    assert (await visit.send("GET", "/who-reads")).status_code == 401
+    ok(await other.send("GET", "/who-reads"))
+    never = await knock(world, code="0000-0000-0000-0000")
+    for secret in theirs:
+        refused = await knock(world, **secret)
+        assert refused.status_code == 401
+        assert {**refused.json(), "request_id": 0} == {**never.json(), "request_id": 0}
+    for secret in others:
+        made(await knock(world, **secret))
+    case_id = UUID(cases[0]["id"])
+    async with world.owner.transaction() as tx:
+        for model, left in ((DoorSession, 0), (Invitation, 1), (Box, 1)):
+            here = sa.select(sa.func.count()).select_from(model)
+            rows = await tx.exec(here.where(col(model.case_id) == case_id))
+            assert rows.one()[0] == left, model
+        hashes = sa.select(col(Box.receipt_hash)).where(col(Box.case_id) == case_id)
+        assert [row[0] for row in await tx.exec(hashes)] == [None]
 
 
 async def test_no_word_of_a_purged_case_is_read_again_by_anybody(world: World) -> None:

@@ -17,7 +17,9 @@ from api.security.crypto import Place, SealableText, Sealed, WrongKeyError, new_
 from api.storage.models.clinical import Case, Incident, Promise
 from api.storage.models.columns import SealedText, sealed_columns
 from api.storage.models.integration import WebhookSecret
+from tests.support.door import enter, invite, open_door
 from tests.support.imports import case_line, line, read_in
+from tests.support.matrix import ANSWERED
 from tests.support.receivers import allow, deliver, forget_what_is_owed, receiver, status, subscribe
 from tests.support.requests import tolerant
 from tests.support.stored import CANARY, hits, spellings, stored
@@ -169,6 +171,10 @@ async def fill(world: World) -> None:
         ok(await supervisor.post(f"/v1/flags/{flag['id']}/resolve", note))
         if is_reopened:
             ok(await supervisor.post(f"/v1/flags/{flag['id']}/reopen", {"reason": word()}))
+    answers = [{"link_id": "anything_else", "value": word()}]
+    answered = {**ANSWERED, "answered_on": world.day(-1), "answers": answers}
+    made(await me.post(f"{path}/responses", answered))
+    await _say_at_door(world, case, word)
     ok(await me.patch(path, {"client_ref": word()}))
     ok(await supervisor.patch(f"/v1/incidents/{told['id']}", {"narrative": word()}))
     made(await me.post(f"{path}/disclosures"))
@@ -191,6 +197,25 @@ async def fill(world: World) -> None:
     await _sign_with(world, word())
     to = {"clinician_id": str(world.colleague.id), "reason": word()}
     ok(await supervisor.post(f"{path}/transfer", to))
+
+
+async def _say_at_door(world: World, case: dict[str, Any], word: Callable[[], str]) -> None:
+    """Say a word of each sort at the door of a case, and to whoever said it."""
+    await open_door(world)
+    client = await enter(world, code=(await invite(world.clinician, case))["code"])
+    sent = await client.says(happened=word(), reach=word())
+    by_receipt = await enter(world, receipt=sent["receipt"])
+    made(await by_receipt.send("POST", "/accounts/1/words", {"words": word()}))
+    answers = [{"link_id": "anything_else", "value": word()}]
+    made(await by_receipt.send("POST", "/responses", {"answers": answers}))
+    (line,) = ok(await world.supervisor.get(f"/v1/cases/{case['id']}/accounts"))["items"]
+    of_it = f"/v1/accounts/{line['id']}"
+    for move, body in (
+        ("told", {"reason": word()}),
+        ("reply", {"reply": word()}),
+        ("close", {"determination": "normal_process", "note": word()}),
+    ):
+        assert (await world.supervisor.post(f"{of_it}/{move}", body)).is_success, move
 
 
 async def _sign_with(world: World, word: str) -> None:

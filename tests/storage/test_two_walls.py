@@ -30,12 +30,14 @@ from api.storage.models.journal import JournalEntry
 from api.storage.models.people import Clinic, SignIn, User
 from api.storage.tenancy import ENTER, WalledConnection
 from api.storage.transaction import Transaction
+from tests.support.door import visitor
 from tests.support.guards import made_anew
+from tests.support.mail import owe_in_vain
 from tests.support.matrix import TABLE, letter_of
 from tests.support.patience import PATIENCE
 from tests.support.receivers import try_in_vain
 from tests.support.scene import Scene, set_scene
-from tests.support.world import NOON, SETTINGS, Urls, incident, ok, open_world
+from tests.support.world import NOON, SETTINGS, Person, Urls, World, incident, made, ok, open_world
 
 pytestmark = pytest.mark.both_databases
 
@@ -96,10 +98,24 @@ async def _with_every_table(scene: Scene) -> Scene:
         silent = {"frame_drift": "monitor", "hurtful_words": "monitor"}
         assert (await admin.send("PUT", "/v1/rules/modes", json=silent)).is_success
         await colleague.incident(case, "hurtful_words")
+        await _at_door(scene.world, case, colleague, watcher)
         handed = {"clinician_id": str(people["other"].id), "reason": "leave"}
         assert (await watcher.post(f"/v1/cases/{case['id']}/transfer", handed)).is_success
         await try_in_vain(scene.world, admin)
+        await owe_in_vain(scene.world, admin)
     return scene
+
+
+async def _at_door(world: World, case: dict[str, Any], maker: Person, watcher: Person) -> None:
+    """Let a client say something twice, who is read and answered, and names who is not to read."""
+    code = made(await maker.post(f"/v1/cases/{case['id']}/invitations"))["code"]
+    client = await visitor(world, maker.clinic_id, code=code)
+    receipt = (await client.says())["receipt"]
+    (line,) = ok(await watcher.get(f"/v1/cases/{case['id']}/accounts"))["items"]
+    made(await watcher.post(f"/v1/accounts/{line['id']}/reply", {"reply": "Thank you."}))
+    again = await visitor(world, maker.clinic_id, receipt=receipt)
+    made(await again.post("/door/v1/accounts/1/words", {"words": "There is more."}))
+    await again.says(happened="Not her.", not_to=[str(watcher.id)])
 
 
 @asynccontextmanager

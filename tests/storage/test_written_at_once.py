@@ -221,7 +221,8 @@ async def test_a_row_that_is_adopted_is_the_one_that_is_known(world: World) -> N
 
 def test_each_column_is_told_apart_by_on_which_it_rests_that_rows_are_unique() -> None:
     told_apart_by = api.storage.written_at_once._told_apart_by
-    assert told_apart_by(Flag) == {"clinic_id", "case_id", "rule", "restricted", "status"}
+    apart = {"clinic_id", "case_id", "account_id", "rule", "restricted", "status"}
+    assert told_apart_by(Flag) == apart
     assert "voided_at" in told_apart_by(Case)
     assert "email" in told_apart_by(User)
     assert told_apart_by(Incident) == set()

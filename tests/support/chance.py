@@ -11,8 +11,10 @@ from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
 from api.domain.lifecycles import BRIEF_LASTS
+from api.domain.look_back import LOOK_BACK_ID
 from api.domain.vocabulary import (
     Audience,
+    CameBy,
     CaseStatus,
     Classification,
     ClientImpact,
@@ -22,6 +24,7 @@ from api.domain.vocabulary import (
     DatePrecision,
     Event,
     Initiator,
+    InvitationFor,
     NoteClass,
     NoteStatus,
     Phase,
@@ -33,6 +36,7 @@ from api.domain.vocabulary import (
     PromiseState,
     Repair,
     ReportedBy,
+    ResponseBy,
     Severity,
     Significance,
 )
@@ -56,6 +60,7 @@ from api.storage.models.clinical import (
     Note,
     Promise,
 )
+from api.storage.models.door import Invitation, Response
 from api.storage.models.flags import Flag
 from api.storage.models.journal import JournalEntry
 from tests.support.world import World
@@ -98,6 +103,14 @@ _WORDS: dict[type[SQLModel], dict[str, Any]] = {
         "urgency": ConsultationUrgency.routine,
         "question": "words",
     },
+    Response: {
+        "questionnaire_id": LOOK_BACK_ID,
+        "number": 1,
+        "by": ResponseBy.client,
+        "came_by": CameBy.typed_in,
+        "sealed_answers": "{}",
+    },
+    Invitation: {"for_whom": InvitationFor.client, "code_hash": "none"},
     Disclosure: {"recipient": "client", "purpose": "access_request", "form": "json"},
 }
 """What has no part in who sees a row."""
@@ -226,6 +239,8 @@ class Chance:
             status=self.luck.choice(list(NoteStatus)),
         )
         yield Promise(**self._on_a_case(Promise), made_on=now.date())
+        yield Response(**self._on_a_case(Response), answered_on=now.date())
+        yield Invitation(**self._on_a_case(Invitation), expires_on=now.date())
         yield Disclosure(**self._on_a_case(Disclosure))
         yield self._consultation()
         yield self._consultation()

@@ -7,12 +7,15 @@ matter here. Every text holds a word of its own, so that it is known wherever it
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from httpx import Response
 
+from api.domain.look_back import LOOK_BACK_ID
 from api.domain.vocabulary import FlagStatus
+from api.http.idempotency import REMEMBERED_FOR
 from api.storage.models.access import AccessGrant, GrantKind, Supervision
 from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
 from api.storage.models.flags import Flag
@@ -50,13 +53,16 @@ class Deeds:
     people: dict[str, Person]
     chance: random.Random
     rows: Rows
-    sent: list[tuple[Person, str, Any, str]] = field(default_factory=list)
+    sent: list[tuple[datetime, Person, str, Any, str]] = field(default_factory=list)
     days: int = 0
 
     async def do_one(self) -> tuple[Person, str, Response]:
         """Do something; give who did it, what it was, and what was answered."""
+        # later a key is forgotten, and the same would be done once more
+        oldest = self.world.clock.now - REMEMBERED_FOR
+        self.sent = [each for each in self.sent if each[0] > oldest]
         if self.sent and self.chance.random() < REPLAYED:
-            person, path, body, key = self.chance.choice(self.sent)
+            _, person, path, body, key = self.chance.choice(self.sent)
             answer = await person.post(path, body, headers={"Idempotency-Key": key})
             return person, f"POST {path} once more", answer
         while True:
@@ -86,6 +92,8 @@ class Deeds:
             self.end_exception,
             self.break_glass,
             self.supervise,
+            self.type_in_answers,
+            self.type_in_answers,
             self.write_note,
             self.sign_note,
             self.let_time_pass,
@@ -285,6 +293,19 @@ class Deeds:
         body = {"note_class": self.chance.choice(kinds), "body": self.word()}
         return await self._on_a_case(self._one_of("clinician", "colleague"), "notes", body)
 
+    async def type_in_answers(self) -> Any:
+        """Type in what was answered on paper."""
+        answers = [
+            {"link_id": "touch", "value": self.chance.choice(["greeting", "not_asked"])},
+            {"link_id": "anything_else", "value": self.word()},
+        ]
+        case = self._any(Case)
+        if case is None:
+            return None
+        asked = {"questionnaire_id": str(LOOK_BACK_ID), "answered_on": self.world.day(-1)}
+        path = f"/v1/cases/{case.id}/responses"
+        return await self._post(self._works_on(case), path, {**asked, "answers": answers})
+
     async def sign_note(self) -> Any:
         """Sign a draft."""
         note = self._any(Note)
@@ -336,7 +357,7 @@ class Deeds:
         key = f"k{self.chance.getrandbits(64):x}"
         answer = await person.post(path, body, headers={"Idempotency-Key": key})
         if answer.is_success:
-            self.sent.append((person, path, body, key))
+            self.sent.append((self.world.clock.now, person, path, body, key))
         return person, f"POST {path} {body}", answer
 
     async def _patch(self, person: Person, noun: str, row: Any, body: Any) -> Any:

@@ -32,6 +32,7 @@ from api.storage.models.access import (
     GrantKind,
     Supervision,
 )
+from api.storage.models.accounts import Account
 from api.storage.models.clinical import (
     Case,
     Consultation,
@@ -44,6 +45,8 @@ from api.storage.models.clinical import (
     RecordVersion,
 )
 from api.storage.models.columns import sealed_columns
+from api.storage.models.door import Invitation
+from api.storage.models.door import Response as Answered
 from api.storage.models.flags import Flag
 from api.storage.models.journal import JournalEntry
 from api.storage.models.people import User
@@ -63,8 +66,13 @@ TABLES = (
     Disclosure,
     LegalHold,
     User,
+    Answered,
+    Invitation,
 )
-"""The tables whose rows are not for everybody."""
+"""The tables whose rows are not for everybody, and of which each row by itself tells for whom.
+
+Not accounts: who reads one depends on who else does, which `ReadersAtDoor` knows.
+"""
 
 WORD = re.compile(r"zq[0-9a-f]{12}")
 """A word that stands in one text only."""
@@ -93,7 +101,7 @@ class Rows:
             await tx.enter(clinic_id)
             found = {
                 table: list(await tx.exec(select(table).where(table.clinic_id == clinic_id)))
-                for table in TABLES
+                for table in (*TABLES, Account)
             }
             noticed = await _noticed(tx, clinic_id)
             stood = await _stood(tx, clinic_id)
@@ -200,6 +208,8 @@ class Eyes:
             days[day] = days.get(day, False) or row.id in self.seen[Incident]
         for row in self.rows[Promise]:
             days[row.made_on.isoformat()] = True
+        for row in self.rows[Answered]:
+            days[row.answered_on.isoformat()] = True
         # an exception is told with its days to those it concerns, and so is a link
         spans = [
             *((row.id, row.starts_at, row.ends_at) for row in self.rows[AccessGrant]),
@@ -285,6 +295,8 @@ class Eyes:
             return self._reads_brief(row)
         if table is Note and self._keeps(row):
             return True
+        if table is Invitation and row.recorded_by_id == self.actor.id:
+            return True
         if table is AccessGrant:
             return self._knows_of(row)
         if table is LegalHold:
@@ -301,8 +313,10 @@ class Eyes:
             return may_see_restricted(self.actor, standing, row.recorded_by_id)
         if table is Flag:
             return may_see_flag(standing, row.audience, restricted=row.restricted)
-        if table is Disclosure:
+        if table in (Disclosure, Answered):
             return standing.own or standing.linked
+        if table is Invitation:
+            return standing.linked
         if table is Note:
             return may_read_note(
                 self.actor, standing, row.note_class, row.status, row.recorded_by_id

@@ -10,6 +10,7 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from httpx import Response
 
+from api.domain.look_back import LOOK_BACK_ID
 from api.domain.vocabulary import PromiseState
 from tests.support.world import NOON, Person, Urls, World, made, ok, open_world
 
@@ -31,6 +32,8 @@ REQUIRED = {
     "entered-in-error unknown",
     "DetectedIssue.severity": "high moderate low",
     "Flag.status": "active inactive entered-in-error",
+    "QuestionnaireResponse.status": "in-progress completed amended entered-in-error stopped",
+    "Questionnaire.status": "draft active retired unknown",
     "AuditEvent.action": "C R U D E",
     "AuditEvent.outcome": "0 4 8 12",
     "Bundle.type": "document message transaction transaction-response batch batch-response history "
@@ -78,6 +81,16 @@ KINDS: dict[str, dict[str, Any]] = {
     "recording": {"means": "audio", "consent": True},
 }
 ASKED = {"kind": "ethics", "urgency": "urgent", "question": CANARY, "summary": CANARY}
+ANSWERED = {
+    "questionnaire_id": str(LOOK_BACK_ID),
+    "answered_on": "2026-03-01",
+    "answers": [
+        {"link_id": "listened_to", "value": 4},
+        {"link_id": "put_right", "value": None},
+        {"link_id": "touch", "value": "greeting"},
+        {"link_id": "anything_else", "value": CANARY},
+    ],
+}
 LOOKED = {"determination": "normal_process", "resolution_note": CANARY}
 
 
@@ -160,6 +173,7 @@ async def rich(world: World, me: Person, supervisor: Person) -> dict[str, Any]:
         if move:
             path = f"/v1/consultations/{asked['id']}/{move}"
             ok(await me.post(path, {"reason": CANARY} if move == "cancel" else {}))
+    made(await me.post(f"/v1/cases/{case['id']}/responses", ANSWERED))
     by_hand = {"severity": "critical", "title": "Please look", "because": "It was told twice."}
     made(await supervisor.post(f"/v1/cases/{case['id']}/flags", by_hand))
     hidden = await supervisor.incident(case, "hurtful_words", repeated=True)

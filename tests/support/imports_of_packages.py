@@ -29,6 +29,9 @@ PACKAGES = (
     "interop",  # other software
     "openapi",  # the document
     "routes",  # a door for each noun
+    "door",  # what clients send, and read again
+    "desk",  # pages for people
+    "door",  # the clients' own
     "main",
     "commands",  # what an operator runs
     "__main__",

@@ -16,12 +16,18 @@ import sqlalchemy as sa
 from httpx import Response
 from sqlmodel import SQLModel
 
+from api.domain.look_back import LOOK_BACK_ID
 from tests.support.world import PASSWORD, World
 
 ROLES = ("clinician", "supervisor", "consultant", "privacy_officer", "admin", "service")
 RELATIONS = ("own", "linked", "unrelated", "elsewhere")
-STRANGERS = ("anonymous", "revoked", "expired")
-"""Whoever holds no token that holds: 401, wherever a token is needed."""
+STRANGERS = ("anonymous", "revoked", "expired", "client with code", "client with receipt")
+"""Whoever holds no token that holds here: 401, wherever a token is needed."""
+CLIENTS = ("client with code", "client with receipt", "another client", "client elsewhere")
+"""Who is at a door: by a code, having sent something; by the receipt of a box; by that of another
+box of the same case; and by one of another clinic."""
+NO_CLIENTS = ("anonymous", "left", "idle", "too long", "thrown away", *ROLES)
+"""Whoever is at no door, any more or at all: 401, whatever is asked there."""
 
 STATUS = {"F": 403, "N": 404, "c": 409, "v": 422}
 
@@ -34,8 +40,30 @@ PUBLIC = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/fhir/metadata"),
+    ("POST", "/door/v1/session"),
 }
 """What is answered to somebody without a token."""
+
+
+OF_A_RECORD = ("a cover", "an emergency", "a hold", "a reference")
+"""Bodies that name a record."""
+
+
+@dataclass(frozen=True)
+class DoorRow:
+    """One operation of the clients' door, what comes of it for each of `CLIENTS`, and its body.
+
+    `n` is the number of an account that one box alone has.
+    """
+
+    method: str
+    path: str
+    cells: str
+    body: Any = None
+
+    def expected(self) -> Iterator[tuple[str, str]]:
+        """Give client and letter of each cell."""
+        return zip(CLIENTS, self.cells.split(), strict=True)
 
 
 @dataclass(frozen=True)
@@ -54,7 +82,7 @@ class Row:
     @property
     def names_a_record(self) -> bool:
         """Tell whether the relation is that of a record, in the path or in the body."""
-        return "{" in self.path or self.body in ("a cover", "an emergency", "a hold")
+        return "{" in self.path or self.body in OF_A_RECORD
 
     def expected(self) -> Iterator[tuple[str, str, str]]:
         """Give role, relation and letter of each cell."""
@@ -83,6 +111,56 @@ REQUESTED = {"consultation_id": "requested"}
 DRAFTED = {"note_id": "drafted_note"}
 SEARCH = {"_count": "5"}
 
+QUESTIONNAIRE: dict[str, Any] = {
+    "title": "How it goes",
+    "for": "client",
+    "parts": [
+        {
+            "link_id": "now",
+            "items": [
+                {"link_id": "how", "type": "scale", "reads_as": "experience"},
+                {
+                    "link_id": "changed",
+                    "type": "yes_no",
+                    "reads_as": "frame",
+                    "concern": ["yes"],
+                    "topic": "change",
+                },
+            ],
+        }
+    ],
+    "texts": {
+        "en": {
+            "title": "How it goes",
+            "parts": [{"link_id": "now", "title": "Now"}],
+            "items": [
+                {"link_id": "how", "asks": "It goes well.", "low": "no", "high": "yes"},
+                {"link_id": "changed", "asks": "Was something changed without a word?"},
+            ],
+        }
+    },
+}
+
+ANSWERED = {
+    "questionnaire_id": str(LOOK_BACK_ID),
+    "answered_on": "2026-03-01",
+    "answers": [
+        {"link_id": "listened_to", "value": 4},
+        {"link_id": "touch", "value": "greeting"},
+        {"link_id": "anything_else", "value": "nothing else"},
+    ],
+}
+
+BY_AN_OFFICER = {"invitation_id": "invitation_by_an_officer"}
+TO_OFFICERS = {"client_account_id": "account_to_officers"}
+SHARED = {"client_account_id": "shared_account"}
+MOVES_OF_READERS: list[tuple[str, dict[str, str]]] = [
+    ("reply", {"reply": "Thank you for telling us."}),
+    ("close", {"determination": "normal_process", "note": "We talked it over."}),
+    ("step-out", {"reason": "They are friends of mine."}),
+    ("told", {"reason": "A life was in danger."}),
+]
+
 #                    clinician supervisor consultant privacy admin service
 EVERYONE = "         y         y          y          y       y     y"
 PEOPLE = "           y         y          y          y       y     F"
@@ -103,11 +181,18 @@ PROMPT = "           yNNN      yNNN       yFFF       yFFF    yFFF  F"
 ASKED_TO_ANSWER = "  F         FyNN       FyyN       F       F     F"
 ITS_CONSULTANT = "   F         FyNN       FNyN       F       F     F"
 EXPORT = "           yNNN      yyNN       yFFF       yFFF    yFFF  F"
+RESPONSES = "        y         y          y.FF       y.FF    y.FF  F"
+STAFF_HERE = "       yyyN      yyyN       F          yyyN     yyyN  F"
 WATCHER = "          F         F          F          y       F     F"
 WATCHER_HERE = "     F         F          F          yyyN    F     F"
 EXCEPTIONS = "       y         y          F          y       F     F"
 NOTES = "            yNNN      yyNN       yFFF       yFFF    yFFF  F"
 AUTHORS = "          yNNN      yFNN       yFFF       yFFF    yFFF  F"
+OWN_INVITATION = "   yNNN      yyNN       yFFF       yNNN    yFFF  F"
+OFFICERS_INVITE = "  NNNN      NyNN       F          yyyN    F     F"
+READERS = "          F         NyNN       F          N       F     F"
+RECORDERS = "        F         NyNN       F          F       F     F"
+OFFICERS_READ = "    F         N          F          NyyN    F     F"
 HIDDEN_NOTE = "      yNNN      yNNN       yFFF       yFFF    yFFF  F"
 
 TABLE = [
@@ -123,6 +208,7 @@ TABLE = [
     Row("GET", "/v1/sessions", PEOPLE),
     Row("GET", "/v1/sessions/{session_id}", "yNNN yNNN yNNN yNNN yyyN F"),
     Row("DELETE", "/v1/sessions/{session_id}", "yNNN yNNN yNNN yNNN yyyN F"),
+    Row("GET", "/v1/colleagues", PEOPLE),
     Row("GET", "/v1/users", AUDITORS),
     Row(
         "POST",
@@ -374,6 +460,10 @@ TABLE = [
         CASE,
         on={"flag_id": "warning", "version_id": "warning_version"},
     ),
+    Row("GET", "/fhir/QuestionnaireResponse", RESPONSES),
+    Row("POST", "/fhir/QuestionnaireResponse/_search", RESPONSES, form=SEARCH),
+    Row("GET", "/fhir/QuestionnaireResponse/{response_id}", EXPORT),
+    Row("GET", "/fhir/QuestionnaireResponse/{response_id}/_history/{version_id}", EXPORT),
     Row("GET", "/fhir/Provenance", CASES),
     Row("GET", "/fhir/Provenance/{record_id}", CASE, on={"record_id": "incident_id"}),
     Row(
@@ -391,6 +481,10 @@ TABLE = [
         "/fhir/AuditEvent/{entry_id}/_history/{version_id}",
         "yNNN yNNN yNNN yyyN yNNN F",
     ),
+    Row("GET", "/fhir/Questionnaire", STAFF),
+    Row("POST", "/fhir/Questionnaire/_search", STAFF, form=SEARCH),
+    Row("GET", "/fhir/Questionnaire/{questionnaire_id}", STAFF_HERE),
+    Row("GET", "/fhir/Questionnaire/{questionnaire_id}/_history/{version_id}", STAFF_HERE),
     Row("GET", "/fhir/StructureDefinition", EVERYONE),
     Row("POST", "/fhir/StructureDefinition/_search", EVERYONE, form=SEARCH),
     Row("GET", "/fhir/StructureDefinition/{definition_id}", EVERYONE),
@@ -400,6 +494,44 @@ TABLE = [
     Row("GET", "/v1/clinic", STAFF),
     Row("PATCH", "/v1/clinic", ADMINS, {"name": "Other"}),
     Row("GET", "/v1/rules", EVERYONE),
+    Row("GET", "/v1/cases/{case_id}/responses", EXPORT),
+    Row("POST", "/v1/cases/{case_id}/responses", EXPORT, ANSWERED),
+    Row("GET", "/v1/responses/{response_id}", EXPORT),
+    Row("DELETE", "/v1/responses/{response_id}", EXPORT),
+    Row("GET", "/v1/cases/{case_id}/invitations", EXPORT),
+    Row("POST", "/v1/cases/{case_id}/invitations", CASE, {}),
+    Row("POST", "/v1/invitations", "F F F NyyN F ..yN", "a reference"),
+    Row("GET", "/v1/invitations/{invitation_id}", OWN_INVITATION),
+    Row("GET", "/v1/invitations/{invitation_id}", OFFICERS_INVITE, on=BY_AN_OFFICER),
+    Row("POST", "/v1/invitations/{invitation_id}/revoke", "yNNN yFNN yFFF yNNN yFFF F"),
+    Row(
+        "POST",
+        "/v1/invitations/{invitation_id}/revoke",
+        "NNNN NFNN F yyyN F F",
+        on=BY_AN_OFFICER,
+    ),
+    Row("GET", "/v1/accounts", "y y F y F F"),
+    Row("GET", "/v1/cases/{case_id}/accounts", "yNNN yyNN yFFF yyyN yFFF F"),
+    Row("GET", "/v1/accounts/{client_account_id}", "N NyNN F N F F"),
+    Row("GET", "/v1/accounts/{client_account_id}", "N N F NyyN F F", on=TO_OFFICERS),
+    Row("GET", "/v1/accounts/{client_account_id}", "yNNN yNNN yFFF yNNN yFFF F", on=SHARED),
+    *(
+        Row("POST", f"/v1/accounts/{{client_account_id}}/{move}", cells, body, on)
+        for move, body in MOVES_OF_READERS
+        for cells, on in ((READERS, {}), (OFFICERS_READ, TO_OFFICERS))
+    ),
+    Row("POST", "/v1/accounts/{client_account_id}/incidents", RECORDERS, "what was told"),
+    Row(
+        "POST",
+        "/v1/accounts/{client_account_id}/incidents",
+        "F N F F F F",
+        "what was told",
+        TO_OFFICERS,
+    ),
+    Row("GET", "/v1/questionnaires", STAFF),
+    Row("POST", "/v1/questionnaires", ADMINS, QUESTIONNAIRE),
+    Row("GET", "/v1/questionnaires/{questionnaire_id}", STAFF_HERE),
+    Row("DELETE", "/v1/questionnaires/{questionnaire_id}", ADMINS_HERE),
     Row("GET", "/v1/rules/thresholds", STAFF),
     Row("PUT", "/v1/rules/thresholds", ADMINS, {"drift_days": 60}),
     Row("GET", "/v1/rules/modes", STAFF),
@@ -409,10 +541,31 @@ TABLE = [
     Row("GET", "/v1/vocabulary", EVERYONE),
 ]
 
+SAID = {"happened": "He said that he would always be there."}
+DOOR_TABLE = [
+    DoorRow("DELETE", "/door/v1/session", "y y y y"),
+    DoorRow("GET", "/door/v1/who-reads", "y y y y"),
+    DoorRow("GET", "/door/v1/mine", "y y y y"),
+    DoorRow("POST", "/door/v1/accounts", "y y y y", SAID),
+    DoorRow("POST", "/door/v1/accounts/{n}/words", "N y N N", {"words": "There is more."}),
+    DoorRow("PATCH", "/door/v1/accounts/{n}", "N y N N", {"shared": "with_therapist"}),
+    DoorRow("POST", "/door/v1/accounts/{n}/take-back", "N y N N"),
+    DoorRow("GET", "/door/v1/questionnaire", "y y y y"),
+    DoorRow("GET", "/door/v1/responses", "y y y y"),
+    DoorRow("POST", "/door/v1/responses", "y y y y", {"answers": ANSWERED["answers"]}),
+    DoorRow("POST", "/door/v1/throw-away", "y y y y"),
+]
+
 
 def count_cells() -> int:
-    """Count the cells of the table, those of strangers included."""
-    return sum(len(list(row.expected())) + len(STRANGERS) for row in TABLE)
+    """Count the cells of both tables, those of strangers included."""
+    cells = sum(len(list(row.expected())) + len(STRANGERS) for row in TABLE)
+    return cells + len(DOOR_TABLE) * len((*CLIENTS, *NO_CLIENTS))
+
+
+def count_rows() -> int:
+    """Count what is asked of each."""
+    return len(TABLE) + len(DOOR_TABLE)
 
 
 def letter_of(answer: Response) -> str:

@@ -24,10 +24,17 @@ READERS = {
     "/v1/journal/heads": "privacy_officer",
     "/v1/legal-holds": "privacy_officer",
     "/v1/legal-holds/{hold_id}": "privacy_officer",
+    "/v1/accounts": "supervisor",
+    "/v1/cases/{case_id}/accounts": "supervisor",
+    "/v1/accounts/{client_account_id}": "supervisor",
     "/v1/imports": "software",
     "/v1/imports/{import_id}": "software",
     "/v1/imports/{import_id}/refusals": "software",
     "/fhir/AuditEvent": "privacy_officer",
+    "/door/v1/who-reads": "client",
+    "/door/v1/mine": "client",
+    "/door/v1/questionnaire": "client",
+    "/door/v1/responses": "client",
 }
 """Who may use a GET that a clinician may not, or sees more there."""
 

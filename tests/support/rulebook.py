@@ -42,6 +42,8 @@ THRESHOLDS = {
     "oversight_days": 14,
     "record_access_days": 30,
     "record_amendment_days": 60,
+    "door_unanswered_days": 14,
+    "door_long_unanswered_days": 30,
 }
 """The rulebook's defaults."""
 
@@ -82,6 +84,10 @@ RULES = [
     "crossing_undocumented",
     "hurtful_words",
     "record_request_overdue",
+    "client_not_safe",
+    "client_asks_to_look",
+    "account_unanswered",
+    "look_back_concern",
 ]
 PROMPTS = [
     "clarify_open_promise",
@@ -91,4 +97,5 @@ PROMPTS = [
     "screen_distress",
     "clarify_roles",
     "complete_record",
+    "offer_door",
 ]

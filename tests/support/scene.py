@@ -14,14 +14,29 @@ from sqlmodel import col
 
 from api.commands.worker import seal
 from api.domain.vocabulary import Role, Scope
+from api.security.door_secrets import parse_door_token
 from api.security.tokens import AccessTokens, Claims
 from api.storage.database import Database
 from api.storage.models.access import AccessNotice, AccessNoticeReader, NoticeKind, Supervision
+from api.storage.models.accounts import Account
 from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
+from api.storage.models.door import DoorSession, Invitation
+from api.storage.models.door import Response as Answered
 from api.storage.models.journal import JournalEntry
 from api.storage.models.people import User
 from api.storage.transaction import Transaction
-from tests.support.matrix import ASKED, HOOK, NOTE, ROLES, Row
+from tests.support.door import Visitor, open_door, visitor
+from tests.support.matrix import (
+    ANSWERED,
+    ASKED,
+    HOOK,
+    NOTE,
+    QUESTIONNAIRE,
+    ROLES,
+    SAID,
+    DoorRow,
+    Row,
+)
 from tests.support.world import (
     Person,
     World,
@@ -63,6 +78,8 @@ class Scene:
     """By role, somebody of the other clinic without one."""
     records: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     """The records that stand in a relation to a role."""
+    clients: dict[str, Visitor] = field(default_factory=dict)
+    """Who is at a door, and who no longer is."""
     notices: dict[UUID, str] = field(default_factory=dict)
     """By clinic, a notice that is told to everybody there."""
     rehearsing: bool = False
@@ -81,6 +98,15 @@ class Scene:
         headers = {**options.pop("headers", {}), **self._bad_token(who)}
         return await self.world.http.request(row.method, path, headers=headers, **options)
 
+    async def send_at_door(self, row: DoorRow, who: str, n: str = "2") -> Response:
+        """Ask something at the door, as one of its clients, as staff, or as nobody."""
+        body = {} if row.body is None else {"json": row.body}
+        path = row.path.replace("{n}", n)
+        if who == "anonymous":
+            return await self.world.http.request(row.method, path, **body)
+        by = self.here[who] if who in ROLES else self.clients[who]
+        return await by.send(row.method, path, **body)
+
     def person(self, row: Row, role: str, relation: str) -> Person:
         """Give who asks in a cell."""
         if row.names_a_record or relation == "own":
@@ -97,13 +123,13 @@ class Scene:
             path = path.replace(f"{{{name}}}", value)
         options: dict[str, Any] = {}
         if row.body is not None:
-            case_id = str(uuid4()) if unknown else records["case_id"]
-            options = self._said(self._body(row.body, person, case_id))
+            named = {"case_id": str(uuid4()), "client_ref": uuid4().hex} if unknown else records
+            options = self._said(self._body(row.body, person, named))
         if row.form is not None:
             options["data"] = row.form
         if row.method in {"PATCH", "DELETE"}:
-            # a request that was sent has been through one change
-            version = 2 if "requested" in row.on.values() else 1
+            # a request that was sent has been through one change, and a clinic with an open door
+            version = 2 if "requested" in row.on.values() or row.path == "/v1/clinic" else 1
             options["headers"] = {"If-Match": f'"{version}"'}
         return path, options
 
@@ -112,7 +138,8 @@ class Scene:
             return {"content": body, "headers": {"Content-Type": "application/x-ndjson"}}
         return {"json": body}
 
-    def _body(self, body: Any, person: Person, case_id: str) -> Any:
+    def _body(self, body: Any, person: Person, named: dict[str, str]) -> Any:
+        case_id = named["case_id"]
         treats = person.role in {Role.clinician, Role.supervisor}
         people = self.here if person.clinic_id == self.here["maker"].clinic_id else self.there
         maker, spare = str(people["maker"].id), str(people["spare"].id)
@@ -122,6 +149,7 @@ class Scene:
                 "clinician_id": str(person.id) if treats else maker,
             },
             "an incident": incident("consent", self.world),
+            "what was told": {**incident("consent", self.world), "about_user_id": None},
             "a promise": promise(self.world),
             # a person releases it
             "a question": {**ASKED, "released": person.role != Role.service},
@@ -140,6 +168,7 @@ class Scene:
             },
             "an emergency": {"case_id": case_id, "reason": "The clinician cannot be reached."},
             "a hold": {"case_id": case_id, "reason": "A court asked for the record."},
+            "a reference": {"client_ref": named["client_ref"]},
             "a notice": {"ids": [self.notices[person.clinic_id]]},
         }
         return words[body] if isinstance(body, str) else body
@@ -147,6 +176,8 @@ class Scene:
     def _bad_token(self, who: str) -> dict[str, str]:
         if who == "anonymous":
             return {}
+        if who in self.clients:
+            return {"Authorization": f"Bearer {self.clients[who].token}"}
         person = self.here["clinician"] if who == "expired" else self.here["revoked"]
         assert person.session_id is not None
         tokens: AccessTokens = self.world.app.state.tokens
@@ -198,7 +229,10 @@ async def set_scene(world: World) -> Scene:
         scene.bare[name] = await _person(world, here["admin"], Role[name])
     scene.bare["service"] = scene.here["service"]
     await _link(scene)
+    for admin in (here["admin"], there["admin"]):
+        await open_door(world, admin)
     await _play(scene, there)
+    await _go_to_doors(scene)
     everyone = (*scene.here.values(), *scene.bare.values(), *scene.there.values())
     for person in everyone:
         if person.session_id is None:
@@ -312,6 +346,8 @@ async def _records(
     people = scene.here if maker.clinic_id == scene.here["maker"].clinic_id else scene.there
     held = {"case_id": case["id"], "reason": "An insurer asked for the record."}
     hold = made(await people["privacy_officer"].post("/v1/legal-holds", held))
+    asked = made(await admin.post("/v1/questionnaires", QUESTIONNAIRE))
+    answered = made(await maker.post(f"/v1/cases/{case['id']}/responses", ANSWERED))
     await world.token_of(maker)
     (link, *_) = ok(await admin.get("/v1/supervisions", clinician_id=str(maker.id)))["items"]
     records = {
@@ -327,6 +363,8 @@ async def _records(
         "opening_id": opening["id"],
         "account_id": account["id"],
         "hold_id": hold["id"],
+        "questionnaire_id": asked["id"],
+        "response_id": answered["id"],
         "secret_id": account["secrets"][0]["id"],
         "import_id": await _import(people["service"], maker),
         "webhook_id": hook["id"],
@@ -337,7 +375,9 @@ async def _records(
         "session_id": str(maker.session_id),
         "supervision_id": link["id"],
         "entry_id": await _sealed_entry(world, maker, case["id"]),
+        "client_ref": case["client_ref"],
     }
+    records |= await said_at_door(world, case, maker, people["privacy_officer"])
     records["disclosure_id"] = made(await maker.post(f"{path}/disclosures"))["id"]
     records["version_id"] = "1"
     for name, flag_id in (("flag_version", "flag_id"), ("warning_version", "warning")):
@@ -349,6 +389,73 @@ async def _records(
     for status in STATUSES:
         records[status] = await _consultation(maker, consultant, case, status)
     return records
+
+
+async def said_at_door(
+    world: World, case: dict[str, Any], maker: Person, officer: Person
+) -> dict[str, str]:
+    """Invite a client twice, who says something to each sort of readers, and shares a third."""
+    at = f"/v1/cases/{case['id']}"
+    invited = made(await maker.post(f"{at}/invitations"))
+    hidden = made(await officer.post("/v1/invitations", {"client_ref": case["client_ref"]}))
+    client = await visitor(world, maker.clinic_id, code=invited["code"])
+    made(await client.post("/door/v1/accounts", SAID))
+    await client.says(to="privacy_officers")
+    await client.says(shared="with_therapist")
+    of_it = col(Account.case_id) == UUID(case["id"])
+    told = sa.select(col(Account.id)).where(of_it).order_by(col(Account.number))
+    async with world.owner.transaction() as tx:
+        # since today, and not from tomorrow on
+        since = sa.update(Account).where(of_it, col(Account.shared_as).is_not(None))
+        await tx.exec(since.values(shared_from=tx.now.date()))
+        first, second, _ = [str(row[0]) for row in await tx.exec(told)]
+        shared = sa.select(col(Account.shared_as)).where(of_it, col(Account.number) == 3)
+        shared_as = str((await tx.exec(shared)).one()[0])
+    return {
+        "invitation_id": invited["id"],
+        "invitation_by_an_officer": hidden["id"],
+        "client_account_id": first,
+        "account_to_officers": second,
+        "shared_account": shared_as,
+    }
+
+
+async def _go_to_doors(scene: Scene) -> None:
+    """Let clients stand at the doors of both clinics, each with a box of their own."""
+    clients = scene.clients
+    clients["client with receipt"], clients["client with code"] = await _sent(scene, "here", 2)
+    clients["another client"], _ = await _sent(scene, "here", 1)
+    clients["client elsewhere"], _ = await _sent(scene, "there", 1)
+    clients["thrown away"], other = await _sent(scene, "here", 2, by_receipt=True)
+    assert (await other.post("/door/v1/throw-away")).status_code == 204
+    for who in ("left", "idle", "too long"):
+        clients[who], _ = await _sent(scene, "here", 2)
+    assert (await clients["left"].send("DELETE", "/door/v1/session")).status_code == 204
+    await _long_ago(scene.world, clients["idle"], updated_at=timedelta(minutes=30))
+    await _long_ago(scene.world, clients["too long"], created_at=timedelta(hours=4))
+
+
+async def _sent(
+    scene: Scene, where: str, most: int, *, by_receipt: bool = False
+) -> tuple[Visitor, Visitor]:
+    """Let a client send something by a code: give them by their receipt, and as they came."""
+    maker = (scene.here if where == "here" else scene.there)["maker"]
+    case = await maker.case()
+    code = made(await maker.post(f"/v1/cases/{case['id']}/invitations"))["code"]
+    came = await visitor(scene.world, maker.clinic_id, code=code)
+    sent = [await came.says(happened=f"It was so {number}.") for number in range(most)]
+    receipt = {"receipt": sent[0]["receipt"]}
+    again = await visitor(scene.world, maker.clinic_id, **receipt)
+    return again, await visitor(scene.world, maker.clinic_id, **receipt) if by_receipt else came
+
+
+async def _long_ago(world: World, client: Visitor, **spans: timedelta) -> None:
+    """Let a visit have begun, or gone on last, some time ago."""
+    token = parse_door_token(client.token)
+    assert token is not None
+    visit = sa.update(DoorSession).where(col(DoorSession.id) == token.visit_id)
+    async with world.owner.transaction() as tx:
+        await tx.exec(visit.values({name: tx.now - span for name, span in spans.items()}))
 
 
 async def _sealed_entry(world: World, maker: Person, case_id: str) -> str:
@@ -389,9 +496,16 @@ async def _hand_over(world: World, records: dict[str, str], to: Person) -> None:
     async with world.owner.transaction() as tx:
         case = sa.update(Case).where(col(Case.id) == case_id)
         await tx.exec(case.values(clinician_id=to.id, recorded_by_id=to.id))
-        for model in (Incident, Promise, Consultation, Note):
+        for model in (Incident, Promise, Consultation, Note, Answered):
             theirs = sa.update(model).where(col(model.case_id) == case_id)
             await tx.exec(theirs.values(recorded_by_id=to.id))
+        # what an officer made stays theirs
+        made_by = sa.update(Invitation).where(col(Invitation.case_id) == case_id)
+        await tx.exec(made_by.where(~col(Invitation.restricted)).values(recorded_by_id=to.id))
+        shared = sa.update(Account).where(col(Account.case_id) == case_id)
+        await tx.exec(
+            shared.where(col(Account.shared_as).is_not(None)).values(shared_with_id=to.id)
+        )
 
 
 async def _sign(author: Person, records: dict[str, str]) -> None:

@@ -48,4 +48,5 @@ OPENS: dict[str, set[str]] = {
     "consultations:create": CONSULTATIONS_CREATE,
     "consultations:read": CONSULTATIONS_READ,
     "flags:read": FLAGS_READ,
+    "invitations:create": {"POST {case}/invitations", "POST /v1/invitations"},
 }

@@ -14,6 +14,8 @@ from sqlmodel import SQLModel
 
 from api.commands.worker import seal
 from api.domain.vocabulary import Scope
+from tests.support.door import Visitor, open_door, visitor
+from tests.support.matrix import ANSWERED, QUESTIONNAIRE
 from tests.support.requests import JSON, tolerant
 from tests.support.world import (
     NOON,
@@ -21,6 +23,7 @@ from tests.support.world import (
     Person,
     Urls,
     World,
+    incident,
     made,
     ok,
     open_world,
@@ -32,14 +35,17 @@ Key = tuple[str, str]
 
 
 async def snapshot(world: World) -> list[tuple[str, int, int]]:
-    """Count the rows, and sum up their versions, of every table but the journal."""
+    """Count the rows, and sum up their versions, of every table but the journal and visits.
+
+    A visit at a client's door goes on with whatever is asked in it.
+    """
     nothing = sa.literal(0)
     counts = [
         sa.select(
             sa.literal(table.name), sa.func.count(), sa.func.sum(table.c.get("version", nothing))
         ).select_from(table)
         for table in SQLModel.metadata.sorted_tables
-        if "version" in table.c
+        if "version" in table.c and table.name != "door_sessions"
     ]
     async with world.owner.transaction() as tx:
         rows = await (await tx.connection()).execute(sa.union_all(*counts))
@@ -103,6 +109,7 @@ class _Stage:
     async def set_up(self) -> None:
         for person in self.people.values():
             await self.world.token_of(person)
+        await open_door(self.world, self.people["admin"])
         await self._people()
         # two heads of the journal
         await self._seal()
@@ -116,6 +123,9 @@ class _Stage:
         await self._software()
         await self._import()
         await self._webhooks()
+        await self._questionnaires()
+        await self._accounts()
+        await self._at_door()
         await self._sign_in()
         await self._seal()
 
@@ -394,6 +404,94 @@ class _Stage:
         since = {"since": self.world.clock.now.isoformat()}
         replay = f"{path}/deliveries/replay"
         await self.call("admin", "POST", replay, since, webhook_id=one["id"])
+
+    async def _questionnaires(self) -> None:
+        admin, path = self.people["admin"], "/v1/questionnaires"
+        one, _ = [made(await admin.post(path, QUESTIONNAIRE)) for _ in range(2)]
+        await self.call("admin", "POST", path, QUESTIONNAIRE)
+        of_case = "/v1/cases/{case_id}/responses"
+        answered = {**ANSWERED, "answered_on": self.world.day(-1)}
+        await self.call("clinician", "POST", of_case, answered, case_id=self.case_id)
+        to = of_case.format(case_id=self.case_id)
+        several = [made(await self.people["clinician"].post(to, answered)) for _ in range(3)]
+        at, response_id = "/v1/responses/{response_id}", several[0]["id"]
+        await self.call("clinician", "DELETE", at, None, True, response_id=response_id)
+        path = f"{path}/{{questionnaire_id}}"
+        await self.call("admin", "DELETE", path, None, True, questionnaire_id=one["id"])
+
+    async def _accounts(self) -> None:
+        """Invitations, and what was said by one of them to the supervisor."""
+        clinician, supervisor = self.people["clinician"], self.people["supervisor"]
+        case_id, path = self.case_id, "/v1/cases/{case_id}/invitations"
+        to = path.format(case_id=case_id)
+        invited, revoked = [made(await clinician.post(to)) for _ in range(2)]
+        self.code: str = invited["code"]
+        await self.call("clinician", "POST", path, {"for": "client"}, case_id=case_id)
+        # of that case an officer is kept away
+        by_reference = {"client_ref": (await clinician.case())["client_ref"]}
+        await self.call("privacy_officer", "POST", "/v1/invitations", by_reference)
+        path = "/v1/invitations/{invitation_id}"
+        await self.call("clinician", "POST", f"{path}/revoke", invitation_id=revoked["id"])
+        client = await self._visitor("teller", code=self.code)
+        for number in range(4):
+            await client.says(happened=f"He said it {number} times.")
+        lines = ok(await supervisor.get(f"/v1/cases/{case_id}/accounts"))["items"]
+        # who has read them is known from the first time on
+        for line in lines:
+            ok(await supervisor.get(f"/v1/accounts/{line['id']}"))
+        reported = {**incident("consent", self.world), "about_user_id": None}
+        moves: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("incidents", reported),
+            ("reply", {"reply": "Thank you for telling us."}),
+            ("told", {"reason": "A life was in danger."}),
+            ("close", {"determination": "normal_process", "note": "Talked over."}),
+            ("step-out", {"reason": "They are friends of mine."}),
+        )
+        path = "/v1/accounts/{client_account_id}"
+        for (move, body), line in zip(moves, (*lines, lines[0]), strict=True):
+            at = line["id"] if move != "step-out" else await self._another_account()
+            await self.call("supervisor", "POST", f"{path}/{move}", body, client_account_id=at)
+
+    async def _another_account(self) -> str:
+        """Give an account on another case, which the supervisor has not read yet."""
+        clinician, supervisor = self.people["clinician"], self.people["supervisor"]
+        case = await clinician.case()
+        to = f"/v1/cases/{case['id']}"
+        code = made(await clinician.post(f"{to}/invitations"))["code"]
+        await (await self._visitor("another_teller", code=code)).says()
+        (line,) = ok(await supervisor.get(f"{to}/accounts"))["items"]
+        account_id: str = line["id"]
+        return account_id
+
+    async def _at_door(self) -> None:
+        """Who is at the door: by their receipt, and by a code, to leave or to throw it away."""
+        came = await self._visitor("comer", code=self.code)
+        sent = await came.says()
+        client = await self._visitor("client", receipt=sent["receipt"])
+        for number in range(3):
+            await client.says(happened=f"There was more: {number}.")
+        answered = {"answers": ANSWERED["answers"]}
+        for _ in range(2):
+            made(await client.post("/door/v1/responses", answered))
+        path = "/door/v1/accounts"
+        await self.call("client", "POST", "/door/v1/session", {"code": self.code})
+        await self.call("client", "POST", path, {"happened": "And there is this."})
+        await self.call("client", "POST", "/door/v1/responses", answered)
+        words, shared = {"words": "And this."}, {"shared": "with_therapist"}
+        await self.call("client", "POST", f"{path}/{{n}}/words", words, n=2)
+        await self.call("client", "PATCH", f"{path}/{{n}}", shared, n=3)
+        await self.call("client", "POST", f"{path}/{{n}}/take-back", None, n=4)
+        await self._visitor("leaving", code=self.code)
+        await self.call("leaving", "DELETE", "/door/v1/session")
+        thrower = await self._visitor("thrower", code=self.code)
+        receipt = (await thrower.says())["receipt"]
+        await self._visitor("thrower", receipt=receipt)
+        await self.call("thrower", "POST", "/door/v1/throw-away")
+
+    async def _visitor(self, part: str, **secret: str) -> Visitor:
+        by = await visitor(self.world, self.people["admin"].clinic_id, **secret)
+        self.people[part] = by
+        return by
 
     async def _sign_in(self) -> None:
         clinician, path = self.people["clinician"], "/v1/sessions/{session_id}"

@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, exists, false, or_
 from sqlmodel import col, select
 
+from api.access.visibility.accounts import reads_its_account
 from api.access.visibility.cases import on_its_case
 from api.access.visibility.links_and_grants import answered_for, conflicted, granted, in_force
 from api.access.visibility.reader import Reader
@@ -13,6 +14,7 @@ from api.domain.errors import Conflict
 from api.domain.permissions.table import SUPERVISING, Actor
 from api.storage.models.access import AccessGrant, GrantKind
 from api.storage.models.clinical import Case, Incident
+from api.storage.models.flags import Flag
 from api.storage.models.people import User
 from api.storage.transaction import Transaction
 
@@ -32,6 +34,20 @@ async def sees_case(tx: Transaction, user: User, case: Case, *, told: Actor | No
             Case.id == case.id,
             col(Case.clinician_id).in_(answered_for(other)),
             ~_conflict_known_to(tx, told, user.id),
+        )
+    )
+    return found.first() is not None
+
+
+async def reads_flag(tx: Transaction, user: User, flag: Flag) -> bool:
+    """Tell whether a flag exists for another supervisor who sees its case.
+
+    One about what a client said at their door does for those alone who read that.
+    """
+    other = Reader(tx.clinic.id, user.id, user.role, tx.now, tx.today)
+    found = await tx.exec(
+        select(col(Flag.id)).where(
+            Flag.clinic_id == tx.clinic.id, Flag.id == flag.id, reads_its_account(other)
         )
     )
     return found.first() is not None

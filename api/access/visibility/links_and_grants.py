@@ -38,11 +38,11 @@ def links(clinic: Any, me: Any, today: Any) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def links_in_force(today: Any) -> tuple[ColumnElement[bool], ...]:
+def links_in_force(today: Any, link: Any = Supervision) -> tuple[ColumnElement[bool], ...]:
     """Say in SQL that a supervision link holds today."""
     return (
-        col(Supervision.starts_on) <= today,
-        or_(col(Supervision.ends_on).is_(None), col(Supervision.ends_on) > today),
+        col(link.starts_on) <= today,
+        or_(col(link.ends_on).is_(None), col(link.ends_on) > today),
     )
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import literal, union_all
 from sqlalchemy import select as sa_select
+from sqlmodel import col
 
 from api.access.visibility.cases import on_its_case
 from api.access.visibility.reader import Reader, asked_by, asker
@@ -14,12 +15,21 @@ from api.access.visibility.records import SEEN
 from api.domain.permissions.table import Actor
 from api.domain.vocabulary import Role
 from api.storage.compiled_queries import about_several, one_of
+from api.storage.models.accounts import Account
 from api.storage.models.clinical import Case, Incident, Promise
 from api.storage.models.columns import Named
+from api.storage.models.door import Response
 from api.storage.models.flags import Flag
 from api.storage.transaction import Transaction
 
-_NAMED: dict[str, Any] = {"incident": Incident, "promise": Promise, "flag": Flag}
+_NAMED: dict[str, Any] = {
+    "incident": Incident,
+    "promise": Promise,
+    "flag": Flag,
+    "account": Account,
+    "response": Response,
+    "case": Case,
+}
 """What rows store the ids of."""
 
 
@@ -50,6 +60,12 @@ def _seen(role: Role, types: tuple[str, ...], is_postgresql: bool) -> Any:  # no
 
 def _seen_in(record_type: str, who: Reader, *, is_postgresql: bool) -> Any:
     model = _NAMED[record_type]
+    if model is Case:
+        # the row that names it is on this very case
+        return sa_select(literal(record_type).label("type"), col(Case.id)).where(
+            col(Case.clinic_id) == who.clinic,
+            one_of(Case.id, record_type, is_postgresql=is_postgresql),
+        )
     seen = SEEN.get(model)
     return (
         sa_select(literal(record_type).label("type"), model.id)

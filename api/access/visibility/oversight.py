@@ -27,18 +27,22 @@ def unwatched_cases(tx: Transaction, me: Actor) -> ColumnElement[bool]:
 
 def unwatched_by_anyone(who: Reader) -> ColumnElement[bool]:
     """Say in SQL what `unwatched_cases` does, where and when somebody looks."""
-    watcher = _Watcher
-    return ~exists().where(
-        col(Supervision.clinic_id) == who.clinic,
-        col(Supervision.clinician_id) == Case.clinician_id,
-        col(Supervision.supervisor_id) != Case.clinician_id,
-        *links_in_force(who.today),
+    return ~exists().where(*watching(who, Supervision, _Watcher))
+
+
+def watching(who: Reader, link: Any, watcher: Any) -> tuple[ColumnElement[bool], ...]:
+    """Say in SQL by which link a supervisor, who is a user here, sees a case today."""
+    return (
+        col(link.clinic_id) == who.clinic,
+        col(link.clinician_id) == Case.clinician_id,
+        col(link.supervisor_id) != Case.clinician_id,
+        *links_in_force(who.today, link),
         col(watcher.clinic_id) == who.clinic,
-        col(watcher.id) == Supervision.supervisor_id,
+        col(watcher.id) == link.supervisor_id,
         # not IN: a statement that is prepared has a placeholder for each value
         or_(*(col(watcher.role) == role for role in sorted(SUPERVISING))),
         col(watcher.is_active),
-        ~conflicted(who.clinic, Supervision.supervisor_id, who.now),
+        ~conflicted(who.clinic, link.supervisor_id, who.now),
     )
 
 

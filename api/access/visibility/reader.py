@@ -1,5 +1,6 @@
 """`Reader`: somebody who looks at rows, as the SQL of this package knows them."""
 
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam
@@ -8,6 +9,9 @@ from api.domain.permissions.table import Actor, is_software
 from api.domain.vocabulary import Role
 from api.storage.tenancy import HERE
 from api.storage.transaction import Transaction
+
+ON_THE_WAY = timedelta(minutes=30)
+"""How long after somebody read what is hidden they still read the case because of that."""
 
 
 class Reader(NamedTuple):
@@ -41,7 +45,9 @@ def asker(role: Role) -> Reader:
 def asked_by(tx: Transaction, me: Actor) -> dict[str, Any]:
     """Fill the places of `asker`."""
     here = tx.clinic.id
-    return {"clinic": here, HERE: here, "me": me.id, "now": tx.now, "today": tx.today}
+    lately = tx.now - ON_THE_WAY
+    asked = {"clinic": here, HERE: here, "me": me.id, "now": tx.now, "today": tx.today}
+    return {**asked, "lately": lately}
 
 
 def placeholder(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Which records of a case exist for somebody who sees it: incidents, flags and notes."""
+"""Which records of a case exist for somebody: incidents, flags, notes, what came by its door."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, false, or_
 from sqlmodel import col
 
+from api.access.visibility.accounts import reads_its_account, seen_accounts
 from api.access.visibility.briefs import open_briefs
 from api.access.visibility.cases import existing_case, supervised_by, visible_cases
 from api.access.visibility.links_and_grants import granted
@@ -15,7 +16,9 @@ from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import CONSULTING, TREATING, Actor
 from api.domain.vocabulary import Audience, NoteClass, NoteStatus
 from api.storage.models.access import GrantKind
+from api.storage.models.accounts import Account
 from api.storage.models.clinical import Case, Consultation, Incident, Note
+from api.storage.models.door import Invitation, Response
 from api.storage.models.flags import Flag
 from api.storage.transaction import Transaction
 
@@ -40,8 +43,11 @@ def _seen_incidents(who: Reader) -> ColumnElement[bool]:
         return col(Incident.restricted).is_(False)
     return or_(
         col(Incident.restricted).is_(False),
-        col(Incident.recorded_by_id) == who.id,
-        supervised_by(who),
+        # what they recorded of an account is theirs as long as they read that
+        and_(
+            or_(col(Incident.recorded_by_id) == who.id, supervised_by(who)),
+            reads_its_account(who, Incident),
+        ),
     )
 
 
@@ -49,7 +55,8 @@ def may_see_flag(standing: Standing, audience: Audience, *, restricted: bool) ->
     """Tell whether a flag exists for somebody who sees its case.
 
     Restricted flags are for the linked supervisor alone, and prompts for the case's clinician
-    and whoever stands in.
+    and whoever stands in. Of one about what a client said, its readers are asked in SQL, whichever
+    way it is found.
     """
     if restricted and (standing.own or not standing.linked):
         return False
@@ -68,6 +75,7 @@ def _seen_flags(who: Reader) -> ColumnElement[bool]:
     )
     return and_(
         or_(col(Flag.restricted).is_(False), supervised_by(who)),
+        reads_its_account(who),
         or_(col(Flag.audience) == Audience.supervisor, treats),
     )
 
@@ -140,14 +148,55 @@ def own_notes(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     return wrote if me.role in TREATING else and_(wrote, visible_cases(tx, me))
 
 
+def visible_responses(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which responses on visible cases exist for somebody.
+
+    For a linked supervisor, and the case's clinician: of what came by the door, what is shared with
+    them. Nobody who stands in, or opened the case, reads any.
+    """
+    return _seen_responses(reader(tx, me))
+
+
+def _seen_responses(who: Reader) -> ColumnElement[bool]:
+    if who.is_software:
+        return false()
+    told = or_(
+        col(Response.box_id).is_(None),
+        and_(col(Response.shared_from) <= who.today, col(Response.shared_with_id) == who.id),
+    )
+    return or_(and_(col(Case.clinician_id) == who.id, told), supervised_by(who))
+
+
+def may_see_invitation(actor: Actor, standing: Standing, recorded_by_id: UUID | None) -> bool:
+    """Tell whether an invitation exists for somebody: who made it, and a linked supervisor.
+
+    The case's clinician does not learn who else invited the client.
+    """
+    return recorded_by_id == actor.id or (standing.linked and not standing.own)
+
+
+def visible_invitations(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which invitations to the doors of visible cases exist: `may_see_invitation`."""
+    return _seen_invitations(reader(tx, me))
+
+
+def _seen_invitations(who: Reader) -> ColumnElement[bool]:
+    return or_(col(Invitation.recorded_by_id) == who.id, supervised_by(who))
+
+
 def may_see_record(me: Actor, row: Any, standing: Standing) -> bool:
-    """Tell whether a record exists for somebody who sees its case."""
+    """Tell whether a record exists for somebody who sees its case.
+
+    Of what came by the door SQL has told already, in finding it.
+    """
     if isinstance(row, Incident) and row.restricted:
         return may_see_restricted(me, standing, row.recorded_by_id)
     if isinstance(row, Flag):
         return may_see_flag(standing, row.audience, restricted=row.restricted)
     if isinstance(row, Note):
         return may_read_note(me, standing, row.note_class, row.status, row.recorded_by_id)
+    if isinstance(row, Invitation):
+        return may_see_invitation(me, standing, row.recorded_by_id)
     return True
 
 
@@ -155,6 +204,9 @@ SEEN: dict[Any, Callable[[Reader], ColumnElement[bool]]] = {
     Incident: _seen_incidents,
     Flag: _seen_flags,
     Note: _seen_notes,
+    Response: _seen_responses,
+    Account: seen_accounts,
+    Invitation: _seen_invitations,
 }
 """The records that may be hidden from somebody who sees their case; all others are not."""
 
@@ -164,9 +216,14 @@ def existing_record(model: Any, who: Reader, since: Any) -> ColumnElement[bool]:
 
     `since`: when a brief expires that was not answered.
     """
+    if model is Account:
+        # whoever reads one need not see its case
+        return seen_accounts(who)
     on_seen_case = existing_case(who)
     if model is Consultation and who.role in CONSULTING:
         return or_(on_seen_case, open_briefs(who.id, who.now, since))
     if (seen := SEEN.get(model)) is not None:
         on_seen_case = and_(on_seen_case, seen(who))
+    if model is Invitation:
+        return or_(on_seen_case, col(Invitation.recorded_by_id) == who.id)
     return or_(on_seen_case, kept_notes(who)) if model is Note else on_seen_case

@@ -4,18 +4,17 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from api.domain.permissions.actions import Action
-from api.domain.permissions.table import (
+from api.domain.permissions.on_a_case import (
+    ADDRESSED,
     BRIEFS,
     COVERED_CASE,
     KEPT_NOTE,
     LINKED_CASE,
     OPENED_CASE,
     OWN_CASE,
-    A,
-    Actor,
-    may_ever,
-    why_lacking,
+    OWN_INVITATION,
 )
+from api.domain.permissions.table import A, Actor, may_ever, why_lacking
 from api.domain.vocabulary import Scope, Severity
 
 
@@ -35,14 +34,26 @@ class Standing:
     """Reads the brief of one request on it."""
     keeping: bool = False
     """Wrote one note on it, which stays theirs, and with it alone sees nothing else of the case."""
+    overseeing: bool = False
+    """Answers for its clinician, and has just read what its client said at their door."""
+    inviting: bool = False
+    """Invited its client, which stays theirs, and with it alone sees nothing else of the case."""
+    addressed: bool = False
+    """Reads what a client said at their door, and with it alone sees nothing else of the case."""
     conflicted: bool = False
     """An incident on it is about this person's conduct, or they keep away from it."""
     service: bool = False
     """The clinic's software."""
 
 
+OVERSIGHT = "oversight"
+"""What is read on the way from what a client said: the therapist is not told who read it."""
+
+
 def purpose_of(standing: Standing) -> str | None:
     """Say what somebody sees a case for, where that is out of the ordinary; else None."""
+    if standing.overseeing:
+        return OVERSIGHT
     if standing.opened and not (standing.own or standing.linked or standing.covering):
         return "emergency"
     if standing.covering and not (standing.own or standing.linked):
@@ -85,6 +96,8 @@ def _allowed(standing: Standing) -> frozenset[Action]:
         OPENED_CASE if standing.opened else (),
         BRIEFS if standing.consulting else (),
         KEPT_NOTE if standing.keeping else (),
+        ADDRESSED if standing.addressed else (),
+        OWN_INVITATION if standing.inviting else (),
     )
 
 
@@ -138,6 +151,13 @@ def why_not_say_whose(standing: Standing) -> str | None:
 
 
 A_PERSON_RELEASES = "A person releases a request, after checking that it names nobody."
+
+
+def why_not_revoke(actor: Actor, made_by_id: UUID | None) -> str | None:
+    """Say why somebody may not revoke an invitation that they may read; None: they may."""
+    if made_by_id != actor.id:
+        return "An invitation is revoked by whoever made it."
+    return None
 
 
 def why_not_respond(actor: Actor, consultant_id: UUID | None) -> str | None:

@@ -7,146 +7,15 @@ from typing import Literal
 from uuid import UUID
 
 from api.domain.permissions.actions import Action
+from api.domain.permissions.on_a_case import ADDRESSED, BRIEFS, LINKED_CASE, OWN_CASE
 from api.domain.vocabulary import Role, Scope
 
 A = Action
-
-OWN_CASE = frozenset(
-    {
-        A.case_list,
-        A.case_open,
-        A.case_read,
-        A.case_change,
-        A.case_void,
-        A.timeline_read,
-        A.incident_list,
-        A.incident_report,
-        A.incident_read,
-        A.incident_change,
-        A.incident_void,
-        A.promise_list,
-        A.promise_record,
-        A.promise_read,
-        A.promise_change,
-        A.promise_void,
-        A.consultation_list,
-        A.consultation_draft,
-        A.consultation_read,
-        A.consultation_read_in_full,
-        A.consultation_change,
-        A.consultation_request,
-        A.consultation_cancel,
-        A.consultation_respond,
-        A.flag_list,
-        A.flag_read,
-        A.flag_resolve,
-        A.note_list,
-        A.note_draft,
-        A.note_read,
-        A.note_change,
-        A.note_void,
-        A.note_sign,
-        A.note_amend,
-        A.case_export,
-        A.disclosure_list,
-        A.journal_read,
-    }
-)
-"""What a case's clinician may do with it, whatever their role."""
-
-LINKED_CASE = frozenset(
-    {
-        A.case_list,
-        A.case_open,
-        A.case_read,
-        A.case_change,
-        A.case_void,
-        A.case_transfer,
-        A.timeline_read,
-        A.incident_list,
-        A.incident_report,
-        A.incident_read,
-        A.incident_change,
-        A.incident_void,
-        A.incident_review,
-        A.promise_list,
-        A.promise_record,
-        A.promise_read,
-        A.promise_change,
-        A.promise_void,
-        A.consultation_list,
-        A.consultation_read,
-        A.consultation_read_in_full,
-        A.consultation_accept,
-        A.consultation_decline,
-        A.consultation_start,
-        A.consultation_complete,
-        A.flag_list,
-        A.flag_read,
-        A.flag_raise,
-        A.flag_acknowledge,
-        A.flag_resolve,
-        A.flag_reopen,
-        A.queue_read,
-        A.note_list,
-        A.note_read,
-        A.note_cosign,
-        A.case_export,
-        A.disclosure_list,
-    }
-)
-"""What a supervisor may do with the cases of the clinicians they answer for."""
-
-_READING = frozenset(
-    {
-        A.case_list,
-        A.case_read,
-        A.timeline_read,
-        A.incident_list,
-        A.incident_read,
-        A.promise_list,
-        A.promise_read,
-        A.consultation_list,
-        A.consultation_read,
-        A.consultation_read_in_full,
-        A.flag_list,
-        A.flag_read,
-        A.note_list,
-        A.note_read,
-    }
-)
-
-COVERED_CASE = OWN_CASE - {
-    A.case_open,
-    A.case_void,
-    A.case_export,
-    A.disclosure_list,
-    A.journal_read,
-}
-"""What a colleague may do who stands in for a case's clinician."""
-
-OPENED_CASE = _READING
-"""What a supervisor may do with a case opened in an emergency: read."""
-
-KEPT_NOTE = frozenset({A.note_read, A.note_change, A.note_void, A.note_sign, A.note_amend})
-"""What an author may do with a note of their own, wherever they have come to stand to its case."""
 
 EXCEPTIONS = frozenset(
     {A.recusal_list, A.recusal_create, A.cover_list, A.cover_create, A.cover_end, A.glass_list}
 )
 """What those who treat or supervise may do about who sees a case."""
-
-BRIEFS = frozenset(
-    {
-        A.consultation_list,
-        A.consultation_read,
-        A.consultation_accept,
-        A.consultation_decline,
-        A.consultation_start,
-        A.consultation_complete,
-    }
-)
-"""What a consultant may do, with the requests that reach them."""
 
 _ANYONE = frozenset({A.rules_read, A.vocabulary_read, A.sign_out})
 _EVERYONE = _ANYONE | {
@@ -159,10 +28,12 @@ _EVERYONE = _ANYONE | {
     A.totp_read,
     A.totp_change,
     A.user_read,
+    A.colleague_list,
     A.supervision_list,
     A.supervision_read,
 }
-_ADMINISTRATION = frozenset(
+_QUESTIONNAIRES = frozenset({A.questionnaire_list, A.questionnaire_read})
+_ADMINISTRATION = _QUESTIONNAIRES | frozenset(
     {
         A.thresholds_read,
         A.thresholds_change,
@@ -183,11 +54,13 @@ _ADMINISTRATION = frozenset(
         A.recusal_end,
         A.webhook_list,
         A.webhook_create,
+        A.questionnaire_create,
+        A.questionnaire_retire,
         A.webhook_read,
         A.webhook_change,
     }
 )
-_WATCHING = frozenset(
+_WATCHING = _QUESTIONNAIRES | frozenset(
     {
         A.thresholds_read,
         A.clinic_read,
@@ -211,9 +84,16 @@ _WATCHING = frozenset(
         A.hold_list,
         A.hold_place,
         A.hold_release,
+        A.invitation_make_by_reference,
+        A.invitation_read,
+        A.invitation_revoke,
+        A.account_list,
+        *ADDRESSED,
     }
 )
-_OVERSEEING = frozenset({A.thresholds_read, A.clinic_read, A.patterns_read, A.summary_read})
+_OVERSEEING = _QUESTIONNAIRES | frozenset(
+    {A.thresholds_read, A.clinic_read, A.patterns_read, A.summary_read}
+)
 _ALLOWED_BY_ROLE: dict[Role, frozenset[Action]] = {
     Role.clinician: _EVERYONE | OWN_CASE | EXCEPTIONS | _OVERSEEING,
     Role.supervisor: _EVERYONE
@@ -267,6 +147,7 @@ _SCOPES: dict[Scope, frozenset[Action]] = {
         {A.consultation_list, A.consultation_read, A.consultation_read_in_full}
     ),
     Scope.flags_read: frozenset({A.flag_list, A.flag_read, A.queue_read, A.summary_read}),
+    Scope.invitations_create: frozenset({A.invitation_make, A.invitation_make_by_reference}),
     # these two only widen what the others open
     Scope.narrative_read: frozenset(),
     Scope.restricted_write: frozenset(),
@@ -286,6 +167,9 @@ SUPERVISING = _those_given(LINKED_CASE)
 
 CONSULTING = _those_given(BRIEFS) - TREATING
 """The roles that stand outside every case, and answer requests by their briefs."""
+
+OFFICERS = _those_given(frozenset({A.queue_unwatched}))
+"""The roles that keep the clinic's privacy."""
 
 FOUNDER = Role.admin
 """The role of whoever a clinic begins with: they let in everybody else."""

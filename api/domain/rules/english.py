@@ -211,6 +211,28 @@ SENTENCES: dict[str, str | tuple[str, str]] = {
     ),
     "request": "a request ({request}) was made {when}",
     "request_on_another_day": "a request ({request}) was made {asked}",
+    # what came by the client's door
+    "told_not_safe": "the client is not safe now (told at the door {when})",
+    "told_unsure_of_safety": (
+        "it is not sure whether the client is safe now (told at the door {when})"
+    ),
+    "asked_to_look": "somebody other than the therapist should look (asked at the door {when})",
+    "not_answered": (
+        "No answer is recorded to what was last written at the door {when}, {n} day ago or more.",
+        "No answer is recorded to what was last written at the door {when}, {n} days ago or more.",
+    ),
+    "looked_back": (
+        "{n} answer about what was done, given {when}, asks for a look",
+        "{n} answers about what was done, given {when}, ask for a look",
+    ),
+    "door_at_opening": (
+        "No invitation by the case's clinician to the client's door is recorded; the clinic offers "
+        "it at the beginning."
+    ),
+    "door_at_ending": (
+        "No invitation by the case's clinician to the client's door is recorded since the ending; "
+        "the clinic offers it then."
+    ),
     # prompts
     "clarify_role": "a second role ({role}) is recorded {when}",
     "not_coordinated": "treatment by several clinicians, not coordinated, is recorded {when}",

@@ -1,11 +1,12 @@
 """Evaluates a case: facts and an instant in; findings, and when to ask again, out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from api.domain.rules.door import OF_ACCOUNTS
 from api.domain.rules.facts import Facts, Source
-from api.domain.rules.findings import Evidence, Finding, Rule, finding
+from api.domain.rules.findings import Evidence, Finding, Hit, Rule, finding, findings_apart
 from api.domain.rules.moment import Moment
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.reads import READS
@@ -29,7 +30,7 @@ MOST_RESTRICTED = 1_000
 class _Answer:
     """What one rule found, and when time alone may change that."""
 
-    found: Finding | None
+    found: tuple[Finding, ...]
     next_change: datetime | None
 
 
@@ -129,8 +130,8 @@ def _ask(facts: Facts, now: datetime, before: Facts | None, known: _Answers) -> 
     answers = known
     for name in {name for source in told for name in _READERS.get(source, ())}:
         at = Moment(now, facts.zone)
-        found = finding(name, _EVERY[name](facts, at))
-        is_silent = found is None and at.next_change is None
+        found = _found_by(name, _EVERY[name](facts, at))
+        is_silent = not found and at.next_change is None
         answer = None if is_silent else _Answer(found, at.next_change)
         if answer == known.get(name):
             continue
@@ -141,6 +142,13 @@ def _ask(facts: Facts, now: datetime, before: Facts | None, known: _Answers) -> 
         else:
             answers[name] = answer
     return answers
+
+
+def _found_by(name: Name, hits: Iterable[Hit]) -> tuple[Finding, ...]:
+    if name in OF_ACCOUNTS:
+        return findings_apart(name, hits)
+    found = finding(name, hits)
+    return () if found is None else (found,)
 
 
 def _findings(in_the_open: _Answers, of_all: _Answers) -> tuple[Finding, ...]:
@@ -158,7 +166,7 @@ def for_supervisors(full: Finding) -> Finding:
 
 def _found(answers: _Answers) -> list[Finding]:
     ordered = sorted(answers.items(), key=lambda each: _PLACE[each[0]])
-    return [answer.found for _, answer in ordered if answer.found is not None]
+    return [found for _, answer in ordered for found in answer.found]
 
 
 def adds_to(full: Finding, plain: Finding | None) -> bool:

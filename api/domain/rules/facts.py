@@ -8,6 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from api.domain.details import Details, EndingDetails
+from api.domain.rules.door_facts import AccountFact, OfferFact, ResponseFact
 from api.domain.rules.moment import first_day
 from api.domain.rules.thresholds import Thresholds
 from api.domain.vocabulary import (
@@ -116,7 +117,7 @@ class FlagFact:
 
 Source = type[Any]
 """What a rule may read: incidents of one kind, by the class of its details; or `PromiseFact`,
-`ConsultationFact`, `FlagFact`."""
+`ConsultationFact`, `FlagFact`, `AccountFact`, `ResponseFact`, `OfferFact`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,9 @@ class Facts:
     promises: tuple[PromiseFact, ...] = ()
     consultations: tuple[ConsultationFact, ...] = ()
     flags: tuple[FlagFact, ...] = ()
+    accounts: tuple[AccountFact, ...] = ()
+    responses: tuple[ResponseFact, ...] = ()
+    offers: tuple[OfferFact, ...] = ()
     _known: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
@@ -184,6 +188,9 @@ class Facts:
             (PromiseFact, self.promises),
             (ConsultationFact, self.consultations),
             (FlagFact, self.flags),
+            (AccountFact, self.accounts),
+            (ResponseFact, self.responses),
+            (OfferFact, self.offers),
         )
         return sorted_out | {source: told for source, told in others if told}
 
@@ -208,12 +215,15 @@ class Facts:
 
     def _without_what_is_restricted(self) -> "Facts | None":
         is_any = any(each.restricted for each in self.incidents)
-        if not is_any and not any(each.restricted for each in self.flags):
+        by_door = self.accounts or self.responses
+        if not is_any and not by_door and not any(each.restricted for each in self.flags):
             return None
         return replace(
             self,
             incidents=tuple(i for i in self.incidents if not i.restricted),
             flags=tuple(f for f in self.flags if not f.restricted),
+            accounts=(),
+            responses=(),
         )
 
     def with_one_more(self, more: IncidentFact | PromiseFact | ConsultationFact) -> "Facts":
@@ -254,6 +264,9 @@ class Facts:
             others.get("promises", self.promises),
             others.get("consultations", self.consultations),
             others.get("flags", self.flags),
+            self.accounts,
+            self.responses,
+            self.offers,
         )
 
     def _knowing(

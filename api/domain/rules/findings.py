@@ -1,12 +1,13 @@
 """What a rule answers: a hit for each record that speaks, told as somebody's account."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+from api.domain.rules.door_facts import AccountFact, OfferFact, ResponseFact
 from api.domain.rules.english import ENGLISH
 from api.domain.rules.facts import Facts, FlagFact, IncidentFact, PromiseFact
 from api.domain.rules.moment import Moment
@@ -17,12 +18,13 @@ from api.domain.vocabulary import (
     PromiseState,
     PromptName,
     ReportedBy,
+    ResponseBy,
     RuleName,
     Severity,
     severity_rank,
 )
 
-EvidenceType = Literal["incident", "promise", "flag"]
+EvidenceType = Literal["incident", "promise", "flag", "account", "response", "case"]
 Evidence = tuple[EvidenceType, UUID]
 
 MOST_SENTENCES = 6
@@ -36,7 +38,7 @@ class Hit(NamedTuple):
     """One record that makes a rule speak. `said` continues the words of `account`, if it is one.
 
     `places` fills what `said` leaves open. `missing` names a sentence about what the record does
-    not hold: that is nobody's account.
+    not hold: that is nobody's account. `since`: what was settled before then is asked about anew.
     """
 
     severity: Severity
@@ -46,6 +48,7 @@ class Hit(NamedTuple):
     said: Said
     places: Mapping[str, Place]
     missing: str | Said | None = None
+    since: datetime | None = None
 
     @property
     def told(self) -> Told:
@@ -62,6 +65,10 @@ class Finding:
     says: Says
     evidence: frozenset[Evidence]
     restricted: bool = False
+    about: UUID | None = None
+    """The account that it is about alone, where it is about what a client said at their door."""
+    since: datetime | None = None
+    """From when on it is asked about anew, whatever a person has settled before."""
 
     listed: tuple[dict[str, str], ...] = field(default=(), compare=False, repr=False)
     """The evidence in order, as it is stored."""
@@ -116,6 +123,51 @@ def flag_hit(flag: FlagFact, day: date, severity: Severity, said: Said) -> Hit:
     return Hit(severity, ("flag", flag.id), day, "in_the_queue", said, {})
 
 
+def account_hit(
+    account: AccountFact,
+    at: Moment,
+    severity: Severity,
+    said: Said,
+    *,
+    in_the_record: bool = False,
+) -> Hit:
+    """Let an account speak; the day it came fills the place `when`, or that of the latest words.
+
+    `in_the_record`: it is said of the record, as nobody's account, and anew with each further word.
+    """
+    instant = account.words_at if in_the_record else account.sent_at
+    day = at.date_of(instant)
+    return Hit(
+        severity,
+        ("account", account.id),
+        day,
+        None if in_the_record else _BY[_REPORTED[account.by]],
+        said,
+        {"when": When(day)},
+        since=instant if in_the_record else None,
+    )
+
+
+def response_hit(response: ResponseFact, severity: Severity, said: Said) -> Hit:
+    """Let answers speak; the day they were given fills the place `when`."""
+    day, account = response.answered_on, _BY[_REPORTED[response.by]]
+    return Hit(severity, ("response", response.id), day, account, said, {"when": When(day)})
+
+
+def offer_hit(offer: OfferFact, severity: Severity, said: Said) -> Hit:
+    """Say something of the case itself."""
+    return Hit(severity, ("case", offer.case_id), offer.on, None, said, {})
+
+
+def findings_apart(rule: RuleName | PromptName, hits: Iterable[Hit]) -> tuple[Finding, ...]:
+    """Bring the hits of one rule together by the account that each is about."""
+    by_account: dict[UUID, list[Hit]] = {}
+    for hit in hits:
+        by_account.setdefault(hit.evidence[1], []).append(hit)
+    found = ((account, finding(rule, theirs)) for account, theirs in sorted(by_account.items()))
+    return tuple(replace(each, about=account) for account, each in found if each is not None)
+
+
 def finding(rule: RuleName | PromptName, hits: Iterable[Hit]) -> Finding | None:
     """Bring the hits of one rule together: the gravest severity, all the evidence, one text.
 
@@ -132,6 +184,7 @@ def finding(rule: RuleName | PromptName, hits: Iterable[Hit]) -> Finding | None:
         max((hit.severity for hit in ordered), key=severity_rank),
         _says(ordered),
         evidence,
+        since=max((hit.since for hit in ordered if hit.since is not None), default=None),
         # ids in words: they have the same order, and are compared many times as fast
         listed=tuple(
             {"type": kind, "id": name}
@@ -160,6 +213,10 @@ def _account(reported_by: ReportedBy, is_disputed: bool) -> str:  # noqa: FBT001
     return (_DISPUTED if is_disputed else _BY)[reported_by]
 
 
+_REPORTED = {
+    ResponseBy.client: ReportedBy.client,
+    ResponseBy.guardian: ReportedBy.third_party,
+}
 _BY = {who: f"by_{who}" for who in ReportedBy}
 _DISPUTED = {who: f"disputed_{who}" for who in ReportedBy}
 
@@ -193,7 +250,8 @@ def _in_words(part: dict[str, Any], language: Language) -> str:
     return f"{language.sentence(part['account'], None)}, {told}."
 
 
-LOW, MODERATE, HIGH, CRITICAL = Severity.low, Severity.moderate, Severity.high, Severity.critical
+INFO, LOW, MODERATE = Severity.info, Severity.low, Severity.moderate
+HIGH, CRITICAL = Severity.high, Severity.critical
 
 GRAVE = frozenset({HIGH, CRITICAL})
 """The severities of a flag that should not wait unseen for long."""

@@ -5,16 +5,18 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, WithJsonSchema
 
+from api.domain.rules.door import OF_THE_DOOR
 from api.domain.values import Input
 from api.domain.vocabulary import RuleMode, RuleName
 
-ALWAYS_ACTIVE = frozenset({RuleName.client_safety, RuleName.sexual_conduct})
-"""The rules that are never only counted: a flag that was not raised here could cost a life."""
+ALWAYS_ACTIVE = frozenset({RuleName.client_safety, RuleName.sexual_conduct}) | OF_THE_DOOR
+"""The rules that are never only counted: a flag that was not raised here could cost a life, and
+whoever says something at their door is promised that somebody looks."""
 
 
 def _active(mode: RuleMode) -> RuleMode:
     if mode != RuleMode.active:
-        raise ValueError("This rule is about safety, and always raises its flags; leave it active.")
+        raise ValueError("This rule always raises its flags; leave it active.")
     return mode
 
 
@@ -28,7 +30,8 @@ _AlwaysActive = Annotated[
 class RuleModes(Input):
     """The mode of each rule. `monitor`: it raises no flag, and what it would have is counted.
 
-    The two rules about safety are always active. A prompt has no mode: it is its clinician's own.
+    Two rules about safety, and those of the client's door, are always active. A prompt has no mode:
+    it is its clinician's own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,6 +72,10 @@ class RuleModes(Input):
     crossing_undocumented: RuleMode = RuleMode.active
     hurtful_words: RuleMode = RuleMode.active
     record_request_overdue: RuleMode = RuleMode.active
+    client_not_safe: _AlwaysActive = RuleMode.active
+    client_asks_to_look: _AlwaysActive = RuleMode.active
+    account_unanswered: _AlwaysActive = RuleMode.active
+    look_back_concern: _AlwaysActive = RuleMode.active
 
     @property
     def monitored(self) -> frozenset[str]:

@@ -25,9 +25,10 @@ from api.domain.rules.conduct import (
     is_sexual_word,
     was_declined,
 )
+from api.domain.rules.door import offer_door
 from api.domain.rules.endings import ended_by_the_care_side, left_little_time, left_unplanned
 from api.domain.rules.facts import Facts, IncidentFact, consulted, within_the_frame
-from api.domain.rules.findings import Hit, Rule, incident_hit, promise_hit, record_hit
+from api.domain.rules.findings import INFO, Hit, Rule, incident_hit, promise_hit, record_hit
 from api.domain.rules.frame import frequent_and_lasting, is_out_of_frame
 from api.domain.rules.moment import Moment
 from api.domain.rules.safety import is_unscreened, old_enough_to_have_asked
@@ -38,11 +39,8 @@ from api.domain.vocabulary import (
     PromiseState,
     PromptName,
     RoleTiming,
-    Severity,
     SexualConduct,
 )
-
-INFO = Severity.info
 
 
 def clarify_open_promise(facts: Facts, _at: Moment) -> Iterator[Hit]:
@@ -254,4 +252,5 @@ PROMPTS: dict[PromptName, Rule] = {
     PromptName.screen_distress: screen_distress,
     PromptName.clarify_roles: clarify_roles,
     PromptName.complete_record: complete_record,
+    PromptName.offer_door: offer_door,
 }

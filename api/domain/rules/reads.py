@@ -32,6 +32,7 @@ from api.domain.details import (
     ThirdPartyContactDetails,
     TouchDetails,
 )
+from api.domain.rules.door_facts import AccountFact, OfferFact, ResponseFact
 from api.domain.rules.facts import ConsultationFact, FlagFact, PromiseFact, Source
 from api.domain.vocabulary import PromptName, RuleName
 
@@ -83,6 +84,10 @@ READS: dict[RuleName | PromptName, tuple[Source, ...]] = {
     RuleName.crossing_undocumented: (CrossingDetails,),
     RuleName.hurtful_words: (HurtfulWordsDetails,),
     RuleName.record_request_overdue: (RecordRequestDetails,),
+    RuleName.client_not_safe: (AccountFact,),
+    RuleName.client_asks_to_look: (AccountFact,),
+    RuleName.account_unanswered: (AccountFact,),
+    RuleName.look_back_concern: (ResponseFact,),
     PromptName.clarify_open_promise: (PromiseFact,),
     PromptName.plan_ending: (EndingDetails,),
     PromptName.offer_consultation: (OutcomeDetails, SexualConductDetails, ConsultationFact),
@@ -99,5 +104,6 @@ READS: dict[RuleName | PromptName, tuple[Source, ...]] = {
         TouchDetails,
         ConsultationFact,
     ),
+    PromptName.offer_door: (OfferFact,),
 }
 """In the rulebook's order, the prompts last."""

@@ -31,6 +31,12 @@ from api.domain.rules.disclosures import (
     disclosure_response,
     left_after_rupture,
 )
+from api.domain.rules.door import (
+    account_unanswered,
+    client_asks_to_look,
+    client_not_safe,
+    look_back_concern,
+)
 from api.domain.rules.endings import (
     collateral_care_loss,
     ending_left_open,
@@ -97,4 +103,8 @@ RULES: dict[RuleName, Rule] = {
     RuleName.crossing_undocumented: crossing_undocumented,
     RuleName.hurtful_words: hurtful_words,
     RuleName.record_request_overdue: record_request_overdue,
+    RuleName.client_not_safe: client_not_safe,
+    RuleName.client_asks_to_look: client_asks_to_look,
+    RuleName.account_unanswered: account_unanswered,
+    RuleName.look_back_concern: look_back_concern,
 }

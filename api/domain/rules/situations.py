@@ -163,6 +163,22 @@ SITUATIONS: dict[RuleName | PromptName, Situations] = {
         "A client asked for a copy of the record five weeks ago.",
         "A client asked for a correction of the record five weeks ago.",
     ),
+    RuleName.client_not_safe: Situations(
+        "At her door a client writes that she is not safe.",
+        "A client writes that she was afraid of her therapist for years, and that she is safe.",
+    ),
+    RuleName.client_asks_to_look: Situations(
+        "A client writes of hours that became walks, and asks that somebody else look.",
+        "A client writes of the same hours, and wants nothing more.",
+    ),
+    RuleName.account_unanswered: Situations(
+        "Two weeks ago a client wrote at his door and asked for an answer; none was given.",
+        "Two weeks ago a client wrote of his anger at his therapist, and it was answered.",
+    ),
+    RuleName.look_back_concern: Situations(
+        "Looking back, a client notes that she was asked to keep a secret, and lent money.",
+        "Looking back, a client notes that she felt alone, misunderstood and angry.",
+    ),
     PromptName.clarify_open_promise: Situations(
         "A client may always come back for therapy, without an end.",
         "A client may come back within the year.",
@@ -190,5 +206,9 @@ SITUATIONS: dict[RuleName | PromptName, Situations] = {
     PromptName.complete_record: Situations(
         "Therapy that is still needed ended; whether a referral was offered is not recorded.",
         "It is recorded that a referral was offered.",
+    ),
+    PromptName.offer_door: Situations(
+        "Therapy has begun; the clinic offers clients their door then, and nobody was invited yet.",
+        "The therapist has invited the client to the door.",
     ),
 }

@@ -127,6 +127,13 @@ class Thresholds(Input):
         description="Days to answer an amendment or accounting request (45 CFR 164.526, .528).",
     )
 
+    door_unanswered_days: Annotated[int, whole(1, 14), "days"] = Field(
+        default=14, description="Days in which to answer what a client said at their door."
+    )
+    door_long_unanswered_days: Annotated[int, whole(1, 30), "days"] = Field(
+        default=30, description="Days after which that has waited long."
+    )
+
     @model_validator(mode="after")
     def _risk_grows_older_in_order(self) -> Self:
         if not self.risk_recent_days <= self.risk_past_days <= self.risk_distant_days:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Annotated
 
-from fastapi import Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.routing import Match
 from starlette.types import Scope
@@ -12,7 +12,7 @@ from starlette.types import Scope
 from api.domain.errors import NotAcceptable
 from api.http.strict_route import LookingRoute
 from api.interop.fhir.elements import FHIR_JSON, Element, Resource
-from api.interop.fhir.outcome import BASE
+from api.interop.fhir.outcome import BASE, OperationOutcome
 from api.interop.fhir.searching import PRETTY, is_id
 
 FORMATS = frozenset({"json", "text/json", "application/json", FHIR_JSON})
@@ -89,3 +89,18 @@ class FhirAnswer(JSONResponse):
     """An answer in FHIR's own JSON."""
 
     media_type = FHIR_JSON
+
+
+def fhir_router() -> APIRouter:
+    """Make a router of the façade: below its address, in its form, with its own refusals."""
+    return APIRouter(
+        prefix=BASE,
+        tags=["fhir"],
+        route_class=FhirRoute,
+        dependencies=[Depends(in_json)],
+        default_response_class=FhirAnswer,
+        responses={
+            statuses: {"model": OperationOutcome, "description": "A refusal, as FHIR tells it."}
+            for statuses in ("4XX", "5XX")
+        },
+    )

@@ -4,8 +4,9 @@ from typing import Literal
 
 from api.interop.fhir.definitions import DEFINING, SINCE, Defining
 from api.interop.fhir.elements import FHIR_JSON, FHIR_VERSION, CodeableConcept, Coding, Element
+from api.interop.fhir.questionnaires import Questionnaire
 from api.interop.fhir.resource_types import KINDS, Kind
-from api.interop.fhir.searching import PARAMETERS, OfPages
+from api.interop.fhir.searching import PARAMETERS, OfPages, SearchQuestionnaires
 
 _OAUTH = Coding(
     system="http://terminology.hl7.org/CodeSystem/restful-security-service", code="OAuth"
@@ -104,7 +105,11 @@ def capabilities(base: str, version: str) -> CapabilityStatement:
                 security=CapabilityStatementSecurity(
                     service=[CodeableConcept(coding=[_OAUTH])], description=_SECURITY
                 ),
-                resource=[*map(_resource, KINDS), *map(_definitions, DEFINING)],
+                resource=[
+                    *map(_resource, KINDS),
+                    _questionnaires(),
+                    *map(_definitions, DEFINING),
+                ],
             )
         ],
     )
@@ -120,6 +125,20 @@ def _definitions(kind: Defining) -> CapabilityStatementResource:
         ],
         versioning="no-version",
         search_param=_parameters(kind.query),
+    )
+
+
+def _questionnaires() -> CapabilityStatementResource:
+    return CapabilityStatementResource(
+        type=Questionnaire.__name__,
+        documentation="What clients are asked, in one language; each of its versions is read by "
+        "its number.",
+        interaction=[
+            CapabilityStatementInteraction(code="read"),
+            CapabilityStatementInteraction(code="vread"),
+            CapabilityStatementInteraction(code="search-type"),
+        ],
+        search_param=_parameters(SearchQuestionnaires),
     )
 
 

@@ -15,6 +15,7 @@ KIND = f"{OURS}incident-kind"
 BY_HAND = f"{OURS}flag"
 HAPPENING = f"{OURS}happening"
 PURPOSE = f"{OURS}purpose"
+QUESTIONNAIRE = f"{OURS}questionnaire"
 
 SYSTEMS = {words: f"{OURS}vocabulary:{name}" for name, words in VOCABULARY.items()}
 """The code system of each list of words."""
@@ -29,6 +30,8 @@ SERVED_AS = {
     "incident": "Observation",
     "promise": "Task",
     "consultation": "ServiceRequest",
+    "response": "QuestionnaireResponse",
+    "questionnaire": "Questionnaire",
 }
 """Under which type a record is read here; flags are of two types."""
 

@@ -23,7 +23,7 @@ from api.interop.fhir.searching import SearchDefinitions, is_id, values_in
 from api.journal.entries import Happening
 from api.records.patient_copy_schemas import Purpose
 
-SINCE = "2026-11-29"
+SINCE = "2026-12-01"
 """When what is told of this façade, and what is defined here, last changed."""
 
 _BASE = "http://hl7.org/fhir/StructureDefinition/"

@@ -83,11 +83,15 @@ class Identifier(Element):
 
 
 class Reference(Element):
-    """Another resource: its address here, or an identifier of what is not served here."""
+    """Another resource: its address here, or an identifier of what is not served here.
+
+    `display`: who it is, of somebody who is known by no identifier.
+    """
 
     reference: str | None = None
     type: str | None = None
     identifier: Identifier | None = None
+    display: str | None = None
 
 
 class Period(Element):
@@ -109,7 +113,9 @@ class Extension(Element):
     url: str
     value_boolean: bool | None = None
     value_code: str | None = None
+    value_codeable_concept: CodeableConcept | None = None
     value_date_time: Instant | None = None
+    value_integer: int | None = None
     value_reference: Reference | None = None
     value_url: str | None = None
 

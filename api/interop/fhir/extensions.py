@@ -3,11 +3,18 @@
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from api.domain.vocabulary import Audience, ConsultationStatus, FlagStatus, Severity, Word
+from api.domain.vocabulary import (
+    Audience,
+    ConsultationStatus,
+    FlagStatus,
+    QuestionnaireFor,
+    Severity,
+    Word,
+)
 from api.interop.fhir.codes import OURS, record_of
 from api.interop.fhir.elements import Extension, Reference
 
-ValueType = Literal["boolean", "code", "dateTime", "Reference"]
+ValueType = Literal["boolean", "code", "CodeableConcept", "dateTime", "integer", "Reference"]
 
 _R4 = "http://hl7.org/fhir/StructureDefinition/"
 _FLAGS = ("DetectedIssue", "Flag")
@@ -99,7 +106,7 @@ WORKFLOW_EPISODE = Kept(
     "Episode of care",
     "The case that a record is on.",
     "Reference",
-    on=("Observation", "ServiceRequest"),
+    on=("Observation", "ServiceRequest", "QuestionnaireResponse"),
     to="EpisodeOfCare",
 )
 FLAG_DETAIL = Kept(
@@ -108,6 +115,35 @@ FLAG_DETAIL = Kept(
     "A record that a flag points at.",
     "Reference",
     on=("Flag",),
+)
+QUESTIONNAIRE_FOR = _our_own(
+    "questionnaire-for",
+    "Who is asked",
+    "Whether clients are asked, or their guardians: FHIR says only whom the answers are about.",
+    "code",
+    on=("Questionnaire",),
+    words=QuestionnaireFor,
+)
+LOWEST = Kept(
+    f"{_R4}minValue",
+    "Minimum value",
+    "The lowest number of a scale.",
+    "integer",
+    on=("Questionnaire.item",),
+)
+HIGHEST = Kept(
+    f"{_R4}maxValue",
+    "Maximum value",
+    "The highest number of a scale.",
+    "integer",
+    on=("Questionnaire.item",),
+)
+ITEM_CONTROL = Kept(
+    f"{_R4}questionnaire-itemControl",
+    "Item control",
+    "At which end of a scale a text stands.",
+    "CodeableConcept",
+    on=("Questionnaire.item",),
 )
 
 EXTENSIONS = (
@@ -120,6 +156,10 @@ EXTENSIONS = (
     EPISODE_OF_CARE,
     WORKFLOW_EPISODE,
     FLAG_DETAIL,
+    QUESTIONNAIRE_FOR,
+    LOWEST,
+    HIGHEST,
+    ITEM_CONTROL,
 )
 """All that are written."""
 

@@ -4,7 +4,8 @@ A Flag stands on a client's chart and warns whoever treats them, so only what is
 may be one: the rule `client_safety`, which stands apart from all others. Everything else asks
 somebody to look at what a therapist or a clinic does. Flags raised by hand are of that sort too: a
 person may have meant either, and a notice about conduct on a client's chart does more harm than a
-warning among the notices.
+warning among the notices. So is what a client said at their door, `client_not_safe` too: from
+whoever treats them it is kept.
 """
 
 from collections.abc import Collection, Mapping

@@ -20,8 +20,10 @@ SERVED = (
     "ServiceRequest",
     "DetectedIssue",
     "Flag",
+    "QuestionnaireResponse",
     "Provenance",
     "AuditEvent",
+    "Questionnaire",
     "StructureDefinition",
     "CodeSystem",
 )

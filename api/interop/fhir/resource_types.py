@@ -6,7 +6,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from api.access.actor_names import Known, known_by
-from api.access.guards import case_for, consultation_for, incident_for, promise_for
+from api.access.guards import (
+    case_for,
+    consultation_for,
+    incident_for,
+    promise_for,
+    response_for,
+)
 from api.access.journal_reading import as_told
 from api.access.visibility.named import seen_of
 from api.domain.permissions.actions import Action
@@ -25,6 +31,7 @@ from api.interop.fhir.provenance import (
     show_provenance,
 )
 from api.interop.fhir.requests import ServiceRequest, Task, show_consultation, show_promise
+from api.interop.fhir.responses import QuestionnaireResponse, show_response
 from api.interop.fhir.searching import (
     EverySearch,
     SearchByStatus,
@@ -41,13 +48,16 @@ from api.interop.fhir.visible_rows import (
     issues,
     observations,
     recorded,
+    responses,
     rules_of,
     service_requests,
     tasks,
 )
 from api.journal.entries import Happening, record, record_shown
+from api.records.asked_versions import questionnaire_rows, version_answered
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.columns import Named
+from api.storage.models.door import Questionnaire
 from api.storage.models.flags import Flag as FlagRow
 from api.storage.models.journal import JournalEntry
 from api.storage.transaction import Transaction
@@ -59,13 +69,16 @@ Found = tuple[list[Any], str | None]
 class Seen(NamedTuple):
     """What a row is shown with: clients, the records it may point at, and who did something.
 
-    `rules` are those of the flags among these records.
+    `rules` are those of the flags among these records; `asked` are the versions that a clinic has
+    of what was answered, told in `language` where they are.
     """
 
     clients: Mapping[UUID, Client]
     named: Collection[Named]
     rules: Rules
     actors: Mapping[UUID, Known]
+    asked: Sequence[Questionnaire] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +102,7 @@ class Kind:
     names_clients: bool = True
     of_flags: bool = False
     of_actors: bool = False
+    of_answers: bool = False
     names: Callable[[Any], Iterable[Named]] | None = None
     """Gives the records that a row stores the ids of."""
 
@@ -147,11 +161,14 @@ async def seen_with(
     named: Collection[Named] = ()
     if kind.names is not None:
         named = await seen_of(tx, me, (each for row in rows for each in kind.names(row)))
+    asked = {row.questionnaire_id for row in rows} if kind.of_answers else set[UUID]()
     return Seen(
         clients,
         named,
         await rules_of(tx, named) if named else {},
         await known_by(tx, (row.actor_id for row in rows)) if kind.of_actors else {},
+        await questionnaire_rows(tx, asked) if asked else (),
+        me.reads_in() if asked else "",
     )
 
 
@@ -271,6 +288,21 @@ KINDS = (
         tell=_telling(Happening.flag_read),
         of_flags=True,
         names=FlagRow.named_records,
+    ),
+    Kind(
+        name="QuestionnaireResponse",
+        noun="questionnaire_response",
+        rows="responses to questionnaires",
+        resource=QuestionnaireResponse,
+        query=SearchOfSubjects,
+        lists=Action.response_list,
+        guard=response_for(Action.response_read),
+        find=_by(responses),
+        show=lambda row, seen: show_response(
+            row, seen.clients[row.case_id], version_answered(row, seen.asked), seen.language
+        ),
+        tell=_telling(Happening.response_read),
+        of_answers=True,
     ),
     Kind(
         name="Provenance",

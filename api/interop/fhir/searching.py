@@ -123,6 +123,19 @@ class SearchDefinitions(OfPages):
     )
 
 
+class SearchQuestionnaires(SearchDefinitions):
+    """Which questionnaires: by default the newest version of each that is still asked."""
+
+    status: Tokens = Field(
+        default=None, description="`active` and `retired`, with commas between them."
+    )
+    version: Tokens = Field(
+        default=None,
+        description="Numbers of versions, with commas between them: of each questionnaire the "
+        "newest of these, whether or not it is still asked.",
+    )
+
+
 PARAMETERS = {
     "_id": "token",
     "_lastUpdated": "date",
@@ -133,6 +146,7 @@ PARAMETERS = {
     "date": "date",
     "target": "reference",
     "url": "uri",
+    "version": "token",
 }
 """Each search parameter, and what FHIR calls its type; the others are about the answer."""
 
@@ -168,6 +182,15 @@ def one_of(text: str, system: str, known: Mapping[str, ColumnElement[bool]]) -> 
         elif token.code in known:
             found.append(known[token.code])
     return or_(false(), *found)
+
+
+def is_among(code: str, text: str, system: str = "") -> bool:
+    """Tell whether a code is one of those searched for: as `one_of`, of what no table has."""
+    return any(
+        token.system in (None, "", system)
+        and (token.code == code or bool(token.system and not token.code))
+        for token in tokens_in(text)
+    )
 
 
 def code_is(

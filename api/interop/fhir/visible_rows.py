@@ -22,6 +22,7 @@ from api.interop.fhir.dates import days_in_spans, each_span, in_spans, read_days
 from api.interop.fhir.flags import ACTIVITY, ISSUE_STATUS, OF_THE_CLIENT
 from api.interop.fhir.patients import of_patients
 from api.interop.fhir.requests import REQUEST_STATUS, TASK_STATUS
+from api.interop.fhir.responses import COMPLETED
 from api.interop.fhir.searching import (
     EverySearch,
     SearchByStatus,
@@ -36,6 +37,7 @@ from api.interop.fhir.searching import (
 )
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.columns import Named
+from api.storage.models.door import Response
 from api.storage.models.flags import Flag
 from api.storage.models.journal import JournalEntry
 from api.storage.transaction import Transaction
@@ -46,6 +48,7 @@ OBSERVATION = "http://hl7.org/fhir/observation-status"
 TASK = "http://hl7.org/fhir/task-status"
 REQUEST = "http://hl7.org/fhir/request-status"
 FLAG = "http://hl7.org/fhir/flag-status"
+ANSWERED = "http://hl7.org/fhir/questionnaire-answers-status"
 _KINDS = {KIND: sa.true()}
 _RULES = {
     str(rule_coding(several[0]).system): col(Flag.rule).in_(several)
@@ -90,6 +93,11 @@ def issues(tx: Transaction, me: Actor, query: SearchIssues) -> Find:
 def flags(tx: Transaction, me: Actor, query: SearchByStatus) -> Find:
     """Find the flags about clients' safety that somebody may see."""
     return _find(FLAGS, tx, me, query)
+
+
+def responses(tx: Transaction, me: Actor, query: SearchByStatus) -> Find:
+    """Find what was answered, as far as it exists for somebody."""
+    return _find(RESPONSES, tx, me, query)
 
 
 async def entries(tx: Transaction, me: Actor, query: SearchEntries) -> Any:
@@ -206,6 +214,18 @@ TASKS = _sort(Promise, Promise.state, TASK_STATUS, TASK, col(Promise.voided_at).
 REQUESTS = _sort(Consultation, Consultation.status, REQUEST_STATUS, REQUEST)
 ISSUES = _of_flags(ISSUE_STATUS, OBSERVATION, ~_OF_THE_CLIENT)
 FLAGS = _of_flags(ACTIVITY, FLAG, _OF_THE_CLIENT)
+_STANDING_RESPONSES = and_(
+    col(Response.voided_at).is_(None),
+    _IS_NO_VOIDED_CASE,
+    # when what came by the door was written is not the therapist's to find by searching
+    col(Response.box_id).is_(None),
+)
+RESPONSES = Sort(
+    Response,
+    ANSWERED,
+    {COMPLETED: _STANDING_RESPONSES, VOIDED: sa.false()},
+    _STANDING_RESPONSES,
+)
 
 
 def _find(

@@ -4,15 +4,38 @@
 - `people`: the clinic and its keys, users, software, sessions;
 - `access`: supervision, covers, recusals, emergency openings, and who is told of them;
 - `clinical`: cases and all that is recorded on them, earlier versions too;
+- `door`: questionnaires, responses, invitations and what was sent by them;
+- `accounts`: what clients said at their door, and what was answered;
 - `flags`: what rules and people ask to be looked at;
 - `journal`: the audit log and its signed tree heads;
-- `integration`: webhooks, imports, requests that may be repeated.
+- `integration`: webhooks, imports, requests that may be repeated;
+- `mails`: e-mails that people are owed.
 
 Each key begins with `clinic_id`, so that no row can point into another clinic and every table can
 be spread over machines by clinic. Without `relationship()`, SQLAlchemy does not order inserts of
 different tables by their foreign keys: flush the parent before its children.
 """
 
-from api.storage.models import access, clinical, flags, integration, journal, people
+from api.storage.models import (
+    access,
+    accounts,
+    clinical,
+    door,
+    flags,
+    integration,
+    journal,
+    mails,
+    people,
+)
 
-__all__ = ["access", "clinical", "flags", "integration", "journal", "people"]
+__all__ = [
+    "access",
+    "accounts",
+    "clinical",
+    "door",
+    "flags",
+    "integration",
+    "journal",
+    "mails",
+    "people",
+]

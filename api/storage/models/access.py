@@ -119,7 +119,11 @@ class AccessNotice(SQLModel, table=True):
     """
 
     __tablename__ = "access_notices"
-    __table_args__ = (in_clinic(), Index(None, "clinic_id", "record_id"))
+    __table_args__ = (
+        in_clinic(),
+        Index(None, "clinic_id", "record_id"),
+        Index(None, "clinic_id", "at"),
+    )
 
     clinic_id: UUID = Field(primary_key=True)
     id: UUID = Field(default_factory=uuid7, primary_key=True)

@@ -56,10 +56,9 @@ from api.storage.models.columns import (
 class Case(KeepsVersions, Voidable, table=True):
     """A client's therapy with one clinician. `recheck_at`: when time alone may move its flags.
 
-    `text_key` is the wrapped key of all that is sealed on this case: once it is gone, so is every
-    word of it. `client_ref_hash` finds a reference without reading it. By `triage_level` (1 is the
-    gravest) and `triage_due_at` it stands in the queue of flagged cases, by the unrestricted ones
-    for those who see nothing restricted; None: nothing waits.
+    `text_key` wraps the key of all its sealed words: once it is gone, so are they. By the hash a
+    reference is found unread. By `triage_level` (1: the gravest) and `triage_due_at` it stands in
+    the queue; by the unrestricted ones for who sees no more. `door_used`: something came by it.
     """
 
     __tablename__ = "cases"
@@ -78,7 +77,7 @@ class Case(KeepsVersions, Voidable, table=True):
         by_triage("cases", "triage"),
         by_triage("cases", "triage", "clinician_id"),
         by_triage("cases", "unrestricted_triage"),
-        # a case whose start is not known counts as starting on one and the same unknown day
+        # an unknown start counts as one and the same day
         Index(
             "uq_cases_clinic_id_client_ref_hash_started_on",
             "clinic_id",
@@ -110,13 +109,13 @@ class Case(KeepsVersions, Voidable, table=True):
     unrestricted_triage_level: int | None = None
     unrestricted_triage_due_at: datetime | None = None
     purged_at: datetime | None = None
+    door_used: bool = False
 
 
 class CaseTenure(Record, table=True):
     """Somebody had a case before its present clinician, from `since_on` until before `until_on`.
 
-    `since_on` is None for whoever had it first. The tenures of a case follow one another without
-    a gap; `clinician_id` is None where nobody knows any more who it was.
+    `since_on` is None for whoever had it first; `clinician_id`, where nobody knows who it was.
     """
 
     __tablename__ = "case_tenures"
@@ -135,7 +134,8 @@ class CaseTenure(Record, table=True):
 class Incident(KeepsVersions, Voidable, table=True):
     """One dated thing that touches the frame.
 
-    `details` holds everything but the kind's one sealed text, which is in `sealed_detail`.
+    `details` holds everything but the kind's one sealed text, which is in `sealed_detail`. While
+    it is restricted, one from the account `account_id` exists for those alone who read that.
     """
 
     __tablename__ = "incidents"
@@ -150,6 +150,7 @@ class Incident(KeepsVersions, Voidable, table=True):
     )
 
     case_id: UUID
+    account_id: UUID | None = None
     kind: str = short_text(40)
     occurred_on: date
     date_precision: DatePrecision = word(DatePrecision)
@@ -284,9 +285,8 @@ class Decline(Record, table=True):
 class Note(Voidable, table=True):
     """A clinician's note. Once signed, its row refuses every change, in the database too.
 
-    `recorded_by_id` is its author; an amendment is a signed note of its own that `amends_id` names
-    the first of. `content_hash` is cited by whoever cites the note; `content_salt` keeps a short
-    text from being guessed by it.
+    `recorded_by_id` is its author; an amendment is a signed note of its own, of `amends_id`.
+    Who cites a note cites its `content_hash`, salted so that no short text is guessed by it.
     """
 
     __tablename__ = "notes"

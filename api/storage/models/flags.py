@@ -23,12 +23,18 @@ from api.storage.models.columns import (
 )
 
 _UNRESOLVED = f"status IN {tuple(map(str, UNRESOLVED))}"
+_ONE_OF_A_RULE = f"{_UNRESOLVED} AND rule <> 'manual' AND account_id IS NULL"
+_ONE_OF_AN_ACCOUNT = f"{_UNRESOLVED} AND account_id IS NOT NULL"
 IS_UNRESOLVED = sa.text(f"flags.{_UNRESOLVED}")
 """The flag still waits for a person; spelled as the partial indexes are, so that they serve."""
 
 
 class Flag(Record, table=True):
-    """A rule, or a person, asks somebody to look at a case."""
+    """A rule, or a person, asks somebody to look at a case.
+
+    `account_id`: what a client said at their door, where it asks for that to be looked at; to whom
+    the account does not exist, the flag does not either.
+    """
 
     __tablename__ = "flags"
     noun: ClassVar[str] = "flag"
@@ -50,14 +56,24 @@ class Flag(Record, table=True):
             "rule",
             "restricted",
             unique=True,
-            postgresql_where=sa.text(f"{_UNRESOLVED} AND rule <> 'manual'"),
-            sqlite_where=sa.text(f"{_UNRESOLVED} AND rule <> 'manual'"),
+            postgresql_where=sa.text(_ONE_OF_A_RULE),
+            sqlite_where=sa.text(_ONE_OF_A_RULE),
+        ),
+        Index(
+            "uq_flags_one_unresolved_of_an_account",
+            "clinic_id",
+            "account_id",
+            "rule",
+            unique=True,
+            postgresql_where=sa.text(_ONE_OF_AN_ACCOUNT),
+            sqlite_where=sa.text(_ONE_OF_AN_ACCOUNT),
         ),
         Index(None, "clinic_id", "updated_at"),
         what_is_restricted("flags"),
     )
 
     case_id: UUID
+    account_id: UUID | None = None
     rule: str = short_text(40)
     title: str = short_text(200)
     severity: Severity = word(Severity)

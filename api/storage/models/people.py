@@ -10,8 +10,9 @@ from sqlalchemy import Index
 from sqlmodel import Field
 from uuid_utils.compat import uuid7
 
-from api.domain.vocabulary import Role
+from api.domain.vocabulary import EmailNotices, Role
 from api.storage.models.columns import (
+    JSON,
     JSON_OR_NULL,
     Record,
     Versioned,
@@ -29,7 +30,9 @@ class Clinic(Versioned, table=True):
 
     `retention_years`: how long a case's text is kept after the case ended; None: for ever.
     `rule_modes` names the rules that are not active. `watched_events`: what its webhooks ask for,
-    taken together, so that a write need not look at each.
+    taken together, so that a write need not look at each. `mailed_until`: up to when what happened
+    was looked through for e-mails; `digest_due_at`: when the next daily ones are owed. What begins
+    with `door_` is told at the clients' door, texts by the language that they are in.
     """
 
     __tablename__ = "clinics"
@@ -44,6 +47,15 @@ class Clinic(Versioned, table=True):
     rule_modes: dict[str, str] = json_column(dict)
     watched_events: list[str] = json_column(list)
     language: str | None = Field(default=None, sa_type=sa.String(16))
+    mailed_until: datetime | None = None
+    digest_due_at: datetime | None = None
+    door_emergency_text: dict[str, str | None] = json_column(dict)
+    door_duty_text: dict[str, str | None] = json_column(dict)
+    door_elsewhere_text: dict[str, str | None] = json_column(dict)
+    door_leave_to: str | None = Field(default=None, sa_type=sa.String(500))
+    door_read_within_days: int = 7
+    door_languages: list[str] = Field(default_factory=lambda: ["en"], sa_type=JSON)
+    door_offer: list[str] = json_column(list)
 
 
 class KeyPurpose(StrEnum):
@@ -93,6 +105,7 @@ class User(Record, table=True):
     totp_confirmed_at: datetime | None = None
     totp_last_step: int | None = None
     language: str | None = Field(default=None, sa_type=sa.String(16))
+    email_notices: EmailNotices = word(EmailNotices, default=EmailNotices.daily)
 
 
 class SignIn(Record, table=True):
@@ -102,6 +115,7 @@ class SignIn(Record, table=True):
     that at `idle_at` where nobody refreshes it. `refresh_hash` is of the one refresh token that
     may be used, `former_refresh_hash` of the one it replaced; `network` is where the session
     began, as a keyed hash; `device_hash` is of the token by which its device is known again.
+    `cookie_hash` is of what a browser shows at the desk: such a session has no tokens.
     `scopes` are those that software asked for; None, where it asked for all that it has.
     """
 
@@ -124,6 +138,7 @@ class SignIn(Record, table=True):
     refreshed_at: datetime | None = None
     network: str | None = Field(default=None, max_length=64)
     device_hash: str | None = Field(default=None, max_length=64)
+    cookie_hash: str | None = Field(default=None, max_length=64)
     scopes: list[str] | None = Field(default=None, sa_type=JSON_OR_NULL)
     revoked_at: datetime | None = None
 

@@ -1,0 +1,1 @@
+"""Pages for people: what the API tells and takes, for whoever has no software to ask it with."""

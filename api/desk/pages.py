@@ -1,0 +1,56 @@
+"""All pages of the desk, for the application to serve."""
+
+from starlette.routing import Route
+
+from api.desk import (
+    account,
+    cases,
+    clients_door,
+    exceptions,
+    flags,
+    from_the_door,
+    front,
+    glance,
+    invitations,
+    journal,
+    new_password,
+    notices,
+    oversight,
+    questionnaires,
+    queue,
+    records,
+    responses,
+    rules,
+    signing_in,
+    software,
+    staff,
+    webhooks,
+    writing,
+)
+
+routes: list[Route] = [
+    *front.routes,
+    *signing_in.routes,
+    *new_password.routes,
+    *queue.doors.routes,
+    *flags.doors.routes,
+    *exceptions.doors.routes,
+    *invitations.doors.routes,
+    *from_the_door.doors.routes,
+    *responses.doors.routes,
+    *writing.doors.routes,
+    *cases.doors.routes,
+    *records.doors.routes,
+    *glance.doors.routes,
+    *oversight.doors.routes,
+    *journal.doors.routes,
+    *notices.doors.routes,
+    *staff.doors.routes,
+    *software.doors.routes,
+    *webhooks.doors.routes,
+    *rules.doors.routes,
+    *clients_door.doors.routes,
+    *questionnaires.doors.routes,
+    *account.doors.routes,
+]
+"""In the order in which they are looked through: a word in an address comes before an id."""

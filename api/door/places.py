@@ -1,0 +1,15 @@
+"""What somebody finds behind the door, for the top of each page."""
+
+from api.desk.marked import N_
+from api.desk.navigation import Place
+
+ENTRY, INSIDE, SAY, MINE = "/door", "/door/in", "/door/say", "/door/mine"
+WHO_READS, LEAVE = "/door/who-reads", "/door/leave"
+
+PLACES = (
+    Place(INSIDE, N_("Start")),
+    Place(SAY, N_("Say what happened")),
+    Place(MINE, N_("What I sent")),
+    Place(WHO_READS, N_("Who reads it")),
+)
+"""In the order in which they are shown; leaving is a button beside them."""

@@ -1,0 +1,81 @@
+"""What is recorded from an account: by a reader who says what it was, or as the client asks."""
+
+from uuid import UUID
+
+from api.domain.bodies import IncidentCreate
+from api.domain.details import RecordRequestDetails
+from api.domain.errors import Invalid
+from api.domain.vocabulary import (
+    AccountWant,
+    Initiator,
+    RecordRequest,
+    ReportedBy,
+    ResponseBy,
+)
+from api.records.create import new_incident
+from api.records.whose_conduct import refuse_unknown_person
+from api.storage.models.accounts import Account
+from api.storage.models.clinical import Incident
+from api.storage.transaction import Transaction
+
+SAY_WHOSE = "Say whose conduct it is about, or null for nobody's: an account does not tell that."
+
+_REPORTED_BY = {
+    ResponseBy.client: ReportedBy.client,
+    ResponseBy.guardian: ReportedBy.third_party,
+}
+_ASKED_FOR = {
+    AccountWant.a_copy: RecordRequest.access,
+    AccountWant.a_correction: RecordRequest.amendment,
+}
+
+
+async def incident_from(
+    tx: Transaction, account: Account, body: IncidentCreate, by: UUID
+) -> Incident:
+    """Make an incident of what a client said, as hidden as that is.
+
+    It is the client's account, or the guardian's as a third party's. Raises 422 where nothing is
+    said of whose conduct it is about.
+    """
+    if "about_user_id" not in body.model_fields_set:
+        raise Invalid("/about_user_id", SAY_WHOSE)
+    if body.about_user_id is not None:
+        await refuse_unknown_person(tx, body.about_user_id)
+    told = body.model_copy(update={"reported_by": _REPORTED_BY[account.by]})
+    return new_incident(
+        tx,
+        told,
+        account.case_id,
+        by,
+        about=body.about_user_id,
+        restricted=not is_shared(tx, account),
+        account_id=account.id,
+    )
+
+
+def requests_in(tx: Transaction, account: Account) -> list[Incident]:
+    """Make the record requests that an account asks for, of today, and as hidden as it is."""
+    return [
+        new_incident(
+            tx,
+            IncidentCreate(
+                occurred_on=tx.today,
+                initiator=Initiator.client,
+                reported_by=_REPORTED_BY[account.by],
+                details=RecordRequestDetails(kind="record_request", request=request),
+            ),
+            account.case_id,
+            None,
+            about=None,
+            restricted=True,
+            account_id=account.id,
+        )
+        for want, request in _ASKED_FOR.items()
+        if want in account.wants
+    ]
+
+
+def is_shared(tx: Transaction, account: Account) -> bool:
+    """Tell whether an account is shared with the therapist by now."""
+    return account.shared_from is not None and account.shared_from <= tx.today

@@ -1,0 +1,1 @@
+"""The clients' door, over HTTP."""
