@@ -12,6 +12,7 @@ OF_THE_ROW = frozenset(
         "updated_at",
         "created_at",
         "case_id",
+        "account_id",
         "says",
         "evidence",
         "rule_version",

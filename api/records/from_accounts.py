@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
+from sqlmodel import select
+
 from api.domain.bodies import IncidentCreate
 from api.domain.details import RecordRequestDetails
-from api.domain.errors import Invalid
+from api.domain.errors import Conflict, Invalid
 from api.domain.vocabulary import (
     AccountWant,
     Initiator,
@@ -19,6 +21,7 @@ from api.storage.models.clinical import Incident
 from api.storage.transaction import Transaction
 
 SAY_WHOSE = "Say whose conduct it is about, or null for nobody's: an account does not tell that."
+AS_HIDDEN = "It is as hidden as what the client said, which is not shared with the therapist."
 
 _REPORTED_BY = {
     ResponseBy.client: ReportedBy.client,
@@ -74,6 +77,15 @@ def requests_in(tx: Transaction, account: Account) -> list[Incident]:
         for want, request in _ASKED_FOR.items()
         if want in account.wants
     ]
+
+
+async def refuse_to_show(tx: Transaction, account_id: UUID) -> None:
+    """Raise 409 where a record of an account would be shown, and the account is not."""
+    found = await tx.exec(
+        select(Account).where(Account.clinic_id == tx.clinic.id, Account.id == account_id)
+    )
+    if not is_shared(tx, found.one()):
+        raise Conflict(AS_HIDDEN)
 
 
 def is_shared(tx: Transaction, account: Account) -> bool:

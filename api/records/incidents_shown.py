@@ -1,6 +1,6 @@
 """Incidents as they are shown, and after a write with the flags that it raised."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from api.domain.vocabulary import (
 )
 from api.flags.case_facts import CaseFile
 from api.flags.reconcile import reconcile_flags, reconcile_with
+from api.records.accounts_named import accounts_named
 from api.records.handover import let_go_of_flags
 from api.records.incident_changes import details_of
 from api.records.read_models import FlagRead, RecordRead, flags_raised
@@ -29,9 +30,13 @@ from api.storage.transaction import Transaction
 
 
 class IncidentRead(RecordRead):
-    """An incident. Its determination counts for rules while its status is reviewed."""
+    """An incident. Its determination counts for rules while its status is reviewed.
+
+    `account_id`: what the client said that it was recorded of, for whoever reads that; else null.
+    """
 
     case_id: UUID
+    account_id: UUID | None
     occurred_on: date
     date_precision: DatePrecision
     initiator: Initiator
@@ -60,13 +65,20 @@ class IncidentWritten(IncidentRead):
     flags_raised: list[FlagRead]
 
 
-def show_incident(incident: Incident) -> IncidentRead:
-    """Show one incident."""
-    return IncidentRead.model_validate(_fields(incident))
+async def incidents_told(
+    tx: Transaction, me: Actor, incidents: Sequence[Incident]
+) -> Callable[[Incident], IncidentRead]:
+    """Say how incidents, in each of their versions, are shown to somebody who may see them."""
+    accounts = await accounts_named(tx, me, incidents)
+    return lambda incident: IncidentRead.model_validate(_fields(incident, accounts))
 
 
-def _fields(incident: Incident) -> Mapping[str, Any]:
-    return {**incident.__dict__, "details": details_of(incident)}
+def _fields(incident: Incident, accounts: Mapping[UUID, UUID]) -> Mapping[str, Any]:
+    return {
+        **incident.__dict__,
+        "account_id": accounts.get(incident.id),
+        "details": details_of(incident),
+    }
 
 
 async def incident_written(
@@ -92,6 +104,7 @@ async def incident_written(
         )
     else:
         raised = await reconcile_with(tx, file, found.row, actor_id=me.id)
+    shown = _fields(found.row, await accounts_named(tx, me, [found.row]))
     return IncidentWritten.model_validate(
-        {**_fields(found.row), "flags_raised": flags_raised(me, raised, found.standing)}
+        {**shown, "flags_raised": flags_raised(me, raised, found.standing)}
     )

@@ -46,12 +46,13 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row
 from api.records.create import new_incident
+from api.records.from_accounts import refuse_to_show
 from api.records.incident_changes import changed_details
 from api.records.incidents_shown import (
     IncidentRead,
     IncidentWritten,
     incident_written,
-    show_incident,
+    incidents_told,
 )
 from api.records.versions import VersionRead, told, versions_of
 from api.records.whose_conduct import is_restricted, may_restrict, maybe_about, say_whose
@@ -141,7 +142,8 @@ async def list_incidents_of_case(
     purpose = purpose_of(found.standing)
     page = marks, f"incidents/{found.row.id}", query
     rows, following = await shown_page(tx, me, page, find, Happening.incident_read, purpose)
-    return Page(items=[show_incident(each) for each in rows], next=following)
+    show = await incidents_told(tx, me, rows)
+    return Page(items=[show(each) for each in rows], next=following)
 
 
 @router.get("/incidents")
@@ -158,7 +160,8 @@ async def list_incidents(
     find = partial(_listing(query).rows, tx, me, wanted)
     page = marks, "incidents", query
     rows, following = await shown_page(tx, me, page, find, Happening.incident_read)
-    return Page(items=[show_incident(each) for each in rows], next=following)
+    show = await incidents_told(tx, me, rows)
+    return Page(items=[show(each) for each in rows], next=following)
 
 
 @router.post("/cases/{case_id}/incidents", status_code=201)
@@ -195,7 +198,7 @@ async def read_incident(
     """Read one incident."""
     response.headers["ETag"] = etag(found.row.version)
     record_opened(tx, Happening.incident_read, found, actor_id=me.id)
-    return show_incident(found.row)
+    return (await incidents_told(tx, me, [found.row]))(found.row)
 
 
 @router.get("/incidents/{incident_id}/versions")
@@ -212,7 +215,8 @@ async def list_incident_versions(
     """
     versions = await versions_of(tx, me, marks, query, Incident, found.row)
     record_opened(tx, Happening.versions_read, found, actor_id=me.id)
-    items = [IncidentVersionRead.model_validate(each) for each in told(versions, show_incident)]
+    show = await incidents_told(tx, me, [found.row])
+    items = [IncidentVersionRead.model_validate(each) for each in told(versions, show)]
     return Page(items=items, next=versions.following)
 
 
@@ -232,6 +236,8 @@ async def change_incident(
     changes = body.model_dump(include=body.model_fields_set - {"details"})
     if changes.get("restricted", incident.restricted) != incident.restricted:
         may_restrict(me, found.standing)
+        if incident.account_id is not None and incident.restricted:
+            await refuse_to_show(tx, incident.account_id)
     if changes.get("about_user_id", incident.about_user_id) != incident.about_user_id:
         changes = await say_whose(tx, incident, found.case, found.standing, changes)
     turns = changes.get("restricted", incident.restricted) != incident.restricted

@@ -116,9 +116,35 @@ async def test_what_is_shared_is_recorded_for_all_who_see_the_case(world: World)
     assert (before["restricted"], after["restricted"]) == (True, False)
     assert not await finds(world.clinician, case, before["id"])
     assert await finds(world.clinician, case, after["id"])
-    told = await world.clinician.get(f"/v1/incidents/{after['id']}")
+    path = f"/v1/incidents/{after['id']}"
+    told = await world.clinician.get(path)
     # of the account itself she knows another id
     assert account_id not in told.text
+    (shared,) = ok(await world.clinician.get(f"/v1/cases/{case['id']}/accounts"))["items"]
+    assert told.json()["account_id"] == shared["id"]
+    assert ok(await world.supervisor.get(path))["account_id"] == account_id
+    (version,) = ok(await world.clinician.get(f"{path}/versions"))["items"]
+    assert version["record"]["account_id"] == shared["id"]
+    await link(world, world.stranger, world.clinician)
+    stepping_out = f"/v1/accounts/{account_id}/step-out"
+    ok(await world.stranger.post(stepping_out, {"reason": "We are related."}))
+    (listed,) = ok(await world.stranger.get(f"/v1/cases/{case['id']}/incidents"))["items"]
+    assert (listed["id"], listed["account_id"]) == (after["id"], None)
+
+
+async def test_a_record_of_what_is_hidden_is_shown_to_nobody_before_that_is(world: World) -> None:
+    case, client = await at_the_door(world)
+    await client.says(shared="with_therapist")
+    account_id = await account_id_of(world.supervisor, case)
+    incident = await recorded(world, world.supervisor, account_id)
+    path = f"/v1/incidents/{incident['id']}"
+    refused = await world.supervisor.patch(path, {"restricted": False})
+    assert refused.status_code == 409
+    assert not await finds(world.clinician, case, incident["id"])
+    world.clock.forward(days=1)
+    shown = ok(await world.supervisor.patch(path, {"restricted": False}))
+    assert shown["account_id"] == account_id
+    assert await finds(world.clinician, case, incident["id"])
 
 
 async def test_a_copy_and_a_correction_are_asked_for_where_the_therapist_reads_nothing(
