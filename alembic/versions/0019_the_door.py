@@ -65,8 +65,18 @@ MAIL_OF_DANGER = (
 def upgrade() -> None:
     """Go forward: nobody is invited yet, and no flag is about what a client said."""
     _make_tables()
-    for table in ("flags", "incidents"):
+    for table in ("flags", "incidents", "promises"):
         op.add_column(table, sa.Column("account_id", sa.Uuid(), nullable=True))
+    hidden = sa.Column("restricted", sa.Boolean(), nullable=False, server_default=sa.false())
+    op.add_column("promises", hidden)
+    restricted = sa.text("restricted")
+    op.create_index(
+        "ix_promises_restricted",
+        "promises",
+        ["clinic_id", "case_id"],
+        postgresql_where=restricted,
+        sqlite_where=restricted,
+    )
     _one_unresolved(_OF_NO_ACCOUNT)
     where = sa.text(_OF_AN_ACCOUNT)
     op.create_index(
@@ -106,8 +116,14 @@ def downgrade() -> None:
     op.execute("DELETE FROM responses WHERE box_id IS NOT NULL")
     for name in ("concerns", "by_therapist", "shared", *_OF_A_BOX):
         op.execute(f"ALTER TABLE responses DROP COLUMN {name}")
-    # what was recorded from an account stays, as hidden as it was from the case's clinician
-    for table in ("flags", "incidents"):
+    # an incident stays as hidden as it was; a promise could be hidden no more, and would be told
+    of_hidden = "(SELECT id FROM promises WHERE restricted)"
+    versions = "DELETE FROM record_versions WHERE record_type = 'promise'"
+    op.execute(f"{versions} AND record_id IN {of_hidden}")
+    op.execute("DELETE FROM promises WHERE restricted")
+    op.drop_index("ix_promises_restricted", "promises")
+    op.execute("ALTER TABLE promises DROP COLUMN restricted")
+    for table in ("flags", "incidents", "promises"):
         op.execute(f"ALTER TABLE {table} DROP COLUMN account_id")
     for table in reversed(TABLES):
         op.drop_table(table)

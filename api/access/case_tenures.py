@@ -11,7 +11,7 @@ from sqlalchemy import select as sa_select
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from api.access.visibility.records import visible_incidents
+from api.access.visibility.records import visible_incidents, visible_promises
 from api.domain.permissions.table import Actor
 from api.domain.tenures import Tenure
 from api.storage.compiled_queries import about_several, one_of
@@ -83,16 +83,16 @@ def asks_about(tx: Transaction, me: Actor, person: UUID) -> ColumnElement[bool]:
     says nothing.
     """
     incident, promise = _names(Incident), _names(Promise)
-    seen = visible_incidents(tx, me)
+    seen, promises = visible_incidents(tx, me), visible_promises(tx, me)
     theirs = or_(
         col(Incident.about_user_id) == person,
         and_(col(Incident.about_user_id).is_(None), had_case_on(person, col(Incident.occurred_on))),
     )
     made = had_case_on(person, col(Promise.made_on))
-    on_no_record = and_(~_some(Incident, incident, seen), ~_some(Promise, promise))
+    on_no_record = and_(~_some(Incident, incident, seen), ~_some(Promise, promise, promises))
     return or_(
         _some(Incident, incident, seen, theirs),
-        _some(Promise, promise, made),
+        _some(Promise, promise, promises, made),
         and_(on_no_record, had_case_at(person, col(Flag.effective_at))),
     )
 

@@ -1,7 +1,7 @@
 """What somebody is told of the journal: its entries, as far as they see the records named in them.
 
 An entry keeps the records it is about and how they stood on the day it was written. Of whom it is
-hidden is asked anew each time, of the incidents and flags as they are now.
+hidden is asked anew each time, of incidents, promises and flags as they are now.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -21,7 +21,7 @@ from api.domain.permissions.case_rules import OVERSIGHT, Standing
 from api.domain.permissions.table import Actor, may_ever
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.storage.models.accounts import Account
-from api.storage.models.clinical import Case, Incident
+from api.storage.models.clinical import Case
 from api.storage.models.door import Box
 from api.storage.models.flags import IS_RESTRICTED, Flag
 from api.storage.models.journal import JournalEntry
@@ -31,7 +31,7 @@ Ids = frozenset[UUID]
 
 
 class Hidden(NamedTuple):
-    """Incidents and flags that are restricted now, and which of them somebody may not see."""
+    """Records and flags that are restricted now, and which of them somebody may not see."""
 
     restricted: Ids
     from_them: Ids
@@ -50,7 +50,7 @@ def _visible_entries(tx: Transaction, me: Actor, hidden: Collection[UUID]) -> Co
 
     All of the clinic's for privacy officers; for others what they did themselves, and what is told
     of their own cases. There an entry that names nothing but what is `hidden` from them now is not
-    told, and of other things than incidents and flags none that was restricted when it was written.
+    told, and of what is not among `ABOUT_ROWS` none that was restricted when it was written.
     """
     here = col(JournalEntry.clinic_id) == tx.clinic.id
     by_themselves = col(JournalEntry.actor_id) == me.id
@@ -120,7 +120,7 @@ async def as_told(tx: Transaction, me: Actor, entries: Sequence[Any]) -> list[Jo
 
 
 async def hidden_on(tx: Transaction, me: Actor, case_id: UUID, standing: Standing) -> Ids:
-    """Give the incidents and flags of one case that somebody who sees it may not see."""
+    """Give the records and flags of one case that somebody who sees it may not see."""
     if standing.linked and not standing.own:
         return await _not_addressed(tx, me, case_id)
     hidden = await _hidden(tx, me, lambda model: model.case_id == case_id)
@@ -128,7 +128,7 @@ async def hidden_on(tx: Transaction, me: Actor, case_id: UUID, standing: Standin
 
 
 def told_of_records(hidden: Ids) -> ColumnElement[bool]:
-    """Say in SQL which entries about incidents and flags tell of more than what is hidden."""
+    """Say in SQL which entries about records and flags tell of more than what is hidden."""
     return and_(col(JournalEntry.record_type).in_(ABOUT_ROWS), ~tells_of_hidden(hidden))
 
 
@@ -140,7 +140,7 @@ def without(record_ids: Iterable[str], hidden: Ids) -> list[str]:
 async def _not_addressed(tx: Transaction, me: Actor, case_id: UUID) -> Ids:
     """Find what is about accounts that a supervisor of the case does not read."""
     found = set(await _accounts_kept(tx, me, case_id))
-    for model in (Incident, Flag):
+    for model in IS_RESTRICTED:
         kept = sa.select(col(model.id)).where(
             col(model.clinic_id) == tx.clinic.id,
             col(model.case_id) == case_id,
@@ -155,10 +155,9 @@ async def _hidden(tx: Transaction, me: Actor, on: Any) -> Hidden:
     """Find what is restricted; `on` says in SQL on which cases, of the model it is given."""
     of_whom = _kept_from(tx, me)
     restricted, from_them = set(), set()
-    for model, others in (
-        (Incident, col(Incident.recorded_by_id).is_distinct_from(me.id)),
-        (Flag, true()),
-    ):
+    for model in IS_RESTRICTED:
+        wrote = col(model.recorded_by_id)
+        others = true() if model is Flag else wrote.is_distinct_from(me.id)
         kept = or_(and_(of_whom, others), _kept_account(tx, me, model))
         asked = sa.select(col(model.id), kept).join(Case, on_its_case(model))
         here = (col(model.clinic_id) == tx.clinic.id, IS_RESTRICTED[model])

@@ -39,10 +39,10 @@ from api.records.consultations_shown import ConsultationRead
 from api.records.deidentified_brief import ConsultationBrief
 from api.records.incidents_shown import IncidentRead
 from api.records.patient_copy_schemas import Purpose
+from api.records.promises_shown import PromiseRead
 from api.records.read_models import CaseRead, ClinicRead, FlagRead
 from api.routes.incidents import IncidentPatch
 from api.routes.notes import NoteRead
-from api.routes.promises import PromiseRead
 from api.storage.models.access import GrantKind
 from api.storage.models.columns import Record
 from api.storage.models.integration import DeliveryStatus, Outcome

@@ -12,7 +12,7 @@ from api.desk.forms import Beside, Form, add_forms, fields, send_form, show_form
 from api.desk.lists import read_list
 from api.desk.marked import N_
 from api.desk.navigation import FROM_THE_DOOR
-from api.domain.bodies import IncidentCreate
+from api.domain.bodies import IncidentCreate, PromiseCreate
 from api.domain.incident_kinds import IncidentKind
 from api.domain.permissions.actions import Action
 from api.domain.vocabulary import AccountStatus, AccountTopic, AccountWant, ReportedBy
@@ -24,7 +24,7 @@ doors = Doors()
 _ACCOUNT, _PAGE = "/v1/accounts/{client_account_id}", f"{FROM_THE_DOOR}/{{client_account_id}}"
 _WHOSE = Field("about_user_id", "person", required=True, nullable=True, variant="account")
 _SAYS = "reported_by"
-"""The field that tells whose account an incident is: the account tells that itself."""
+"""The field that tells whose account a record is: what was said tells that itself."""
 _NOBODY = "nobody"
 """What is chosen where something is about nobody's conduct."""
 
@@ -59,10 +59,18 @@ CHANGED: Mapping[str, str] = {
 """What changed on a case since an account came, in a sentence."""
 
 
+_AS_SAID: Mapping[str, Any] = {_SAYS: ReportedBy.client}
+"""What the body needs and the account tells."""
+
+
+async def _as_said(_desk: Desk) -> Beside:
+    return Beside(fields=[], body=_AS_SAID, names={}, shown={})
+
+
 async def _whose_conduct(desk: Desk) -> Beside:
     """Give who it may be about: said each time, and nobody's too; what was said does not tell."""
     chosen = desk.value(_WHOSE.name)
-    told: dict[str, Any] = {_SAYS: ReportedBy.client}
+    told = dict(_AS_SAID)
     if chosen:
         told[_WHOSE.name] = None if chosen == _NOBODY else chosen
     people, _ = await desk.api.whole("/v1/colleagues")
@@ -120,10 +128,26 @@ RECORD = Form(
     beside=_whose_conduct,
     template="account_incident_form.html",
 )
+PROMISE = Form(
+    f"{_PAGE}/promises/new",
+    "Record a promise that was told of",
+    Action.account_record,
+    f"{_ACCOUNT}/promises",
+    "/desk/promises/{id}",
+    body=PromiseCreate,
+    about=_ACCOUNT,
+    leaves_out=frozenset({_SAYS}),
+    button="Record it",
+    hint="It is the client's account, or the guardian's, and kept from the therapist unless that "
+    "was shared with them.",
+    beside=_as_said,
+    template="account_record_form.html",
+)
 add_forms(
     doors,
     REPLY,
     CLOSE,
+    PROMISE,
     _move(
         "step-out",
         "Step out",
@@ -198,6 +222,9 @@ async def choose_kind(desk: Desk) -> Response:
         "account_kinds.html",
         account=account,
         named={str(kind): kinds[kind] for kind in named if kind is not None},
+        promise=PROMISE.path.format_map(desk.request.path_params)
+        if AccountTopic.promise in account["topics"]
+        else None,
         kinds=kinds,
         to=RECORD.path.format_map(desk.request.path_params),
     )

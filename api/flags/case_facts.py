@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, or_, true
+from sqlalchemy import ColumnElement, and_, or_, true
 from sqlmodel import col
 
 from api.domain.details import DETAILS, Details
@@ -37,7 +37,7 @@ class CaseFile:
     """A case with its facts and its flags, all that a run of the rules needs.
 
     `monitored_rules` raise no flag; what they would have raised is counted in `monitored`, which
-    holds what stands and what has ended. `hidden`: the incidents that are restricted, the voided
+    holds what stands and what has ended. `hidden`: the records that are restricted, the voided
     ones too; where there are any, `flags` and `monitored` hold all there is. `tenures`: who had the
     case before its present clinician. `evaluation`: what the rules said last.
     """
@@ -72,8 +72,12 @@ INCIDENT = (
     sa.cast(Incident.details, sa.Text),
     col(Incident.status),
 )
-ID, IS_HIDDEN = _OF_INCIDENT.index("id"), _OF_INCIDENT.index("restricted")
 PROMISE = tuple(getattr(Promise, name) for name in _OF_PROMISE)
+HIDEABLE: dict[Any, tuple[Sequence[Any], int]] = {
+    Incident: (INCIDENT, _OF_INCIDENT.index("restricted")),
+    Promise: (PROMISE, _OF_PROMISE.index("restricted")),
+}
+"""What may be hidden from a case's clinician: the columns of each, and which says so."""
 CONSULTATION = tuple(getattr(Consultation, name) for name in _OF_CONSULTATION)
 
 PAGE = 250
@@ -94,16 +98,22 @@ def _page_of(model: Any, columns: Sequence[Any], *standing: ColumnElement[bool])
     )
 
 
-_INCIDENTS = _page_of(
-    Incident,
-    (*INCIDENT, col(Incident.voided_at).is_(None)),
-    # of what is hidden a flag may speak that outlived it
-    or_(col(Incident.voided_at).is_(None), col(Incident.restricted)),
-    told_to_rules(),
+def standing_or_hidden(model: Any) -> ColumnElement[bool]:
+    """Say in SQL what is read of records that may be hidden; whether they stand comes last.
+
+    Of what is hidden a flag may speak that outlived it.
+    """
+    return and_(or_(model.voided_at.is_(None), model.restricted), told_to_rules(model))
+
+
+_INCIDENTS, _PROMISES = (
+    _page_of(model, (*columns, model.voided_at.is_(None)), standing_or_hidden(model))
+    for model, (columns, _) in HIDEABLE.items()
 )
-_PROMISES = _page_of(Promise, PROMISE, col(Promise.voided_at).is_(None))
 _CONSULTATIONS = _page_of(Consultation, CONSULTATION)
-_HIDES = sa.exists().where(col(Incident.case_id) == _CASE, IS_RESTRICTED[Incident])
+_HIDES = or_(
+    *(sa.exists().where(model.case_id == _CASE, IS_RESTRICTED[model]) for model in HIDEABLE)
+)
 _FLAGS = (
     sa.select(*whole_row(Flag))
     .where(
@@ -133,6 +143,29 @@ _FILE = Together(
     *(each.statement for each in (_INCIDENTS, _PROMISES, _CONSULTATIONS)),
     *(_FLAGS, _MONITORED, _TENURES),
 )
+
+
+@dataclass(slots=True)
+class Sorted:
+    """The records of a case that may be hidden, read in their order: what stands, what is hidden.
+
+    What is hidden and was voided is no fact any more.
+    """
+
+    incidents: list[IncidentFact] = field(default_factory=list)
+    promises: list[PromiseFact] = field(default_factory=list)
+    hidden: set[UUID] = field(default_factory=set)
+
+    def add(self, model: Any, row: Sequence[Any]) -> None:
+        """Sort in one row of `HIDEABLE`'s columns, whether it stands behind them."""
+        *known, stands = row
+        _, says_hidden = HIDEABLE[model]
+        if known[says_hidden]:
+            self.hidden.add(known[0])
+        if stands and model is Incident:
+            self.incidents.append(incident_fact(*known))
+        elif stands:
+            self.promises.append(PromiseFact(*known))
 
 
 async def open_file(tx: Transaction, case: Case, *, whole: bool = False) -> CaseFile:
@@ -170,21 +203,19 @@ async def _fill(
     consultations: Sequence[Any],
 ) -> None:
     """Put the records into a file, page by page; the first pages were read already."""
-    told, hidden = list[IncidentFact](), set[UUID]()
-    async for *known, stands in _records(tx, file.case, _INCIDENTS, incidents):
-        if known[IS_HIDDEN]:
-            hidden.add(known[ID])
-        if stands:
-            told.append(incident_fact(*known))
-    file.hidden = frozenset(hidden)
+    told = Sorted()
+    async for known in _records(tx, file.case, _INCIDENTS, incidents):
+        told.add(Incident, known)
+    async for known in _records(tx, file.case, _PROMISES, promises):
+        told.add(Promise, known)
+    file.hidden = frozenset(told.hidden)
     if file.case.voided_at is not None:
         return
-    promised = _records(tx, file.case, _PROMISES, promises)
     consulted = _records(tx, file.case, _CONSULTATIONS, consultations)
     file.facts = replace(
         file.facts,
-        incidents=tuple(told),
-        promises=tuple([PromiseFact(*known) async for known in promised]),
+        incidents=tuple(told.incidents),
+        promises=tuple(told.promises),
         consultations=tuple([consultation_fact(*known) async for known in consulted]),
     )
 
@@ -201,10 +232,11 @@ async def _records(
         page = await tx.exec(following, params={"case": case.id, "after": page[-1][0]})
 
 
-_RESTRICTED = col(Incident.restricted)
 _COUNTED = (
-    (Incident, sa.case((_RESTRICTED, 1), else_=0), col(Incident.voided_at).is_(None)),
-    (Promise, sa.literal(0), col(Promise.voided_at).is_(None)),
+    *(
+        (model, sa.case((model.restricted, 1), else_=0), model.voided_at.is_(None))
+        for model in HIDEABLE
+    ),
     (Consultation, sa.literal(0), true()),
 )
 
@@ -239,7 +271,7 @@ class Room:
         """Count one record more. Raises 409 where the case takes no more of them."""
         if getattr(row, "voided_at", None) is not None:
             return
-        if isinstance(row, Incident) and row.restricted:
+        if isinstance(row, Incident | Promise) and row.restricted:
             if self.restricted >= MOST_RESTRICTED:
                 raise CaseFull
             self.restricted += 1
@@ -271,7 +303,8 @@ def add_record(tx: Transaction, file: CaseFile, row: Incident | Promise | Consul
 
 
 def _room_in(facts: Facts) -> Room:
-    restricted = sum(1 for each in facts.incidents if each.restricted)
+    restricted = sum(each.restricted for each in facts.incidents)
+    restricted += sum(each.restricted for each in facts.promises)
     return Room(facts.size - restricted, restricted)
 
 

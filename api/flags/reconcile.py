@@ -57,8 +57,7 @@ async def reconcile_with(
 
     The record need not be written yet.
     """
-    is_hidden = isinstance(row, Incident) and row.restricted
-    if is_hidden or not comes_last(file.facts, row):
+    if row.restricted or not comes_last(file.facts, row):
         # with what is hidden more is read of a case; and rules are told of records in their order
         return await reconcile_flags(tx, file.case, actor_id=actor_id, wrote=row.id)
     file.facts = with_one_more(file.facts, row)

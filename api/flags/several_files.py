@@ -20,15 +20,14 @@ from api.domain.vocabulary import FlagStatus
 from api.flags.case_facts import (
     CASES,
     CONSULTATION,
-    ID,
-    INCIDENT,
-    IS_HIDDEN,
+    HIDEABLE,
     PAGE,
-    PROMISE,
     CaseFile,
+    Sorted,
     case_fact,
     consultation_fact,
     incident_fact,
+    standing_or_hidden,
 )
 from api.flags.door_facts import with_door_facts
 from api.flags.narrow_accounts import told_to_rules
@@ -83,10 +82,10 @@ def _of_several(model: Any, columns: Sequence[Any], standing: ColumnElement[bool
     return ordered.where(model.case_id.in_(CASES), standing).limit(PAGE)
 
 
-_INCIDENTS_OF_SEVERAL = _of_several(
-    Incident, INCIDENT, and_(col(Incident.voided_at).is_(None), told_to_rules())
-)
-_PROMISES_OF_SEVERAL = _of_several(Promise, PROMISE, col(Promise.voided_at).is_(None))
+_STANDING = {
+    model: _of_several(model, columns, and_(model.voided_at.is_(None), told_to_rules(model)))
+    for model, (columns, _) in HIDEABLE.items()
+}
 _CONSULTATIONS_OF_SEVERAL = _of_several(Consultation, CONSULTATION, true())
 _FLAGS_OF_SEVERAL = _of_several(Flag, _FLAG_STATE, col(Flag.status) != FlagStatus.withdrawn)
 _MONITORED_OF_SEVERAL = _of_several(MonitoredFinding, _MONITORED_STATE, true())
@@ -95,15 +94,10 @@ _STATE_OF_SEVERAL = sa.select(*_CASE_STATE).where(
 )
 
 
-_STANDING_OR_HIDDEN = _of_several(
-    Incident,
-    (*INCIDENT, col(Incident.voided_at).is_(None)),
-    and_(
-        # of what is hidden a flag may speak that outlived it
-        or_(col(Incident.voided_at).is_(None), col(Incident.restricted)),
-        told_to_rules(),
-    ),
-)
+_STANDING_OR_HIDDEN = {
+    model: _of_several(model, (*columns, model.voided_at.is_(None)), standing_or_hidden(model))
+    for model, (columns, _) in HIDEABLE.items()
+}
 _WHOLE: Any = sa.bindparam("whole", expanding=True)
 _FLAG_ROWS = (
     select(Flag)
@@ -131,22 +125,26 @@ async def open_files(tx: Transaction, cases: Sequence[Case]) -> dict[UUID, CaseF
     found = (await tx.exec(_SETTINGS, {"clinic": tx.clinic.id})).all()
     ((time_zone, thresholds, modes, offers),) = found
     monitored = monitored_rules(modes)
-    incidents = await _by_case(tx, _STANDING_OR_HIDDEN, Incident, ids)
-    promises = await _by_case(tx, _PROMISES_OF_SEVERAL, Promise, ids)
+    known = {
+        model: await _by_case(tx, statement, model, ids)
+        for model, statement in _STANDING_OR_HIDDEN.items()
+    }
     consultations = await _by_case(tx, _CONSULTATIONS_OF_SEVERAL, Consultation, ids)
     files: dict[UUID, CaseFile] = {}
     for case in cases:
         facts = Facts(case_fact(case), ZoneInfo(time_zone), Thresholds(**thresholds))
-        told = incidents[case.id]
+        told = Sorted()
+        for model, rows in known.items():
+            for row in rows[case.id]:
+                told.add(model, row)
         if case.voided_at is None:
             facts = replace(
                 facts,
-                incidents=tuple(incident_fact(*known) for *known, stands in told if stands),
-                promises=tuple(PromiseFact(*row) for row in promises[case.id]),
+                incidents=tuple(told.incidents),
+                promises=tuple(told.promises),
                 consultations=tuple(consultation_fact(*row) for row in consultations[case.id]),
             )
-        hidden = frozenset(row[ID] for row in told if row[IS_HIDDEN])
-        files[case.id] = CaseFile(case, facts, [], monitored, hidden=hidden)
+        files[case.id] = CaseFile(case, facts, [], monitored, hidden=frozenset(told.hidden))
         # others have their turn
         await asyncio.sleep(0)
     await _tell_of_doors(tx, files, offers)
@@ -172,8 +170,8 @@ async def copy_files(
         )
         for case_id, *state, known in await _states(tx, asked)
     }
-    incidents = await _by_case(tx, _INCIDENTS_OF_SEVERAL, Incident, case_ids)
-    promises = await _by_case(tx, _PROMISES_OF_SEVERAL, Promise, case_ids)
+    incidents = await _by_case(tx, _STANDING[Incident], Incident, case_ids)
+    promises = await _by_case(tx, _STANDING[Promise], Promise, case_ids)
     consultations = await _by_case(tx, _CONSULTATIONS_OF_SEVERAL, Consultation, case_ids)
     await _tell_of_doors(tx, files, (await tx.exec(_OFFERS, {"clinic": tx.clinic.id})).one()[0])
     flags = await _by_case(tx, _FLAGS_OF_SEVERAL, Flag, case_ids)

@@ -14,9 +14,8 @@ from api.domain.vocabulary import Event
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.storage.instants import never_back
 from api.storage.loading import load_or_404
-from api.storage.models.clinical import Incident
 from api.storage.models.columns import new_row
-from api.storage.models.flags import IS_RESTRICTED, Flag
+from api.storage.models.flags import IS_RESTRICTED
 from api.storage.models.integration import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
 from api.storage.models.journal import WHAT_HAPPENED, JournalEntry
 from api.storage.models.people import Clinic
@@ -111,7 +110,7 @@ async def hidden_since(tx: Transaction, events: Collection[WebhookEvent]) -> set
     """
     cases = {event.case_id for event in events if event.record_type in ABOUT_ROWS}
     hidden: set[UUID] = set()
-    for model in (Incident, Flag) if cases else ():
+    for model in IS_RESTRICTED if cases else ():
         on_them = (model.clinic_id == tx.clinic.id, col(model.case_id).in_(cases))
         hidden |= set(await tx.exec(select(col(model.id)).where(*on_them, IS_RESTRICTED[model])))
     if not hidden:

@@ -10,12 +10,12 @@ from api.access.visibility.cases import on_its_case
 from api.access.visibility.reader import reader
 from api.domain.permissions.table import Actor
 from api.storage.models.accounts import Account
-from api.storage.models.clinical import Case, Incident
+from api.storage.models.clinical import Case, Incident, Promise
 from api.storage.transaction import Transaction
 
 
 async def accounts_named(
-    tx: Transaction, me: Actor, records: Sequence[Incident]
+    tx: Transaction, me: Actor, records: Sequence[Incident | Promise]
 ) -> dict[UUID, UUID]:
     """Give the account of each record, by the record's id, as somebody may ask for it.
 

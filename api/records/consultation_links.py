@@ -10,7 +10,7 @@ from sqlmodel import col, select, update
 from api.access.visibility.cases import on_its_case
 from api.access.visibility.colleagues import sees_case
 from api.access.visibility.named import seen_of
-from api.access.visibility.records import visible_incidents
+from api.access.visibility.records import visible_incidents, visible_promises
 from api.domain.errors import Invalid
 from api.domain.permissions.table import CONSULTING, Actor
 from api.journal.entries import Happening, record
@@ -19,7 +19,8 @@ from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.people import User
 from api.storage.transaction import Transaction
 
-_LINKS = ("incident_ids", "promise_ids")
+_LINKED: dict[str, type[Incident | Promise]] = {"incident_ids": Incident, "promise_ids": Promise}
+_LINKS = tuple(_LINKED)
 """The fields that name other records."""
 
 
@@ -44,25 +45,25 @@ async def links_after(
 async def link_in_silence(
     tx: Transaction, me: Actor, consultation: Consultation, changes: dict[str, Any]
 ) -> set[str]:
-    """Carry out by itself what changes only links to restricted incidents; name the field.
+    """Carry out by itself what changes only links to restricted records; name the fields.
 
     It is no new version of what others see: neither that, nor a time, an event or an open entry
     of the journal tells them of it.
     """
-    after = set(changes.get("incident_ids", consultation.incident_ids))
-    moved = [UUID(each) for each in after ^ set(consultation.incident_ids)]
-    if not moved:
+    silent = [
+        name
+        for name, model in _LINKED.items()
+        if name in changes and await _moves_hidden_alone(tx, consultation, name, model, changes)
+    ]
+    if not silent:
         return set()
-    is_open = col(Incident.restricted).is_(False)
-    open_ones = select(col(Incident.id)).where(col(Incident.id).in_(moved), is_open)
-    if (await tx.exec(open_ones.limit(1))).first() is not None:
-        return set()
-    links = changes.pop("incident_ids")
+    links = {name: changes.pop(name) for name in silent}
     # by itself, as a change of the row would be a version of it
     here = col(Consultation.clinic_id) == tx.clinic.id, col(Consultation.id) == consultation.id
-    silently = update(Consultation).where(*here).values(incident_ids=links)
+    silently = update(Consultation).where(*here).values(links)
     await tx.exec(silently.execution_options(synchronize_session=False))
-    set_committed_value(consultation, "incident_ids", links)
+    for name, value in links.items():
+        set_committed_value(consultation, name, value)
     record(
         tx,
         Happening.consultation_changed,
@@ -70,10 +71,27 @@ async def link_in_silence(
         record_type=consultation.noun,
         record_ids=[consultation.id],
         case_id=consultation.case_id,
-        changed=["incident_ids"],
+        changed=silent,
         restricted=True,
     )
-    return {"incident_ids"}
+    return set(silent)
+
+
+async def _moves_hidden_alone(
+    tx: Transaction,
+    consultation: Consultation,
+    name: str,
+    model: type[Incident | Promise],
+    changes: Mapping[str, Any],
+) -> bool:
+    """Tell whether a change adds or removes links of one sort, all of them to what is hidden."""
+    moved = [UUID(each) for each in {*changes[name]} ^ {*getattr(consultation, name)}]
+    if not moved:
+        return False
+    open_ones = select(col(model.id)).where(
+        col(model.id).in_(moved), col(model.restricted).is_(False)
+    )
+    return (await tx.exec(open_ones.limit(1))).first() is None
 
 
 async def refuse_unknown_links(
@@ -84,9 +102,9 @@ async def refuse_unknown_links(
     promise_ids: Iterable[UUID],
 ) -> None:
     """Raise 422 for a linked record that is not on this case, or that the caller cannot see."""
-    for pointer, model, ids in (
-        ("/incident_ids", Incident, set(incident_ids)),
-        ("/promise_ids", Promise, set(promise_ids)),
+    for pointer, model, ids, seen in (
+        ("/incident_ids", Incident, set(incident_ids), visible_incidents),
+        ("/promise_ids", Promise, set(promise_ids), visible_promises),
     ):
         if not ids:
             continue
@@ -98,10 +116,9 @@ async def refuse_unknown_links(
                 col(model.case_id) == case.id,
                 col(model.id).in_(ids),
                 col(model.voided_at).is_(None),
+                seen(tx, me),
             )
         )
-        if model is Incident:
-            statement = statement.where(visible_incidents(tx, me))
         if set((await tx.exec(statement)).all()) != ids:
             raise Invalid(pointer, NOT_OF_THE_CASE)
 

@@ -64,10 +64,25 @@ def new_incident(
     )
 
 
-def new_promise(tx: Transaction, body: PromiseCreate, case_id: UUID, by: UUID) -> Promise:
+def new_promise(
+    tx: Transaction,
+    body: PromiseCreate,
+    case_id: UUID,
+    by: UUID,
+    *,
+    restricted: bool = False,
+    account_id: UUID | None = None,
+) -> Promise:
     """Make a promise. Raises 422 where its days make no sense."""
     refuse_impossible_days(tx, days_of(PromiseDays, body))
-    return new_row(Promise, **body.model_dump(), **recorded(tx, by), case_id=case_id)
+    return new_row(
+        Promise,
+        **body.model_dump(),
+        **recorded(tx, by),
+        case_id=case_id,
+        account_id=account_id,
+        restricted=restricted,
+    )
 
 
 def new_consultation(

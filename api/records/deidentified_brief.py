@@ -152,7 +152,11 @@ _PROMISES = select(
     col(Promise.made_on),
     # as incidents have it
     literal(DatePrecision.day, Incident.__table__.c.date_precision.type),  # type: ignore[attr-defined]
-).where(col(Promise.id).in_(bindparam("ids", expanding=True)), col(Promise.voided_at).is_(None))
+).where(
+    col(Promise.id).in_(bindparam("ids", expanding=True)),
+    col(Promise.voided_at).is_(None),
+    col(Promise.restricted).is_(False),
+)
 
 
 async def _linked(tx: Transaction, asked: Iterable[Consultation]) -> dict[str, _Linked]:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlmodel import select
 
-from api.domain.bodies import IncidentCreate
+from api.domain.bodies import IncidentCreate, PromiseCreate
 from api.domain.details import RecordRequestDetails
 from api.domain.errors import Conflict, Invalid
 from api.domain.vocabulary import (
@@ -14,10 +14,10 @@ from api.domain.vocabulary import (
     ReportedBy,
     ResponseBy,
 )
-from api.records.create import new_incident
+from api.records.create import new_incident, new_promise
 from api.records.whose_conduct import refuse_unknown_person
 from api.storage.models.accounts import Account
-from api.storage.models.clinical import Incident
+from api.storage.models.clinical import Incident, Promise
 from api.storage.transaction import Transaction
 
 SAY_WHOSE = "Say whose conduct it is about, or null for nobody's: an account does not tell that."
@@ -52,6 +52,19 @@ async def incident_from(
         account.case_id,
         by,
         about=body.about_user_id,
+        restricted=not is_shared(tx, account),
+        account_id=account.id,
+    )
+
+
+def promise_from(tx: Transaction, account: Account, body: PromiseCreate, by: UUID) -> Promise:
+    """Make a promise of what a client said, as hidden as that is."""
+    told = body.model_copy(update={"reported_by": _REPORTED_BY[account.by]})
+    return new_promise(
+        tx,
+        told,
+        account.case_id,
+        by,
         restricted=not is_shared(tx, account),
         account_id=account.id,
     )

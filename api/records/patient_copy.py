@@ -39,7 +39,7 @@ OF_THE_DOOR = (
 async def copy_of(tx: Transaction, case: Case) -> CaseCopy:
     """Gather what a client is given of a case, as it is at this moment."""
     incidents = await _of_case(tx, Incident, case.id, col(Incident.restricted).is_(False))
-    promises = await _of_case(tx, Promise, case.id)
+    promises = await _of_case(tx, Promise, case.id, col(Promise.restricted).is_(False))
     # what was never asked of anybody is a draft
     asked = col(Consultation.status) != ConsultationStatus.draft
     consultations = await _of_case(tx, Consultation, case.id, asked)

@@ -11,7 +11,7 @@ from api.access.visibility.named import seen_of
 from api.domain.permissions.table import Actor
 from api.domain.values import Output
 from api.http.pagination import Bookmarks, PageQuery
-from api.storage.models.clinical import Consultation, RecordVersion
+from api.storage.models.clinical import Consultation, Incident, Promise, RecordVersion
 from api.storage.models.columns import Named
 from api.storage.record_versions import TYPES, as_it_stood, writer_of
 from api.storage.transaction import Transaction
@@ -132,5 +132,7 @@ async def _as_seen(
 def _with_links(row: Consultation, seen: frozenset[Named]) -> Consultation:
     # a row of its own: what is left out here must not be written back
     told = {name: getattr(row, name) for name in Consultation.model_fields}
-    told["incident_ids"] = [each for each in row.incident_ids if ("incident", UUID(each)) in seen]
+    for model in (Incident, Promise):
+        links = f"{model.noun}_ids"
+        told[links] = [each for each in told[links] if (model.noun, UUID(each)) in seen]
     return Consultation(**told)

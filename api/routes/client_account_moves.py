@@ -12,7 +12,7 @@ from api.access.guards import OpenRecord, refuse_closed
 from api.access.visibility.accounts import others_read
 from api.access.visibility.cases import on_its_case
 from api.access.visibility.reader import reader
-from api.domain.bodies import IncidentCreate
+from api.domain.bodies import IncidentCreate, PromiseCreate
 from api.domain.errors import Conflict
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor
@@ -29,8 +29,9 @@ from api.journal.entries import Happening, record_row
 from api.records.account_readings import open_account
 from api.records.client_accounts import new_move, refuse_unanswered, reply_to, step_out
 from api.records.client_accounts_shown import AccountRead
-from api.records.from_accounts import incident_from
+from api.records.from_accounts import incident_from, promise_from
 from api.records.incidents_shown import IncidentWritten, incident_written
+from api.records.promises_shown import PromiseWritten, promise_written
 from api.storage.models.accounts import Account, MoveKind
 from api.storage.models.clinical import Case
 from api.storage.transaction import Transaction
@@ -154,6 +155,25 @@ async def record_incident_from_account(
     response.headers["Location"] = f"/v1/incidents/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return shown
+
+
+@router.post("/accounts/{client_account_id}/promises", status_code=201)
+async def record_promise_from_account(
+    body: PromiseCreate,
+    found: Annotated[Found, Depends(account_for(Action.account_record))],
+    me: Me,
+    tx: Tx,
+    response: Response,
+) -> PromiseWritten:
+    """Record a promise of what a client said, hidden from the therapist unless that is shared."""
+    refuse_closed(found.case)
+    row = promise_from(tx, found.row, body, me.id)
+    tx.add(row)
+    record_row(tx, Happening.promise_recorded, row, actor_id=me.id)
+    raised = await reconcile_flags(tx, found.case, actor_id=me.id, wrote=row.id)
+    response.headers["Location"] = f"/v1/promises/{row.id}"
+    response.headers["ETag"] = etag(row.version)
+    return await promise_written(tx, me, OpenRecord(row, found.case, found.standing), raised)
 
 
 async def _has_other_readers(tx: Transaction, me: Actor, account: Account) -> bool:

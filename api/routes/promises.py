@@ -1,7 +1,6 @@
 """The promise ledger: what was promised to a client, and what became of it."""
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
 from functools import partial
 from typing import Annotated
 from uuid import UUID
@@ -16,6 +15,7 @@ from api.access.case_relationship import OpenCase
 from api.access.guards import OpenRecord, case_for, may_on_cases, promise_for, record_opened
 from api.access.visibility.cases import on_its_case
 from api.access.visibility.listings import Listing, shown_page
+from api.access.visibility.records import visible_promises
 from api.domain.bodies import PromiseCreate
 from api.domain.days import PromiseDays, days_of
 from api.domain.errors import Forbidden
@@ -43,10 +43,16 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row
 from api.records.create import new_promise, refuse_impossible_days
-from api.records.read_models import FlagRead, RecordRead, flags_raised
+from api.records.promises_shown import (
+    PromiseRead,
+    PromiseWritten,
+    promise_written,
+    promises_told,
+)
 from api.records.versions import VersionRead, told, versions_of
 from api.storage.models.clinical import Case, Promise
 from api.storage.models.flags import Flag
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["promises"], route_class=StrictRoute)
 
@@ -74,39 +80,10 @@ class PromisePatch(Input):
     reported_by: ReportedBy = absent()
 
 
-class PromiseRead(RecordRead):
-    """A promise in the ledger. `wording` is null for software without `narrative:read`."""
-
-    case_id: UUID
-    wording: str | None
-    made_by: PromiseMadeBy
-    source: PromiseSource
-    kind: PromiseKind
-    scope: PromiseScope
-    keepable: PromiseKeepable
-    significance: Significance
-    made_on: date
-    due_on: date | None
-    open_ended: bool
-    discussed_with_client: bool | None
-    discussed_on: date | None
-    state: PromiseState
-    client_impact: ClientImpact
-    reported_by: ReportedBy
-    voided_at: datetime | None
-    void_reason: VoidReason | None
-
-
 class PromiseVersionRead(VersionRead):
     """A promise as it stood in one of its versions."""
 
     record: PromiseRead | None
-
-
-class PromiseWritten(PromiseRead):
-    """A promise after a write, with the flags the write opened or worsened."""
-
-    flags_raised: list[FlagRead]
 
 
 class PromiseQuery(PageQuery):
@@ -139,6 +116,7 @@ async def list_promises_of_case(
         .join(Case, on_its_case(Promise))
         .where(
             col(Promise.clinic_id) == tx.clinic.id,
+            visible_promises(tx, me),
             col(Promise.case_id) == found.row.id,
             *_LISTED.always,
             *_filters(query),
@@ -148,7 +126,8 @@ async def list_promises_of_case(
     purpose = purpose_of(found.standing)
     page = marks, f"promises/{found.row.id}", query
     rows, following = await shown_page(tx, me, page, find, Happening.promise_read, purpose)
-    return Page(items=[PromiseRead.model_validate(each) for each in rows], next=following)
+    show = await promises_told(tx, me, rows)
+    return Page(items=[show(each) for each in rows], next=following)
 
 
 @router.get("/promises")
@@ -165,7 +144,8 @@ async def list_promises(
     find = partial(_LISTED.rows, tx, me, wanted)
     page = marks, "promises", query
     rows, following = await shown_page(tx, me, page, find, Happening.promise_read)
-    return Page(items=[PromiseRead.model_validate(each) for each in rows], next=following)
+    show = await promises_told(tx, me, rows)
+    return Page(items=[show(each) for each in rows], next=following)
 
 
 @router.post("/cases/{case_id}/promises", status_code=201)
@@ -187,7 +167,7 @@ async def record_promise(
     response.headers["Location"] = f"/v1/promises/{promise.id}"
     raised = await reconcile_with(tx, file, promise, actor_id=me.id)
     opened = OpenRecord(promise, found.row, found.standing)
-    return _written(me, opened, raised, response)
+    return await _written(tx, me, opened, raised, response)
 
 
 @router.get("/promises/{promise_id}")
@@ -200,7 +180,7 @@ async def read_promise(
     """Read one promise."""
     response.headers["ETag"] = etag(found.row.version)
     record_opened(tx, Happening.promise_read, found, actor_id=me.id)
-    return PromiseRead.model_validate(found.row)
+    return (await promises_told(tx, me, [found.row]))(found.row)
 
 
 @router.get("/promises/{promise_id}/versions")
@@ -217,10 +197,8 @@ async def list_promise_versions(
     """
     versions = await versions_of(tx, me, marks, query, Promise, found.row)
     record_opened(tx, Happening.versions_read, found, actor_id=me.id)
-    items = [
-        PromiseVersionRead.model_validate(each)
-        for each in told(versions, PromiseRead.model_validate)
-    ]
+    show = await promises_told(tx, me, [found.row])
+    items = [PromiseVersionRead.model_validate(each) for each in told(versions, show)]
     return Page(items=items, next=versions.following)
 
 
@@ -246,7 +224,7 @@ async def change_promise(
         promise.change(changes, tx.now)
         record_row(tx, Happening.promise_changed, promise, actor_id=me.id, changed=changes)
     raised = await reconcile_flags(tx, found.case, actor_id=me.id, wrote=found.row.id)
-    return _written(me, found, raised, response)
+    return await _written(tx, me, found, raised, response)
 
 
 @router.delete("/promises/{promise_id}", status_code=204)
@@ -286,11 +264,13 @@ def _may_rewrite(me: Actor, found: OpenRecord[Promise]) -> None:
         raise Forbidden(refusal)
 
 
-def _written(
-    me: Actor, found: OpenRecord[Promise], raised: Iterable[Flag], response: Response
+async def _written(
+    tx: Transaction,
+    me: Actor,
+    found: OpenRecord[Promise],
+    raised: Iterable[Flag],
+    response: Response,
 ) -> PromiseWritten:
     """Show a promise after a write, with the flags that the rules raised."""
     response.headers["ETag"] = etag(found.row.version)
-    return PromiseWritten.model_validate(
-        {**found.row.__dict__, "flags_raised": flags_raised(me, raised, found.standing)}
-    )
+    return await promise_written(tx, me, found, raised)

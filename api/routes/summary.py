@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from api.access.guards import may_on_cases
 from api.access.visibility.cases import on_its_case, queued_cases, visible_cases
 from api.access.visibility.oversight import open_to_its_clinician, unwatched_flags
-from api.access.visibility.records import visible_flags
+from api.access.visibility.records import visible_flags, visible_promises
 from api.domain.errors import Invalid
 from api.domain.permissions.actions import Action
 from api.domain.permissions.table import Actor, may_ever
@@ -160,7 +160,7 @@ async def read_summary(
         if scope == SummaryScope.own
         else None,
         consultations=await _count_consultations(tx, cases) if counts_asked else None,
-        promises=await _count_promises(tx, cases) if counts_promises else None,
+        promises=await _count_promises(tx, me, cases) if counts_promises else None,
         unwatched_cases=await _count_unwatched(tx, me) if watches else None,
     )
 
@@ -276,11 +276,13 @@ def _of_urgency(rows: Sequence[Any], urgency: ConsultationUrgency) -> UrgencyCou
     )
 
 
-async def _count_promises(tx: Transaction, cases: ColumnElement[bool]) -> OpenPromises:
+async def _count_promises(tx: Transaction, me: Actor, cases: ColumnElement[bool]) -> OpenPromises:
     statement: Any = sa.select(
         func.count(col(Promise.id)), _how_many(col(Promise.due_on) < tx.today)
     )
-    statement = _of_cases(statement, Promise).where(IS_OPEN, cases, col(Case.voided_at).is_(None))
+    statement = _of_cases(statement, Promise).where(
+        IS_OPEN, cases, col(Case.voided_at).is_(None), visible_promises(tx, me)
+    )
     number, overdue = (await tx.exec(statement)).one()
     return OpenPromises(open=number, overdue=overdue or 0)
 

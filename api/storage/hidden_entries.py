@@ -1,4 +1,4 @@
-"""Which entries of the journal tell of hidden incidents and flags alone, said in SQL."""
+"""Which entries of the journal tell of hidden records and flags alone, said in SQL."""
 
 import json
 from collections.abc import Collection
@@ -18,8 +18,10 @@ from api.storage.models.journal import JournalEntry
 # made once, because making one costs more than running a statement
 _Beside = aliased(JournalEntry)
 
-ABOUT_ROWS = ("incident", "flag")
+ABOUT_ROWS = ("incident", "promise", "flag")
 """The types of record that may be restricted, and of which entries of the journal tell."""
+_WRITTEN = ("incident", "promise")
+"""Those of them that people write, and flags follow."""
 
 
 class _NamesOnly(FunctionElement[bool]):
@@ -45,7 +47,7 @@ def _on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
 
 
 def tells_of_hidden(hidden: Collection[UUID]) -> ColumnElement[bool]:
-    """Say in SQL that an entry of the journal about incidents and flags tells of these alone.
+    """Say in SQL that an entry of the journal about such rows tells of hidden ones alone.
 
     It names nothing else, or it tells that a flag was moved by what was written of one of them.
     """
@@ -59,7 +61,7 @@ def tells_of_hidden(hidden: Collection[UUID]) -> ColumnElement[bool]:
         col(_Beside.clinic_id) == JournalEntry.clinic_id,
         col(_Beside.case_id) == JournalEntry.case_id,
         col(_Beside.request_id) == JournalEntry.request_id,
-        col(_Beside.record_type) == "incident",
+        col(_Beside.record_type).in_(_WRITTEN),
         col(_Beside.is_read).is_(False),
         _names_only(_Beside, hidden),
     )

@@ -93,6 +93,7 @@ FORMS: dict[str, Filled] = {
     "/desk/accounts/{client_account_id}/step-out": Filled(**SUPERVISOR),
     "/desk/accounts/{client_account_id}/told": Filled(**SUPERVISOR),
     "/desk/accounts/{client_account_id}/incidents/new/{kind}": Filled(**SUPERVISOR),
+    "/desk/accounts/{client_account_id}/promises/new": Filled(**SUPERVISOR),
     "/desk/cases/{case_id}/invitations/new": Filled(),
     "/desk/invitations/new": Filled(**OFFICER, told={"client_ref": "client_ref"}),
     "/desk/invitations/{invitation_id}/revoke": Filled(),

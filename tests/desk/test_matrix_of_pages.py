@@ -166,6 +166,7 @@ PAGES: dict[str, About] = {
     "/desk/accounts/{client_account_id}/incidents/new/{kind}": About(
         SAID, f"POST {SAID}/incidents"
     ),
+    "/desk/accounts/{client_account_id}/promises/new": About(SAID, f"POST {SAID}/promises"),
     "/desk/accounts/{account_to_officers}/reply": About(TO_OFFICERS, f"POST {SAID}/reply"),
     **dict(_moves("accounts/{client_account_id}", SAID, "reply", "close", "step-out", "told")),
     "/desk/cases/{case_id}/invitations": About(f"{CASE}/invitations"),

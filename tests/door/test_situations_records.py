@@ -17,8 +17,9 @@ from tests.support.door_scene import (
     said,
 )
 from tests.support.flags import resolve
+from tests.support.matrix import ASKED
 from tests.support.signing_in import same_body
-from tests.support.world import SETTINGS, Person, World, made, ok, software
+from tests.support.world import SETTINGS, Person, World, made, ok, promise, software
 
 HIDDEN = "zq-hidden"
 
@@ -38,6 +39,17 @@ def from_account(world: World, **fields: Any) -> dict[str, Any]:
 async def recorded(world: World, by: Person, account_id: str, **fields: Any) -> dict[str, Any]:
     path = f"/v1/accounts/{account_id}/incidents"
     return made(await by.post(path, from_account(world, **fields)))
+
+
+async def finds_promise(person: Person, case: dict[str, Any], promise_id: str) -> bool:
+    """Tell whether somebody finds a promise: by its id, in lists, or where it happened."""
+    here = f"/v1/cases/{case['id']}"
+    answer = await person.get(f"/v1/promises/{promise_id}")
+    paths = (f"{here}/promises", "/v1/promises", f"{here}/timeline", "/fhir/Task")
+    texts = [(await person.get(path)).text for path in paths]
+    found = [answer.status_code == 200, *(promise_id in text for text in texts)]
+    assert len(set(found)) == 1, found
+    return found[0]
 
 
 async def finds(person: Person, case: dict[str, Any], incident_id: str) -> bool:
@@ -145,6 +157,70 @@ async def test_a_record_of_what_is_hidden_is_shown_to_nobody_before_that_is(worl
     shown = ok(await world.supervisor.patch(path, {"restricted": False}))
     assert shown["account_id"] == account_id
     assert await finds(world.clinician, case, incident["id"])
+
+
+async def test_a_promise_that_was_told_of_is_hidden_as_the_account_is_and_raises(
+    world: World,
+) -> None:
+    case, client = await at_the_door(world)
+    await client.says(shared="with_therapist", topics=["promise"])
+    account_id = await account_id_of(world.supervisor, case)
+    path = f"/v1/accounts/{account_id}/promises"
+    told = promise(world, wording=HIDDEN, keepable="no", reported_by="therapist")
+    written = made(await world.supervisor.post(path, told))
+    assert (written["account_id"], written["restricted"]) == (account_id, True)
+    # the client's, whatever was said of it
+    assert written["reported_by"] == "client"
+    assert written["flags_raised"]
+    assert await finds_promise(world.supervisor, case, written["id"])
+    assert written["id"] not in (await world.clinician.get("/v1/journal", limit=100)).text
+    reader = await software(world, Scope.cases_read, Scope.narrative_read, Scope.flags_read)
+    for other in (world.clinician, reader):
+        assert not await finds_promise(other, case, written["id"])
+    summary = ok(await world.clinician.get("/v1/summary"))
+    assert summary["promises"]["open"] == 0
+    assert await world.clinician.flags(case, live=False) == {}
+    assert "promise_unkeepable" in await world.supervisor.flags(case)
+    world.clock.forward(days=1)
+    after = made(await world.supervisor.post(path, told))
+    assert after["restricted"] is False
+    assert await finds_promise(world.clinician, case, after["id"])
+    (shared,) = ok(await world.clinician.get(f"/v1/cases/{case['id']}/accounts"))["items"]
+    seen = ok(await world.clinician.get(f"/v1/promises/{after['id']}"))
+    assert seen["account_id"] == shared["id"]
+
+
+async def test_who_is_left_out_of_an_account_finds_no_promise_of_it(world: World) -> None:
+    await link(world, world.stranger, world.clinician)
+    case, _ = await said(world, not_to=[str(world.supervisor.id)])
+    path = f"/v1/accounts/{await account_id_of(world.stranger, case)}/promises"
+    written = made(await world.stranger.post(path, promise(world, keepable="no")))
+    assert await finds_promise(world.stranger, case, written["id"])
+    assert not await finds_promise(world.supervisor, case, written["id"])
+    assert await world.supervisor.flags(case, live=False) == {}
+
+
+async def test_a_request_names_a_hidden_promise_to_whoever_may_know_of_it(world: World) -> None:
+    case, _ = await said(world)
+    path = f"/v1/accounts/{await account_id_of(world.supervisor, case)}/promises"
+    hidden = made(await world.supervisor.post(path, promise(world)))["id"]
+    asked = {**ASKED, "promise_ids": [hidden]}
+    of_case = f"/v1/cases/{case['id']}/consultations"
+    refused = await world.clinician.post(of_case, asked)
+    assert ok(refused, 422)["errors"][0]["pointer"] == "/promise_ids"
+    request = made(await world.clinician.post(of_case, {**ASKED, "promise_ids": []}))
+    days = {"starts_on": world.day(), "ends_on": world.day(10)}
+    body = {"case_id": case["id"], "user_id": str(world.supervisor.id), **days}
+    made(await world.clinician.post("/v1/covers", body))
+    its_page = f"/v1/consultations/{request['id']}"
+    before = await world.clinician.get(its_page)
+    linked = ok(await world.supervisor.patch(its_page, {"promise_ids": [hidden]}))
+    assert linked["promise_ids"] == [hidden]
+    after = await world.clinician.get(its_page)
+    # neither the link, nor that anything was changed
+    assert (after.content, after.headers["ETag"]) == (before.content, before.headers["ETag"])
+    versions = ok(await world.clinician.get(f"{its_page}/versions"))["items"]
+    assert [each["record"]["promise_ids"] for each in versions] == [[]]
 
 
 async def test_a_copy_and_a_correction_are_asked_for_where_the_therapist_reads_nothing(

@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel
 
 from api.records.incidents_shown import IncidentRead
+from api.records.promises_shown import PromiseRead
 from api.records.read_models import CaseFields, FlagRead
-from api.routes.promises import PromiseRead
 from api.storage.models.clinical import Case, Incident, Promise
 from api.storage.models.flags import Flag
 from api.storage.plain_rows import columns_of, names_of, plain_row

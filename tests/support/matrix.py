@@ -520,13 +520,10 @@ TABLE = [
         for move, body in MOVES_OF_READERS
         for cells, on in ((READERS, {}), (OFFICERS_READ, TO_OFFICERS))
     ),
-    Row("POST", "/v1/accounts/{client_account_id}/incidents", RECORDERS, "what was told"),
-    Row(
-        "POST",
-        "/v1/accounts/{client_account_id}/incidents",
-        "F N F F F F",
-        "what was told",
-        TO_OFFICERS,
+    *(
+        Row("POST", f"/v1/accounts/{{client_account_id}}/{records}", cells, body, on)
+        for records, body in (("incidents", "what was told"), ("promises", "a promise"))
+        for cells, on in ((RECORDERS, {}), ("F N F F F F", TO_OFFICERS))
     ),
     Row("GET", "/v1/questionnaires", STAFF),
     Row("POST", "/v1/questionnaires", ADMINS, QUESTIONNAIRE),

@@ -1,6 +1,7 @@
-"""Which records of a case exist for somebody: incidents, flags, notes, what came by its door."""
+"""Which records of a case exist for somebody: its own, flags, notes, what came by its door."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,16 +18,16 @@ from api.domain.permissions.table import CONSULTING, TREATING, Actor
 from api.domain.vocabulary import Audience, NoteClass, NoteStatus
 from api.storage.models.access import GrantKind
 from api.storage.models.accounts import Account
-from api.storage.models.clinical import Case, Consultation, Incident, Note
+from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
 from api.storage.models.door import Invitation, Response
 from api.storage.models.flags import Flag
 from api.storage.transaction import Transaction
 
 
 def may_see_restricted(actor: Actor, standing: Standing, recorded_by_id: UUID | None) -> bool:
-    """Tell whether a restricted incident exists for somebody who sees its case.
+    """Tell whether a restricted incident or promise exists for somebody who sees its case.
 
-    Software records such an incident and never reads one.
+    Software records such a one and never reads it.
     """
     if standing.service:
         return False
@@ -34,19 +35,24 @@ def may_see_restricted(actor: Actor, standing: Standing, recorded_by_id: UUID | 
 
 
 def visible_incidents(tx: Transaction, me: Actor) -> ColumnElement[bool]:
-    """Say in SQL which incidents of visible cases exist for somebody."""
-    return _seen_incidents(reader(tx, me))
+    """Say in SQL which incidents of visible cases exist for somebody: `may_see_restricted`."""
+    return _seen(Incident, reader(tx, me))
 
 
-def _seen_incidents(who: Reader) -> ColumnElement[bool]:
+def visible_promises(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which promises of visible cases exist for somebody: `may_see_restricted`."""
+    return _seen(Promise, reader(tx, me))
+
+
+def _seen(model: Any, who: Reader) -> ColumnElement[bool]:
+    is_open: ColumnElement[bool] = model.restricted.is_(False)
     if who.is_software:
-        return col(Incident.restricted).is_(False)
+        return is_open
     return or_(
-        col(Incident.restricted).is_(False),
+        is_open,
         # what they recorded of an account is theirs as long as they read that
         and_(
-            or_(col(Incident.recorded_by_id) == who.id, supervised_by(who)),
-            reads_its_account(who, Incident),
+            or_(model.recorded_by_id == who.id, supervised_by(who)), reads_its_account(who, model)
         ),
     )
 
@@ -189,7 +195,7 @@ def may_see_record(me: Actor, row: Any, standing: Standing) -> bool:
 
     Of what came by the door SQL has told already, in finding it.
     """
-    if isinstance(row, Incident) and row.restricted:
+    if isinstance(row, Incident | Promise) and row.restricted:
         return may_see_restricted(me, standing, row.recorded_by_id)
     if isinstance(row, Flag):
         return may_see_flag(standing, row.audience, restricted=row.restricted)
@@ -201,7 +207,8 @@ def may_see_record(me: Actor, row: Any, standing: Standing) -> bool:
 
 
 SEEN: dict[Any, Callable[[Reader], ColumnElement[bool]]] = {
-    Incident: _seen_incidents,
+    Incident: partial(_seen, Incident),
+    Promise: partial(_seen, Promise),
     Flag: _seen_flags,
     Note: _seen_notes,
     Response: _seen_responses,

@@ -85,6 +85,7 @@ class PromiseFact:
     discussed_with_client: bool | None
     client_impact: ClientImpact
     reported_by: ReportedBy
+    restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +215,14 @@ class Facts:
         return self._once("unrestricted", self._without_what_is_restricted) or self
 
     def _without_what_is_restricted(self) -> "Facts | None":
-        is_any = any(each.restricted for each in self.incidents)
-        by_door = self.accounts or self.responses
-        if not is_any and not by_door and not any(each.restricted for each in self.flags):
+        of_each = (self.incidents, self.promises, self.flags)
+        is_any = any(each.restricted for told in of_each for each in told)
+        if not is_any and not self.accounts and not self.responses:
             return None
         return replace(
             self,
             incidents=tuple(i for i in self.incidents if not i.restricted),
+            promises=tuple(p for p in self.promises if not p.restricted),
             flags=tuple(f for f in self.flags if not f.restricted),
             accounts=(),
             responses=(),
@@ -239,7 +241,7 @@ class Facts:
             case ConsultationFact():
                 grown = self._but(consultations=(*self.consultations, more))
         before = self.unrestricted()
-        if isinstance(more, IncidentFact) and more.restricted:
+        if not isinstance(more, ConsultationFact) and more.restricted:
             shown: Facts | None = before
         else:
             shown = None if before is self else before.with_one_more(more)

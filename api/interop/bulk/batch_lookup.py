@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, false
+from sqlalchemy import and_, bindparam, false, func, or_
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
@@ -60,16 +60,18 @@ _KNOWN: Any = sa_select(
     col(ImportedRecord.case_id),
     col(ImportedRecord.body_hash),
     col(ImportedRecord.recorded_by_id),
-    col(Incident.restricted),
+    func.coalesce(col(Incident.restricted), col(Promise.restricted), false()),
 )
-_KNOWN = _KNOWN.outerjoin(
-    Incident,
-    and_(
-        col(ImportedRecord.record_type) == "incident",
-        col(Incident.clinic_id) == ImportedRecord.clinic_id,
-        col(Incident.id) == ImportedRecord.record_id,
-    ),
-).where(col(ImportedRecord.source_hash).in_(bindparam("some", expanding=True)))
+for _model in (Incident, Promise):
+    _KNOWN = _KNOWN.outerjoin(
+        _model,
+        and_(
+            col(ImportedRecord.record_type) == _model.noun,
+            col(_model.clinic_id) == ImportedRecord.clinic_id,
+            col(_model.id) == ImportedRecord.record_id,
+        ),
+    )
+_KNOWN = _KNOWN.where(col(ImportedRecord.source_hash).in_(bindparam("some", expanding=True)))
 _REFERENCES = select(col(Case.client_ref_hash), col(Case.started_on)).where(
     col(Case.client_ref_hash).in_(bindparam("some", expanding=True)), col(Case.voided_at).is_(None)
 )
@@ -81,18 +83,17 @@ _THERE = {
     kind: sa_select(
         col(model.id),
         col(model.recorded_by_id),
-        col(Incident.restricted) if model is Incident else false(),
+        getattr(model, "restricted", false()),
     ).where(col(model.id).in_(bindparam("some", expanding=True)))
     for kind, model in _MODELS.items()
 }
 _LINKED = {
-    kind: select(
-        col(model.id), col(model.case_id), col(model.voided_at).is_not(None), restricted
+    model.noun: select(
+        col(model.id),
+        col(model.case_id),
+        or_(col(model.voided_at).is_not(None), col(model.restricted)),
     ).where(col(model.id).in_(bindparam("some", expanding=True)))
-    for kind, model, restricted in (
-        ("incident", Incident, col(Incident.restricted)),
-        ("promise", Promise, false()),
-    )
+    for model in (Incident, Promise)
 }
 
 
@@ -252,8 +253,8 @@ class BatchLookup:
                 ids.update(getattr(line.data, f"{kind}_ids"))
                 named = (self.record_known_as(kind, key) for key in getattr(line, f"{kind}s"))
                 ids.update(known.record_id for known in named if known is not None)
-            for row_id, case_id, is_voided, restricted in await self._ask(statement, ids):
-                self.linked[row_id] = Linked(case_id, is_voided or restricted)
+            for row_id, case_id, is_hidden in await self._ask(statement, ids):
+                self.linked[row_id] = Linked(case_id, is_hidden)
 
     async def _ask(self, statement: Any, values: Iterable[Any]) -> list[Any]:
         every, found = sorted(values, key=str), []

@@ -136,8 +136,8 @@ def _of_case(case: Case, records: Mapping[type, Iterable[Any]], names: _Names) -
     for incident in records[Incident]:
         yield _incident(incident, case, names)
     for promise in records[Promise]:
-        data = _given(PromiseCreate, promise)
-        yield _line("promise", promise, names, data=data, history=_history(promise, names))
+        said = {"data": _given(PromiseCreate, promise), "restricted": promise.restricted}
+        yield _line("promise", promise, names, **said, history=_history(promise, names))
     for consultation in records[Consultation]:
         yield _consultation(consultation, names)
 

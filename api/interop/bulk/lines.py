@@ -100,11 +100,12 @@ class IncidentLine(Input):
 
 
 class PromiseLine(Input):
-    """A promise."""
+    """A promise. `restricted`: it is hidden from the case's clinician, as an incident may be."""
 
     type: Literal["promise"]
     key: Key
     case: Key
+    restricted: YesNo = False
     data: PromiseCreate
     history: PromiseHistory | None = None
 

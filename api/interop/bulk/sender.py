@@ -44,4 +44,4 @@ class Sender:
 
 def is_hidden_from_software(row: Incident | Promise) -> bool:
     """Tell whether software's requests may not speak of a record."""
-    return row.voided_at is not None or (isinstance(row, Incident) and row.restricted)
+    return row.voided_at is not None or row.restricted

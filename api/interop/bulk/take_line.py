@@ -156,10 +156,7 @@ class Taking:
 
     def _incident(self, line: IncidentLine, case: Case) -> Incident:
         data, history = line.data, line.history
-        if data.restricted and not self._sender.rights.restricted:
-            raise NotTaken(
-                "/data/restricted", "This software needs the scope restricted:write for it."
-            )
+        self._refuse_to_hide("/data/restricted", data.restricted)
         person = self._found.person("about", line.about, data.about_user_id)
         if person is None and (line.about or data.about_user_id):
             raise NotTaken("/about", NOT_A_PERSON)
@@ -176,6 +173,10 @@ class Taking:
             void(self._tx, self._sender, incident, history.voided)
         return incident
 
+    def _refuse_to_hide(self, pointer: str, restricted: bool | None) -> None:  # noqa: FBT001
+        if restricted and not self._sender.rights.restricted:
+            raise NotTaken(pointer, "This software needs the scope restricted:write for it.")
+
     def _about_by_default(self, case: Case, body: IncidentCreate) -> UUID | None:
         former = self._found.former.get(case.id, ())
         return whom_it_is_about(whom_it_may_be_about(former, case.clinician_id, body))
@@ -187,7 +188,10 @@ class Taking:
         return by.id if by else None
 
     def _promise(self, line: PromiseLine, case: Case) -> Promise:
-        promise = new_promise(self._tx, line.data, case.id, self._sender.id)
+        self._refuse_to_hide("/restricted", line.restricted)
+        promise = new_promise(
+            self._tx, line.data, case.id, self._sender.id, restricted=line.restricted
+        )
         void(self._tx, self._sender, promise, line.history.voided if line.history else None)
         return promise
 

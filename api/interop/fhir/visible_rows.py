@@ -250,7 +250,7 @@ def _case_of(model: Any) -> Any:
 
 def _recorders(record_type: str, newest: Newest, model: Any) -> Newest:
     """Select who recorded the newest of some rows."""
-    restricted: Any = col(Incident.restricted) if model is Incident else sa.false()
+    restricted: Any = getattr(model, "restricted", sa.false())
     chosen = sa.select(
         sa.literal(record_type).label("type"),
         model.id.label("id"),

@@ -179,7 +179,10 @@ IS_OPEN = sa.text(f"promises.{_OPEN.format('promises.')}")
 
 
 class Promise(KeepsVersions, Voidable, table=True):
-    """A promise made to a client, and what became of it."""
+    """A promise made to a client, and what became of it.
+
+    It is restricted where it was recorded of an account that is not shared: as an incident is.
+    """
 
     __tablename__ = "promises"
     noun: ClassVar[str] = "promise"
@@ -187,6 +190,7 @@ class Promise(KeepsVersions, Voidable, table=True):
         points_at("case_id", "cases"),
         Index(None, "clinic_id", "case_id", "id"),
         Index(None, "clinic_id", "updated_at"),
+        what_is_restricted("promises"),
         Index(
             "ix_promises_open",
             "clinic_id",
@@ -197,6 +201,7 @@ class Promise(KeepsVersions, Voidable, table=True):
     )
 
     case_id: UUID
+    account_id: UUID | None = None
     wording: str = Field(sa_type=SealedText)
     made_by: PromiseMadeBy = word(PromiseMadeBy)
     source: PromiseSource = word(PromiseSource)
@@ -212,6 +217,7 @@ class Promise(KeepsVersions, Voidable, table=True):
     state: PromiseState = word(PromiseState)
     client_impact: ClientImpact = word(ClientImpact)
     reported_by: ReportedBy = word(ReportedBy)
+    restricted: bool = False
 
 
 _WAITING = "status IN ('requested', 'accepted', 'in_progress')"

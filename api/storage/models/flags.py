@@ -9,7 +9,7 @@ from sqlalchemy import Index
 from sqlmodel import Field
 
 from api.domain.vocabulary import UNRESOLVED, Audience, Determination, FlagStatus, Severity
-from api.storage.models.clinical import Incident
+from api.storage.models.clinical import Incident, Promise
 from api.storage.models.columns import (
     JSON_OR_NULL,
     Named,
@@ -159,8 +159,9 @@ class MonitoredFinding(Record, table=True):
     ended_at: datetime | None = None
 
 
-IS_RESTRICTED: dict[type[Incident | Flag], sa.TextClause] = {
+IS_RESTRICTED: dict[type[Incident | Promise | Flag], sa.TextClause] = {
     Incident: sa.text("incidents.restricted"),
+    Promise: sa.text("promises.restricted"),
     Flag: sa.text("flags.restricted"),
 }
 """It is hidden from the case's clinician; spelled as the partial indexes are."""
