@@ -24,7 +24,8 @@ from api.records.patient_copy_schemas import (
     People,
     ResponseCopied,
 )
-from api.storage.models.clinical import Case, Consultation, Disclosure, Incident, Note, Promise
+from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
+from api.storage.models.disclosures import Disclosure
 from api.storage.models.door import Questionnaire, Response
 from api.storage.models.people import Clinic, ServiceAccount, User
 from api.storage.transaction import Transaction

@@ -29,7 +29,8 @@ from api.records.patient_copy_page import POLICY, page_of
 from api.records.patient_copy_schemas import CaseCopy, Form, Purpose, Recipient
 from api.records.read_models import RecordRead
 from api.storage.loading import load_or_404
-from api.storage.models.clinical import Case, DisclosedDocument, Disclosure, Incident
+from api.storage.models.clinical import Case, Incident
+from api.storage.models.disclosures import DisclosedDocument, Disclosure
 from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/v1/cases/{case_id}", tags=["copies"], route_class=StrictRoute)

@@ -9,7 +9,7 @@ from limits import RateLimitItemPerMinute
 from sqlmodel import select
 
 from api.domain.vocabulary import Scope
-from api.storage.models.clinical import Disclosure
+from api.storage.models.disclosures import Disclosure
 from tests.support.readers import MOVING, headers_of, ids_of, reader, told_of
 from tests.support.requests import described, tolerant
 from tests.support.signing_in import signed_in_since

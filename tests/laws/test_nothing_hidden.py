@@ -27,16 +27,9 @@ from api.records import consultations_shown, read_models
 from api.routes import incidents, timeline
 from api.storage.models.access import AccessGrant, GrantKind, Supervision
 from api.storage.models.accounts import Account
-from api.storage.models.clinical import (
-    Case,
-    Consultation,
-    Disclosure,
-    Incident,
-    LegalHold,
-    Note,
-    Promise,
-)
+from api.storage.models.clinical import Case, Consultation, Incident, LegalHold, Note, Promise
 from api.storage.models.columns import Named
+from api.storage.models.disclosures import Disclosure
 from api.storage.models.door import Invitation
 from api.storage.models.door import Response as Answered
 from api.storage.models.flags import Flag

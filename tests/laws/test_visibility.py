@@ -36,7 +36,8 @@ from api.records import oversight_notices
 from api.storage.hidden_entries import ABOUT_ROWS
 from api.storage.models.access import AccessNotice, AccessNoticeReader
 from api.storage.models.accounts import Account
-from api.storage.models.clinical import Case, Consultation, Disclosure, Incident, Note, Promise
+from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
+from api.storage.models.disclosures import Disclosure
 from api.storage.models.door import Invitation
 from api.storage.models.door import Response as Answered
 from api.storage.models.flags import Flag

@@ -14,7 +14,8 @@ from sqlmodel import col, select
 
 from api.domain.vocabulary import NoteClass, NoteStatus
 from api.records import patient_copy
-from api.storage.models.clinical import Disclosure, Incident
+from api.storage.models.clinical import Incident
+from api.storage.models.disclosures import Disclosure
 from api.storage.models.journal import JournalEntry
 from tests.support.notes import note
 from tests.support.signing_in import signed_in_since

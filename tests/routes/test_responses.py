@@ -12,7 +12,7 @@ from sqlmodel import select
 from api.domain.look_back import LOOK_BACK_ID
 from api.domain.vocabulary import Scope
 from api.routes import responses
-from api.storage.models.clinical import DisclosedDocument
+from api.storage.models.disclosures import DisclosedDocument
 from api.storage.models.door import Response as Answered
 from tests.support.matrix import QUESTIONNAIRE
 from tests.support.world import Person, World, made, ok, software

@@ -51,15 +51,8 @@ from api.storage.models.access import (
     NoticeKind,
     Supervision,
 )
-from api.storage.models.clinical import (
-    Case,
-    Consultation,
-    Decline,
-    Disclosure,
-    Incident,
-    Note,
-    Promise,
-)
+from api.storage.models.clinical import Case, Consultation, Decline, Incident, Note, Promise
+from api.storage.models.disclosures import Disclosure
 from api.storage.models.door import Invitation, Response
 from api.storage.models.flags import Flag
 from api.storage.models.journal import JournalEntry

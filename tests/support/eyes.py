@@ -37,7 +37,6 @@ from api.storage.models.clinical import (
     Case,
     Consultation,
     Decline,
-    Disclosure,
     Incident,
     LegalHold,
     Note,
@@ -45,6 +44,7 @@ from api.storage.models.clinical import (
     RecordVersion,
 )
 from api.storage.models.columns import sealed_columns
+from api.storage.models.disclosures import Disclosure
 from api.storage.models.door import Invitation
 from api.storage.models.door import Response as Answered
 from api.storage.models.flags import Flag

@@ -4,6 +4,7 @@
 - `people`: the clinic and its keys, users, software, sessions;
 - `access`: supervision, covers, recusals, emergency openings, and who is told of them;
 - `clinical`: cases and all that is recorded on them, earlier versions too;
+- `disclosures`: copies of cases that were given;
 - `door`: questionnaires, responses, invitations and what was sent by them;
 - `accounts`: what clients said at their door, and what was answered;
 - `flags`: what rules and people ask to be looked at;
@@ -20,6 +21,7 @@ from api.storage.models import (
     access,
     accounts,
     clinical,
+    disclosures,
     door,
     flags,
     integration,
@@ -32,6 +34,7 @@ __all__ = [
     "access",
     "accounts",
     "clinical",
+    "disclosures",
     "door",
     "flags",
     "integration",
