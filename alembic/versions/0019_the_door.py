@@ -67,8 +67,9 @@ def upgrade() -> None:
     _make_tables()
     for table in ("flags", "incidents", "promises"):
         op.add_column(table, sa.Column("account_id", sa.Uuid(), nullable=True))
-    hidden = sa.Column("restricted", sa.Boolean(), nullable=False, server_default=sa.false())
-    op.add_column("promises", hidden)
+    for table in ("promises", "disclosures"):
+        hidden = sa.Column("restricted", sa.Boolean(), nullable=False, server_default=sa.false())
+        op.add_column(table, hidden)
     restricted = sa.text("restricted")
     op.create_index(
         "ix_promises_restricted",
@@ -122,7 +123,11 @@ def downgrade() -> None:
     op.execute(f"{versions} AND record_id IN {of_hidden}")
     op.execute("DELETE FROM promises WHERE restricted")
     op.drop_index("ix_promises_restricted", "promises")
-    op.execute("ALTER TABLE promises DROP COLUMN restricted")
+    of_copies = "(SELECT id FROM disclosures WHERE restricted)"
+    op.execute(f"DELETE FROM disclosed_documents WHERE disclosure_id IN {of_copies}")  # noqa: S608 - ours
+    op.execute("DELETE FROM disclosures WHERE restricted")
+    for table in ("promises", "disclosures"):
+        op.execute(f"ALTER TABLE {table} DROP COLUMN restricted")
     for table in ("flags", "incidents", "promises"):
         op.execute(f"ALTER TABLE {table} DROP COLUMN account_id")
     for table in reversed(TABLES):

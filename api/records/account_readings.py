@@ -1,5 +1,9 @@
 """Who reads accounts: kept for the client, who is told by name and day."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
 from sqlmodel import col, select
 
 from api.domain.permissions.case_rules import OVERSIGHT
@@ -14,13 +18,44 @@ from api.storage.transaction import Transaction
 
 async def open_account(tx: Transaction, me: Actor, account: Account) -> AccountRead:
     """Show an account to one of its readers: whoever is shown its words has read it."""
-    await note_readers(tx, me, account)
-    if account.read_at is None:
-        waited = account.status == AccountStatus.received
-        status = AccountStatus.read if waited else account.status
-        account.change({"status": status, "read_at": tx.now}, tx.now)
-    record_shown(tx, Happening.account_read, [account], actor_id=me.id, purpose=OVERSIGHT)
+    await note_opened(tx, me, account)
     return await show_account(tx, account)
+
+
+async def note_opened(tx: Transaction, me: Actor, *accounts: Account) -> None:
+    """Keep that somebody to whom accounts are addressed has read them."""
+    await note_readers(tx, me, *accounts)
+    for account in accounts:
+        if account.read_at is None:
+            waited = account.status == AccountStatus.received
+            status = AccountStatus.read if waited else account.status
+            account.change({"status": status, "read_at": tx.now}, tx.now)
+    record_shown(tx, Happening.account_read, accounts, actor_id=me.id, purpose=OVERSIGHT)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An account as it is shared: by its own id, and of nobody's box."""
+
+    id: UUID
+    account: Account
+
+    noun: ClassVar[str] = Account.noun
+    restricted: ClassVar[bool] = False
+
+    @property
+    def case_id(self) -> UUID:
+        """The case that it is about."""
+        return self.account.case_id
+
+
+async def note_shared_opened(
+    tx: Transaction, me: Actor, *accounts: Account, purpose: str | None = None
+) -> None:
+    """Keep that somebody with whom accounts are shared has read what is shared of them."""
+    await note_readers(tx, me, *accounts)
+    shared = [Shared(row.shared_as, row) for row in accounts if row.shared_as is not None]
+    record_shown(tx, Happening.account_read, shared, actor_id=me.id, purpose=purpose)
 
 
 async def note_readers(tx: Transaction, me: Actor, *accounts: Account) -> None:

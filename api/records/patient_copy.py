@@ -10,9 +10,13 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
+from api.access.visibility.cases import on_its_case
+from api.access.visibility.records import visible_disclosures
+from api.domain.permissions.table import Actor
 from api.domain.questionnaires import in_words
 from api.domain.vocabulary import ConsultationStatus, NoteClass, NoteStatus
 from api.records.asked_versions import answers_of, questionnaire_rows, version_answered
+from api.records.copied_from_the_door import SaidAtDoor
 from api.records.corrections import History, amended_or_voided, changed, earlier_versions
 from api.records.patient_copy_schemas import (
     AmendmentCopied,
@@ -31,14 +35,17 @@ from api.storage.models.people import Clinic, ServiceAccount, User
 from api.storage.transaction import Transaction
 
 OF_THE_DOOR = (
-    "What was sent to the clinic at its clients' door is not in this copy: it may be asked for "
-    "from the clinic's privacy officer."
+    "More may have been sent to the clinic at its clients' door than is in this copy: it may be "
+    "asked for from the clinic's privacy officer."
 )
 """Every copy says so, whether or not anything was sent."""
 
 
-async def copy_of(tx: Transaction, case: Case) -> CaseCopy:
-    """Gather what a client is given of a case, as it is at this moment."""
+async def copy_of(tx: Transaction, me: Actor, case: Case, said: SaidAtDoor) -> CaseCopy:
+    """Gather what a client is given of a case, as it is at this moment.
+
+    `said`: what somebody who gives it gives of what came by the door.
+    """
     incidents = await _of_case(tx, Incident, case.id, col(Incident.restricted).is_(False))
     promises = await _of_case(tx, Promise, case.id, col(Promise.restricted).is_(False))
     # what was never asked of anybody is a draft
@@ -49,9 +56,11 @@ async def copy_of(tx: Transaction, case: Case) -> CaseCopy:
         col(Note.status) == NoteStatus.signed,
     )
     notes = await _of_case(tx, Note, case.id, *progress)
-    given = await _of_case(tx, Disclosure, case.id)
+    given = await _of_case(tx, Disclosure, case.id, visible_disclosures(tx, me))
     before = await earlier_versions(tx, case)
-    people = await _people(tx, case, incidents, promises, consultations, notes, given, *before)
+    replies = said.replies()
+    records = (incidents, promises, consultations, notes, given, replies)
+    people = await _people(tx, case, *records, *before)
     clinic = (await tx.exec(select(col(Clinic.name)).where(Clinic.id == tx.clinic.id))).one()
     history = History(before, people)
     copy = CaseCopy(
@@ -62,7 +71,8 @@ async def copy_of(tx: Transaction, case: Case) -> CaseCopy:
         promises=[history.promise(row) for row in _standing(promises, "made_on")],
         consultations=[history.consultation(row) for row in consultations],
         notes=_notes(notes, people),
-        responses=await _responses(tx, case),
+        responses=await _responses(tx, said.responses),
+        accounts=said.accounts_copied(people),
         corrections=[],
         disclosures=[_disclosure(row, people) for row in given],
         door=OF_THE_DOOR,
@@ -74,8 +84,9 @@ async def copy_of(tx: Transaction, case: Case) -> CaseCopy:
 
 async def _of_case(tx: Transaction, model: Any, case_id: UUID, *wanted: Any) -> list[Any]:
     """Give the records of a case, the oldest first."""
-    statement = select(model).where(model.case_id == case_id, *wanted).order_by(model.id)
-    return list(await tx.exec(statement))
+    statement = select(model).join(Case, on_its_case(model))
+    found = statement.where(model.case_id == case_id, *wanted).order_by(model.id)
+    return list(await tx.exec(found))
 
 
 async def _people(tx: Transaction, case: Case, *records: list[Any]) -> People:
@@ -110,10 +121,8 @@ def _notes(rows: list[Note], people: People) -> list[NoteCopied]:
     return list(shown.values())
 
 
-async def _responses(tx: Transaction, case: Case) -> list[ResponseCopied]:
-    """Show what was answered on paper, in the first language that it was asked in."""
-    # what came by the door is asked for from the privacy officers, and the copy says so
-    rows = await _of_case(tx, Response, case.id, col(Response.box_id).is_(None))
+async def _responses(tx: Transaction, rows: Sequence[Response]) -> list[ResponseCopied]:
+    """Show what was answered, in the first language that it was asked in."""
     versions = await questionnaire_rows(tx, {row.questionnaire_id for row in rows})
     return [_response(row, versions) for row in _standing(rows, "answered_on")]
 

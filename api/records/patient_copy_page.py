@@ -39,6 +39,7 @@ _PARTS = {
     "consultations": "Consultations",
     "notes": "Progress notes",
     "responses": "Looking back",
+    "accounts": "Said at the clinic's door",
     "corrections": "Corrections",
     "disclosures": "Who received a copy",
 }

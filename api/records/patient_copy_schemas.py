@@ -13,6 +13,8 @@ from uuid import UUID
 from api.domain.details import Details
 from api.domain.values import Output
 from api.domain.vocabulary import (
+    AccountTopic,
+    AccountWant,
     AdviceResponse,
     AttachmentRole,
     CaseStatus,
@@ -34,6 +36,7 @@ from api.domain.vocabulary import (
     Repair,
     ReportedBy,
     ResponseBy,
+    SafeNow,
     Setting,
     Significance,
     VoidReason,
@@ -225,13 +228,50 @@ class AnswerCopied(Output):
 
 
 class ResponseCopied(Output):
-    """What was answered on paper to a questionnaire; what was left open is left out."""
+    """What was answered to a questionnaire; what was left open is left out."""
 
     id: UUID
     answered_on: date
     by: ResponseBy
     title: str
     answers: list[AnswerCopied]
+
+
+class WordsCopied(Output):
+    """What the client added later."""
+
+    at: datetime
+    words: str | None
+
+
+class AnswerToAccount(Output):
+    """What was answered to what the client said."""
+
+    at: datetime
+    by: NamedPerson | None
+    reply: str | None
+
+
+class AccountCopied(Output):
+    """What was said at the clinic's door.
+
+    Of what was shared with the therapist they give what they know of it, from `shared_on` on; when
+    it was sent, and all that follows in this list, stands only in a copy that its readers give.
+    """
+
+    id: UUID
+    happened: str | None
+    topics: list[AccountTopic]
+    when: date | None
+    date_precision: DatePrecision
+    shared_on: date | None
+    sent_at: datetime | None
+    wants: list[AccountWant]
+    safe_now: SafeNow | None
+    reach: str | None
+    further_words: list[WordsCopied]
+    replies: list[AnswerToAccount]
+    closed_at: datetime | None
 
 
 RecordType = Literal["note", "incident", "promise", "consultation", "case"]
@@ -272,12 +312,16 @@ class CaseCopy(Output):
     consultations: list[ConsultationCopied]
     notes: list[NoteCopied]
     responses: list[ResponseCopied]
+    accounts: list[AccountCopied]
     corrections: list[Correction]
     disclosures: list[DisclosureCopied]
     door: str
 
     def record_ids(self) -> dict[str, list[UUID]]:
-        """Give the ids of all records that are shown, by the type of record."""
+        """Give the ids of all records that are shown, by the type of record.
+
+        But for what may have come by the door: each has entries as hidden as it is.
+        """
         amendments = [amendment for note in self.notes for amendment in note.amendments]
         shown: dict[str, list[Any]] = {
             "case": [self.case],
@@ -285,7 +329,6 @@ class CaseCopy(Output):
             "promise": [*self.promises],
             "consultation": [*self.consultations],
             "note": [*self.notes, *amendments],
-            "response": [*self.responses],
             "disclosure": [*self.disclosures],
         }
         for correction in self.corrections:
@@ -294,10 +337,12 @@ class CaseCopy(Output):
         return {record_type: [each.id for each in rows] for record_type, rows in shown.items()}
 
     def without(self, hidden: Collection[UUID]) -> "CaseCopy":
-        """Leave out some incidents, and that they were corrected."""
-        incidents = [each for each in self.incidents if each.id not in hidden]
-        corrections = [each for each in self.corrections if each.id not in hidden]
-        return self.model_copy(update={"incidents": incidents, "corrections": corrections})
+        """Leave out some records, and that they were corrected."""
+        names = ("incidents", "responses", "accounts", "disclosures", "corrections")
+        told = {
+            name: [each for each in getattr(self, name) if each.id not in hidden] for name in names
+        }
+        return self.model_copy(update=told)
 
 
 People = dict[UUID | None, NamedPerson]

@@ -1,8 +1,7 @@
 """Accounts: what clients said at their door, for those to whom it is addressed."""
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -23,8 +22,8 @@ from api.http.entity_tags import etag
 from api.http.pagination import Bookmarks, Marks, Page, PageQuery, finding, page_of
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record_shown
-from api.records.account_readings import note_readers, open_account
+from api.journal.entries import Happening
+from api.records.account_readings import Shared, note_shared_opened, open_account
 from api.records.client_accounts_shown import (
     AccountLine,
     AccountRead,
@@ -68,8 +67,7 @@ async def list_accounts_of_case(
         return await _lines(tx, me, marks, f"accounts/{found.row.id}", query, found.row.id)
     page = marks, f"shared/{found.row.id}", query
     rows, following = await page_of(tx, *page, partial(_find_shared, tx, me, found.row.id))
-    record_shown(tx, Happening.account_read, rows, actor_id=me.id)
-    await note_readers(tx, me, *(row.account for row in rows))
+    await note_shared_opened(tx, me, *(row.account for row in rows))
     return Page(items=[show_shared(row.account) for row in rows], next=following)
 
 
@@ -86,9 +84,7 @@ async def read_account(
     By the id under which it was shared the therapist reads what is theirs to read, and no more.
     """
     if client_account_id == found.row.shared_as:
-        shared = _Shared(found.row.shared_as, found.row)
-        await note_readers(tx, me, found.row)
-        record_shown(tx, Happening.account_read, [shared], actor_id=me.id)
+        await note_shared_opened(tx, me, found.row)
         # what is shared is one and the same, whatever becomes of the account
         response.headers["ETag"] = etag(1)
         return show_shared(found.row)
@@ -97,30 +93,14 @@ async def read_account(
     return shown
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """An account as it is shared: by its own id, and of nobody's box."""
-
-    id: UUID
-    account: Account
-
-    noun: ClassVar[str] = Account.noun
-    restricted: ClassVar[bool] = False
-
-    @property
-    def case_id(self) -> UUID:
-        """The case that it is about."""
-        return self.account.case_id
-
-
 async def _find_shared(
     tx: Transaction, me: Actor, case_id: UUID, before: UUID | None, most: int
-) -> list[_Shared]:
+) -> list[Shared]:
     statement = _on_cases(tx, case_id).where(shared_with(reader(tx, me)))
     if before is not None:
         statement = statement.where(col(Account.shared_as) < before)
     found = await tx.exec(statement.order_by(col(Account.shared_as).desc()).limit(most))
-    return [_Shared(row.shared_as, row) for row in found]
+    return [Shared(row.shared_as, row) for row in found]
 
 
 async def _lines(

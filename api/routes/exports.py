@@ -14,16 +14,19 @@ from api.access.authentication import Me, require_recent_sign_in
 from api.access.case_relationship import OpenCase, load_case
 from api.access.guards import case_for, copy_for
 from api.access.visibility.cases import on_its_case
-from api.access.visibility.records import visible_incidents
+from api.access.visibility.records import visible_disclosures, visible_incidents
 from api.domain.errors import Conflict
 from api.domain.permissions.actions import Action
+from api.domain.permissions.case_rules import OVERSIGHT
 from api.domain.permissions.table import Actor
 from api.domain.values import Input
 from api.http.idempotency import remember
 from api.http.pagination import Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
-from api.journal.entries import Happening, record, record_row, record_shown
+from api.journal.entries import Happening, record, record_shown
+from api.records.account_readings import note_opened, note_shared_opened
+from api.records.copied_from_the_door import SaidAtDoor, said_at_door, still_seen
 from api.records.patient_copy import OF_THE_DOOR, copy_of
 from api.records.patient_copy_page import POLICY, page_of
 from api.records.patient_copy_schemas import CaseCopy, Form, Purpose, Recipient
@@ -75,6 +78,7 @@ class DisclosureRead(RecordRead):
     """A copy of the case was given to somebody, by `recorded_by_id` at `created_at`.
 
     `is_kept`: it is read as it was given at `/v1/cases/{case_id}/disclosures/{id}/document`.
+    `restricted`: it holds what was said at the client's door, and is hidden from the clinician.
     """
 
     case_id: UUID
@@ -82,6 +86,7 @@ class DisclosureRead(RecordRead):
     purpose: Purpose
     form: Form
     is_kept: bool
+    restricted: bool
 
 
 _TWO_FORMS: dict[int | str, dict[str, Any]] = {
@@ -109,17 +114,16 @@ async def export_case(
     """
     require_recent_sign_in(me, tx.now)
     # who asks only what an answer would look like (HEAD) is given none
+    said = await said_at_door(tx, me, found.row, found.standing, query.recipient)
     if query.preview or request.state.wants_headers_only:
-        copy = await copy_of(tx, found.row)
-        _record_read(tx, me, found.row.id, copy, PREVIEW)
+        copy = await copy_of(tx, me, found.row, said)
+        await _record_read(tx, me, found.row.id, copy, said, PREVIEW)
         return _written(copy, query.form, found.row.id, response)
     await load_case(tx, found.row.id, lock=True)
     if not await _given_just_now(tx, me, found.row.id, query):
-        tx.add(_disclosure(tx, me, found.row.id, query))
-        await tx.flush()
-        record_row(tx, Happening.case_exported, found.row, actor_id=me.id, purpose=query.purpose)
-    copy = await copy_of(tx, found.row)
-    _record_read(tx, me, found.row.id, copy, query.purpose)
+        await _give(tx, me, found.row, _disclosure(tx, me, found.row.id, query, said))
+    copy = await copy_of(tx, me, found.row, said)
+    await _record_read(tx, me, found.row.id, copy, said, query.purpose)
     answer = _written(copy, query.form, found.row.id, response)
     told = response if isinstance(answer, CaseCopy) else answer
     told.headers["Deprecation"] = f"@{DEPRECATED_SINCE.timestamp():.0f}"
@@ -135,7 +139,7 @@ async def list_disclosures(
     tx: Tx,
 ) -> Page[DisclosureRead]:
     """List to whom copies of a case were given, newest first (45 CFR 164.528)."""
-    statement = select(Disclosure).where(Disclosure.case_id == found.row.id)
+    statement = _disclosures(tx, me, found.row.id)
     listing = f"disclosures/{found.row.id}"
     rows, following = await newest_first(tx, marks, listing, query, statement, Disclosure)
     record_shown(tx, Happening.disclosure_read, rows, actor_id=me.id)
@@ -157,13 +161,12 @@ async def give_copy(
     recent sign-in. Sent again with its idempotency key, the same copy is given once.
     """
     require_recent_sign_in(me, tx.now)
-    disclosure = _disclosure(tx, me, found.row.id, body, is_kept=True)
-    tx.add(disclosure)
-    await tx.flush()
-    copy = await copy_of(tx, found.row)
+    said = await said_at_door(tx, me, found.row, found.standing, body.recipient)
+    disclosure = _disclosure(tx, me, found.row.id, body, said, is_kept=True)
+    await _give(tx, me, found.row, disclosure)
+    copy = await copy_of(tx, me, found.row, said)
     tx.add(_document(tx, me, disclosure, copy))
-    record_row(tx, Happening.case_exported, found.row, actor_id=me.id, purpose=body.purpose)
-    _record_read(tx, me, found.row.id, copy, body.purpose)
+    await _record_read(tx, me, found.row.id, copy, said, body.purpose)
     remember(request, "disclosure", disclosure.id)
     response.headers["Location"] = f"/v1/cases/{found.row.id}/disclosures/{disclosure.id}"
     return DisclosureRead.model_validate(disclosure)
@@ -177,7 +180,7 @@ async def read_disclosure(
     tx: Tx,
 ) -> DisclosureRead:
     """Read to whom one copy of a case was given, and what for."""
-    disclosure = await _load(tx, found.row.id, disclosure_id)
+    disclosure = await _load(tx, me, found.row.id, disclosure_id)
     record_shown(tx, Happening.disclosure_read, [disclosure], actor_id=me.id)
     return DisclosureRead.model_validate(disclosure)
 
@@ -192,23 +195,35 @@ async def read_disclosed_copy(
 ) -> CaseCopy | HTMLResponse:
     """Read a copy of a case as it was given, in the form in which it was given.
 
-    It needs a recent sign-in. Incidents that were hidden from you since are left out.
+    It needs a recent sign-in. What is hidden from you by now is left out.
     """
     require_recent_sign_in(me, tx.now)
-    disclosure = await _load(tx, found.row.id, disclosure_id)
-    copy = await _as_seen(tx, me, await _as_given(tx, disclosure))
-    _record_read(tx, me, found.row.id, copy, disclosure.purpose)
+    disclosure = await _load(tx, me, found.row.id, disclosure_id)
+    given = await _as_given(tx, disclosure)
+    said = await still_seen(tx, me, given)
+    copy = await _as_seen(tx, me, given, said)
+    await _record_read(tx, me, found.row.id, copy, said, disclosure.purpose)
     return _written(copy, Form(disclosure.form), found.row.id, response)
 
 
-async def _load(tx: Transaction, case_id: UUID, disclosure_id: UUID) -> Disclosure:
-    """Load a disclosure of a case that is seen. Raises 404 where there is none."""
-    statement = select(Disclosure).where(
-        Disclosure.clinic_id == tx.clinic.id,
-        Disclosure.case_id == case_id,
-        Disclosure.id == disclosure_id,
+def _disclosures(tx: Transaction, me: Actor, case_id: UUID) -> Any:
+    """Find the copies of a case that is seen which somebody may know of."""
+    return (
+        select(Disclosure)
+        .join(Case, on_its_case(Disclosure))
+        .where(
+            Disclosure.clinic_id == tx.clinic.id,
+            Disclosure.case_id == case_id,
+            visible_disclosures(tx, me),
+        )
     )
-    return await load_or_404(tx, statement)
+
+
+async def _load(tx: Transaction, me: Actor, case_id: UUID, disclosure_id: UUID) -> Disclosure:
+    """Load a disclosure of a case that is seen. Raises 404 where there is none."""
+    found = _disclosures(tx, me, case_id).where(Disclosure.id == disclosure_id)
+    disclosure: Disclosure = await load_or_404(tx, found)
+    return disclosure
 
 
 async def _as_given(tx: Transaction, disclosure: Disclosure) -> CaseCopy:
@@ -220,28 +235,44 @@ async def _as_given(tx: Transaction, disclosure: Disclosure) -> CaseCopy:
     if kept.document is None:
         raise Conflict("The text of this case was destroyed, and what was given with it.")
     # one that was given before there were responses has none, nor a word of the door
-    return CaseCopy.model_validate(
-        {"responses": [], "door": OF_THE_DOOR, **json.loads(kept.document)}
+    before: dict[str, Any] = {"responses": [], "accounts": [], "door": OF_THE_DOOR}
+    return CaseCopy.model_validate(before | json.loads(kept.document))
+
+
+async def _as_seen(tx: Transaction, me: Actor, copy: CaseCopy, said: SaidAtDoor) -> CaseCopy:
+    """Leave out of a copy what is hidden from its reader by now; `said` is not, of the door."""
+    incidents = {each.id for each in copy.incidents}
+    incidents |= {each.id for each in copy.corrections if each.record == "incident"}
+    given: tuple[tuple[Any, set[UUID], Any], ...] = (
+        (Incident, incidents, visible_incidents),
+        (Disclosure, {each.id for each in copy.disclosures}, visible_disclosures),
     )
-
-
-async def _as_seen(tx: Transaction, me: Actor, copy: CaseCopy) -> CaseCopy:
-    """Leave out of a copy the incidents that were hidden since it was given."""
-    given = {each.id for each in copy.incidents}
-    given |= {each.id for each in copy.corrections if each.record == "incident"}
-    if not given:
-        return copy
-    statement = (
-        select(col(Incident.id))
-        .join(Case, on_its_case(Incident))
-        .where(
-            col(Incident.clinic_id) == tx.clinic.id,
-            col(Incident.id).in_(given),
-            visible_incidents(tx, me),
+    from_door = {each.id for each in copy.accounts} | {each.id for each in copy.responses}
+    hidden = from_door - said.ids()
+    for model, ids, seen in given:
+        statement = (
+            select(col(model.id))
+            .join(Case, on_its_case(model))
+            .where(col(model.clinic_id) == tx.clinic.id, col(model.id).in_(ids), seen(tx, me))
         )
-    )
-    hidden = given - set((await tx.exec(statement)).all())
+        hidden |= ids - set((await tx.exec(statement)).all()) if ids else set()
     return copy.without(hidden)
+
+
+async def _give(tx: Transaction, me: Actor, case: Case, disclosure: Disclosure) -> None:
+    """Keep that a copy of a case is given."""
+    tx.add(disclosure)
+    await tx.flush()
+    record(
+        tx,
+        Happening.case_exported,
+        actor_id=me.id,
+        record_type=case.noun,
+        record_ids=[case.id],
+        case_id=case.id,
+        restricted=disclosure.restricted,
+        purpose=disclosure.purpose,
+    )
 
 
 async def _given_just_now(tx: Transaction, me: Actor, case_id: UUID, asked: ExportQuery) -> bool:
@@ -268,6 +299,7 @@ def _disclosure(
     me: Actor,
     case_id: UUID,
     asked: ExportQuery | DisclosureCreate,
+    said: SaidAtDoor,
     *,
     is_kept: bool = False,
 ) -> Disclosure:
@@ -278,6 +310,7 @@ def _disclosure(
         purpose=asked.purpose,
         form=asked.form,
         is_kept=is_kept,
+        restricted=said.is_hidden,
         created_at=tx.now,
         updated_at=tx.now,
         recorded_by_id=me.id,
@@ -298,8 +331,19 @@ def _document(
     )
 
 
-def _record_read(tx: Transaction, me: Actor, case_id: UUID, copy: CaseCopy, purpose: str) -> None:
-    """Journal that a copy showed records: an entry for each type."""
+async def _record_read(
+    tx: Transaction, me: Actor, case_id: UUID, copy: CaseCopy, said: SaidAtDoor, purpose: str
+) -> None:
+    """Journal that a copy showed records: an entry for each type.
+
+    Where it holds what the therapist may not know of, nor may they know that it was read.
+    """
+    purpose = OVERSIGHT if said.is_hidden else purpose
+    if said.whole:
+        await note_opened(tx, me, *said.accounts)
+    else:
+        await note_shared_opened(tx, me, *said.accounts, purpose=purpose)
+    record_shown(tx, Happening.response_read, said.responses, actor_id=me.id, purpose=purpose)
     for record_type, ids in copy.record_ids().items():
         if ids:
             record(

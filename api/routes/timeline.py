@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
 
 from api.access.actor_names import ActorKind, Known, actor_named, known_by
@@ -74,14 +74,19 @@ async def read_timeline(
     return Page(items=items, next=following)
 
 
+_ITS_AUTHORS = ("note", "case")
+"""Of what is hidden of these whoever did it is told: a draft, a copy with what the client said."""
+
+
 def _told_to(me: Actor, standing: Standing, hidden: Ids) -> ColumnElement[bool]:
     """Hide an entry from whom its record is hidden now."""
     told: list[ColumnElement[bool]] = []
     if not (standing.own or standing.covering):
         told.append(col(JournalEntry.prompt).is_(False))
     of, restricted = col(JournalEntry.record_type), col(JournalEntry.restricted)
+    by_author = func.coalesce(of, "").in_(_ITS_AUTHORS)
     of_others = [of.is_distinct_from(each) for each in ABOUT_ROWS]
-    mine = and_(of == "note", col(JournalEntry.actor_id) == me.id)
+    mine = and_(by_author, col(JournalEntry.actor_id) == me.id)
     if not (standing.own or standing.linked):
         # nor does anybody else read what a client answered
         of_others.append(of.is_distinct_from(Answered.noun))
@@ -91,7 +96,7 @@ def _told_to(me: Actor, standing: Standing, hidden: Ids) -> ColumnElement[bool]:
         of_others.append(or_(restricted.is_(False), mine))
     else:
         # of a note that is its author's alone a supervisor is not told either
-        of_others.append(or_(restricted.is_(False), of.is_distinct_from("note"), mine))
+        of_others.append(or_(restricted.is_(False), ~by_author, mine))
     return and_(*told, or_(told_of_records(hidden), and_(*of_others)))
 
 

@@ -120,6 +120,20 @@ def others_read(who: Reader) -> ColumnElement[bool]:
     )
 
 
+def left_out_before(who: Reader, row: Any) -> ColumnElement[bool]:
+    """Say in SQL that of a row's case an account had come by then that does not exist for somebody.
+
+    It, or what was given of it, may be in a copy that somebody else gave.
+    """
+    came = exists().where(
+        col(_Named.clinic_id) == who.clinic,
+        col(_Named.case_id) == row.case_id,
+        col(_Named.created_at) <= row.created_at,
+        is_left_out(who.clinic, who.id, _Named),
+    )
+    return came.correlate_except(_Named)
+
+
 def reads_its_account(who: Reader, model: Any = Flag) -> ColumnElement[bool]:
     """Say in SQL that a flag, or an incident, is from no account that somebody does not read.
 

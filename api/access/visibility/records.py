@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, false, or_
 from sqlmodel import col
 
-from api.access.visibility.accounts import reads_its_account, seen_accounts
+from api.access.visibility.accounts import left_out_before, reads_its_account, seen_accounts
 from api.access.visibility.briefs import open_briefs
 from api.access.visibility.cases import existing_case, supervised_by, visible_cases
 from api.access.visibility.links_and_grants import granted
@@ -19,6 +19,7 @@ from api.domain.vocabulary import Audience, NoteClass, NoteStatus
 from api.storage.models.access import GrantKind
 from api.storage.models.accounts import Account
 from api.storage.models.clinical import Case, Consultation, Incident, Note, Promise
+from api.storage.models.disclosures import Disclosure
 from api.storage.models.door import Invitation, Response
 from api.storage.models.flags import Flag
 from api.storage.transaction import Transaction
@@ -173,6 +174,24 @@ def _seen_responses(who: Reader) -> ColumnElement[bool]:
     return or_(and_(col(Case.clinician_id) == who.id, told), supervised_by(who))
 
 
+def visible_disclosures(tx: Transaction, me: Actor) -> ColumnElement[bool]:
+    """Say in SQL which copies that were given exist for somebody who sees the case's.
+
+    One with what was said at the door, for whoever gave it and supervisors who read all that was.
+    """
+    return _seen_disclosures(reader(tx, me))
+
+
+def _seen_disclosures(who: Reader) -> ColumnElement[bool]:
+    return or_(
+        col(Disclosure.restricted).is_(False),
+        and_(
+            supervised_by(who),
+            or_(col(Disclosure.recorded_by_id) == who.id, ~left_out_before(who, Disclosure)),
+        ),
+    )
+
+
 def may_see_invitation(actor: Actor, standing: Standing, recorded_by_id: UUID | None) -> bool:
     """Tell whether an invitation exists for somebody: who made it, and a linked supervisor.
 
@@ -214,6 +233,7 @@ SEEN: dict[Any, Callable[[Reader], ColumnElement[bool]]] = {
     Response: _seen_responses,
     Account: seen_accounts,
     Invitation: _seen_invitations,
+    Disclosure: _seen_disclosures,
 }
 """The records that may be hidden from somebody who sees their case; all others are not."""
 

@@ -13,7 +13,8 @@ from api.storage.models.columns import Record, points_at, sealed_text, short_tex
 class Disclosure(Record, table=True):
     """What of a case was given to whom, when and what for (45 CFR 164.528).
 
-    `is_kept`: the document is kept, as it was given, in a `DisclosedDocument`.
+    `is_kept`: the document is kept, as it was given, in a `DisclosedDocument`. `restricted`: it
+    holds what the client said at their door, and is hidden from the case's clinician as that is.
     """
 
     __tablename__ = "disclosures"
@@ -25,6 +26,7 @@ class Disclosure(Record, table=True):
     purpose: str = short_text(40)
     form: str = short_text(40)
     is_kept: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    restricted: bool = False
 
 
 class DisclosedDocument(Record, table=True):
