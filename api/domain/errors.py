@@ -167,7 +167,7 @@ class CaseFull(Conflict):
     code, title = "case-full", "Case is full"
     remedy = (
         f"A case takes {MOST_RECORDS:,} incidents, promises and consultations, and "
-        f"{MOST_RESTRICTED:,} restricted incidents beside them; what was voided does not count. "
+        f"{MOST_RESTRICTED:,} restricted ones beside them; what was voided does not count. "
         "Void what was entered in error, or open a further case for the client and go on there. "
         "What is recorded can be read, reviewed and changed as before."
     )

@@ -21,6 +21,7 @@ from api.domain.vocabulary import (
     AccountStatus,
     Determination,
 )
+from api.flags.case_facts import add_record, open_file
 from api.flags.reconcile import reconcile_flags
 from api.http.entity_tags import etag
 from api.http.request_transaction import Tx
@@ -149,7 +150,7 @@ async def record_incident_from_account(
     """
     refuse_closed(found.case)
     row = await incident_from(tx, found.row, body, me.id)
-    tx.add(row)
+    add_record(tx, await open_file(tx, found.case), row)
     record_row(tx, Happening.incident_reported, row, actor_id=me.id)
     shown = await incident_written(tx, me, OpenRecord(row, found.case, found.standing))
     response.headers["Location"] = f"/v1/incidents/{row.id}"
@@ -168,7 +169,7 @@ async def record_promise_from_account(
     """Record a promise of what a client said, hidden from the therapist unless that is shared."""
     refuse_closed(found.case)
     row = promise_from(tx, found.row, body, me.id)
-    tx.add(row)
+    add_record(tx, await open_file(tx, found.case), row)
     record_row(tx, Happening.promise_recorded, row, actor_id=me.id)
     raised = await reconcile_flags(tx, found.case, actor_id=me.id, wrote=row.id)
     response.headers["Location"] = f"/v1/promises/{row.id}"

@@ -139,7 +139,7 @@ async def draft_consultation(
 ) -> ConsultationWritten:
     """Draft a consultation request on your case.
 
-    A case takes 5,000 records, and 1,000 restricted incidents beside them: 409 beyond.
+    A case takes 5,000 records, and 1,000 restricted ones beside them: 409 beyond.
     """
     _refuse_release_by_software(me, body)
     await refuse_unknown_links(tx, me, found.row, body.incident_ids, body.promise_ids)

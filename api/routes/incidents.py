@@ -174,7 +174,7 @@ async def report_incident(
 ) -> IncidentWritten:
     """Report an incident on a case; the rules look at it at once.
 
-    A case takes 5,000 records, and 1,000 restricted incidents beside them: 409 beyond.
+    A case takes 5,000 records, and 1,000 restricted ones beside them: 409 beyond.
     """
     file = await open_file(tx, found.row)
     maybe = await maybe_about(tx, file, body)

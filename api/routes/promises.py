@@ -158,7 +158,7 @@ async def record_promise(
 ) -> PromiseWritten:
     """Record a promise on a case; the rules look at it at once.
 
-    A case takes 5,000 records, and 1,000 restricted incidents beside them: 409 beyond.
+    A case takes 5,000 records, and 1,000 restricted ones beside them: 409 beyond.
     """
     promise = new_promise(tx, body, found.row.id, me.id)
     file = await open_file(tx, found.row)

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from api.interop.webhooks.deliveries import Deliveries
 from api.security.outbound_addresses import Destinations
 from api.storage.models.integration import DeliveryStatus, WebhookDelivery, WebhookEvent
+from tests.support.receivers import forget_what_is_owed
 from tests.support.world import Person, World, made, ok, software
 
 pytestmark = pytest.mark.both_databases
@@ -503,6 +504,7 @@ async def test_the_timeline_turns_its_pages_past_what_is_hidden(world: World) ->
 
 
 async def test_software_is_told_nothing_that_was_hidden_meanwhile(world: World) -> None:
+    await forget_what_is_owed(world)
     hook = made(
         await world.admin.post(
             "/v1/webhooks",
@@ -533,6 +535,7 @@ async def test_software_is_told_nothing_that_was_hidden_meanwhile(world: World) 
 
 
 async def test_software_is_not_told_what_a_hidden_record_did_to_a_flag(world: World) -> None:
+    await forget_what_is_owed(world)
     body = {"name": "EHR", "url": "https://ehr.clinic.example/hook", "events": ["flag.*"]}
     hook = made(await world.admin.post("/v1/webhooks", body))
     path = f"/v1/webhooks/{hook['id']}/deliveries"

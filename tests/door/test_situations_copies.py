@@ -1,4 +1,4 @@
-"""What a client's copy holds of what they said: as much as whoever gives it reads, and hidden so."""
+"""What a copy holds of what was said at the door: as much as its giver reads, and as hidden."""
 
 from typing import Any
 

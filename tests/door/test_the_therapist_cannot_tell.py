@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from api.access import guards, journal_reading
 from api.records import read_models
-from api.routes import incidents, invitations, timeline
+from api.routes import exports, incidents, invitations, promises, timeline
 from tests.support.two_doors import HIDDEN, differing, two_clinics
 from tests.support.world import World, ok
 
@@ -69,6 +69,8 @@ def _everything(*_: object) -> Any:
 GUARDS: tuple[tuple[Any, str, Any, str], ...] = (
     (timeline, "hidden_on", _nothing, "/timeline"),
     (incidents, "visible_incidents", _everything, "^/v1/.*incidents"),
+    (promises, "visible_promises", _everything, "^/v1/.*promises"),
+    (exports, "visible_disclosures", _everything, "^/v1/.*/disclosures$"),
     (invitations, "visible_invitations", _everything, "^/v1/.*invitations"),
     (read_models, "may_see_flag", lambda *_, **__: True, "^/v1/cases$"),
     (guards, "purpose_of", lambda _: None, "^/v1/journal"),

@@ -59,7 +59,7 @@ KINDS: tuple[Any, ...] = (Incident, Promise, Consultation, Flag, Note, Answered,
 """The records of a case that are read by their id."""
 
 
-ALWAYS = {"standing", "ids of an entry", "Promise named"}
+ALWAYS = {"standing", "ids of an entry"}
 """What is asked of rows that are seen alone."""
 
 
@@ -92,6 +92,7 @@ async def of_cases(tx: Transaction, eyes: Eyes, everyone: list[Eyes]) -> list[Sa
     unwatched = await ids(tx, select(Case.id).where(oversight.unwatched_cases(tx, me)))
     among, first = await _newest(tx, eyes, Case), await _first_in_queue(tx, eyes)
     to_change = case_relationship._case_to_change(me.role)
+    given = await ids(tx, _on_cases(Disclosure).where(records.visible_disclosures(tx, me)))
     said = []
     for case in eyes.rows[Case]:
         stands, says = eyes.standings[case.id], case.id in eyes.seen[Case]
@@ -106,7 +107,7 @@ async def of_cases(tx: Transaction, eyes: Eyes, everyone: list[Eyes]) -> list[Sa
             Said("case queued", _in_queue(stands), case.id in queued),
             Said("case in its place", _in_queue(stands) and _waits(eyes, case), case.id in first),
             Said("case unwatched", not _is_watched(case, everyone), case.id in unwatched),
-            *_of_disclosures(eyes, case, None if found is None else found.standing),
+            *_of_disclosures(eyes, case, None if found is None else found.standing, given),
         ]
     return said
 
@@ -168,11 +169,14 @@ def _is_watched(case: Case, everyone: list[Eyes]) -> bool:
     )
 
 
-def _of_disclosures(eyes: Eyes, case: Case, found: Standing | None) -> list[Said]:
+def _of_disclosures(eyes: Eyes, case: Case, found: Standing | None, given: set[UUID]) -> list[Said]:
     asked = found is not None and not found.service
     shown = asked and why_not(Action.disclosure_list, found or Standing()) is None
     rows = [row for row in eyes.rows[Disclosure] if row.case_id == case.id]
-    return [Said("disclosure", row.id in eyes.seen[Disclosure], shown) for row in rows]
+    return [
+        Said("disclosure", row.id in eyes.seen[Disclosure], shown and row.id in given)
+        for row in rows
+    ]
 
 
 # ------------------------------------------------------------------------ records of a case
@@ -231,7 +235,7 @@ async def _listed(tx: Transaction, eyes: Eyes) -> set[UUID]:
         (Note, (on_cases, records.visible_notes(tx, me))),
         (Answered, (on_cases, records.visible_responses(tx, me))),
         (Invitation, (on_cases, records.visible_invitations(tx, me))),
-        (Promise, (on_cases,)),
+        (Promise, (on_cases, records.visible_promises(tx, me))),
         (Consultation, (reaching,)),
     )
     found = [await ids(tx, _on_cases(model).where(*wanted)) for model, wanted in lists]
@@ -253,7 +257,7 @@ async def of_entries(tx: Transaction, eyes: Eyes, _: list[Eyes]) -> list[Said]:
     told = select(JournalEntry.id).where(await journal_reading.entries_for(tx, eyes.actor))
     listed = await ids(tx, told)
     restricted = {
-        row.id for model in (Incident, Flag) for row in eyes.rows[model] if row.restricted
+        row.id for model in (Incident, Promise, Flag) for row in eyes.rows[model] if row.restricted
     }
     hidden = {str(row_id) for row_id in restricted if not _may_know(eyes, row_id)}
     said = [Said("entry", _is_told(eyes, each, every, hidden), each.id in listed) for each in every]
@@ -270,11 +274,11 @@ async def of_entries(tx: Transaction, eyes: Eyes, _: list[Eyes]) -> list[Said]:
 
 
 def _may_know(eyes: Eyes, row_id: UUID) -> bool:
-    """Tell whether somebody may know of a restricted incident or flag, wherever it is named."""
-    rows = [*eyes.rows[Incident], *eyes.rows[Flag]]
+    """Tell whether somebody may know of a restricted record or flag, wherever it is named."""
+    rows = [*eyes.rows[Incident], *eyes.rows[Promise], *eyes.rows[Flag]]
     row = next(each for each in rows if each.id == row_id)
     stands = eyes.standings[row.case_id]
-    if isinstance(row, Incident) and row.recorded_by_id == eyes.actor.id:
+    if not isinstance(row, Flag) and row.recorded_by_id == eyes.actor.id:
         return True
     # the whole journal is theirs to watch, but for cases of their own
     is_officer = eyes.actor.role == Role.privacy_officer
@@ -297,11 +301,11 @@ def _is_told(eyes: Eyes, entry: JournalEntry, every: list[JournalEntry], hidden:
     return not hidden.issuperset(entry.record_ids)
 
 
-def _is_written_with(entry: JournalEntry, incident: JournalEntry) -> bool:
-    """Tell whether one request wrote of an incident what moved a flag of the same case."""
-    written = incident.record_type == "incident" and not incident.is_read
-    together = entry.request_id is not None and entry.request_id == incident.request_id
-    return written and together and entry.case_id == incident.case_id
+def _is_written_with(entry: JournalEntry, other: JournalEntry) -> bool:
+    """Tell whether one request wrote of a record what moved a flag of the same case."""
+    written = other.record_type in ("incident", "promise") and not other.is_read
+    together = entry.request_id is not None and entry.request_id == other.request_id
+    return written and together and entry.case_id == other.case_id
 
 
 async def of_notices(tx: Transaction, eyes: Eyes, _: list[Eyes]) -> list[Said]:
@@ -394,6 +398,8 @@ MUTANTS: tuple[tuple[Any, str, Any, Ask], ...] = (
     (triaged, "links", (sa.true(),), of_cases),
     (links_and_grants, "links_in_force", (sa.true(),), of_cases),
     (oversight, "conflicted", sa.false(), of_cases),
+    (records, "visible_disclosures", sa.true(), of_cases),
+    (records, "visible_promises", sa.true(), of_records),
     (records, "kept_notes", sa.false(), of_records),
     (records, "open_briefs", sa.false(), of_records),
     (briefs, "conflicted", sa.false(), of_records),

@@ -231,10 +231,10 @@ class Chance:
             note_class=self.luck.choice(list(NoteClass)),
             status=self.luck.choice(list(NoteStatus)),
         )
-        yield Promise(**self._on_a_case(Promise), made_on=now.date())
+        yield Promise(**self._on_a_case(Promise), made_on=now.date(), restricted=self._evenly())
         yield Response(**self._on_a_case(Response), answered_on=now.date())
         yield Invitation(**self._on_a_case(Invitation), expires_on=now.date())
-        yield Disclosure(**self._on_a_case(Disclosure))
+        yield Disclosure(**self._on_a_case(Disclosure), restricted=self._evenly())
         yield self._consultation()
         yield self._consultation()
 

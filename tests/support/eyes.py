@@ -207,7 +207,8 @@ class Eyes:
             day = row.occurred_on.isoformat()
             days[day] = days.get(day, False) or row.id in self.seen[Incident]
         for row in self.rows[Promise]:
-            days[row.made_on.isoformat()] = True
+            day = row.made_on.isoformat()
+            days[day] = days.get(day, False) or row.id in self.seen[Promise]
         for row in self.rows[Answered]:
             days[row.answered_on.isoformat()] = True
         # an exception is told with its days to those it concerns, and so is a link
@@ -231,7 +232,11 @@ class Eyes:
                 instants = {*_instants(row), *self.rows.stood.get(row.id, ())}
                 (known if row.id in self.seen[table] else hidden).update(instants)
         # that a copy was given out is told with what happened on the case
-        known |= {row.created_at for row in self.rows[Disclosure] if self._sees_case(row.case_id)}
+        known |= {
+            row.created_at
+            for row in self.rows[Disclosure]
+            if not row.restricted and self._sees_case(row.case_id)
+        }
         return hidden - known
 
     def waiting_on(self, case_id: UUID) -> list[Flag]:
@@ -309,10 +314,12 @@ class Eyes:
         return may_see_case(self.standings[case_id])
 
     def _sees_record(self, table: Any, row: Any, standing: Standing) -> bool:
-        if table is Incident and row.restricted:
+        if table in (Incident, Promise) and row.restricted:
             return may_see_restricted(self.actor, standing, row.recorded_by_id)
         if table is Flag:
             return may_see_flag(standing, row.audience, restricted=row.restricted)
+        if table is Disclosure and row.restricted:
+            return standing.linked
         if table in (Disclosure, Answered):
             return standing.own or standing.linked
         if table is Invitation:

@@ -433,7 +433,7 @@ class _Stage:
         path = "/v1/invitations/{invitation_id}"
         await self.call("clinician", "POST", f"{path}/revoke", invitation_id=revoked["id"])
         client = await self._visitor("teller", code=self.code)
-        for number in range(4):
+        for number in range(5):
             await client.says(happened=f"He said it {number} times.")
         lines = ok(await supervisor.get(f"/v1/cases/{case_id}/accounts"))["items"]
         # who has read them is known from the first time on
@@ -442,6 +442,7 @@ class _Stage:
         reported = {**incident("consent", self.world), "about_user_id": None}
         moves: tuple[tuple[str, dict[str, Any]], ...] = (
             ("incidents", reported),
+            ("promises", promise(self.world)),
             ("reply", {"reply": "Thank you for telling us."}),
             ("told", {"reason": "A life was in danger."}),
             ("close", {"determination": "normal_process", "note": "Talked over."}),

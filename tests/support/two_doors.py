@@ -13,7 +13,7 @@ from tests.support.door import TEXTS, enter, invite, knock
 from tests.support.door_scene import CLOSING, LATER_WORDS, WHY, lines
 from tests.support.notes import drafted, signed
 from tests.support.requests import document
-from tests.support.world import Person, World, made, ok, software
+from tests.support.world import Person, World, made, ok, promise, software
 
 HIDDEN = "zq-hidden"
 """It stands in all that the client wrote, and in what was written of it."""
@@ -22,7 +22,10 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _CHANCE = re.compile(
     r'(?<=name="form_token" value=")[^"]+|name this: \S+|cursor=[\w-]+|(?<="next":")[^"]+'
     r'|(?<=<code>…)[0-9a-f]{8}|[0-9a-f]{64}|(?<="token":")[^"]+|[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}'
-    r'|(?<="content_salt":")[^"]+|(?<=,)[\w-]{22}(?=,)|(?<=W/")[^"]+|"[0-9a-f]{32}"|[\w+/-]{43}='
+    r'|(?<="content_salt":")[^"]+'
+    r"|(?<=,)'?[\w-]{22}(?=,)"
+    r'|(?<=W/")[^"]+|"[0-9a-f]{32}"'
+    r"|[\w+/-]{43}="
 )
 """What chance alone makes: tokens, how far a list was read, what salted texts hash to."""
 _PLACES = {
@@ -134,6 +137,9 @@ class Clinic:
         about = {"about_user_id": str(self.people["clinician"].id), "reported_by": "client"}
         kind = {"kind": "sexual_conduct", "conduct": "contact"}
         made(await supervisor.post(f"{at}/incidents", {**body, **about, "details": kind}))
+        promised = promise(self.world, wording=HIDDEN, keepable="no", reported_by="client")
+        made(await supervisor.post(f"{at}/promises", promised))
+        made(await supervisor.post(f"{path}/disclosures", {}))
         made(await supervisor.post(f"{at}/told", WHY))
         for flag in await supervisor.flag_list(self.case):
             if flag["rule"] in ("client_not_safe", "look_back_concern", "sexual_conduct"):

@@ -179,10 +179,7 @@ def visible_disclosures(tx: Transaction, me: Actor) -> ColumnElement[bool]:
 
     One with what was said at the door, for whoever gave it and supervisors who read all that was.
     """
-    return _seen_disclosures(reader(tx, me))
-
-
-def _seen_disclosures(who: Reader) -> ColumnElement[bool]:
+    who = reader(tx, me)
     return or_(
         col(Disclosure.restricted).is_(False),
         and_(
@@ -233,7 +230,6 @@ SEEN: dict[Any, Callable[[Reader], ColumnElement[bool]]] = {
     Response: _seen_responses,
     Account: seen_accounts,
     Invitation: _seen_invitations,
-    Disclosure: _seen_disclosures,
 }
 """The records that may be hidden from somebody who sees their case; all others are not."""
 
