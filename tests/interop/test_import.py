@@ -546,6 +546,37 @@ async def test_a_dry_run_refuses_what_speaks_of_something_hidden_before(
     assert looked["refusals"] == done["refusals"]
 
 
+async def test_a_promise_is_hidden_from_whom_its_line_says(world: World) -> None:
+    """As of an incident: it takes a scope, is seen by few, and no request names it."""
+    of = world.clinician
+    hidden = line("promise", "1/p", "1", promise(world, keepable="no"), restricted=True)
+    body = ndjson([case_line("1", of), hidden])
+    plain = await diary_of(world, of, Scope.restricted_write)
+    (refusal,) = made(await send(plain, body))["refusals"]
+    assert (refusal["line"], refusal["pointer"]) == (2, "/restricted")
+    diary = await diary_of(world, of)
+    assert counts(made(await send(diary, body))) == (1, 1, 0)
+    assert counts(made(await send(diary, body))) == (0, 2, 0)
+    (row,) = await rows(world, Promise, of)
+    assert row.restricted
+    path = f"/v1/promises/{row.id}"
+    assert (await of.get(path)).status_code == 404
+    assert (await diary.get(path)).status_code == 404
+    assert ok(await world.supervisor.get(path))["restricted"] is True
+    (case,) = ok(await of.get("/v1/cases"))["items"]
+    assert await world.supervisor.flags(case) != {}
+    assert await of.flags(case, live=False) == {}
+    # software brought it in under this key: what others call it tells them nothing of it
+    other = await diary_of(world, of)
+    assert counts(made(await send(other, ndjson([{**hidden, "case": str(case["id"])}])))) == (
+        1,
+        0,
+        0,
+    )
+    asked = line("consultation", "1/q", "1", question(), promises=["1/p"])
+    assert counts(made(await send(diary, ndjson([asked])))) == (0, 0, 1)
+
+
 def bad_lines(world: World, of: Person) -> list[tuple[bytes, str]]:
     """Give hostile and mistaken lines, each with the pointer of its refusal."""
 

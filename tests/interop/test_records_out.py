@@ -14,9 +14,11 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, update
 from typer.testing import CliRunner
 
 from api.commands import import_export
@@ -100,6 +102,11 @@ async def a_full_life(world: World) -> None:
     await above.incident(case, "hurtful_words", narrative="'=and so")
     pledge = await me.promise(case, wording=TOLD, open_ended=True)
     await me.promise(case, due_on="2026-09-01", state="broken")
+    hidden = await me.promise(case)
+    async with world.owner.transaction() as tx:
+        await tx.enter(me.clinic_id)
+        is_it = col(Promise.id) == UUID(hidden["id"])
+        await tx.exec(update(Promise).where(is_it).values(restricted=True))
     asked = question(incident_ids=[reviewed["id"], voided["id"]][:1], promise_ids=[pledge["id"]])
     for moves in range(6):
         drafted = made(await me.post(f"{path}/consultations", {**asked, "summary": "in short"}))
@@ -163,8 +170,12 @@ async def test_what_is_written_out_and_read_in_elsewhere_is_written_out_the_same
         of_kind = [each for each in exported if each.record_type == kind]
         assert {record_id for each in of_kind for record_id in each.record_ids} == here
     hidden = [each for each in exported if each.restricted]
+    of_hidden = [
+        *await rows(world, Incident, world.clinician),
+        *await rows(world, Promise, world.clinician),
+    ]
     assert {each for entry in hidden for each in entry.record_ids} == {
-        str(row.id) for row in await rows(world, Incident, world.clinician) if row.restricted
+        str(row.id) for row in of_hidden if row.restricted
     }
 
 
