@@ -419,9 +419,16 @@ def test_nothing_is_shown_to_who_goes_back_after_leaving(
         visit.page.fill("#words", "zq typed and never sent")
         visit.open(SAY)
         visit.page.fill("#happened", "zq typed and never sent")
+        visit.open(LOOK_BACK)
+        visit.page.fill("#answer-what_helps_or_is_missing", "zq answered, and sent")
+        press(visit, "Send it")
+        visit.open(MINE)
+        assert "zq answered, and sent" in visit.page.content()
+        visit.open(LOOK_BACK)
+        visit.page.fill("#answer-anything_else", "zq answered and never sent")
         leave(visit)
         assert visit.page.context.cookies(sqlite_door) == []
-        for _ in range(8):
+        for _ in range(12):
             visit.page.go_back()
             shown = visit.page.content()
             assert "zq " not in shown
