@@ -1,44 +1,18 @@
 """What a questionnaire asks, as pages say it: parts and items in one of its languages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from api.desk.desk import Desk
+from api.domain.asked_items import AskedItem, AskedPart, asked_parts
 from api.domain.permissions.actions import Action
-from api.domain.questionnaires import Item, ItemText
-from api.domain.vocabulary import ItemType
 from api.routes.questionnaires import QuestionnaireRead
 
 API = "/v1/questionnaires/{questionnaire_id}"
 
 Titles = Mapping[tuple[str, int], str]
 """What staff call questionnaires, by their ids and versions."""
-
-
-class AskedItem(NamedTuple):
-    """An item, with what it says."""
-
-    item: Item
-    said: ItemText
-
-    @property
-    def choices(self) -> list[tuple[str, str]]:
-        """What may be chosen, each with what it says: of a scale at its two ends."""
-        if self.item.type == ItemType.scale:
-            ends = {self.item.lowest: self.said.low or "", self.item.highest: self.said.high or ""}
-            numbers = range(self.item.lowest, self.item.highest + 1)
-            return [(str(number), ends.get(number, "")) for number in numbers]
-        says = {each.choice: each.says for each in self.said.choices}
-        return [(choice, says[choice]) for choice in self.item.choices]
-
-
-class AskedPart(NamedTuple):
-    """A part, with what stands above it."""
-
-    link_id: str
-    title: str
-    items: Sequence[AskedItem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +25,7 @@ class Asked:
     @property
     def parts(self) -> list[AskedPart]:
         """Give its parts, in their order."""
-        texts = self.version.texts.said()[self.language]
-        titles = {each.link_id: each.title for each in texts.parts}
-        said = {each.link_id: each for each in texts.items}
-        return [
-            AskedPart(
-                part.link_id,
-                titles[part.link_id],
-                [AskedItem(item, said[item.link_id]) for item in part.items],
-            )
-            for part in self.version.parts
-        ]
+        return asked_parts(self.version.parts, self.version.texts.said()[self.language])
 
     @property
     def items(self) -> list[AskedItem]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import Response
 
-from api.desk.asked import Asked, AskedItem, read_asked, titles_of
+from api.desk.asked import Asked, read_asked, titles_of
 from api.desk.asking import Refused
 from api.desk.desk import Desk, Doors, go
 from api.desk.fields import Field, value_of
@@ -13,6 +13,7 @@ from api.desk.forms import Beside, Form, add_forms
 from api.desk.lists import read_list
 from api.desk.marked import N_
 from api.desk.showing import people_in
+from api.domain.asked_items import AskedItem
 from api.domain.permissions.actions import Action
 from api.domain.vocabulary import ItemType
 from api.routes.responses import ResponseCreate

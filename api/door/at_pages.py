@@ -28,8 +28,10 @@ from api.desk.same_origin import (
 from api.desk.words import Words
 from api.domain.door import ToldAtDoor
 from api.domain.errors import FieldError, Forbidden, Invalid, Refusal, TooMany, Unauthorized
-from api.door.places import ENTRY, PLACES
+from api.door.places import ENTRY, places_where
 from api.http.accept_headers import language_for
+from api.records.asked_versions import AskedVersion
+from api.records.door_responses import asked_at
 from api.storage.database import Database
 from api.storage.models.people import Clinic
 from api.storage.transaction import Transaction
@@ -85,6 +87,8 @@ class Door:
     visit: Visit | None = None
     """Whose visit it is, while it lasts."""
     clinic: Clinic | None = None
+    asked: AskedVersion | None = None
+    """What one may look back with at this door; None where nothing is asked."""
     _tx: Transaction | None = None
     _held: str | None = None
 
@@ -162,11 +166,12 @@ class Door:
         """Look, in a transaction, whether the visit still lasts; `sends`: something is written."""
         database: Database = self.request.app.state.database
         async with database.transaction(self.request.state.request_id, looks=not sends) as tx:
-            self._tx, self.visit, self.clinic = tx, None, None
+            self._tx, self.visit, self.clinic, self.asked = tx, None, None, None
             if self.token is not None:
                 self.visit = await find_visit(tx, self.token, sends=sends)
             if self.visit is not None:
                 self.clinic = await load_clinic(tx)
+                self.asked = await asked_at(tx, self.visit)
             elif not self.is_known:
                 # a browser that goes back after leaving may send once more what it sent before:
                 # whoever sits there now is not shown it
@@ -193,7 +198,8 @@ class Door:
             folder=TEMPLATES,
             w=self.words,
             inside=self.visit is not None,
-            places=PLACES,
+            places=places_where(is_asked=self.asked is not None),
+            is_asked=self.asked is not None,
             here=self.request.scope["path"],
             wrong=Wrong.of(refusal),
             value=self.value,

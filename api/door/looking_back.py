@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from sqlmodel import col, select
 
-from api.access.at_door import AtDoor
+from api.access.at_door import AtDoor, Visit
 from api.domain.errors import NotFound
 from api.door.schemas import AnsweredRead, AnswerMine, AskedRead, ResponseMine
 from api.door.visit_route import VisitRoute
-from api.http.pagination import Marks, Page, PageQuery, newest_first
+from api.http.pagination import Bookmarks, Marks, Page, PageQuery, newest_first
 from api.http.request_transaction import Tx
 from api.journal.entries import Happening, record_shown
 from api.records.asked_versions import answers_of
@@ -17,6 +17,7 @@ from api.records.door_bodies import AnswersSent
 from api.records.door_responses import asked_at, receive_answers
 from api.security.door_secrets import DoorSecrets
 from api.storage.models.door import Response
+from api.storage.transaction import Transaction
 
 router = APIRouter(prefix="/door/v1", tags=["the door itself"], route_class=VisitRoute)
 
@@ -41,6 +42,13 @@ async def list_my_responses(
     query: Annotated[PageQuery, Query()], visit: AtDoor, marks: Marks, tx: Tx
 ) -> Page[ResponseMine]:
     """List what was answered by this receipt, the newest first. By a code nothing is ever shown."""
+    return await page_of_answers(tx, visit, marks, query)
+
+
+async def page_of_answers(
+    tx: Transaction, visit: Visit, marks: Bookmarks, query: PageQuery
+) -> Page[ResponseMine]:
+    """Give a page of what was answered by this receipt, and write down that it was shown."""
     box = visit.own_box
     if box is None:
         return Page(items=[], next=None)

@@ -12,6 +12,7 @@ from api.domain.door import ENDANGERED
 from api.domain.errors import Invalid, NotFound, Refusal
 from api.domain.vocabulary import AccountStatus, Sharing
 from api.door.at_pages import Door, Rooms, drop_visit
+from api.door.my_answers import look_backs_of
 from api.door.places import ENTRY, MINE
 from api.door.sent_once import hold_form_sent, note_what_came
 from api.door.visits import page_of_mine, shown_to_its_writer, throw_away, told
@@ -36,16 +37,26 @@ async def show_mine(door: Door, refusal: Refusal | None) -> Response:
     """List what was sent by this receipt; by a code nothing is shown."""
     if door.visit is None:
         return go(ENTRY)
-    asked = door.request.query_params.get("cursor")
-    query = PageQuery(cursor=None if asked is None else asked[:_LONGEST_CURSOR])
+    query = PageQuery(cursor=_from(door, "cursor"))
     try:
         listed = await page_of_mine(door.tx, door.visit, door.request.app.state.bookmarks, query)
+        looked_back = await look_backs_of(door, _from(door, "answered"))
     except Invalid:
         # an address of another receipt, or of another server
         return go(MINE)
     return door.page(
-        "mine.html", refusal=refusal, listed=listed, has_receipt=door.visit.own_box is not None
+        "mine.html",
+        refusal=refusal,
+        listed=listed,
+        looked_back=looked_back,
+        has_receipt=door.visit.own_box is not None,
     )
+
+
+def _from(door: Door, name: str) -> str | None:
+    """Give from where on a list is asked for."""
+    asked = door.request.query_params.get(name)
+    return None if asked is None else asked[:_LONGEST_CURSOR]
 
 
 @rooms.form(MINE, show_mine)

@@ -10,7 +10,7 @@ from api.desk.desk import PageRoute, go, html
 from api.desk.marked import N_
 from api.desk.rendering import render
 from api.domain.errors import Forbidden, Invalid, Refusal
-from api.door import mine, saying
+from api.door import answering, mine, saying
 from api.door.at_pages import (
     ONCE_MORE,
     OPEN_ANEW,
@@ -151,5 +151,6 @@ routes: list[Route] = [
     *rooms.routes,
     PageRoute(LEAVE, leave, "POST"),
     *saying.rooms.routes,
+    *answering.rooms.routes,
     *mine.rooms.routes,
 ]

@@ -22,11 +22,13 @@ from api.door.at_pages import Door, Rooms
 from api.door.places import SAY
 from api.door.schemas import WhoReads
 from api.door.sent_once import (
-    account_made,
     give_receipt_of_form,
     hold_form_sent,
+    made_before,
+    needs_receipt,
     note_what_came,
     receipt_shown_before,
+    receipt_told,
 )
 from api.door.visits import told, who_reads
 from api.records.client_accounts import send_account
@@ -67,7 +69,7 @@ async def show_form(door: Door, refusal: Refusal | None) -> Response:
         sharing=[Sharing.not_yet, Sharing.with_therapist, Sharing.not_with_therapist],
         addressees=[*AccountTo],
         unsafe=door.value("safe_now") in ENDANGERED,
-        asks_for_receipt=_needs_receipt(door),
+        asks_for_receipt=needs_receipt(door),
     )
 
 
@@ -89,8 +91,8 @@ def told_first(door: Door, reads: WhoReads | None) -> Mapping[str, Any]:
 async def send_form(door: Door) -> Response:
     """Take what is said, once, and show the receipt."""
     held = await hold_form_sent(door)
-    if held.record_id is not None:
-        account = await account_made(door, held.record_id)
+    account = await made_before(door, held, Account)
+    if account is not None:
         return _sent(door, account, await receipt_shown_before(door, account), already=True)
     visit, secrets = door.inside, door.request.app.state.door_secrets
     sent = await send_account(door.tx, visit, _said_in(door), door.language, secrets)
@@ -108,19 +110,9 @@ def _sent(door: Door, account: Account, receipt: str | None, *, already: bool) -
     return door.page(
         "sent.html",
         already=already,
-        receipt=receipt,
-        by_receipt=door.inside.own_box is not None,
-        opens=not _needs_receipt(door),
+        **receipt_told(door, receipt),
         emergency=door.said(told(clinic.door_emergency_text)) if unsafe else None,
         read_by=door.tx.today + timedelta(days=clinic.door_read_within_days),
-    )
-
-
-def _needs_receipt(door: Door) -> bool:
-    """Tell whether no receipt opens yet what is sent in this visit."""
-    visit = door.visit
-    return visit is None or (
-        visit.invitation is not None and (visit.box is None or visit.box.receipt_hash is None)
     )
 
 

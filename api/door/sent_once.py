@@ -1,20 +1,26 @@
 """A form that is sent twice, as by a double click, is taken once; and both answers say the same."""
 
+from collections.abc import Mapping
 from hashlib import sha256
-from uuid import UUID
+from typing import Any, TypeVar
 
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from api.desk.same_origin import TOKEN
-from api.door.at_pages import Door
+from api.domain.errors import Forbidden
+from api.door.at_pages import ONCE_MORE, Door
 from api.http.idempotency import hold_key
 from api.security.door_secrets import DoorSecrets
 from api.storage.models.accounts import Account
-from api.storage.models.door import Box
+from api.storage.models.door import Box, Response
 from api.storage.models.integration import RepeatableRequest
 
 _CREATED = 201
+
+Kept = Account | Response
+"""What a form makes that is sent at the door."""
+Made = TypeVar("Made", Account, Response)
 
 
 async def hold_form_sent(door: Door) -> RepeatableRequest:
@@ -38,26 +44,31 @@ async def hold_form_sent(door: Door) -> RepeatableRequest:
     return await hold_key(door.tx, tried)
 
 
-def note_what_came(door: Door, row: RepeatableRequest, account: Account) -> None:
+def note_what_came(door: Door, row: RepeatableRequest, made: Kept) -> None:
     """Keep what came of a form."""
     row.change(
         {
             "status": _CREATED,
-            "record_type": Account.noun,
-            "record_id": account.id,
-            "case_id": account.case_id,
+            "record_type": made.noun,
+            "record_id": made.id,
+            "case_id": made.case_id,
         },
         door.tx.now,
     )
 
 
-async def account_made(door: Door, account_id: UUID) -> Account:
-    """Load what a form made before."""
-    statement = select(Account).where(
-        Account.clinic_id == door.tx.clinic.id, Account.id == account_id
-    )
-    account: Account = (await door.tx.exec(statement)).one()
-    return account
+async def made_before(door: Door, row: RepeatableRequest, model: type[Made]) -> Made | None:
+    """Load what a form made before; None where it is sent for the first time.
+
+    Raises 403 for the secret of a form that made something else: it is one form's alone.
+    """
+    if row.record_id is None:
+        return None
+    if row.record_type != model.noun:
+        raise Forbidden(ONCE_MORE)
+    statement = select(model).where(model.clinic_id == door.tx.clinic.id, model.id == row.record_id)
+    made: Made = (await door.tx.exec(statement)).one()
+    return made
 
 
 def give_receipt_of_form(door: Door, box: Box) -> str:
@@ -68,7 +79,7 @@ def give_receipt_of_form(door: Door, box: Box) -> str:
     return receipt
 
 
-async def receipt_shown_before(door: Door, account: Account) -> str | None:
+async def receipt_shown_before(door: Door, made: Kept) -> str | None:
     """Give the receipt again that this very form was answered with; None where it was with none.
 
     Of a double click a browser shows the second answer alone.
@@ -77,7 +88,24 @@ async def receipt_shown_before(door: Door, account: Account) -> str | None:
     receipt = secrets.receipt_for(door.value(TOKEN))
     statement = select(Box).where(
         Box.clinic_id == door.tx.clinic.id,
-        Box.id == account.box_id,
+        Box.id == made.box_id,
         col(Box.receipt_hash) == secrets.hash_of(receipt),
     )
     return None if (await door.tx.exec(statement)).first() is None else receipt
+
+
+def needs_receipt(door: Door) -> bool:
+    """Tell whether no receipt opens yet what is sent in this visit."""
+    visit = door.visit
+    return visit is None or (
+        visit.invitation is not None and (visit.box is None or visit.box.receipt_hash is None)
+    )
+
+
+def receipt_told(door: Door, receipt: str | None) -> Mapping[str, Any]:
+    """Give what is told of the receipt, once something was sent: it is shown, or known already."""
+    return {
+        "receipt": receipt,
+        "by_receipt": door.inside.own_box is not None,
+        "opens": not needs_receipt(door),
+    }

@@ -17,7 +17,7 @@ LARGEST_BODY = 256 * 1024
 LARGEST_FORM = 1024 * 1024
 """Three times what the same texts are as JSON: a form writes one letter as up to twelve."""
 LARGEST_IMPORT = 256 * 1024 * 1024
-_FORMS = ("/desk/", "/door/say", "/door/mine")
+_FORMS = ("/desk/", "/door/say", "/door/look-back", "/door/mine")
 _IMPORTS = "/v1/imports"
 """Where a body is read as it comes, line by line, and never held as a whole."""
 

@@ -19,6 +19,7 @@ _GROUP = 4
 _LENGTH = 16
 _ID = 16
 _RANDOM = 32
+_NUMBER, _MARK = 4, 16
 
 
 def new_door_secret() -> str:
@@ -33,6 +34,14 @@ def _written(raw: bytes) -> str:
         number, place = divmod(number, len(_SYMBOLS))
         letters += _SYMBOLS[place]
     return "-".join(letters[place : place + _GROUP] for place in range(0, _LENGTH, _GROUP))
+
+
+class ShownQuestions(NamedTuple):
+    """Which version of a questionnaire a form was shown with, and of which clinic."""
+
+    clinic_id: UUID
+    questionnaire_id: UUID
+    number: int
 
 
 class DoorSecrets:
@@ -60,6 +69,27 @@ class DoorSecrets:
         """
         plain = re.sub(r"[\s-]", "", typed).upper().translate(_MISREAD)
         return hmac.new(self._key, plain.encode(), hashlib.sha256).hexdigest()
+
+    def marked(self, shown: ShownQuestions) -> str:
+        """Write what a form was shown with, so that nobody else can write the like."""
+        number = shown.number.to_bytes(_NUMBER, "big")
+        raw = shown.clinic_id.bytes + shown.questionnaire_id.bytes + number
+        return encode(raw + self._mark(raw))
+
+    def read_marked(self, text: str) -> ShownQuestions | None:
+        """Read what a form was shown with; None for what was never written here."""
+        try:
+            raw = decode(text)
+        except ValueError:
+            return None
+        raw, mark = raw[:-_MARK], raw[-_MARK:]
+        if len(raw) != 2 * _ID + _NUMBER or not hmac.compare_digest(mark, self._mark(raw)):
+            return None
+        clinic_id, questionnaire_id = UUID(bytes=raw[:_ID]), UUID(bytes=raw[_ID : 2 * _ID])
+        return ShownQuestions(clinic_id, questionnaire_id, int.from_bytes(raw[2 * _ID :], "big"))
+
+    def _mark(self, raw: bytes) -> bytes:
+        return hmac.new(self._key, b"shown:" + raw, hashlib.sha256).digest()[:_MARK]
 
 
 class DoorToken(NamedTuple):

@@ -12,6 +12,7 @@ from tests.support.door_pages import (
     ENTRY,
     INSIDE,
     LEAVE,
+    LOOK_BACK,
     MINE,
     SAY,
     TITLE,
@@ -41,6 +42,7 @@ async def _posts(world: World) -> tuple[Caller, dict[str, list[tuple[str, str]]]
     return client, {
         ENTRY: [("code", receipt)],
         SAY: [("happened", "forged")],
+        LOOK_BACK: [("answer-anything_else", "forged")],
         MINE: [("sure", "true")],
         f"{MINE}/1": [*one.filled({"sure": "true"})[1:]],
         LEAVE: [],
@@ -94,6 +96,8 @@ async def test_a_form_without_its_own_secret_does_nothing_and_loses_nothing(
         assert page.title == f"Error: {TITLE}"
         if path == SAY:
             assert page.form_at(SAY)["happened"].values == ["forged"]
+        if path == LOOK_BACK:
+            assert page.form_at(LOOK_BACK)["answer-anything_else"].values == ["forged"]
     assert await _without_visits(world) == before
     assert (await client.open(INSIDE)).status == 200
 

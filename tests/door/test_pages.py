@@ -9,6 +9,7 @@ from tests.support.door_pages import (
     IN_SPANISH_TOO,
     INSIDE,
     LEAVE,
+    LOOK_BACK,
     MINE,
     OF_NOBODY,
     SAY,
@@ -25,8 +26,8 @@ from tests.support.door_pages import (
 )
 from tests.support.world import World, ok
 
-ALL = {ENTRY, INSIDE, SAY, MINE, f"{MINE}/{{n:int}}", WHO_READS, LEAVE}
-FORMS = {ENTRY, SAY, MINE, f"{MINE}/{{n:int}}", LEAVE}
+ALL = {ENTRY, INSIDE, SAY, LOOK_BACK, MINE, f"{MINE}/{{n:int}}", WHO_READS, LEAVE}
+FORMS = {ENTRY, SAY, LOOK_BACK, MINE, f"{MINE}/{{n:int}}", LEAVE}
 EMERGENCY = "Call the emergency number of where you are."
 
 
@@ -42,7 +43,7 @@ async def test_every_page_is_plain_small_private_and_tells_nothing_by_its_title(
     world: World,
 ) -> None:
     _, _, client = await sent_and_read(world)
-    for path in (ENTRY, INSIDE, SAY, MINE, f"{MINE}/1", WHO_READS, LEAVE):
+    for path in (ENTRY, INSIDE, SAY, LOOK_BACK, MINE, f"{MINE}/1", WHO_READS, LEAVE):
         page = await client.open(path)
         assert (page.status, page.title) == (200, TITLE), path
         assert {name: page.answer.headers.get(name) for name in HEADERS} == HEADERS, path
@@ -57,7 +58,7 @@ async def test_every_page_is_plain_small_private_and_tells_nothing_by_its_title(
 
 async def test_nobody_without_a_visit_sees_more_than_where_to_enter(world: World) -> None:
     caller = Caller(world)
-    for path in (INSIDE, SAY, MINE, f"{MINE}/1", WHO_READS, LEAVE):
+    for path in (INSIDE, SAY, LOOK_BACK, MINE, f"{MINE}/1", WHO_READS, LEAVE):
         assert goes_to(await caller.open(path)) == ENTRY, path
         away = await caller.open(path, sec_fetch_site="cross-site")
         assert (away.status, away.links) == (200, [path])
@@ -71,7 +72,7 @@ async def test_nobody_without_a_visit_sees_more_than_where_to_enter(world: World
 async def test_a_session_at_the_desk_is_no_visit_and_a_visit_no_session(world: World) -> None:
     _, _, client = await called(world)
     seat = await seated(world, world.supervisor)
-    for path in (INSIDE, SAY, MINE, WHO_READS):
+    for path in (INSIDE, SAY, LOOK_BACK, MINE, WHO_READS):
         assert goes_to(await seat.open(path)) == ENTRY
     assert goes_to(await client.open("/desk/cases")).startswith("/desk/sign-in")
     planted = Caller(world)

@@ -13,13 +13,14 @@ from api.commands.demo_cases import ADMIN, BRUNO, DOROTHEA, Person
 from tests.support.axe import violations
 from tests.support.browsing import Visit, visiting
 from tests.support.door import TEXTS
-from tests.support.door_pages import ENTRY, INSIDE, LEAVE, MINE, SAY, TITLE, WHO_READS
+from tests.support.door_pages import ENTRY, INSIDE, LEAVE, LOOK_BACK, MINE, SAY, TITLE, WHO_READS
 from tests.support.patience import PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 AWAY = "https://weather.example/"
 WORDS = "zq what happened,\nin two lines."
+NO_DAY = "Nobody reads these answers by a set day."
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +174,82 @@ def test_it_is_said_read_answered_and_taken_back_without_script(
         assert complaints(hers) == []
 
 
+def test_one_looks_back_without_script_and_sees_it_again(chromium: Browser, door: str) -> None:
+    case, code = invited_to(door)
+    with coming(chromium, door, width=320) as hers:
+        come_in(hers, code)
+        page = hers.page
+        page.locator("main").get_by_role("link", name="Look back").click()
+        page.wait_for_url(f"**{LOOK_BACK}")
+        first = page.locator("main").inner_text().partition("How it is between us")[0]
+        assert NO_DAY in first
+        assert DOROTHEA.name in first
+        listens = page.get_by_role("group", name="My therapist listens to me.")
+        listens.get_by_label("4", exact=True).check()
+        touch = page.get_by_role("group", name="Touch, such as a hand or a hug:")
+        touch.get_by_label("It happens, and I was not asked.").check()
+        page.get_by_label("Is there anything else?").fill(WORDS)
+        press(hers, "Send it")
+        assert NO_DAY in page.locator("main").inner_text()
+        receipt = page.locator(".receipt").inner_text()
+        page.locator("main").get_by_role("link", name="say what happened").click()
+        page.wait_for_url(f"**{SAY}")
+        leave(hers)
+        with speaking(door, DOROTHEA) as supervisor:
+            (read,) = supervisor.get(f"/v1/cases/{case}/responses").json()["items"]
+        told = {each["link_id"]: each["value"] for each in read["answers"]}
+        given = {name: value for name, value in told.items() if value is not None}
+        assert given == {"listened_to": 4, "touch": "not_asked", "anything_else": WORDS}
+        come_in(hers, receipt)
+        hers.open(MINE)
+        page.locator("summary", has_text="Sent on").click()
+        shown = page.locator("main").inner_text()
+        assert all(each in shown for each in (WORDS, "It happens, and I was not asked."))
+        leave(hers)
+        assert complaints(hers) == []
+
+
+def test_of_a_double_click_on_what_was_answered_the_receipt_is_seen(
+    chromium: Browser, sqlite_door: str
+) -> None:
+    case, code = invited_to(sqlite_door)
+    with coming(chromium, sqlite_door) as visit:
+        come_in(visit, code)
+        visit.open(LOOK_BACK)
+        visit.page.fill("#answer-anything_else", WORDS)
+        visit.page.get_by_role("button", name="Send it").dblclick(no_wait_after=True)
+        visit.page.wait_for_selector(".receipt")
+        come_in(visit, visit.page.locator(".receipt").inner_text())
+    with speaking(sqlite_door, DOROTHEA) as supervisor:
+        assert len(supervisor.get(f"/v1/cases/{case}/responses").json()["items"]) == 1
+
+
+def test_what_was_answered_before_a_visit_ended_is_sent_after(
+    chromium: Browser, sqlite_door: str
+) -> None:
+    _, code = invited_to(sqlite_door)
+    with coming(chromium, sqlite_door) as visit:
+        come_in(visit, code)
+        visit.open(LOOK_BACK)
+        visit.page.fill("#answer-anything_else", HOSTILE)
+        chosen = "[name=answer-touch][value=greeting]"
+        visit.page.check(chosen)
+        end_visit(visit)
+        press(visit, "Send it")
+        assert visit.page.locator("#answer-anything_else").input_value() == HOSTILE
+        assert visit.page.is_checked(chosen)
+        assert visit.page.locator(".zq").count() == 0
+        visit.page.fill("#code", code)
+        press(visit, "Send it")
+        come_in(visit, visit.page.locator(".receipt").inner_text())
+        visit.open(MINE)
+        visit.page.locator("summary", has_text="Sent on").click()
+        assert HOSTILE[:200] in (visit.page.locator("main").text_content() or "")
+        assert visit.page.locator(".zq, script").count() == 0
+        assert visit.is_within_its_width()
+        assert complaints(visit) == []
+
+
 # ------------------------------------------------------------------------------ for everybody
 
 
@@ -203,7 +280,7 @@ def test_no_page_keeps_anybody_out(chromium: Browser, sqlite_door: str, axe: str
         visit.open("/door/nothing")
         _look(visit, axe, "no such page", wrong)
         come_in(visit, code)
-        for path in (INSIDE, SAY, MINE, WHO_READS, LEAVE, ENTRY):
+        for path in (INSIDE, SAY, LOOK_BACK, MINE, WHO_READS, LEAVE, ENTRY):
             assert visit.open(path) == 200
             assert visit.page.title() == TITLE
             _look(visit, axe, path, wrong)
@@ -234,6 +311,58 @@ def test_no_page_keeps_anybody_out(chromium: Browser, sqlite_door: str, axe: str
         _look(visit, axe, "ended", wrong)
         assert complaints(visit) == []
     assert wrong == {}
+
+
+def test_no_page_for_looking_back_keeps_anybody_out(
+    chromium: Browser, sqlite_door: str, axe: str
+) -> None:
+    wrong: dict[str, list[str]] = {}
+    _, code = invited_to(sqlite_door)
+    with coming(chromium, sqlite_door, script=True) as visit:
+        come_in(visit, code)
+        visit.open(LOOK_BACK)
+        press(visit, "Send it")
+        assert visit.page.locator("#errors a").count() == 1
+        _look(visit, axe, "nothing answered", wrong)
+        link = visit.page.locator("#errors a")
+        link.click()
+        assert visit.page.locator(link.get_attribute("href") or "").is_visible()
+        visit.page.fill("#answer-anything_else", "x" * 5_001)
+        press(visit, "Send it")
+        _look(visit, axe, "too long", wrong)
+        visit.page.fill("#answer-anything_else", WORDS)
+        press(visit, "Send it")
+        receipt = visit.page.locator(".receipt").inner_text()
+        _look(visit, axe, "sent", wrong)
+        come_in(visit, receipt)
+        visit.open(MINE)
+        visit.page.locator("summary", has_text="Sent on").click()
+        _look(visit, axe, "by the receipt", wrong)
+        visit.open(LOOK_BACK)
+        end_visit(visit)
+        press(visit, "Send it")
+        _look(visit, axe, "ended", wrong)
+        assert complaints(visit) == []
+    assert wrong == {}
+
+
+def test_one_looks_back_by_keyboard_alone(chromium: Browser, sqlite_door: str) -> None:
+    _, code = invited_to(sqlite_door)
+    with coming(chromium, sqlite_door) as visit:
+        page = visit.page
+        come_in(visit, code)
+        visit.open(LOOK_BACK)
+        _tab_to(page, "[name=answer-listened_to]")
+        for _ in range(2):
+            page.keyboard.press("ArrowDown")
+        assert page.is_checked("[name=answer-listened_to][value='2']")
+        _tab_to(page, "#answer-anything_else")
+        page.keyboard.type("By keyboard alone.")
+        _tab_to(page, "main form button")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        assert page.locator(".receipt").count() == 1
+        assert complaints(visit) == []
 
 
 def _tab_to(page: Page, selector: str) -> None:
@@ -290,9 +419,16 @@ def test_nothing_is_shown_to_who_goes_back_after_leaving(
         visit.page.fill("#words", "zq typed and never sent")
         visit.open(SAY)
         visit.page.fill("#happened", "zq typed and never sent")
+        visit.open(LOOK_BACK)
+        visit.page.fill("#answer-what_helps_or_is_missing", "zq answered, and sent")
+        press(visit, "Send it")
+        visit.open(MINE)
+        assert "zq answered, and sent" in visit.page.content()
+        visit.open(LOOK_BACK)
+        visit.page.fill("#answer-anything_else", "zq answered and never sent")
         leave(visit)
         assert visit.page.context.cookies(sqlite_door) == []
-        for _ in range(8):
+        for _ in range(12):
             visit.page.go_back()
             shown = visit.page.content()
             assert "zq " not in shown

@@ -20,7 +20,16 @@ from api.languages.messages import Text, messages, page_id
 from api.languages.spoken import CATALOGUES, KNOWN, Spoken, language_of
 from tests.support.desk import SIGN_IN, Seat, Shown, placed, routes_of, seated
 from tests.support.door import invite, open_door
-from tests.support.door_pages import IN_SPANISH_TOO, MINE, SAY, Caller, Values, form_of, receipt_on
+from tests.support.door_pages import (
+    IN_SPANISH_TOO,
+    LOOK_BACK,
+    MINE,
+    SAY,
+    Caller,
+    Values,
+    form_of,
+    receipt_on,
+)
 from tests.support.processes import run
 from tests.support.scene import Scene, set_scene
 from tests.support.world import NOON, Urls, World, made, ok, open_world
@@ -258,7 +267,7 @@ async def test_a_page_of_the_door_says_what_is_gathered_and_in_one_language(
     assert missing == set()
 
 
-BEHIND_IT = ("in", "say", "mine", "who-reads", "leave")
+BEHIND_IT = ("in", "say", "look-back", "mine", "who-reads", "leave")
 TOO_LONG = "x" * 20_001
 WRONG: Values = {"year": "x", "happened": "", "reach": TOO_LONG, "wants": ["x"], "safe_now": ["no"]}
 SAID: Values = {"topics": ["touch"], "wants": ["an_answer"], "year": "2025", "reach": "x"}
@@ -281,9 +290,39 @@ async def at_the_door(world: World) -> AsyncIterator[Shown]:
     yield (sent := await caller.say({"safe_now": ["unsure"], **SAID}))
     yield await caller.say({"happened": "x"})
     yield await caller.open("/door")
+    async for page in looking_back(world, caller, code):
+        yield page
     for moves in (("told", "reason"), ("reply", "reply")):
         async for page in _by_the_receipt(world, case, receipt_on(sent), moves):
             yield page
+
+
+ANSWERED_WRONG: tuple[Values, ...] = (
+    {"listened_to": ["x"], "anything_else": TOO_LONG, "shared": ["x"]},
+    {"listened_to": []},
+    {"anything_else": "a\x00b"},
+)
+
+
+async def looking_back(world: World, caller: Caller, code: str) -> AsyncIterator[Shown]:
+    """Look back by a code of one's own, wrongly first, and once more when the visit is over."""
+    minor = await world.clinician.case(is_minor=True)
+    elsewhere = await invite(world.clinician, minor, **{"for": "guardian"})
+    other = Caller(world)
+    other.http.headers["accept-language"] = caller.http.headers["accept-language"]
+    await other.come_in(code)
+    for wrong in ANSWERED_WRONG:
+        yield await other.look_back(wrong)
+    yield (sent := await other.look_back({"anything_else": "x", "shared": ["with_therapist"]}))
+    yield await other.look_back()
+    await other.come_in(receipt_on(sent))
+    yield await other.open(MINE)
+    await other.come_in(code)
+    yield await other.look_back({"no_receipt": ["true"]})
+    late = (await other.open(LOOK_BACK)).form_at(LOOK_BACK)
+    world.clock.forward(minutes=31)
+    yield (ended := await other.submit(late))
+    yield await other.submit(ended.form_at(LOOK_BACK), {"code": elsewhere["code"]})
 
 
 async def _by_the_receipt(

@@ -16,6 +16,7 @@ from tests.support.world import World, ok
 
 VISIT = "__Host-door"
 ENTRY, INSIDE, SAY, MINE = "/door", "/door/in", "/door/say", "/door/mine"
+LOOK_BACK = "/door/look-back"
 WHO_READS, LEAVE = "/door/who-reads", "/door/leave"
 OF_NOBODY = "0000-0000-0000-0000"
 TITLE = "A page of your clinic"
@@ -63,11 +64,24 @@ class Caller(Seat):
         assert page.status == 200, page.text
         return await self.submit(page.form_at(SAY), {"happened": "It was said.", **(values or {})})
 
+    async def look_back(self, values: Values | None = None) -> Shown:
+        """Look back, by the form; the names of items stand for their fields."""
+        page = await self.open(LOOK_BACK)
+        assert page.status == 200, page.text
+        form = page.form_at(LOOK_BACK)
+        return await self.submit(form, answering({"listened_to": ["4"], **(values or {})}))
+
     async def do(self, what: str, values: Values | None = None, n: int = 1) -> Shown:
         """Do something with what was sent, by its form."""
         page = await self.open(f"{MINE}/{n}")
         assert page.status == 200, page.text
         return await self.submit(form_of(page, what), values)
+
+
+def answering(values: Values) -> Values:
+    """Give what is typed and chosen by the names of fields: those of items begin alike."""
+    ours = {"shared", "no_receipt", "code"}
+    return {name if name in ours else f"answer-{name}": each for name, each in values.items()}
 
 
 def form_of(page: Shown, what: str) -> Sheet:
