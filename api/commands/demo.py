@@ -23,8 +23,11 @@ from api.commands.demo_cases import (
     BRUNO,
     CASES,
     CLINIC,
+    DOOR,
     DOROTHEA,
     PEOPLE,
+    SAID_AT_DOOR,
+    WHOSE_DOOR,
     DemoCase,
     Person,
     Record,
@@ -171,9 +174,9 @@ async def _fill_and_serve(url: str, key_file: Path, listener: socket.socket) -> 
     app = create_app(settings, clock)
     event.listen(app.state.database.engine.sync_engine, "connect", _do_not_wait_for_the_disk)
     try:
-        await fill(app, clock().date())
+        code = await fill(app, clock().date())
         clock.behind = timedelta()
-        typer.echo(_welcome(port))
+        typer.echo(_welcome(port, code))
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
         config.timeout_graceful_shutdown = 2
         told_to_stop = asyncio.Event()
@@ -206,8 +209,11 @@ def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=OFF")
 
 
-async def fill(app: FastAPI, today: date) -> None:
-    """Found the clinic; everything else goes through the API, as its people would send it."""
+async def fill(app: FastAPI, today: date) -> str:
+    """Found the clinic; everything else goes through the API, as its people would send it.
+
+    Gives the code of an invitation to the clients' door.
+    """
     database: Database = app.state.database
     password_hash = await app.state.passwords.hash(PASSWORD)
     async with database.transaction() as tx:
@@ -223,14 +229,32 @@ async def fill(app: FastAPI, today: date) -> None:
         writers = (DOROTHEA, *CASES)
         tokens = await asyncio.gather(*(_sign_in(http, person) for person in writers))
         bearers = dict(zip(writers, tokens, strict=True))
-        for clinician, cases in CASES.items():
-            for case in cases:
-                await _tell(http, bearers, clinician, case, today)
+        opened = {
+            case.client_ref: await _tell(http, bearers, clinician, case, today)
+            for clinician, cases in CASES.items()
+            for case in cases
+        }
+        return await _open_door(http, bearers[BRUNO], opened[WHOSE_DOOR])
+
+
+async def _open_door(http: AsyncClient, token: str, case_id: str) -> str:
+    """Invite the client of a case, and let them say something; give the code of the invitation."""
+    invited = await _post(http, token, f"cases/{case_id}/invitations", {})
+    entered = await http.post("/door/v1/session", json={"code": invited["code"]})
+    at_door = {"Authorization": f"Bearer {entered.raise_for_status().json()['token']}"}
+    sent = await http.post("/door/v1/accounts", json=SAID_AT_DOOR, headers=at_door)
+    sent.raise_for_status()
+    code: str = invited["code"]
+    return code
 
 
 async def _hire(http: AsyncClient) -> None:
-    """Let the admin create everybody, and link the supervisor to every clinician."""
+    """Let the admin create everybody, link the supervisor to every clinician, and open the door."""
     admin = await _sign_in(http, ADMIN)
+    asking = {"Authorization": f"Bearer {admin}"}
+    clinic = await http.get("/v1/clinic", headers=asking)
+    unchanged = {**asking, "If-Match": clinic.headers["ETag"]}
+    (await http.patch("/v1/clinic", json=DOOR, headers=unchanged)).raise_for_status()
     ids = {}
     for person in PEOPLE:
         if person != ADMIN:
@@ -250,8 +274,8 @@ async def _sign_in(http: AsyncClient, person: Person) -> str:
 
 async def _tell(
     http: AsyncClient, bearers: dict[Person, str], clinician: Person, case: DemoCase, today: date
-) -> None:
-    """Open a case and take its steps, remembering the ids that later steps speak of."""
+) -> str:
+    """Open a case, and take its steps with the ids that later ones speak of; give its own id."""
     about = {"client_ref": case.client_ref, "started_on": case.started_on, "setting": "clinic"}
     body = _dated({**about, **case.more}, today)
     opened = await _post(http, bearers[clinician], "cases", body)
@@ -266,6 +290,7 @@ async def _tell(
         answer = await _post(http, token, step.path.format(**ids), body)
         ids[noun] = answer["id"]
         ids |= {flag["rule"]: flag["id"] for flag in answer.get("flags_raised", ())}
+    return str(opened["id"])
 
 
 async def _post(http: AsyncClient, token: str, path: str, body: Record) -> dict[str, Any]:
@@ -282,7 +307,7 @@ def _dated(body: Record, today: date) -> Record:
     }
 
 
-def _welcome(port: int) -> str:
+def _welcome(port: int, code: str) -> str:
     url = f"http://{HOST}:{port}"
     people = "\n".join(f"  {p.role:<16} {p.name:<21} {p.email}" for p in PEOPLE)
     titles = (
@@ -298,6 +323,9 @@ Boundary Notes: {CLINIC}, where everybody is invented
   The desk         {url}/desk
                    pages for people: sign in as the supervisor,
                    {DOROTHEA.email}, and look at her queue
+  Clients' door    {url}/door
+                   say something with the code {code},
+                   and find it on her desk under From the door
 
   The API          {url}/v1
   Try it out       {url}/docs

@@ -54,6 +54,23 @@ FLORA = Person("Flora Pennywhistle", "privacy_officer", "flora@harbour-lane.exam
 ADMIN = Person("Admin", "admin", "admin@harbour-lane.example")
 PEOPLE = (ADA, BRUNO, CLEO, DOROTHEA, EMERIC, FLORA, ADMIN)
 
+DOOR: Record = {
+    "door_emergency_text": {"en": "In danger, call the emergency number of where you are."},
+    "door_duty_text": {"en": "A danger to somebody's life may have to be passed on."},
+    "door_elsewhere_text": {"en": "You can also ask the patients' office in the town hall."},
+    "door_leave_to": "https://weather.example/",
+}
+"""What the clinic tells its clients at their door."""
+WHOSE_DOOR = "HL-0007"
+"""The case, of Dr Castellan's, to whose door its client is invited."""
+SAID_AT_DOOR: Record = {
+    "happened": "Twice he took a telephone call while I was speaking. I have not told him that I "
+    "minded, because I do not want to seem ungrateful.",
+    "topics": ["absence"],
+    "wants": ["an_answer"],
+}
+"""What that client says there, and what is asked of whoever reads it."""
+
 
 def _case(ref: str, started_on: int, narrative: str, *steps: Step, **more: Any) -> DemoCase:
     return DemoCase(ref, started_on, narrative, steps, more)

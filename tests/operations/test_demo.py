@@ -75,6 +75,18 @@ def test_the_three_printed_requests_work_in_a_plain_shell(demo: Demo) -> None:
     assert (flag["rule"], flag["severity"]) == ("frame_tightened_unprepared", "moderate")
 
 
+def test_the_printed_code_opens_the_clients_door_and_shows_nothing_of_before(demo: Demo) -> None:
+    assert f"{demo.url}/door\n" in demo.printed
+    code = re.search(r"with the code ((?:[0-9A-Z]{4}-?){4}),", demo.printed)
+    assert code is not None
+    token = post(f"{demo.url}/door/v1/session", json={"code": code[1]}).json()["token"]
+    at_door = {"Authorization": f"Bearer {token}"}
+    assert get(f"{demo.url}/door/v1/mine", headers=at_door).json()["items"] == []
+    # but her desk has what was said by it
+    assert demo.get(DOROTHEA, "accounts")["items"][0]["wants"] == ["an_answer"]
+    assert demo.get(BRUNO, "accounts")["items"] == []
+
+
 def _shell(script: str) -> str:
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     done = subprocess.run(
