@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from httpx import ASGITransport, AsyncClient, Response
+from httpx import ASGITransport, AsyncClient
 
 from api.access.door_guesses import WRONG
 from tests.support.door import enter, invite, knock, open_door
-from tests.support.signing_in import same_body, sign_in
+from tests.support.signing_in import plainly, sign_in
 from tests.support.world import World, ok
 
 pytestmark = pytest.mark.both_databases
@@ -42,12 +42,6 @@ async def wrong_secrets(world: World) -> dict[str, dict[str, str]]:
         "thrown away": {"receipt": receipt},
         "as the other": {"code": receipt},
     }
-
-
-def plainly(answer: Response) -> tuple[int, str, list[tuple[str, str]]]:
-    """Give all that an answer tells, but for the id of its request."""
-    headers = [(name, value) for name, value in answer.headers.items() if name != "x-request-id"]
-    return answer.status_code, same_body(answer), sorted(headers)
 
 
 async def test_no_wrong_secret_is_told_from_another(world: World) -> None:

@@ -8,18 +8,23 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
-from api.commands.demo import PASSWORD
-from api.commands.demo_cases import ADMIN, BRUNO, DOROTHEA, Person
+from api.commands.demo_cases import BRUNO, DOROTHEA
 from tests.support.axe import violations
 from tests.support.browsing import Visit, visiting
-from tests.support.door import TEXTS
+from tests.support.door_browsing import (
+    WORDS,
+    come_in,
+    invited_to,
+    open_door_at,
+    press,
+    say,
+    speaking,
+)
 from tests.support.door_pages import ENTRY, INSIDE, LEAVE, LOOK_BACK, MINE, SAY, TITLE, WHO_READS
-from tests.support.patience import PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 AWAY = "https://weather.example/"
-WORDS = "zq what happened,\nin two lines."
 NO_DAY = "Nobody reads these answers by a set day."
 
 
@@ -43,34 +48,6 @@ def door(request: pytest.FixtureRequest) -> str:
 
 
 @contextmanager
-def speaking(url: str, who: Person) -> Iterator[httpx.Client]:
-    """Let somebody of the clinic ask the API."""
-    with httpx.Client(base_url=url, timeout=PATIENCE) as http:
-        form = {"grant_type": "password", "username": who.email, "password": PASSWORD}
-        token = http.post("/v1/auth/token", data=form).json()["access_token"]
-        http.headers["Authorization"] = f"Bearer {token}"
-        yield http
-
-
-def open_door_at(url: str) -> None:
-    """Let the clinic set all that is told at its door."""
-    with speaking(url, ADMIN) as admin:
-        tag = admin.get("/v1/clinic").headers["etag"]
-        answer = admin.patch("/v1/clinic", json=TEXTS, headers={"If-Match": tag})
-        assert answer.is_success, answer.text
-
-
-def invited_to(url: str, **case: Any) -> tuple[str, str]:
-    """Open a case; give its id, and a code to its door."""
-    with speaking(url, BRUNO) as hers:
-        count = len(hers.get("/v1/cases", params={"limit": 100}).json()["items"])
-        made = hers.post("/v1/cases", json={"client_ref": f"zq-door-{count}", **case}).json()
-        answer = hers.post(f"/v1/cases/{made['id']}/invitations", json={})
-        assert answer.is_success, answer.text
-        return made["id"], answer.json()["code"]
-
-
-@contextmanager
 def coming(chromium: Browser, url: str, **how: Any) -> Iterator[Visit]:
     """Open an empty page, from which the page to leave to is within reach."""
     with visiting(chromium, url, **how) as visit:
@@ -86,14 +63,6 @@ def complaints(visit: Visit) -> list[str]:
     return [each for each in visit.complaints() if each != f"elsewhere: {AWAY}"]
 
 
-def come_in(visit: Visit, typed: str) -> None:
-    """Enter a code or a receipt."""
-    visit.open(ENTRY)
-    visit.page.fill("#code", typed)
-    visit.page.keyboard.press("Enter")
-    visit.page.wait_for_url(f"**{INSIDE}")
-
-
 def end_visit(visit: Visit) -> None:
     """Let the visit be over, as it is after half an hour; the browser does not know."""
     (token,) = [
@@ -105,25 +74,11 @@ def end_visit(visit: Visit) -> None:
     assert httpx.delete(f"{visit.url}/door/v1/session", headers=headers).status_code == 204
 
 
-def press(visit: Visit, text: str) -> None:
-    """Press a button."""
-    visit.page.get_by_role("button", name=text, exact=True).first.click()
-    visit.page.wait_for_load_state()
-
-
 def leave(visit: Visit) -> None:
     """Press the button on each page, and see that it leads away."""
     press(visit, "Leave")
     visit.page.wait_for_url(AWAY)
     assert visit.page.title() == "Weather"
-
-
-def say(visit: Visit, words: str = WORDS) -> str:
-    """Say what happened; give the receipt."""
-    visit.open(SAY)
-    visit.page.fill("#happened", words)
-    press(visit, "Send it")
-    return visit.page.locator(".receipt").inner_text()
 
 
 # ------------------------------------------------------------------------------ the whole way

@@ -112,6 +112,12 @@ def same_body(response: Response) -> str:
     return json.dumps({**response.json(), "request_id": ""}, sort_keys=True)
 
 
+def plainly(answer: Response) -> tuple[int, str, tuple[tuple[str, str], ...]]:
+    """Give all that an answer tells, but for the id of its request."""
+    headers = [(name, value) for name, value in answer.headers.items() if name != "x-request-id"]
+    return answer.status_code, same_body(answer), tuple(sorted(headers))
+
+
 def shown(world: World, secret: str, steps: int = 0) -> str:
     """Give what the authenticator shows, some steps from now."""
     return pyotp.TOTP(secret).generate_otp(int(world.clock.now.timestamp()) // 30 + steps)
