@@ -26,12 +26,17 @@ from api.routes import (
 from api.storage.compiled_queries import Prepared
 from api.storage.models.journal import JournalEntry
 from api.storage.transaction import Transaction
+from tests.support.desk import Shown, goes_to
+from tests.support.door_pages import Caller, pages_of_door
 from tests.support.guards import unwalled
 from tests.support.matrix import (
     CLIENTS,
     DOOR_TABLE,
     NO_CLIENTS,
+    PAGES_AT_DOOR,
+    PAGES_FOR_ANYBODY,
     PUBLIC,
+    ROLES,
     STRANGERS,
     TABLE,
     DoorRow,
@@ -140,6 +145,43 @@ async def _tells_nothing(
     if answer.status_code == 404 and row.names_a_record:
         unknown = await scene.send(row, role, relation, unknown=True)
         assert {**unknown.json(), "request_id": 0} == {**answer.json(), "request_id": 0}
+
+
+@pytest.mark.parametrize("path", PAGES_AT_DOOR)
+async def test_the_matrix_of_the_doors_pages(scene: Scene, path: str) -> None:
+    """A page is shown to whom the operation behind it answers, and to nobody else."""
+    before, wrong = await kept(scene.world), []
+    (row,) = (each for each in DOOR_TABLE if (each.method, each.path) == PAGES_AT_DOOR[path])
+    status = {"y": 200, "N": 404}
+    for who, letter in row.expected():
+        scene.rehearsing = letter == "y"
+        page = await _page_for(scene, who, path)
+        scene.rehearsing = False
+        if page.status != status[letter]:
+            wrong.append((who, letter, page.status))
+        if letter != "y":
+            # one that another has is answered as one that nobody has
+            assert page.text == (await _page_for(scene, who, path, n="99")).text
+    for who in NO_CLIENTS:
+        page = await _page_for(scene, who, path)
+        if page.status != 303 or goes_to(page) != "/door":
+            wrong.append((who, "nothing", page.status))
+    assert wrong == []
+    assert await kept(scene.world) == before
+
+
+def test_no_page_of_the_door_is_missing_from_the_table(scene: Scene) -> None:
+    assert {*PAGES_AT_DOOR} | PAGES_FOR_ANYBODY == {*pages_of_door(scene.world.app, "GET")}
+
+
+async def _page_for(scene: Scene, who: str, path: str, n: str = "2") -> Shown:
+    """Open a page as a client of the door, as staff with the token they have, or as nobody."""
+    caller = Caller(scene.world)
+    if who in ROLES:
+        caller.carry(await scene.world.token_of(scene.here[who]))
+    elif who != "anonymous":
+        caller.carry(scene.clients[who].token)
+    return await caller.open(path.replace("{n:int}", n))
 
 
 @contextmanager

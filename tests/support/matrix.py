@@ -590,3 +590,16 @@ async def kept(world: World) -> list[tuple[str, ...]]:
                 )
                 sums.append((table.name, *map(str, found.one())))
     return sums
+
+
+PAGES_AT_DOOR = {
+    "/door/in": ("GET", "/door/v1/who-reads"),
+    "/door/say": ("POST", "/door/v1/accounts"),
+    "/door/look-back": ("GET", "/door/v1/questionnaire"),
+    "/door/mine": ("GET", "/door/v1/mine"),
+    "/door/mine/{n:int}": ("POST", "/door/v1/accounts/{n}/words"),
+    "/door/who-reads": ("GET", "/door/v1/who-reads"),
+}
+"""The pages of the door, each with the operation whose row says to whom it is shown."""
+PAGES_FOR_ANYBODY = {"/door", "/door/leave"}
+"""Where one enters, and where one leaves."""
