@@ -36,7 +36,6 @@ class IncidentRead(RecordRead):
     """
 
     case_id: UUID
-    account_id: UUID | None
     occurred_on: date
     date_precision: DatePrecision
     initiator: Initiator
@@ -57,6 +56,7 @@ class IncidentRead(RecordRead):
     reviewed_at: datetime | None
     voided_at: datetime | None
     void_reason: VoidReason | None
+    account_id: UUID | None
 
 
 class IncidentWritten(IncidentRead):

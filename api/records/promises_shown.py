@@ -34,7 +34,6 @@ class PromiseRead(RecordRead):
     """
 
     case_id: UUID
-    account_id: UUID | None
     wording: str | None
     made_by: PromiseMadeBy
     source: PromiseSource
@@ -50,9 +49,10 @@ class PromiseRead(RecordRead):
     state: PromiseState
     client_impact: ClientImpact
     reported_by: ReportedBy
-    restricted: bool
     voided_at: datetime | None
     void_reason: VoidReason | None
+    restricted: bool
+    account_id: UUID | None
 
 
 class PromiseWritten(PromiseRead):

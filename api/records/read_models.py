@@ -12,7 +12,7 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 
 from api.access.case_relationship import WaitingFlag
-from api.access.visibility.accounts import reads_its_account
+from api.access.visibility.accounts import reads_its_source
 from api.access.visibility.named import seen_of
 from api.access.visibility.reader import reader
 from api.access.visibility.records import may_see_flag
@@ -168,7 +168,7 @@ async def waiting_on(
 ) -> dict[UUID, list[WaitingFlag]]:
     """Give what waits on each of these cases; of what clients said, what this reader reads."""
     waiting: dict[UUID, list[WaitingFlag]] = {case.id: [] for case in cases}
-    statement = _WAITING.where(reads_its_account(reader(tx, me)))
+    statement = _WAITING.where(reads_its_source(reader(tx, me)))
     asked = {"clinic": tx.clinic.id, "cases": list(waiting)}
     for case_id, *flag in await tx.exec(statement, asked):
         waiting[case_id].append(WaitingFlag(*flag))

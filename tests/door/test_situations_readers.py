@@ -7,6 +7,7 @@ from tests.support.door import account, at_the_door, enter, invite, open_door
 from tests.support.door_scene import (
     WHY,
     account_id_of,
+    answered,
     by_receipt,
     closes,
     is_nothing_to,
@@ -158,6 +159,33 @@ async def test_whose_case_it_was_never_reads_what_was_said_of_them(world: World)
     await came.says(happened="With the new one it is going well.")
     (line,) = await lines(therapist, case)
     assert line["id"] != account_id
+
+
+async def test_whose_case_it_was_never_reads_how_the_client_looked_back(world: World) -> None:
+    await open_door(world)
+    therapist, pupil, above = world.stranger, world.colleague, world.supervisor
+    for supervisor, clinician in ((therapist, pupil), (above, therapist), (above, pupil)):
+        link = {"supervisor_id": str(supervisor.id), "clinician_id": str(clinician.id)}
+        made(await world.admin.post("/v1/supervisions", {**link, "starts_on": world.day()}))
+    case = await therapist.case()
+    client = await enter(world, code=(await invite(therapist, case))["code"])
+    await answered(client, {"touch": "not_asked", "outside": "private_not_talked_over"})
+    (one,) = ok(await above.get(f"/v1/cases/{case['id']}/responses"))["items"]
+    world.clock.forward(days=1)
+    handed = {"clinician_id": str(pupil.id), "reason": "leave"}
+    ok(await above.post(f"/v1/cases/{case['id']}/transfer", handed))
+    assert await above.flags(case) == {"look_back_concern": "moderate"}
+    (flag,) = await above.flag_list(case)
+    assert ok(await therapist.get(f"/v1/cases/{case['id']}/responses"))["items"] == []
+    for path in (f"/v1/responses/{one['id']}", f"/v1/flags/{flag['id']}"):
+        assert (await therapist.get(path)).status_code == 404
+    assert await therapist.flags(case, live=False) == {}
+    assert await therapist.queue() == []
+    # how they look back on the therapy with somebody else is theirs to read
+    again = await enter(world, code=(await invite(pupil, case))["code"])
+    await answered(again, {"touch": "none"})
+    (other,) = ok(await therapist.get(f"/v1/cases/{case['id']}/responses"))["items"]
+    assert other["id"] != one["id"]
 
 
 async def test_where_nobody_can_read_the_door_says_so_and_takes_it_all_the_same(

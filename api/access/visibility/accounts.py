@@ -10,9 +10,10 @@ from api.access.visibility.cases import supervised_by
 from api.access.visibility.links_and_grants import conflicted, granted
 from api.access.visibility.oversight import watching
 from api.access.visibility.reader import Reader
+from api.access.visibility.tenures import had_it_before
 from api.domain.door import ENDANGERED
 from api.domain.permissions.table import OFFICERS, SUPERVISING, TREATING
-from api.domain.vocabulary import AccountStatus, AccountTo
+from api.domain.vocabulary import AccountStatus, AccountTo, RuleName
 from api.storage.models.access import GrantKind, Supervision
 from api.storage.models.accounts import Account, AccountExclusion
 from api.storage.models.clinical import Case
@@ -134,8 +135,19 @@ def left_out_before(who: Reader, row: Any) -> ColumnElement[bool]:
     return came.correlate_except(_Named)
 
 
-def reads_its_account(who: Reader, model: Any = Flag) -> ColumnElement[bool]:
-    """Say in SQL that a flag, or an incident, is from no account that somebody does not read.
+def reads_its_source(who: Reader) -> ColumnElement[bool]:
+    """Say in SQL that a flag is about nothing from the door that somebody does not read.
+
+    For linked supervisors alone, who see its case: an account has readers of its own, and of how a
+    client looked back nobody is told who had the case then.
+    """
+    had_it = had_it_before(who.id, Flag, col(Flag.effective_at))
+    looked_back = and_(col(Flag.rule) == RuleName.look_back_concern, had_it)
+    return and_(reads_its_account(who, Flag), ~looked_back)
+
+
+def reads_its_account(who: Reader, model: Any) -> ColumnElement[bool]:
+    """Say in SQL that a record, or a flag, is from no account that somebody does not read.
 
     For linked supervisors alone, who see its case.
     """

@@ -8,11 +8,17 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, false, or_
 from sqlmodel import col
 
-from api.access.visibility.accounts import left_out_before, reads_its_account, seen_accounts
+from api.access.visibility.accounts import (
+    left_out_before,
+    reads_its_account,
+    reads_its_source,
+    seen_accounts,
+)
 from api.access.visibility.briefs import open_briefs
 from api.access.visibility.cases import existing_case, supervised_by, visible_cases
 from api.access.visibility.links_and_grants import granted
 from api.access.visibility.reader import Reader, reader
+from api.access.visibility.tenures import had_it_before
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import CONSULTING, TREATING, Actor
 from api.domain.vocabulary import Audience, NoteClass, NoteStatus
@@ -82,7 +88,7 @@ def _seen_flags(who: Reader) -> ColumnElement[bool]:
     )
     return and_(
         or_(col(Flag.restricted).is_(False), supervised_by(who)),
-        reads_its_account(who),
+        reads_its_source(who),
         or_(col(Flag.audience) == Audience.supervisor, treats),
     )
 
@@ -159,7 +165,8 @@ def visible_responses(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     """Say in SQL which responses on visible cases exist for somebody.
 
     For a linked supervisor, and the case's clinician: of what came by the door, what is shared with
-    them. Nobody who stands in, or opened the case, reads any.
+    them. Nobody who stands in, or opened the case, reads any; nor does whoever had the case when it
+    came by the door, whatever they come to be to it later.
     """
     return _seen_responses(reader(tx, me))
 
@@ -171,7 +178,9 @@ def _seen_responses(who: Reader) -> ColumnElement[bool]:
         col(Response.box_id).is_(None),
         and_(col(Response.shared_from) <= who.today, col(Response.shared_with_id) == who.id),
     )
-    return or_(and_(col(Case.clinician_id) == who.id, told), supervised_by(who))
+    by_door = col(Response.box_id).is_not(None)
+    had_it = and_(by_door, had_it_before(who.id, Response, col(Response.created_at)))
+    return or_(and_(col(Case.clinician_id) == who.id, told), and_(supervised_by(who), ~had_it))
 
 
 def visible_disclosures(tx: Transaction, me: Actor) -> ColumnElement[bool]:
