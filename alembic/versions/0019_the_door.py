@@ -88,14 +88,6 @@ def upgrade() -> None:
         postgresql_where=where,
         sqlite_where=where,
     )
-    from_door = f"{_UNRESOLVED} AND (account_id IS NOT NULL OR rule = 'look_back_concern')"
-    op.create_index(
-        "ix_flags_from_the_door",
-        "flags",
-        ["clinic_id", "case_id"],
-        postgresql_where=sa.text(from_door),
-        sqlite_where=sa.text(from_door),
-    )
     used = sa.Column("door_used", sa.Boolean(), nullable=False, server_default=sa.false())
     op.add_column("cases", used)
     for name, kind, begins in (
@@ -115,7 +107,6 @@ def downgrade() -> None:
     about = "(SELECT id FROM flags WHERE account_id IS NOT NULL)"
     op.execute(f"DELETE FROM flag_resolutions WHERE flag_id IN {about}")  # noqa: S608 - ours
     op.execute("DELETE FROM flags WHERE account_id IS NOT NULL")
-    op.drop_index("ix_flags_from_the_door", "flags")
     op.drop_index("uq_flags_one_unresolved_of_an_account", "flags")
     _one_unresolved(_ONE_OF_A_RULE)
     if op.get_bind().dialect.name == "postgresql":

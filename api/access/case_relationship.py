@@ -12,7 +12,7 @@ from sqlalchemy import select as sa_select
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from api.access.visibility.accounts import reads_its_source
+from api.access.visibility.accounts import reads_its_account
 from api.access.visibility.cases import existing_case, may_see_case
 from api.access.visibility.links_and_grants import conflicted, granted, links
 from api.access.visibility.reader import asked_by, asker
@@ -192,7 +192,7 @@ def with_what_waits(role: Role, *, withheld: bool) -> Any:
         sa_select(*columns_of(Case, withheld=withheld), *standing_columns(role), *shown)
         .select_from(Case)
         .outerjoin(
-            Flag, and_(col(Flag.case_id) == Case.id, IS_UNRESOLVED, reads_its_source(asker(role)))
+            Flag, and_(col(Flag.case_id) == Case.id, IS_UNRESOLVED, reads_its_account(asker(role)))
         )
     )
 

@@ -16,13 +16,14 @@ from api.access.visibility.accounts import seen_accounts
 from api.access.visibility.cases import on_its_case, supervised_cases
 from api.access.visibility.oversight import of_own_case
 from api.access.visibility.reader import reader
+from api.access.visibility.tenures import had_it_before
 from api.domain.permissions.actions import Action
 from api.domain.permissions.case_rules import OVERSIGHT, Standing
 from api.domain.permissions.table import Actor, may_ever
 from api.storage.hidden_entries import ABOUT_ROWS, tells_of_hidden
 from api.storage.models.accounts import Account
 from api.storage.models.clinical import Case
-from api.storage.models.door import Box
+from api.storage.models.door import Box, Response
 from api.storage.models.flags import IS_RESTRICTED, Flag
 from api.storage.models.journal import JournalEntry
 from api.storage.transaction import Transaction
@@ -41,7 +42,7 @@ async def entries_for(tx: Transaction, me: Actor) -> ColumnElement[bool]:
     """Say in SQL which entries of the journal exist for somebody, as records stand now."""
     own = col(Case.clinician_id) == me.id
     hidden = await _hidden(tx, me, lambda model: or_(own, model.account_id.is_not(None)))
-    kept = hidden.from_them | await _accounts_kept(tx, me)
+    kept = hidden.from_them | await _accounts_kept(tx, me) | await _responses_kept(tx, me)
     return _visible_entries(tx, me, kept)
 
 
@@ -74,7 +75,7 @@ def told_of_the_door(kept: Collection[UUID]) -> ColumnElement[bool]:
     Of boxes nobody is told: whoever throws a receipt away changes nothing that staff see.
     """
     of = func.coalesce(JournalEntry.record_type, "")
-    by_door = of.in_((Account.noun, *ABOUT_ROWS))
+    by_door = of.in_((Account.noun, Response.noun, *ABOUT_ROWS))
     return and_(of != Box.noun, or_(~by_door, ~tells_of_hidden(kept)))
 
 
@@ -89,6 +90,20 @@ async def _accounts_kept(
     )
     if case_id is not None:
         statement = statement.where(col(Account.case_id) == case_id)
+    return frozenset((await tx.exec(statement)).scalars())
+
+
+async def _responses_kept(
+    tx: Transaction, me: Actor, case_id: UUID | None = None
+) -> frozenset[UUID]:
+    """Find what clients answered at the doors of cases that somebody had then, and has no more."""
+    statement = sa.select(col(Response.id)).where(
+        col(Response.clinic_id) == tx.clinic.id,
+        col(Response.box_id).is_not(None),
+        had_it_before(me.id, Response, col(Response.created_at)),
+    )
+    if case_id is not None:
+        statement = statement.where(col(Response.case_id) == case_id)
     return frozenset((await tx.exec(statement)).scalars())
 
 
@@ -139,7 +154,7 @@ def without(record_ids: Iterable[str], hidden: Ids) -> list[str]:
 
 async def _not_addressed(tx: Transaction, me: Actor, case_id: UUID) -> Ids:
     """Find what is about accounts that a supervisor of the case does not read."""
-    found = set(await _accounts_kept(tx, me, case_id))
+    found = {*await _accounts_kept(tx, me, case_id), *await _responses_kept(tx, me, case_id)}
     for model in IS_RESTRICTED:
         kept = sa.select(col(model.id)).where(
             col(model.clinic_id) == tx.clinic.id,

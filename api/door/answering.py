@@ -75,7 +75,7 @@ async def show_form(door: Door, refusal: Refusal | None) -> Response:
 @rooms.form(LOOK_BACK, show_form)
 async def send_form(door: Door) -> Response:
     """Take what is answered, once, and show the receipt."""
-    held = await hold_form_sent(door)
+    held = await hold_form_sent(door, Answered)
     before = await made_before(door, held, Answered)
     if before is not None:
         return _sent(door, await receipt_shown_before(door, before), already=True)

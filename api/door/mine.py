@@ -133,7 +133,7 @@ async def _add_words(door: Door, account: Account) -> None:
         (first, *_) = error.errors()
         too_long = first["type"] == "string_too_long"
         raise Invalid("/words", _MOST_WORDS if too_long else _NO_WORDS) from error
-    held = await hold_form_sent(door)
+    held = await hold_form_sent(door, Account)
     if held.record_id is None:
         await add_words(door.tx, door.inside, account, body.words)
         note_what_came(door, held, account)

@@ -90,7 +90,7 @@ def told_first(door: Door, reads: WhoReads | None) -> Mapping[str, Any]:
 @rooms.form(SAY, show_form)
 async def send_form(door: Door) -> Response:
     """Take what is said, once, and show the receipt."""
-    held = await hold_form_sent(door)
+    held = await hold_form_sent(door, Account)
     account = await made_before(door, held, Account)
     if account is not None:
         return _sent(door, account, await receipt_shown_before(door, account), already=True)

@@ -1,4 +1,4 @@
-"""A form that is sent twice, as by a double click, is taken once; and both answers say the same."""
+"""A form that is sent twice, as by a double click, is taken once, and both answers are alike."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from api.desk.same_origin import TOKEN
 from api.domain.errors import Forbidden
-from api.door.at_pages import ONCE_MORE, Door
+from api.door.at_pages import ONCE_MORE, SECRET, Door
 from api.http.idempotency import hold_key
 from api.security.door_secrets import DoorSecrets
 from api.storage.models.accounts import Account
@@ -23,12 +23,30 @@ Kept = Account | Response
 Made = TypeVar("Made", Account, Response)
 
 
-async def hold_form_sent(door: Door) -> RepeatableRequest:
+async def hold_form_sent(door: Door, of: type[Kept]) -> RepeatableRequest:
     """Give the row of the form that is sent, which says what came of it if it was sent before.
 
-    Until the end of the transaction nobody else gets it; what is refused keeps nothing.
+    What was corrected, and sent once more by the same form, is another sending: nothing that
+    somebody adds is lost. Until the end of the transaction nobody else gets the row; what is
+    refused keeps nothing.
     """
-    key = sha256(door.value(TOKEN).encode()).hexdigest()
+    form, said = _hash(door.value(TOKEN)), _hash(repr(_said(door)))
+    row = await _hold(door, form, said)
+    if row.record_type == of.noun and row.body_hash != said:
+        row = await _hold(door, _hash(f"{form} {said}"), said)
+    return row
+
+
+def _said(door: Door) -> list[tuple[str, str]]:
+    """Give what was typed and chosen, but for what opens the door."""
+    return [each for each in door.sent if each[0] not in (TOKEN, SECRET)]
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+async def _hold(door: Door, key: str, said: str) -> RepeatableRequest:
     tried = {
         "clinic_id": door.tx.clinic.id,
         "id": uuid7(),
@@ -38,7 +56,7 @@ async def hold_form_sent(door: Door) -> RepeatableRequest:
         # whoever sends it is nobody's account here
         "recorded_by_id": door.inside.case.id,
         "key_hash": key,
-        "body_hash": key,
+        "body_hash": said,
         "flag_ids": [],
     }
     return await hold_key(door.tx, tried)

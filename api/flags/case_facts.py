@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, and_, or_, true
+from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col
 
 from api.domain.details import DETAILS, Details
@@ -22,7 +22,6 @@ from api.domain.rules.thresholds import Thresholds
 from api.domain.tenures import Tenure
 from api.domain.vocabulary import FlagStatus, IncidentStatus
 from api.flags.door_facts import with_door_facts
-from api.flags.narrow_accounts import told_to_rules
 from api.storage.adopted_rows import whole_row
 from api.storage.compiled_queries import Prepared, about_several, one_of, plainly
 from api.storage.models.clinical import Case, CaseTenure, Consultation, Incident, Promise
@@ -103,7 +102,8 @@ def standing_or_hidden(model: Any) -> ColumnElement[bool]:
 
     Of what is hidden a flag may speak that outlived it.
     """
-    return and_(or_(model.voided_at.is_(None), model.restricted), told_to_rules(model))
+    standing: ColumnElement[bool] = or_(model.voided_at.is_(None), model.restricted)
+    return standing
 
 
 _INCIDENTS, _PROMISES = (

@@ -13,7 +13,7 @@ from api.domain.rules.findings import Finding
 from api.domain.rules.prompts import PROMPTS
 from api.domain.rules.rulebook import RULES
 from api.flags.case_facts import CaseFile
-from api.flags.evidence import Told, evidence_of, names_any
+from api.flags.evidence import Told, evidence_of, key_of_flag, names_any
 from api.storage.models.flags import Flag
 
 OF_RULES = frozenset(map(str, (*RULES, *PROMPTS)))
@@ -51,7 +51,9 @@ class HiddenEvidence:
 
     def flags(self) -> list[Flag]:
         """Give the flags that a rule has raised; what came by the door is hidden for good."""
-        return [flag for flag in self.file.flags if flag.rule in _TURNED]
+        return [
+            flag for flag in self.file.flags if flag.rule in _TURNED and flag.account_id is None
+        ]
 
     def rests_on_hidden(self, row: Told) -> bool:
         """Tell whether a row says more than it may, now that something is hidden."""
@@ -96,7 +98,12 @@ class HiddenEvidence:
     def found(self, rule: str, *, restricted: bool) -> Finding | None:
         """Give what a rule found just now, in the open or restricted."""
         return next(
-            (f for f in self.findings if (f.rule, f.restricted) == (rule, restricted)), None
+            (
+                each
+                for each in self.findings
+                if (each.rule, each.restricted, each.about) == (rule, restricted, None)
+            ),
+            None,
         )
 
     def waiting(self, rule: str, *, restricted: bool) -> Flag | None:
@@ -105,5 +112,6 @@ class HiddenEvidence:
         return next(waiting, None)
 
     def flags_of(self, rule: str, *, restricted: bool) -> Iterator[Flag]:
-        """Give the flags of a rule, in the open or restricted."""
-        return (f for f in self.file.flags if (f.rule, f.restricted) == (rule, restricted))
+        """Give the flags of a rule, in the open or restricted, but for those about accounts."""
+        key = rule, restricted, None
+        return (flag for flag in self.file.flags if key_of_flag(flag) == key)

@@ -44,7 +44,7 @@ def count(file: CaseFile, findings: Sequence[Finding], at: datetime) -> list[Mon
 
 
 def _key(row: MonitoredFinding) -> Key:
-    # no rule that asks about accounts is ever only counted
+    # nothing about an account is ever only counted
     return row.rule, row.restricted, None
 
 
@@ -54,6 +54,8 @@ def _to_be_counted(file: CaseFile, findings: Sequence[Finding]) -> list[Finding]
         found
         for found in findings
         if found.rule in file.monitored_rules
+        # what is about an account is for its readers, and no number tells of it
+        and found.about is None
         and key_of(found) not in flagged
         and not was_settled(found, resolved.get(key_of(found)))
     ]

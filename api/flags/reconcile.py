@@ -225,7 +225,11 @@ def grave_flags(file: CaseFile) -> tuple[FlagFact, ...]:
     grave = [
         f
         for f in file.flags
-        if f.severity in GRAVE and is_unresolved(f.status) and f.rule not in OF_THE_DOOR
+        if f.severity in GRAVE
+        and is_unresolved(f.status)
+        # nor is what is recorded of it told by a rule to others than its readers
+        and f.account_id is None
+        and f.rule not in OF_THE_DOOR
     ]
     if not grave:
         return ()

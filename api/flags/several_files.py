@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, and_, or_, true
+from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col, select
 
 from api.domain.rules.facts import CaseFact, Facts, PromiseFact
@@ -30,7 +30,6 @@ from api.flags.case_facts import (
     standing_or_hidden,
 )
 from api.flags.door_facts import with_door_facts
-from api.flags.narrow_accounts import told_to_rules
 from api.storage.models.clinical import Case, Consultation, Incident, Promise
 from api.storage.models.flags import Flag, MonitoredFinding
 from api.storage.models.people import Clinic
@@ -83,7 +82,7 @@ def _of_several(model: Any, columns: Sequence[Any], standing: ColumnElement[bool
 
 
 _STANDING = {
-    model: _of_several(model, columns, and_(model.voided_at.is_(None), told_to_rules(model)))
+    model: _of_several(model, columns, model.voided_at.is_(None))
     for model, (columns, _) in HIDEABLE.items()
 }
 _CONSULTATIONS_OF_SEVERAL = _of_several(Consultation, CONSULTATION, true())

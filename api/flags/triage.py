@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from api.domain.lifecycles import is_unresolved
-from api.domain.rules.door import OF_THE_DOOR
 from api.domain.vocabulary import SEVERITY_ORDER, Audience, Severity, severity_rank
 from api.storage.models.clinical import Case
 from api.storage.models.flags import IS_UNRESOLVED, Flag
@@ -48,9 +47,6 @@ def severity_of(level: int) -> Severity | None:
     return None if level == NOTHING_WAITS else SEVERITY_ORDER[len(SEVERITY_ORDER) - level]
 
 
-_FROM_DOOR = frozenset(map(str, OF_THE_DOOR))
-
-
 def triage(flags: Iterable[Flag]) -> Triage:
     """Sum up the flags that wait for supervisors; the others do not count."""
     waiting = [
@@ -67,10 +63,10 @@ def triage(flags: Iterable[Flag]) -> Triage:
 def keep_triage(case: Case, flags: Iterable[Flag]) -> bool:
     """Let a case keep its place by its flags, and the one without what is restricted.
 
-    What came by the door is left out: not all who see the case read that, so the queue looks for it
-    by itself. Tell whether it stood elsewhere.
+    What is about an account is left out: not all who see the case read that, so the queue looks
+    for it by itself. Tell whether it stood elsewhere.
     """
-    waiting = [flag for flag in flags if flag.rule not in _FROM_DOOR]
+    waiting = [flag for flag in flags if flag.account_id is None]
     level, due_at = triage(waiting)
     open_level, open_due_at = triage(flag for flag in waiting if not flag.restricted)
     moved = False

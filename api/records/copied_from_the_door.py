@@ -10,7 +10,7 @@ from sqlmodel import col, or_, select
 from api.access.visibility.accounts import seen_accounts, shared_with
 from api.access.visibility.cases import on_its_case
 from api.access.visibility.reader import reader
-from api.access.visibility.records import visible_disclosures, visible_responses
+from api.access.visibility.records import visible_disclosures, visible_incidents, visible_responses
 from api.domain.permissions.case_rules import Standing
 from api.domain.permissions.table import Actor
 from api.domain.vocabulary import AccountStatus, ResponseBy
@@ -25,11 +25,12 @@ from api.records.patient_copy_schemas import (
     WordsCopied,
 )
 from api.storage.models.accounts import Account, AccountReply
-from api.storage.models.clinical import Case
+from api.storage.models.clinical import Case, Incident
 from api.storage.models.disclosures import Disclosure
 from api.storage.models.door import Response
 from api.storage.transaction import Transaction
 
+_RECORD_REQUEST = "record_request"
 _WRITTEN_BY = {
     Recipient.client: ResponseBy.client,
     Recipient.representative: ResponseBy.guardian,
@@ -49,14 +50,14 @@ class SaidAtDoor:
     responses: Sequence[Response]
     around: dict[Any, Surroundings]
     whole: bool
-    given_before: bool
-    """A copy was given that is hidden from the therapist, and every later one lists it."""
+    is_kept: bool
+    """Whether it is hidden whatever it holds: it lists a hidden copy, or one was asked for so."""
 
     @property
     def is_hidden(self) -> bool:
         """Whether the therapist is not to know that a copy was given with this in it."""
         by_door = [*self.accounts, *(each for each in self.responses if each.restricted)]
-        return self.whole and (self.given_before or bool(by_door))
+        return self.whole and (self.is_kept or bool(by_door))
 
     def ids(self) -> set[UUID]:
         """Give the ids of all that is in it, as the copy has them."""
@@ -128,12 +129,16 @@ async def said_at_door(
         col(Response.voided_at).is_(None),
     )
     around = await surroundings_of(tx, accounts) if whole and accounts else {}
-    return SaidAtDoor(accounts, responses, around, whole, await _gave_hidden(tx, me, case.id))
+    is_kept = whole and await _is_kept(tx, me, case.id)
+    return SaidAtDoor(accounts, responses, around, whole, is_kept)
 
 
-async def still_seen(tx: Transaction, me: Actor, copy: CaseCopy) -> SaidAtDoor:
-    """Find what a copy held, when it was given, that somebody who reads it now may know of."""
-    whole, who = any(each.sent_at is not None for each in copy.accounts), reader(tx, me)
+async def still_seen(tx: Transaction, me: Actor, copy: CaseCopy, *, is_hidden: bool) -> SaidAtDoor:
+    """Find what a copy held, when it was given, that somebody who reads it now may know of.
+
+    One that is hidden was given by those to whom what it holds is addressed.
+    """
+    whole, who = is_hidden, reader(tx, me)
     called = Account.id if whole else Account.shared_as
     seen = seen_accounts(who) if whole else or_(seen_accounts(who), shared_with(who))
     ids = [each.id for each in copy.accounts]
@@ -141,12 +146,22 @@ async def still_seen(tx: Transaction, me: Actor, copy: CaseCopy) -> SaidAtDoor:
     ids = [each.id for each in copy.responses]
     among = col(Response.id).in_(ids)
     responses = await _seen(tx, Response, visible_responses(tx, me), among) if ids else []
-    return SaidAtDoor(accounts, responses, {}, whole, await _gave_hidden(tx, me, copy.case.id))
+    return SaidAtDoor(accounts, responses, {}, whole, is_hidden)
 
 
-async def _gave_hidden(tx: Transaction, me: Actor, case_id: UUID) -> bool:
-    hidden = (Disclosure.case_id == case_id, col(Disclosure.restricted))
-    return bool(await _seen(tx, Disclosure, visible_disclosures(tx, me), *hidden))
+async def _is_kept(tx: Transaction, me: Actor, case_id: UUID) -> bool:
+    given = (Disclosure.case_id == case_id, col(Disclosure.restricted))
+    asked = (
+        Incident.case_id == case_id,
+        Incident.kind == _RECORD_REQUEST,
+        col(Incident.account_id).is_not(None),
+        col(Incident.restricted),
+        col(Incident.voided_at).is_(None),
+    )
+    return bool(
+        await _seen(tx, Disclosure, visible_disclosures(tx, me), *given)
+        or await _seen(tx, Incident, visible_incidents(tx, me), *asked)
+    )
 
 
 async def _seen(tx: Transaction, model: Any, seen: Any, *wanted: Any) -> list[Any]:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sqlmodel import select
 
+from api.access.guards import OpenRecord
 from api.domain.bodies import IncidentCreate, PromiseCreate
 from api.domain.details import RecordRequestDetails
 from api.domain.errors import Conflict, Invalid
@@ -17,10 +18,11 @@ from api.domain.vocabulary import (
 from api.records.create import new_incident, new_promise
 from api.records.whose_conduct import refuse_unknown_person
 from api.storage.models.accounts import Account
-from api.storage.models.clinical import Incident, Promise
+from api.storage.models.clinical import Case, Incident, Promise
 from api.storage.transaction import Transaction
 
 SAY_WHOSE = "Say whose conduct it is about, or null for nobody's: an account does not tell that."
+AS_OPEN = "It was shown with what the client shared; void it, and record it anew, to hide it."
 AS_HIDDEN = "It is as hidden as what the client said, which is not shared with the therapist."
 
 _REPORTED_BY = {
@@ -34,13 +36,14 @@ _ASKED_FOR = {
 
 
 async def incident_from(
-    tx: Transaction, account: Account, body: IncidentCreate, by: UUID
+    tx: Transaction, found: OpenRecord[Account], body: IncidentCreate, by: UUID
 ) -> Incident:
     """Make an incident of what a client said, as hidden as that is.
 
     It is the client's account, or the guardian's as a third party's. Raises 422 where nothing is
     said of whose conduct it is about.
     """
+    account = found.row
     if "about_user_id" not in body.model_fields_set:
         raise Invalid("/about_user_id", SAY_WHOSE)
     if body.about_user_id is not None:
@@ -52,20 +55,23 @@ async def incident_from(
         account.case_id,
         by,
         about=body.about_user_id,
-        restricted=not is_shared(tx, account),
+        restricted=not is_shared(tx, account, found.case),
         account_id=account.id,
     )
 
 
-def promise_from(tx: Transaction, account: Account, body: PromiseCreate, by: UUID) -> Promise:
+def promise_from(
+    tx: Transaction, found: OpenRecord[Account], body: PromiseCreate, by: UUID
+) -> Promise:
     """Make a promise of what a client said, as hidden as that is."""
+    account = found.row
     told = body.model_copy(update={"reported_by": _REPORTED_BY[account.by]})
     return new_promise(
         tx,
         told,
         account.case_id,
         by,
-        restricted=not is_shared(tx, account),
+        restricted=not is_shared(tx, account, found.case),
         account_id=account.id,
     )
 
@@ -92,15 +98,18 @@ def requests_in(tx: Transaction, account: Account) -> list[Incident]:
     ]
 
 
-async def refuse_to_show(tx: Transaction, account_id: UUID) -> None:
-    """Raise 409 where a record of an account would be shown, and the account is not."""
+async def refuse_to_turn(tx: Transaction, account_id: UUID, case: Case, *, hides: bool) -> None:
+    """Raise 409 where a record of an account would be shown and that is not, or hidden again."""
+    if hides:
+        raise Conflict(AS_OPEN)
     found = await tx.exec(
         select(Account).where(Account.clinic_id == tx.clinic.id, Account.id == account_id)
     )
-    if not is_shared(tx, found.one()):
+    if not is_shared(tx, found.one(), case):
         raise Conflict(AS_HIDDEN)
 
 
-def is_shared(tx: Transaction, account: Account) -> bool:
-    """Tell whether an account is shared with the therapist by now."""
-    return account.shared_from is not None and account.shared_from <= tx.today
+def is_shared(tx: Transaction, account: Account, case: Case) -> bool:
+    """Tell whether an account is shared by now with who has the case: a transfer shares nothing."""
+    begun = account.shared_from is not None and account.shared_from <= tx.today
+    return begun and account.shared_with_id == case.clinician_id

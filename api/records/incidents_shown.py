@@ -106,5 +106,5 @@ async def incident_written(
         raised = await reconcile_with(tx, file, found.row, actor_id=me.id)
     shown = _fields(found.row, await accounts_named(tx, me, [found.row]))
     return IncidentWritten.model_validate(
-        {**shown, "flags_raised": flags_raised(me, raised, found.standing)}
+        {**shown, "flags_raised": flags_raised(me, raised, found.standing, found.row.account_id)}
     )

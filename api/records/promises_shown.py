@@ -75,7 +75,7 @@ async def promise_written(
     """Show a promise after a write, with the flags that the rules raised."""
     shown = _fields(found.row, await accounts_named(tx, me, [found.row]))
     return PromiseWritten.model_validate(
-        {**shown, "flags_raised": flags_raised(me, raised, found.standing)}
+        {**shown, "flags_raised": flags_raised(me, raised, found.standing, found.row.account_id)}
     )
 
 

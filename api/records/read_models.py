@@ -12,7 +12,7 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 
 from api.access.case_relationship import WaitingFlag
-from api.access.visibility.accounts import reads_its_source
+from api.access.visibility.accounts import reads_its_account
 from api.access.visibility.named import seen_of
 from api.access.visibility.reader import reader
 from api.access.visibility.records import may_see_flag
@@ -168,7 +168,7 @@ async def waiting_on(
 ) -> dict[UUID, list[WaitingFlag]]:
     """Give what waits on each of these cases; of what clients said, what this reader reads."""
     waiting: dict[UUID, list[WaitingFlag]] = {case.id: [] for case in cases}
-    statement = _WAITING.where(reads_its_source(reader(tx, me)))
+    statement = _WAITING.where(reads_its_account(reader(tx, me)))
     asked = {"clinic": tx.clinic.id, "cases": list(waiting)}
     for case_id, *flag in await tx.exec(statement, asked):
         waiting[case_id].append(WaitingFlag(*flag))
@@ -210,15 +210,19 @@ def _show_flag(
     return FlagRead.model_validate(told)
 
 
-def flags_raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[FlagRead]:
+def flags_raised(
+    me: Actor, flags: Iterable[Flag], standing: Standing, account_id: UUID | None = None
+) -> list[FlagRead]:
     """Show the flags a write opened or worsened just now, as far as the writer may see them.
 
     What these point at, the rules have just looked at for whom the flag is: nothing is hidden yet.
+    `account_id`: what the record is of that was written; whoever writes that reads it.
     """
     told = told_to(me)
     return [
         FlagRead.model_validate(flag).model_copy(update={"says": told(flag)})
         for flag in _raised(me, flags, standing)
+        if flag.account_id in (None, account_id)
     ]
 
 
@@ -226,7 +230,16 @@ async def flags_raised_before(
     tx: Transaction, me: Actor, flags: Iterable[Flag], standing: Standing
 ) -> list[FlagRead]:
     """Show the flags that an earlier write opened or worsened, as this reader may see them now."""
-    return await show_flags(tx, me, _raised(me, flags, standing))
+    raised = _raised(me, flags, standing)
+    if about := [flag.id for flag in raised if flag.account_id is not None]:
+        read = select(col(Flag.id)).where(
+            Flag.clinic_id == tx.clinic.id,
+            col(Flag.id).in_(about),
+            reads_its_account(reader(tx, me)),
+        )
+        kept = set(about) - set(await tx.exec(read))
+        raised = [flag for flag in raised if flag.id not in kept]
+    return await show_flags(tx, me, raised)
 
 
 def _raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[Flag]:
@@ -236,8 +249,7 @@ def _raised(me: Actor, flags: Iterable[Flag], standing: Standing) -> list[Flag]:
     return [
         flag
         for flag in sorted(flags, key=lambda flag: (-severity_rank(flag.severity), flag.rule))
-        if flag.account_id is None
-        and may_see_flag(standing, flag.audience, restricted=flag.restricted)
+        if may_see_flag(standing, flag.audience, restricted=flag.restricted)
     ]
 
 

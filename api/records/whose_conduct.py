@@ -38,7 +38,8 @@ async def say_whose(
     if about is not None:
         await refuse_unknown_person(tx, about)
     hers = case.clinician_id
-    if about == hers and incident.recorded_by_id != hers:
+    # what is recorded of an account stays as hidden, or as open, as that
+    if about == hers and incident.recorded_by_id != hers and incident.account_id is None:
         return {"restricted": True, **changes}
     return changes
 

@@ -149,7 +149,7 @@ async def record_incident_from_account(
     it is about is to be said, or null.
     """
     refuse_closed(found.case)
-    row = await incident_from(tx, found.row, body, me.id)
+    row = await incident_from(tx, found, body, me.id)
     add_record(tx, await open_file(tx, found.case), row)
     record_row(tx, Happening.incident_reported, row, actor_id=me.id)
     shown = await incident_written(tx, me, OpenRecord(row, found.case, found.standing))
@@ -168,7 +168,7 @@ async def record_promise_from_account(
 ) -> PromiseWritten:
     """Record a promise of what a client said, hidden from the therapist unless that is shared."""
     refuse_closed(found.case)
-    row = promise_from(tx, found.row, body, me.id)
+    row = promise_from(tx, found, body, me.id)
     add_record(tx, await open_file(tx, found.case), row)
     record_row(tx, Happening.promise_recorded, row, actor_id=me.id)
     raised = await reconcile_flags(tx, found.case, actor_id=me.id, wrote=row.id)

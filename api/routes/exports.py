@@ -109,8 +109,8 @@ async def export_case(
     Without it the copy is given, and that is kept for ever: the old way, deprecated, for which
     `POST /v1/cases/{case_id}/disclosures` is the new one. Asked for the same again this way
     within fifteen minutes, it is given once. For the case's clinician and a linked supervisor; it
-    needs a recent sign-in. Nothing that is restricted is in it, nor flags, reviews, psychotherapy
-    notes or drafts.
+    needs a recent sign-in. Nothing that is restricted is in it, but for what came by the client's
+    door in a supervisor's copy; nor flags, reviews, psychotherapy notes or drafts.
     """
     require_recent_sign_in(me, tx.now)
     # who asks only what an answer would look like (HEAD) is given none
@@ -120,7 +120,7 @@ async def export_case(
         await _record_read(tx, me, found.row.id, copy, said, PREVIEW)
         return _written(copy, query.form, found.row.id, response)
     await load_case(tx, found.row.id, lock=True)
-    if not await _given_just_now(tx, me, found.row.id, query):
+    if not await _given_just_now(tx, me, found.row.id, query, said):
         await _give(tx, me, found.row, _disclosure(tx, me, found.row.id, query, said))
     copy = await copy_of(tx, me, found.row, said)
     await _record_read(tx, me, found.row.id, copy, said, query.purpose)
@@ -200,7 +200,7 @@ async def read_disclosed_copy(
     require_recent_sign_in(me, tx.now)
     disclosure = await _load(tx, me, found.row.id, disclosure_id)
     given = await _as_given(tx, disclosure)
-    said = await still_seen(tx, me, given)
+    said = await still_seen(tx, me, given, is_hidden=disclosure.restricted)
     copy = await _as_seen(tx, me, given, said)
     await _record_read(tx, me, found.row.id, copy, said, disclosure.purpose)
     return _written(copy, Form(disclosure.form), found.row.id, response)
@@ -275,7 +275,9 @@ async def _give(tx: Transaction, me: Actor, case: Case, disclosure: Disclosure) 
     )
 
 
-async def _given_just_now(tx: Transaction, me: Actor, case_id: UUID, asked: ExportQuery) -> bool:
+async def _given_just_now(
+    tx: Transaction, me: Actor, case_id: UUID, asked: ExportQuery, said: SaidAtDoor
+) -> bool:
     """Tell whether somebody gave the very same in the old way a moment ago.
 
     One that was given with its document tells of that document only. What was written since is not
@@ -290,6 +292,7 @@ async def _given_just_now(tx: Transaction, me: Actor, case_id: UUID, asked: Expo
         Disclosure.form == asked.form,
         col(Disclosure.created_at) > tx.now - ONE_GIVING,
         col(Disclosure.is_kept).is_(False),
+        col(Disclosure.restricted).is_(said.is_hidden),
     )
     return (await tx.exec(statement.limit(1))).first() is not None
 

@@ -19,7 +19,7 @@ from api.access.case_relationship import WaitingFlag
 from api.access.due_cases import catch_up_what_is_shown
 from api.access.guards import may_one_of, refuse_role
 from api.access.listed_cases import cases_named
-from api.access.visibility.accounts import reads_its_source
+from api.access.visibility.accounts import reads_its_account
 from api.access.visibility.cases import on_its_case, seen_in_queue
 from api.access.visibility.oversight import open_to_its_clinician, unwatched_by_anyone
 from api.access.visibility.reader import Reader, asked_by, asker, placeholder, reader
@@ -186,7 +186,7 @@ def _in_queue(who: Reader) -> Iterator[Any]:
     """Say in SQL which flags stand in somebody's queue; for software the unrestricted ones."""
     yield IS_UNRESOLVED
     yield col(Flag.audience) == Audience.supervisor
-    yield col(Flag.restricted).is_(False) if who.is_software else reads_its_source(who)
+    yield col(Flag.restricted).is_(False) if who.is_software else reads_its_account(who)
 
 
 async def _page(

@@ -46,7 +46,7 @@ from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
 from api.journal.entries import Happening, record_row
 from api.records.create import new_incident
-from api.records.from_accounts import refuse_to_show
+from api.records.from_accounts import refuse_to_turn
 from api.records.incident_changes import changed_details
 from api.records.incidents_shown import (
     IncidentRead,
@@ -236,8 +236,9 @@ async def change_incident(
     changes = body.model_dump(include=body.model_fields_set - {"details"})
     if changes.get("restricted", incident.restricted) != incident.restricted:
         may_restrict(me, found.standing)
-        if incident.account_id is not None and incident.restricted:
-            await refuse_to_show(tx, incident.account_id)
+        if incident.account_id is not None:
+            hides = bool(changes["restricted"])
+            await refuse_to_turn(tx, incident.account_id, found.case, hides=hides)
     if changes.get("about_user_id", incident.about_user_id) != incident.about_user_id:
         changes = await say_whose(tx, incident, found.case, found.standing, changes)
     turns = changes.get("restricted", incident.restricted) != incident.restricted

@@ -95,7 +95,7 @@ def _told_to(me: Actor, standing: Standing, hidden: Ids) -> ColumnElement[bool]:
     elif standing.own or not standing.linked:
         of_others.append(or_(restricted.is_(False), mine))
     else:
-        # of a note that is its author's alone a supervisor is not told either
+        # of a note that is its author's alone, or a hidden copy, no other supervisor is told here
         of_others.append(or_(restricted.is_(False), ~by_author, mine))
     return and_(*told, or_(told_of_records(hidden), and_(*of_others)))
 

@@ -283,6 +283,26 @@ async def test_a_receipt_that_was_thrown_away_is_not_shown_again(world: World) -
     assert 'class="receipt"' not in again.text
 
 
+async def test_what_is_corrected_and_sent_once_more_is_not_lost(world: World) -> None:
+    _, _, client = await called(world)
+    form = (await client.open(SAY)).form_at(SAY)
+    first = await client.submit(form, {"happened": "It was said."})
+    more: Typed = {"happened": "It was said. I am afraid of him.", "safe_now": ["no"]}
+    second = await client.submit(form, more)
+    assert (first.heading, second.heading) == ("It was sent", "It was sent")
+    again = await client.submit(form, more)
+    assert again.heading == "It was sent already"
+    kept = await accounts_of(world)
+    assert [(each.happened, each.safe_now) for each in kept] == [
+        ("It was said.", "not_said"),
+        ("It was said. I am afraid of him.", "no"),
+    ]
+    # both are behind the one receipt
+    assert {each.box_id for each in kept} == {kept[0].box_id}
+    mine = await Caller(world).come_in(receipt_on(first))
+    assert (await mine.open(f"{MINE}/2")).status == 200
+
+
 async def test_words_that_are_sent_twice_are_added_once(world: World) -> None:
     _, _, client = await sent_and_read(world)
     form = form_of(await client.open(f"{MINE}/1"), "words")

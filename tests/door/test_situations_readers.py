@@ -175,12 +175,13 @@ async def test_whose_case_it_was_never_reads_how_the_client_looked_back(world: W
     handed = {"clinician_id": str(pupil.id), "reason": "leave"}
     ok(await above.post(f"/v1/cases/{case['id']}/transfer", handed))
     assert await above.flags(case) == {"look_back_concern": "moderate"}
-    (flag,) = await above.flag_list(case)
     assert ok(await therapist.get(f"/v1/cases/{case['id']}/responses"))["items"] == []
-    for path in (f"/v1/responses/{one['id']}", f"/v1/flags/{flag['id']}"):
-        assert (await therapist.get(path)).status_code == 404
-    assert await therapist.flags(case, live=False) == {}
-    assert await therapist.queue() == []
+    for path in (f"/v1/cases/{case['id']}/timeline", "/v1/journal"):
+        assert one["id"] not in (await therapist.get(path, limit=100)).text
+    assert (await therapist.get(f"/v1/responses/{one['id']}")).status_code == 404
+    copied = made(await above.post(f"/v1/cases/{case['id']}/disclosures", {}))
+    given = ok(await therapist.get(f"/v1/cases/{case['id']}/disclosures"))["items"]
+    assert copied["id"] not in str(given)
     # how they look back on the therapy with somebody else is theirs to read
     again = await enter(world, code=(await invite(pupil, case))["code"])
     await answered(again, {"touch": "none"})

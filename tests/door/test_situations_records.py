@@ -109,6 +109,89 @@ async def test_who_is_left_out_of_an_account_finds_nothing_recorded_of_it(world:
     assert (counted["open"], counted["top_severity"]) == (0, None)
 
 
+async def test_what_is_recorded_of_an_account_is_asked_of_its_readers_alone(world: World) -> None:
+    await link(world, world.stranger, world.clinician)
+    case, _ = await said(world, not_to=[str(world.supervisor.id)])
+    account_id = await account_id_of(world.stranger, case)
+    raised = await recorded(world, world.stranger, account_id, about_user_id=None)
+    assert {flag["rule"] for flag in raised["flags_raised"]} >= {"sexual_conduct"}
+    asked = await world.stranger.flags(case)
+    assert asked["sexual_conduct"] == "critical"
+    (first,) = await world.stranger.queue()
+    assert (first["case"]["id"], first["top_severity"]) == (case["id"], "critical")
+    flag = next(f for f in await world.stranger.flag_list(case) if f["rule"] == "sexual_conduct")
+    for person in (world.supervisor, world.clinician):
+        assert await person.flags(case, live=False) == {}
+        assert (await person.get(f"/v1/flags/{flag['id']}")).status_code == 404
+        assert flag["id"] not in (await person.get(f"/v1/cases/{case['id']}/timeline")).text
+    assert await world.supervisor.queue() == []
+
+
+async def test_whoever_steps_out_is_asked_nothing_of_it_any_more(world: World) -> None:
+    await link(world, world.stranger, world.clinician)
+    case, _ = await said(world)
+    account_id = await account_id_of(world.stranger, case)
+    await recorded(world, world.supervisor, account_id, about_user_id=None)
+    asked = await world.stranger.flags(case)
+    assert asked["sexual_conduct"] == "critical"
+    stepping_out = f"/v1/accounts/{account_id}/step-out"
+    ok(await world.stranger.post(stepping_out, {"reason": "We are related."}))
+    assert await world.stranger.flags(case, live=False) == {}
+    assert await world.stranger.queue() == []
+    assert await world.supervisor.flags(case) == asked
+
+
+async def test_a_former_therapist_is_told_by_no_flag_of_what_was_said_of_them(
+    world: World,
+) -> None:
+    case, _ = await said(world, topics=["sexual"])
+    account_id = await account_id_of(world.supervisor, case)
+    await recorded(world, world.supervisor, account_id, about_user_id=None)
+    path = f"/v1/accounts/{account_id}/promises"
+    made(await world.supervisor.post(path, promise(world, keepable="no")))
+    before = await world.supervisor.flags(case)
+    assert before.keys() >= {"sexual_conduct", "promise_unkeepable"}
+    body = {"supervisor_id": str(world.supervisor.id), "clinician_id": str(world.colleague.id)}
+    made(await world.admin.post("/v1/supervisions", {**body, "starts_on": world.day()}))
+    handed = {"clinician_id": str(world.colleague.id), "reason": "leave"}
+    ok(await world.supervisor.post(f"/v1/cases/{case['id']}/transfer", handed))
+    # the question stands for whom it was asked of
+    assert await world.supervisor.flags(case) == before
+    assert await world.colleague.flags(case, live=False) == {}
+
+
+async def test_what_was_shared_with_the_former_therapist_is_hidden_from_the_next(
+    world: World,
+) -> None:
+    case, client = await at_the_door(world)
+    await client.says(shared="with_therapist")
+    account_id = await account_id_of(world.supervisor, case)
+    incident = await recorded(world, world.supervisor, account_id)
+    world.clock.forward(days=1)
+    body = {"supervisor_id": str(world.supervisor.id), "clinician_id": str(world.colleague.id)}
+    made(await world.admin.post("/v1/supervisions", {**body, "starts_on": world.day()}))
+    handed = {"clinician_id": str(world.colleague.id), "reason": "leave"}
+    ok(await world.supervisor.post(f"/v1/cases/{case['id']}/transfer", handed))
+    later = await recorded(world, world.supervisor, account_id)
+    assert later["restricted"] is True
+    path = f"/v1/incidents/{incident['id']}"
+    assert (await world.supervisor.patch(path, {"restricted": False})).status_code == 409
+    for each in (incident, later):
+        assert not await finds(world.colleague, case, each["id"])
+    assert await world.colleague.flags(case, live=False) == {}
+
+
+async def test_what_was_shown_with_an_account_is_hidden_no_more(world: World) -> None:
+    case, client = await at_the_door(world)
+    await client.says(shared="with_therapist")
+    account_id = await account_id_of(world.supervisor, case)
+    world.clock.forward(days=1)
+    incident = await recorded(world, world.supervisor, account_id)
+    path = f"/v1/incidents/{incident['id']}"
+    assert (await world.supervisor.patch(path, {"restricted": True})).status_code == 409
+    assert await finds(world.clinician, case, incident["id"])
+
+
 async def test_that_an_officer_is_left_out_keeps_no_supervisor_from_being_asked(
     world: World,
 ) -> None:

@@ -13,10 +13,11 @@ from api.access.visibility.reader import Reader
 from api.access.visibility.tenures import had_it_before
 from api.domain.door import ENDANGERED
 from api.domain.permissions.table import OFFICERS, SUPERVISING, TREATING
-from api.domain.vocabulary import AccountStatus, AccountTo, RuleName
+from api.domain.vocabulary import AccountStatus, AccountTo
 from api.storage.models.access import GrantKind, Supervision
 from api.storage.models.accounts import Account, AccountExclusion
 from api.storage.models.clinical import Case
+from api.storage.models.door import Response
 from api.storage.models.flags import Flag
 from api.storage.models.people import User
 
@@ -25,6 +26,7 @@ _Link = aliased(Supervision)
 _Officer = aliased(User)
 _Left = aliased(AccountExclusion)
 _Named = aliased(Account)
+_Answers = aliased(Response)
 
 
 def seen_accounts(who: Reader) -> ColumnElement[bool]:
@@ -122,9 +124,10 @@ def others_read(who: Reader) -> ColumnElement[bool]:
 
 
 def left_out_before(who: Reader, row: Any) -> ColumnElement[bool]:
-    """Say in SQL that of a row's case an account had come by then that does not exist for somebody.
+    """Say in SQL that something had come by the door of a row's case that somebody never reads.
 
-    It, or what was given of it, may be in a copy that somebody else gave.
+    An account that does not exist for them, or how a client looked back on their therapy with them:
+    it may be in a copy that somebody else gave.
     """
     came = exists().where(
         col(_Named.clinic_id) == who.clinic,
@@ -132,24 +135,20 @@ def left_out_before(who: Reader, row: Any) -> ColumnElement[bool]:
         col(_Named.created_at) <= row.created_at,
         is_left_out(who.clinic, who.id, _Named),
     )
-    return came.correlate_except(_Named)
+    looked_back = exists().where(
+        col(_Answers.clinic_id) == who.clinic,
+        col(_Answers.case_id) == row.case_id,
+        col(_Answers.box_id).is_not(None),
+        col(_Answers.created_at) <= row.created_at,
+        had_it_before(who.id, _Answers, col(_Answers.created_at)),
+    )
+    return or_(came.correlate_except(_Named), looked_back.correlate_except(_Answers))
 
 
-def reads_its_source(who: Reader) -> ColumnElement[bool]:
-    """Say in SQL that a flag is about nothing from the door that somebody does not read.
-
-    For linked supervisors alone, who see its case: an account has readers of its own, and of how a
-    client looked back nobody is told who had the case then.
-    """
-    had_it = had_it_before(who.id, Flag, col(Flag.effective_at))
-    looked_back = and_(col(Flag.rule) == RuleName.look_back_concern, had_it)
-    return and_(reads_its_account(who, Flag), ~looked_back)
-
-
-def reads_its_account(who: Reader, model: Any) -> ColumnElement[bool]:
+def reads_its_account(who: Reader, model: Any = Flag) -> ColumnElement[bool]:
     """Say in SQL that a record, or a flag, is from no account that somebody does not read.
 
-    For linked supervisors alone, who see its case.
+    For linked supervisors, who see its case, and whoever recorded it.
     """
     read = exists().where(
         col(_Named.clinic_id) == who.clinic,

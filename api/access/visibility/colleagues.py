@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, exists, false, or_
 from sqlmodel import col, select
 
-from api.access.visibility.accounts import reads_its_source
+from api.access.visibility.accounts import reads_its_account
 from api.access.visibility.cases import on_its_case
 from api.access.visibility.links_and_grants import answered_for, conflicted, granted, in_force
 from api.access.visibility.reader import Reader
@@ -47,7 +47,7 @@ async def reads_flag(tx: Transaction, user: User, flag: Flag) -> bool:
     other = Reader(tx.clinic.id, user.id, user.role, tx.now, tx.today)
     found = await tx.exec(
         select(col(Flag.id)).where(
-            Flag.clinic_id == tx.clinic.id, Flag.id == flag.id, reads_its_source(other)
+            Flag.clinic_id == tx.clinic.id, Flag.id == flag.id, reads_its_account(other)
         )
     )
     return found.first() is not None

@@ -11,7 +11,6 @@ from sqlmodel import col
 from api.access.visibility.accounts import (
     left_out_before,
     reads_its_account,
-    reads_its_source,
     seen_accounts,
 )
 from api.access.visibility.briefs import open_briefs
@@ -88,7 +87,7 @@ def _seen_flags(who: Reader) -> ColumnElement[bool]:
     )
     return and_(
         or_(col(Flag.restricted).is_(False), supervised_by(who)),
-        reads_its_source(who),
+        reads_its_account(who),
         or_(col(Flag.audience) == Audience.supervisor, treats),
     )
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlmodel import col
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from api.access.visibility.accounts import reads_its_source
+from api.access.visibility.accounts import reads_its_account
 from api.access.visibility.cases import on_link, seen_in_queue
 from api.access.visibility.links_and_grants import links
 from api.access.visibility.newest import NEAR, Filter
@@ -33,7 +33,7 @@ from api.storage.compiled_queries import plainly
 from api.storage.models.access import Supervision
 from api.storage.models.clinical import Case
 from api.storage.models.door import Invitation
-from api.storage.models.flags import IS_FROM_DOOR, IS_UNRESOLVED, Flag
+from api.storage.models.flags import IS_UNRESOLVED, Flag
 
 
 class Triaged(NamedTuple):
@@ -134,7 +134,7 @@ def _told_at_doors(who: Reader, wanted: Wanted) -> Any:
             func.min(_LEVEL_OF_FLAG).label("level"),
             func.min(col(Flag.due_at)).label("due_at"),
         )
-        .where(col(Flag.clinic_id) == who.clinic, *_from_the_door(who))
+        .where(col(Flag.clinic_id) == who.clinic, *_of_accounts(who))
         .group_by(col(Flag.case_id))
         .subquery()
     )
@@ -151,14 +151,14 @@ def _told_at_doors(who: Reader, wanted: Wanted) -> Any:
 def _is_told(who: Reader) -> ColumnElement[bool]:
     """Say in SQL that something waits on a case that a client said and this reader reads."""
     waits = exists().where(
-        col(Flag.clinic_id) == who.clinic, col(Flag.case_id) == Case.id, *_from_the_door(who)
+        col(Flag.clinic_id) == who.clinic, col(Flag.case_id) == Case.id, *_of_accounts(who)
     )
     # most cases were never written to by their door, and are not looked at further
     return and_(col(Case.door_used), waits.correlate_except(Flag))
 
 
-def _from_the_door(who: Reader) -> tuple[Any, ...]:
-    return IS_FROM_DOOR, IS_UNRESOLVED, reads_its_source(who)
+def _of_accounts(who: Reader) -> tuple[Any, ...]:
+    return col(Flag.account_id).is_not(None), IS_UNRESOLVED, reads_its_account(who)
 
 
 def _subselect(found: Any) -> Any:

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
+from uuid import UUID
 
 from api.domain.rules.door import OF_ACCOUNTS
 from api.domain.rules.facts import Facts, Source
@@ -47,6 +49,7 @@ class _Asked:
     now: datetime | None
     in_the_open: _Answers = field(default_factory=dict)
     of_all: _Answers = field(default_factory=dict)
+    of_accounts: dict[UUID, _Answers] = field(default_factory=dict)
 
 
 _NOTHING = _Asked(None, None)
@@ -69,8 +72,10 @@ def evaluate(facts: Facts, now: datetime, before: Evaluation | None = None) -> E
 
     What only restricted records raise or worsen comes back as findings of their own, marked
     `restricted`. Those are for supervisors. A prompt is its clinician's, who could not see such a
-    one: it is low then, so that it reaches somebody.
+    one: it is low then, so that it reaches somebody. What is recorded of an account, and as hidden
+    as that, comes back by account, for its readers: not all who see the case are told of it.
     """
+    every, facts = facts, facts.of_no_account()
     # of one as of the same instant those answers stand that rest on nothing which is told otherwise
     asked = _NOTHING if before is None or before._asked.now != now else before._asked
     if asked.facts is not None and not facts.frames_as(asked.facts):
@@ -82,14 +87,22 @@ def evaluate(facts: Facts, now: datetime, before: Evaluation | None = None) -> E
         # where nothing was restricted before, nobody was asked about all there was
         were_asked = asked.facts is not was_open
         of_all = _ask(facts, now, asked.facts if were_asked else None, asked.of_all)
-    told = _Asked(facts, now, in_the_open, of_all)
+    of_accounts = {} if every is facts else _ask_by_account(every, now)
+    told = _Asked(facts, now, in_the_open, of_all, of_accounts)
     stands = asked is not _NOTHING and in_the_open is asked.in_the_open
-    if before is not None and stands and of_all == asked.of_all:
+    hidden = of_all, of_accounts
+    if before is not None and stands and hidden == (asked.of_all, asked.of_accounts):
         # whoever sees that these are the very same need not look at them again
         return replace(before, _asked=told)
-    waits = (each.next_change for each in (*in_the_open.values(), *of_all.values()))
+    answers = chain(*(each.values() for each in (in_the_open, of_all, *of_accounts.values())))
+    waits = (each.next_change for each in answers)
     next_change = min((each for each in waits if each is not None), default=None)
-    return Evaluation(_findings(in_the_open, of_all), next_change, told)
+    return Evaluation(_findings(in_the_open, of_all, of_accounts), next_change, told)
+
+
+def _ask_by_account(facts: Facts, now: datetime) -> dict[UUID, _Answers]:
+    """Ask all rules once more for each account of which something hidden is recorded: of few."""
+    return {account: _ask(told, now, None, {}) for account, told in facts.of_accounts().items()}
 
 
 def narrowed(name: str, facts: Facts, now: datetime, to: Collection[Evidence]) -> Finding | None:
@@ -151,11 +164,20 @@ def _found_by(name: Name, hits: Iterable[Hit]) -> tuple[Finding, ...]:
     return () if found is None else (found,)
 
 
-def _findings(in_the_open: _Answers, of_all: _Answers) -> tuple[Finding, ...]:
+def _findings(
+    in_the_open: _Answers, of_all: _Answers, of_accounts: Mapping[UUID, _Answers]
+) -> tuple[Finding, ...]:
     found = _found(in_the_open)
     plainly = {plain.rule: plain for plain in found}
-    hidden = (full for full in _found(of_all) if adds_to(full, plainly.get(full.rule)))
-    return (*found, *map(for_supervisors, hidden))
+    hidden = [full for full in _found(of_all) if adds_to(full, plainly.get(full.rule))]
+    widely = {full.rule: full for full in hidden}
+    narrow = (
+        replace(for_supervisors(full), about=account)
+        for account, answers in of_accounts.items()
+        for full in _found(answers)
+        if adds_to(full, plainly.get(full.rule)) and adds_to(full, widely.get(full.rule))
+    )
+    return (*found, *map(for_supervisors, hidden), *narrow)
 
 
 def for_supervisors(full: Finding) -> Finding:

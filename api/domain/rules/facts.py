@@ -45,8 +45,19 @@ class CaseFact:
     is_minor: bool | None = None
 
 
+class _Hideable:
+    __slots__ = ()
+    restricted: bool
+    account_id: UUID | None
+
+    @property
+    def kept_with(self) -> UUID | None:
+        """The account that it is as hidden as, whose readers alone are told of it."""
+        return self.account_id if self.restricted else None
+
+
 @dataclass(frozen=True, slots=True)
-class IncidentFact:
+class IncidentFact(_Hideable):
     """An incident as rules see it.
 
     `documented` tells whether there is a `rationale`, and `has_sealed_detail` whether there is a
@@ -67,10 +78,11 @@ class IncidentFact:
     reviewed_at: datetime | None
     restricted: bool
     details: Details
+    account_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class PromiseFact:
+class PromiseFact(_Hideable):
     """A promise as rules see it."""
 
     id: UUID
@@ -86,6 +98,7 @@ class PromiseFact:
     client_impact: ClientImpact
     reported_by: ReportedBy
     restricted: bool = False
+    account_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +222,29 @@ class Facts:
             max((day for day, _ in counting), default=None),
         )
 
+    def of_accounts(self) -> "dict[UUID, Facts]":
+        """Give by account what is recorded for its readers; of what came by the door, nothing."""
+        here = replace(self, accounts=(), responses=(), offers=())
+        return {account: here._kept_with(account) for account in self._kept_accounts()}
+
+    def of_no_account(self) -> "Facts":
+        """Leave out the hidden records of accounts; these very facts, if there are none."""
+        if self.unrestricted() is self or not self._kept_accounts():
+            return self
+        return self._kept_with(None)
+
+    def _kept_accounts(self) -> set[UUID]:
+        incidents = {each.kept_with for each in self.incidents}
+        return {each for each in incidents | {each.kept_with for each in self.promises} if each}
+
+    def _kept_with(self, account: UUID | None) -> "Facts":
+        of_these = (None, account)
+        return replace(
+            self,
+            incidents=tuple(each for each in self.incidents if each.kept_with in of_these),
+            promises=tuple(each for each in self.promises if each.kept_with in of_these),
+        )
+
     def unrestricted(self) -> "Facts":
         """Leave out whatever the case's clinician may not see; these very facts, if that is all."""
         # not kept where it is these: who knows itself is never forgotten by counting references
@@ -292,11 +328,8 @@ class Facts:
 
     def frames_as(self, before: "Facts") -> bool:
         """Tell whether the case and its clinic are the same, whatever is recorded."""
-        return (self.case, self.zone, self.thresholds) == (
-            before.case,
-            before.zone,
-            before.thresholds,
-        )
+        framed = before.case, before.zone, before.thresholds
+        return (self.case, self.zone, self.thresholds) == framed
 
 
 def _is_same(one: tuple[Any, ...] | None, other: tuple[Any, ...] | None) -> bool:

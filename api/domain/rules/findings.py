@@ -66,7 +66,7 @@ class Finding:
     evidence: frozenset[Evidence]
     restricted: bool = False
     about: UUID | None = None
-    """The account that it is about alone, where it is about what a client said at their door."""
+    """The account that it is about alone: what a client said, or what is recorded of it."""
     since: datetime | None = None
     """From when on it is asked about anew, whatever a person has settled before."""
 

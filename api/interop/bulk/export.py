@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, or_
 from sqlmodel import col, select
 
 from api.domain.bodies import CaseCreate, ConsultationCreate, IncidentCreate, PromiseCreate
@@ -60,6 +60,10 @@ _RECORDS: dict[type, Any] = {
     .order_by(col(model.case_id), col(model.id))
     for model in (Incident, Promise, Consultation)
 }
+for _model in (Incident, Promise):
+    # accounts are not written out, and what is as hidden as one would have other readers elsewhere
+    _of_none = or_(col(_model.account_id).is_(None), col(_model.restricted).is_(False))
+    _RECORDS[_model] = _RECORDS[_model].where(_of_none)
 _KEYS = select(ImportedRecord).where(col(ImportedRecord.case_id).in_(_SOME))
 
 
@@ -139,7 +143,7 @@ def _of_case(case: Case, records: Mapping[type, Iterable[Any]], names: _Names) -
         said = {"data": _given(PromiseCreate, promise), "restricted": promise.restricted}
         yield _line("promise", promise, names, **said, history=_history(promise, names))
     for consultation in records[Consultation]:
-        yield _consultation(consultation, names)
+        yield _consultation(consultation, names, records)
 
 
 def _incident(incident: Incident, case: Case, names: _Names) -> Line:
@@ -166,7 +170,9 @@ def _incident(incident: Incident, case: Case, names: _Names) -> Line:
     return _line("incident", incident, names, data=data, about=said, history=history)
 
 
-def _consultation(consultation: Consultation, names: _Names) -> Line:
+def _consultation(
+    consultation: Consultation, names: _Names, records: Mapping[type, Iterable[Any]]
+) -> Line:
     data = _given(ConsultationCreate, consultation)
     history = {name: getattr(consultation, name) for name in ConsultationHistory.model_fields}
     return _line(
@@ -175,10 +181,16 @@ def _consultation(consultation: Consultation, names: _Names) -> Line:
         names,
         data=data,
         consultant=names.people.get(data.pop("consultant_id")),
-        incidents=[names.key("incident", each) for each in data.pop("incident_ids")],
-        promises=[names.key("promise", each) for each in data.pop("promise_ids")],
+        incidents=_keys(names, records[Incident], data.pop("incident_ids")),
+        promises=_keys(names, records[Promise], data.pop("promise_ids")),
         history={} if consultation.status == ConsultationStatus.draft else history,
     )
+
+
+def _keys(names: _Names, rows: Iterable[Any], linked: Iterable[str]) -> list[str]:
+    """Give the keys of linked records, as far as they are written out."""
+    kinds = {str(row.id): row.noun for row in rows}
+    return [names.key(kinds[each], each) for each in linked if each in kinds]
 
 
 def _line(kind: str, row: Any, names: _Names, **said: Any) -> Line:

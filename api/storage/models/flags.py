@@ -25,14 +25,8 @@ from api.storage.models.columns import (
 _UNRESOLVED = f"status IN {tuple(map(str, UNRESOLVED))}"
 _ONE_OF_A_RULE = f"{_UNRESOLVED} AND rule <> 'manual' AND account_id IS NULL"
 _ONE_OF_AN_ACCOUNT = f"{_UNRESOLVED} AND account_id IS NOT NULL"
-_FROM_DOOR = "({0}account_id IS NOT NULL OR {0}rule = 'look_back_concern')"
-IS_FROM_DOOR = sa.text(_FROM_DOOR.format("flags."))
-"""The flag is about what came by the door, which not all read who see its case; spelled as the
-partial index is."""
 IS_UNRESOLVED = sa.text(f"flags.{_UNRESOLVED}")
 """The flag still waits for a person; spelled as the partial indexes are, so that they serve."""
-
-_WAITS_FROM_DOOR = f"{_UNRESOLVED} AND {_FROM_DOOR.format('')}"
 
 
 class Flag(Record, table=True):
@@ -73,13 +67,6 @@ class Flag(Record, table=True):
             unique=True,
             postgresql_where=sa.text(_ONE_OF_AN_ACCOUNT),
             sqlite_where=sa.text(_ONE_OF_AN_ACCOUNT),
-        ),
-        Index(
-            "ix_flags_from_the_door",
-            "clinic_id",
-            "case_id",
-            postgresql_where=sa.text(_WAITS_FROM_DOOR),
-            sqlite_where=sa.text(_WAITS_FROM_DOOR),
         ),
         Index(None, "clinic_id", "updated_at"),
         what_is_restricted("flags"),
