@@ -1,4 +1,4 @@
-"""What is recorded of an account, and is as hidden as that, is told by account and not otherwise."""
+"""What is recorded of an account, and as hidden as that, is told by account and not otherwise."""
 
 from dataclasses import replace
 from typing import Any
