@@ -43,6 +43,8 @@ _PARTS = {
     "corrections": "Corrections",
     "disclosures": "Who received a copy",
 }
+_MAY_BE_ELSEWHERE = "accounts"
+"""Of what is not in a copy nobody says that there is none: it may be hidden from whoever gives it."""
 
 
 def page_of(copy: CaseCopy) -> str:
@@ -65,6 +67,8 @@ def _body(copy: CaseCopy) -> Iterator[str]:
     yield _table("Case", _rows(copy.case))
     for name, title in _PARTS.items():
         records: list[BaseModel] = getattr(copy, name)
+        if not records and name == _MAY_BE_ELSEWHERE:
+            continue
         yield f"<h2>{title}</h2>"
         for number, record in enumerate(records, 1):
             yield _table(f"{number} of {len(records)}", _rows(record))
