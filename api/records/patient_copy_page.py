@@ -44,7 +44,7 @@ _PARTS = {
     "disclosures": "Who received a copy",
 }
 _MAY_BE_ELSEWHERE = "accounts"
-"""Of what is not in a copy nobody says that there is none: it may be hidden from whoever gives it."""
+"""Of these nobody says that there are none: they may be hidden from whoever gives the copy."""
 
 
 def page_of(copy: CaseCopy) -> str:
