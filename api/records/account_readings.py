@@ -16,16 +16,22 @@ from api.storage.models.accounts import Account, AccountMove, MoveKind
 from api.storage.transaction import Transaction
 
 
-async def open_account(tx: Transaction, me: Actor, account: Account) -> AccountRead:
+async def open_account(
+    tx: Transaction, me: Actor, account: Account, *, reads: bool = True
+) -> AccountRead:
     """Show an account to one of its readers: whoever is shown its words has read it."""
-    await note_opened(tx, me, account)
+    await note_opened(tx, me, account, reads=reads)
     return await show_account(tx, account)
 
 
-async def note_opened(tx: Transaction, me: Actor, *accounts: Account) -> None:
-    """Keep that somebody to whom accounts are addressed has read them."""
-    await note_readers(tx, me, *accounts)
-    for account in accounts:
+async def note_opened(tx: Transaction, me: Actor, *accounts: Account, reads: bool = True) -> None:
+    """Keep that somebody to whom accounts are addressed has read them.
+
+    `reads`: not who asks only what an answer would look like, who is shown no word of it.
+    """
+    read = accounts if reads else ()
+    await note_readers(tx, me, *read)
+    for account in read:
         if account.read_at is None:
             waited = account.status == AccountStatus.received
             status = AccountStatus.read if waited else account.status
@@ -50,10 +56,14 @@ class Shared:
 
 
 async def note_shared_opened(
-    tx: Transaction, me: Actor, *accounts: Account, purpose: str | None = None
+    tx: Transaction,
+    me: Actor,
+    *accounts: Account,
+    purpose: str | None = None,
+    reads: bool = True,
 ) -> None:
     """Keep that somebody with whom accounts are shared has read what is shared of them."""
-    await note_readers(tx, me, *accounts)
+    await note_readers(tx, me, *(accounts if reads else ()))
     shared = [Shared(row.shared_as, row) for row in accounts if row.shared_as is not None]
     record_shown(tx, Happening.account_read, shared, actor_id=me.id, purpose=purpose)
 

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel import col, select
 
 from api.access.authentication import Me
@@ -57,6 +57,7 @@ async def list_accounts_of_case(
     me: Me,
     marks: Marks,
     tx: Tx,
+    request: Request,
 ) -> Page[AccountLine] | Page[SharedAccount]:
     """List what was said at the door of a case, newest first, as far as it is addressed to you.
 
@@ -67,7 +68,8 @@ async def list_accounts_of_case(
         return await _lines(tx, me, marks, f"accounts/{found.row.id}", query, found.row.id)
     page = marks, f"shared/{found.row.id}", query
     rows, following = await page_of(tx, *page, partial(_find_shared, tx, me, found.row.id))
-    await note_shared_opened(tx, me, *(row.account for row in rows))
+    reads = not request.state.wants_headers_only
+    await note_shared_opened(tx, me, *(row.account for row in rows), reads=reads)
     return Page(items=[show_shared(row.account) for row in rows], next=following)
 
 
@@ -77,18 +79,20 @@ async def read_account(
     client_account_id: UUID,
     me: Me,
     tx: Tx,
+    request: Request,
     response: Response,
 ) -> AccountRead | SharedAccount:
     """Read one account; the client is told who has read it, and on which day.
 
     By the id under which it was shared the therapist reads what is theirs to read, and no more.
     """
+    reads = not request.state.wants_headers_only
     if client_account_id == found.row.shared_as:
-        await note_shared_opened(tx, me, found.row)
+        await note_shared_opened(tx, me, found.row, reads=reads)
         # what is shared is one and the same, whatever becomes of the account
         response.headers["ETag"] = etag(1)
         return show_shared(found.row)
-    shown = await open_account(tx, me, found.row)
+    shown = await open_account(tx, me, found.row, reads=reads)
     response.headers["ETag"] = etag(shown.version)
     return shown
 

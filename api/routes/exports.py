@@ -117,13 +117,14 @@ async def export_case(
     said = await said_at_door(tx, me, found.row, found.standing, query.recipient)
     if query.preview or request.state.wants_headers_only:
         copy = await copy_of(tx, me, found.row, said)
-        await _record_read(tx, me, found.row.id, copy, said, PREVIEW)
+        reads = not request.state.wants_headers_only
+        await _record_read(tx, me, copy, said, PREVIEW, reads=reads)
         return _written(copy, query.form, found.row.id, response)
     await load_case(tx, found.row.id, lock=True)
     if not await _given_just_now(tx, me, found.row.id, query, said):
         await _give(tx, me, found.row, _disclosure(tx, me, found.row.id, query, said))
     copy = await copy_of(tx, me, found.row, said)
-    await _record_read(tx, me, found.row.id, copy, said, query.purpose)
+    await _record_read(tx, me, copy, said, query.purpose)
     answer = _written(copy, query.form, found.row.id, response)
     told = response if isinstance(answer, CaseCopy) else answer
     told.headers["Deprecation"] = f"@{DEPRECATED_SINCE.timestamp():.0f}"
@@ -166,7 +167,7 @@ async def give_copy(
     await _give(tx, me, found.row, disclosure)
     copy = await copy_of(tx, me, found.row, said)
     tx.add(_document(tx, me, disclosure, copy))
-    await _record_read(tx, me, found.row.id, copy, said, body.purpose)
+    await _record_read(tx, me, copy, said, body.purpose)
     remember(request, "disclosure", disclosure.id)
     response.headers["Location"] = f"/v1/cases/{found.row.id}/disclosures/{disclosure.id}"
     return DisclosureRead.model_validate(disclosure)
@@ -191,6 +192,7 @@ async def read_disclosed_copy(
     found: Annotated[OpenCase, Depends(case_for(Action.case_export))],
     me: Me,
     tx: Tx,
+    request: Request,
     response: Response,
 ) -> CaseCopy | HTMLResponse:
     """Read a copy of a case as it was given, in the form in which it was given.
@@ -202,7 +204,8 @@ async def read_disclosed_copy(
     given = await _as_given(tx, disclosure)
     said = await still_seen(tx, me, given, is_hidden=disclosure.restricted)
     copy = await _as_seen(tx, me, given, said)
-    await _record_read(tx, me, found.row.id, copy, said, disclosure.purpose)
+    reads = not request.state.wants_headers_only
+    await _record_read(tx, me, copy, said, disclosure.purpose, reads=reads)
     return _written(copy, Form(disclosure.form), found.row.id, response)
 
 
@@ -335,7 +338,13 @@ def _document(
 
 
 async def _record_read(
-    tx: Transaction, me: Actor, case_id: UUID, copy: CaseCopy, said: SaidAtDoor, purpose: str
+    tx: Transaction,
+    me: Actor,
+    copy: CaseCopy,
+    said: SaidAtDoor,
+    purpose: str,
+    *,
+    reads: bool = True,
 ) -> None:
     """Journal that a copy showed records: an entry for each type.
 
@@ -343,9 +352,9 @@ async def _record_read(
     """
     purpose = OVERSIGHT if said.is_hidden else purpose
     if said.whole:
-        await note_opened(tx, me, *said.accounts)
+        await note_opened(tx, me, *said.accounts, reads=reads)
     else:
-        await note_shared_opened(tx, me, *said.accounts, purpose=purpose)
+        await note_shared_opened(tx, me, *said.accounts, purpose=purpose, reads=reads)
     record_shown(tx, Happening.response_read, said.responses, actor_id=me.id, purpose=purpose)
     for record_type, ids in copy.record_ids().items():
         if ids:
@@ -355,7 +364,7 @@ async def _record_read(
                 actor_id=me.id,
                 record_type=record_type,
                 record_ids=ids,
-                case_id=case_id,
+                case_id=copy.case.id,
                 is_read=True,
                 purpose=purpose,
             )

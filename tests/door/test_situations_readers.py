@@ -161,6 +161,21 @@ async def test_whose_case_it_was_never_reads_what_was_said_of_them(world: World)
     assert line["id"] != account_id
 
 
+async def test_who_asks_only_what_an_answer_would_look_like_has_read_nothing(
+    world: World,
+) -> None:
+    case, client = await at_the_door(world)
+    again, _ = await by_receipt(client)
+    account_id = await account_id_of(world.supervisor, case)
+    for path in (f"/v1/accounts/{account_id}", f"/v1/cases/{case['id']}/export?preview=true"):
+        assert (await world.supervisor.send("HEAD", path)).status_code == 200
+    (mine,) = await again.mine()
+    assert (mine["read_by"], mine["status"]) == ([], "received")
+    await opened(world.supervisor, account_id)
+    (mine,) = await again.mine()
+    assert [each["role"] for each in mine["read_by"]] == ["supervisor"]
+
+
 async def test_whose_case_it_was_never_reads_how_the_client_looked_back(world: World) -> None:
     await open_door(world)
     therapist, pupil, above = world.stranger, world.colleague, world.supervisor
