@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from api.interop.bulk.export import records_of
 from tests.support.cases import link
 from tests.support.door import at_the_door
 from tests.support.door_scene import account_id_of, answered, by_receipt, lines, replies, said
-from tests.support.world import Person, World, made, ok
+from tests.support.world import Person, World, made, ok, promise
 
 HIDDEN = "zq-copied"
 
@@ -123,3 +124,60 @@ async def test_what_was_taken_back_is_given_to_nobody(world: World) -> None:
     given = await gives(world.supervisor, case)
     assert given["copy"]["accounts"] == []
     assert len(await lines(world.supervisor, case)) == 1
+
+
+async def test_reading_a_hidden_copy_again_tells_the_therapist_nothing(world: World) -> None:
+    """Whatever it holds: one with a look-back alone is known by no account."""
+    case, client = await at_the_door(world)
+    await world.clinician.incident(case, "crossing", area="time")
+    await answered(client, {"listened_to": 4})
+    given = await gives(world.supervisor, case)
+    assert given["restricted"] is True
+    before = await all_told(world.clinician, case)
+    world.clock.forward(hours=1)
+    again = ok(await world.supervisor.get(document(case, given)))
+    assert len(again["responses"]) == 1
+    assert await all_told(world.clinician, case) == before
+    journal = (await world.clinician.get("/v1/journal", limit=100)).text
+    assert given["id"] not in journal
+
+
+async def test_a_copy_asked_for_in_hiding_is_hidden_whatever_became_of_the_account(
+    world: World,
+) -> None:
+    case, client = await at_the_door(world)
+    again, _ = await by_receipt(client, wants=["a_copy"])
+    account_id = await account_id_of(world.supervisor, case)
+    ok(await world.supervisor.get(f"/v1/accounts/{account_id}"))
+    ok(await again.send("POST", "/accounts/1/take-back"))
+    given = await gives(world.supervisor, case)
+    assert (given["copy"]["accounts"], given["restricted"]) == ([], True)
+    assert ok(await world.clinician.get(f"/v1/cases/{case['id']}/disclosures"))["items"] == []
+
+
+async def test_given_in_the_old_way_it_is_kept_once_more_where_it_holds_more(world: World) -> None:
+    case, client = await at_the_door(world)
+    path = f"/v1/cases/{case['id']}"
+    ok(await world.supervisor.get(f"{path}/export"))
+    await client.says(happened=HIDDEN)
+    copy = ok(await world.supervisor.get(f"{path}/export"))
+    assert [each["happened"] for each in copy["accounts"]] == [HIDDEN]
+    kept = ok(await world.supervisor.get(f"{path}/disclosures"))["items"]
+    assert [each["restricted"] for each in kept] == [True, False]
+    assert len(ok(await world.clinician.get(f"{path}/disclosures"))["items"]) == 1
+
+
+async def test_what_is_as_hidden_as_an_account_is_not_written_out(world: World) -> None:
+    case, _ = await said(world, happened=HIDDEN, wants=["a_copy"])
+    path = f"/v1/accounts/{await account_id_of(world.supervisor, case)}/promises"
+    told = promise(world, wording=HIDDEN)
+    made(await world.supervisor.post(path, told))
+    await world.clinician.promise(case, wording="zq-open")
+    async with world.database.transaction() as tx:
+        await tx.enter_for_work(world.clinician.clinic_id)
+        clinic = tx.clinic
+    parts = records_of(world.database, clinic, actor_id=None)
+    lines = [line async for part in parts for line in part.lines]
+    assert HIDDEN not in str(lines)
+    assert "zq-open" in str(lines)
+    assert sorted(line["type"] for line in lines) == ["case", "promise"]

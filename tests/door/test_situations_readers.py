@@ -197,6 +197,11 @@ async def test_whose_case_it_was_never_reads_how_the_client_looked_back(world: W
     copied = made(await above.post(f"/v1/cases/{case['id']}/disclosures", {}))
     given = ok(await therapist.get(f"/v1/cases/{case['id']}/disclosures"))["items"]
     assert copied["id"] not in str(given)
+    ok(await world.admin.patch(f"/v1/users/{therapist.id}", {"role": "privacy_officer"}))
+    whole = ok(await therapist.get("/v1/journal", limit=100, case_id=case["id"]))["items"]
+    assert "response.received" not in {each["happening"] for each in whole}
+    assert one["id"] not in str(whole)
+    ok(await world.admin.patch(f"/v1/users/{therapist.id}", {"role": "supervisor"}))
     # how they look back on the therapy with somebody else is theirs to read
     again = await enter(world, code=(await invite(pupil, case))["code"])
     await answered(again, {"touch": "none"})
