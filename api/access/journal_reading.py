@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, and_, exists, func, or_, true
+from sqlalchemy import ColumnElement, and_, func, or_, true
 from sqlmodel import col, select
 
-from api.access.visibility.accounts import seen_accounts
+from api.access.visibility.accounts import from_kept_account, seen_accounts
 from api.access.visibility.cases import on_its_case, supervised_cases
 from api.access.visibility.oversight import of_own_case
 from api.access.visibility.reader import reader
@@ -107,21 +107,6 @@ async def _responses_kept(
     return frozenset((await tx.exec(statement)).scalars())
 
 
-def _kept_account(tx: Transaction, me: Actor, model: Any) -> ColumnElement[bool]:
-    """Say in SQL that a row is from an account that somebody does not read."""
-    read = (
-        exists()
-        .where(
-            col(Account.clinic_id) == tx.clinic.id,
-            col(Account.id) == model.account_id,
-            on_its_case(Account),
-            seen_accounts(reader(tx, me)),
-        )
-        .correlate(model)
-    )
-    return and_(model.account_id.is_not(None), ~read)
-
-
 async def as_told(tx: Transaction, me: Actor, entries: Sequence[Any]) -> list[JournalEntry]:
     """Give entries without the ids of what is hidden from somebody, what they did themselves too.
 
@@ -160,7 +145,7 @@ async def _not_addressed(tx: Transaction, me: Actor, case_id: UUID) -> Ids:
             col(model.clinic_id) == tx.clinic.id,
             col(model.case_id) == case_id,
             IS_RESTRICTED[model],
-            _kept_account(tx, me, model),
+            from_kept_account(reader(tx, me), model),
         )
         found.update((await tx.exec(kept)).scalars())
     return frozenset(found)
@@ -173,7 +158,7 @@ async def _hidden(tx: Transaction, me: Actor, on: Any) -> Hidden:
     for model in IS_RESTRICTED:
         wrote = col(model.recorded_by_id)
         others = true() if model is Flag else wrote.is_distinct_from(me.id)
-        kept = or_(and_(of_whom, others), _kept_account(tx, me, model))
+        kept = or_(and_(of_whom, others), from_kept_account(reader(tx, me), model))
         asked = sa.select(col(model.id), kept).join(Case, on_its_case(model))
         here = (col(model.clinic_id) == tx.clinic.id, IS_RESTRICTED[model])
         for row_id, is_kept in await tx.exec(asked.where(*here, on(model))):

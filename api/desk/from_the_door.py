@@ -184,12 +184,12 @@ async def show_account(desk: Desk) -> Response:
     if "shared_on" in account:
         return desk.page("shared_account.html", account=account)
     await desk.name(*_people_in(account))
-    today = desk.words.today.isoformat()
+    begins, today = account["therapist_reads_from"], desk.words.today.isoformat()
     return desk.page(
         "account.html",
         account=account,
         changed=CHANGED,
-        is_shared=account["shared_from"] is not None and account["shared_from"] <= today,
+        is_shared=begins is not None and begins <= today,
         is_open=account["status"] not in {AccountStatus.closed, AccountStatus.taken_back},
         answer_first=_waits_for_an_answer(account),
         reply=fields(REPLY),

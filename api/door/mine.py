@@ -19,6 +19,7 @@ from api.door.visits import page_of_mine, shown_to_its_writer, throw_away, told
 from api.http.pagination import PageQuery
 from api.records.client_accounts import add_words, own_account, share, take_back
 from api.records.door_bodies import FurtherWords
+from api.records.from_accounts import is_shared
 from api.storage.models.accounts import Account
 
 rooms = Rooms()
@@ -89,7 +90,6 @@ async def show_one(door: Door, refusal: Refusal | None) -> Response:
     assert door.clinic is not None  # noqa: S101 - they are inside
     unsafe = mine.safe_now in ENDANGERED
     is_open = mine.status != AccountStatus.taken_back
-    begun = account.shared_from is not None and account.shared_from <= door.tx.today
     return door.page(
         "account.html",
         refusal=refusal,
@@ -97,7 +97,7 @@ async def show_one(door: Door, refusal: Refusal | None) -> Response:
         which=mark_of(account),
         sharing=[Sharing.not_yet, Sharing.with_therapist, Sharing.not_with_therapist],
         is_open=is_open,
-        is_shared=begun,
+        is_shared=is_shared(door.tx, account, door.inside.case),
         emergency=door.said(told(door.clinic.door_emergency_text)) if unsafe else None,
     )
 

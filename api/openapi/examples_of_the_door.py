@@ -85,6 +85,7 @@ OF_THE_DOOR: dict[str, tuple[Any, ...]] = {
     "AccountRead.answered_at": (_ANSWERED,),
     "AccountRead.shared": ("not_yet",),
     "AccountRead.shared_from": (None,),
+    "AccountRead.therapist_reads_from": (None,),
     "AccountRead.further_words": ([{"at": _SENT, "words": "He has said it again since."}],),
     "AccountRead.not_to": ([],),
     "AccountRead.read_by": ([{"at": _READ, "by_id": _READ_BY, "reason": None}],),

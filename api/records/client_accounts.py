@@ -24,7 +24,7 @@ from api.journal.entries import Happening, record_row
 from api.records.create import recorded
 from api.records.door_bodies import MOST_ACCOUNTS_A_DAY, AccountCreate
 from api.records.door_readers import readers_of
-from api.records.from_accounts import requests_in
+from api.records.from_accounts import is_shared, requests_in
 from api.records.repeated_accounts import sent_already
 from api.security.door_secrets import DoorSecrets, id_made_at, new_door_secret
 from api.storage.models.accounts import (
@@ -173,7 +173,7 @@ async def share(tx: Transaction, visit: Visit, account: Account, sharing: Sharin
     is_theirs = account.shared_with_id in (None, visit.case.clinician_id)
     if account.shared == sharing and is_theirs:
         return
-    if is_theirs and account.shared_from is not None and account.shared_from <= tx.today:
+    if is_shared(tx, account, visit.case):
         raise Conflict(SHARED_BY_NOW)
     account.change(_sharing(tx, visit.case, sharing), tx.now)
     record_row(tx, Happening.account_shared, account, actor_id=account.box_id)

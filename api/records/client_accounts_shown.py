@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import Field
+from sqlmodel import select
 
 from api.domain.values import Output
 from api.domain.vocabulary import (
@@ -20,8 +21,10 @@ from api.domain.vocabulary import (
     Sharing,
 )
 from api.records.client_account_views import Surroundings, changed_since, surroundings_of
+from api.records.from_accounts import read_from
 from api.records.read_models import RecordRead
 from api.storage.models.accounts import Account, AccountMove, AccountReply, MoveKind
+from api.storage.models.clinical import Case
 from api.storage.transaction import Transaction
 
 
@@ -81,8 +84,9 @@ class AccountRead(AccountLine):
     """What a client said, and what became of it. Texts are null where they were destroyed.
 
     `reach` is for a person, who heeds what is not to be done. `not_to`: whom the client named as
-    nobody to read it. Hidden from the therapist: nobody speaks of it with them, save where the law
-    or a danger to life compels.
+    nobody to read it. `therapist_reads_from`: the day from which who has the case by now reads what
+    is shared of it. Until then nobody speaks of it with them, save where the law or a danger to
+    life compels.
     """
 
     happened: str | None
@@ -93,6 +97,7 @@ class AccountRead(AccountLine):
     not_to: list[UUID]
     shared: Sharing
     shared_from: date | None
+    therapist_reads_from: date | None
     read_by: list[MoveRead]
     stepped_out: list[MoveRead]
     told: list[MoveRead]
@@ -121,10 +126,12 @@ async def show_account(tx: Transaction, account: Account) -> AccountRead:
     """Show an account to one of its readers."""
     await tx.flush()
     around = (await surroundings_of(tx, [account]))[account.id]
+    case = (await tx.exec(select(Case).where(Case.id == account.case_id))).one()
     return AccountRead.model_validate(
         {
             **account.__dict__,
             "when": account.happened_on,
+            "therapist_reads_from": read_from(account, case),
             "further_words": [{"at": row.created_at, "words": row.words} for row in around.words],
             "not_to": [each.user_id for each in around.left_out if each.by_client],
             "read_by": _moves(around, MoveKind.read),

@@ -1,5 +1,6 @@
 """What is recorded from an account: by a reader who says what it was, or as the client asks."""
 
+from datetime import date
 from uuid import UUID
 
 from sqlmodel import select
@@ -111,5 +112,10 @@ async def refuse_to_turn(tx: Transaction, account_id: UUID, case: Case, *, hides
 
 def is_shared(tx: Transaction, account: Account, case: Case) -> bool:
     """Tell whether an account is shared by now with who has the case: a transfer shares nothing."""
-    begun = account.shared_from is not None and account.shared_from <= tx.today
-    return begun and account.shared_with_id == case.clinician_id
+    begins = read_from(account, case)
+    return begins is not None and begins <= tx.today
+
+
+def read_from(account: Account, case: Case) -> date | None:
+    """Give the day from which who has the case reads what is shared of an account; None: never."""
+    return account.shared_from if account.shared_with_id == case.clinician_id else None

@@ -22,7 +22,7 @@ from api.domain.vocabulary import (
     Determination,
 )
 from api.flags.case_facts import add_record, open_file
-from api.flags.reconcile import reconcile_flags
+from api.flags.reconcile import reconcile_flags, reconcile_with
 from api.http.entity_tags import etag
 from api.http.request_transaction import Tx
 from api.http.strict_route import StrictRoute
@@ -150,9 +150,11 @@ async def record_incident_from_account(
     """
     refuse_closed(found.case)
     row = await incident_from(tx, found, body, me.id)
-    add_record(tx, await open_file(tx, found.case), row)
+    file = await open_file(tx, found.case)
+    add_record(tx, file, row)
     record_row(tx, Happening.incident_reported, row, actor_id=me.id)
-    shown = await incident_written(tx, me, OpenRecord(row, found.case, found.standing))
+    opened = OpenRecord(row, found.case, found.standing)
+    shown = await incident_written(tx, me, opened, file=file)
     response.headers["Location"] = f"/v1/incidents/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return shown
@@ -169,9 +171,10 @@ async def record_promise_from_account(
     """Record a promise of what a client said, hidden from the therapist unless that is shared."""
     refuse_closed(found.case)
     row = promise_from(tx, found, body, me.id)
-    add_record(tx, await open_file(tx, found.case), row)
+    file = await open_file(tx, found.case)
+    add_record(tx, file, row)
     record_row(tx, Happening.promise_recorded, row, actor_id=me.id)
-    raised = await reconcile_flags(tx, found.case, actor_id=me.id, wrote=row.id)
+    raised = await reconcile_with(tx, file, row, actor_id=me.id)
     response.headers["Location"] = f"/v1/promises/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return await promise_written(tx, me, OpenRecord(row, found.case, found.standing), raised)

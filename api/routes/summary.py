@@ -13,8 +13,10 @@ from sqlalchemy import ColumnElement, and_, case, distinct, func, true
 from sqlmodel import col, select
 
 from api.access.guards import may_on_cases
+from api.access.visibility.accounts import from_kept_account
 from api.access.visibility.cases import on_its_case, queued_cases, visible_cases
 from api.access.visibility.oversight import open_to_its_clinician, unwatched_flags
+from api.access.visibility.reader import reader
 from api.access.visibility.records import visible_flags, visible_promises
 from api.domain.errors import Invalid
 from api.domain.permissions.actions import Action
@@ -146,7 +148,11 @@ async def read_summary(
     cases = _cases(tx, me, query, scope)
     await catch_up_due(tx, cases)
     watches = may_ever(me, Action.summary_read_all)
-    seen = open_to_its_clinician(tx, me, Flag) if watches else visible_flags(tx, me)
+    seen = visible_flags(tx, me)
+    if watches:
+        # what a client said is counted for nobody to whom it is not addressed
+        told = ~from_kept_account(reader(tx, me), Flag)
+        seen = and_(open_to_its_clinician(tx, me, Flag), told)
     if query.restricted is not None:
         seen = and_(seen, col(Flag.restricted).is_(query.restricted))
     flags = await _count_flags(tx, cases, seen)

@@ -161,6 +161,19 @@ async def test_whose_case_it_was_never_reads_what_was_said_of_them(world: World)
     assert line["id"] != account_id
 
 
+async def test_what_is_not_addressed_to_an_officer_is_in_none_of_their_numbers(
+    world: World,
+) -> None:
+    officer = world.here["privacy_officer"]
+    none = ok(await officer.get("/v1/summary"))["flags"]
+    case, client = await at_the_door(world)
+    await client.says(**NOT_SAFE)
+    assert await world.supervisor.flags(case) != {}
+    assert ok(await officer.get("/v1/summary"))["flags"] == none
+    await client.says(**NOT_SAFE, to="privacy_officers")
+    assert ok(await officer.get("/v1/summary"))["flags"]["unresolved"] == 2
+
+
 async def test_who_asks_only_what_an_answer_would_look_like_has_read_nothing(
     world: World,
 ) -> None:

@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from tests.support.cases import link
+from tests.support.desk import seated
 from tests.support.door import at_the_door, enter
+from tests.support.door_pages import MINE, Caller, form_of
 from tests.support.door_scene import (
     account_id_of,
     by_receipt,
@@ -106,8 +108,18 @@ async def test_a_transfer_shares_nothing(world: World) -> None:
     _, receipt = await by_receipt(client, **SHARED)
     world.clock.forward(days=1)
     (shared,) = await lines(world.clinician, case)
+    told = await reads(world.supervisor, case)
+    assert told["therapist_reads_from"] == told["shared_from"] == world.day()
     handed = {"clinician_id": str(world.colleague.id), "reason": "leave"}
     ok(await world.supervisor.post(f"/v1/cases/{case['id']}/transfer", handed))
+    told = await reads(world.supervisor, case)
+    # what was shared with the one is not with the other
+    assert (told["therapist_reads_from"], told["shared_from"]) == (None, world.day())
+    seat = await seated(world, world.supervisor)
+    page = await seat.open(f"/desk/accounts/{told['id']}")
+    assert "This is hidden from the therapist." in page.text
+    page = await (await Caller(world).come_in(receipt)).open(f"{MINE}/1")
+    assert form_of(page, "share")["shared"].options
     assert await lines(world.colleague, case) == []
     for person in (world.colleague, world.clinician):
         assert (await person.get(f"/v1/accounts/{shared['id']}")).status_code == 404

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, and_, exists, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from api.access.visibility.cases import supervised_by
+from api.access.visibility.cases import on_its_case, supervised_by
 from api.access.visibility.links_and_grants import conflicted, granted
 from api.access.visibility.oversight import watching
 from api.access.visibility.reader import Reader
@@ -143,6 +143,17 @@ def left_out_before(who: Reader, row: Any) -> ColumnElement[bool]:
         had_it_before(who.id, _Answers, col(_Answers.created_at)),
     )
     return or_(came.correlate_except(_Named), looked_back.correlate_except(_Answers))
+
+
+def from_kept_account(who: Reader, model: Any) -> ColumnElement[bool]:
+    """Say in SQL that a row is from an account that does not exist for somebody, on any case."""
+    read = exists().where(
+        col(Account.clinic_id) == who.clinic,
+        col(Account.id) == model.account_id,
+        on_its_case(Account),
+        seen_accounts(who),
+    )
+    return and_(model.account_id.is_not(None), ~read.correlate(model))
 
 
 def reads_its_account(who: Reader, model: Any = Flag) -> ColumnElement[bool]:

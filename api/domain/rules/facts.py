@@ -225,7 +225,7 @@ class Facts:
     def of_accounts(self) -> "dict[UUID, Facts]":
         """Give by account what is recorded for its readers; of what came by the door, nothing."""
         here = replace(self, accounts=(), responses=(), offers=())
-        return {account: here._kept_with(account) for account in self._kept_accounts()}
+        return {account: here._kept_with(account) for account in sorted(self._kept_accounts())}
 
     def of_no_account(self) -> "Facts":
         """Leave out the hidden records of accounts; these very facts, if there are none."""
