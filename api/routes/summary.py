@@ -148,11 +148,9 @@ async def read_summary(
     cases = _cases(tx, me, query, scope)
     await catch_up_due(tx, cases)
     watches = may_ever(me, Action.summary_read_all)
-    seen = visible_flags(tx, me)
-    if watches:
-        # what a client said is counted for nobody to whom it is not addressed
-        told = ~from_kept_account(reader(tx, me), Flag)
-        seen = and_(open_to_its_clinician(tx, me, Flag), told)
+    # what a client said is counted for nobody to whom it is not addressed
+    told = ~from_kept_account(reader(tx, me), Flag)
+    seen = and_(open_to_its_clinician(tx, me, Flag), told) if watches else visible_flags(tx, me)
     if query.restricted is not None:
         seen = and_(seen, col(Flag.restricted).is_(query.restricted))
     flags = await _count_flags(tx, cases, seen)
@@ -167,7 +165,7 @@ async def read_summary(
         else None,
         consultations=await _count_consultations(tx, cases) if counts_asked else None,
         promises=await _count_promises(tx, me, cases) if counts_promises else None,
-        unwatched_cases=await _count_unwatched(tx, me) if watches else None,
+        unwatched_cases=await _count_unwatched(tx, me, told) if watches else None,
     )
 
 
@@ -293,9 +291,9 @@ async def _count_promises(tx: Transaction, me: Actor, cases: ColumnElement[bool]
     return OpenPromises(open=number, overdue=overdue or 0)
 
 
-async def _count_unwatched(tx: Transaction, me: Actor) -> int:
+async def _count_unwatched(tx: Transaction, me: Actor, told: ColumnElement[bool]) -> int:
     counted = select(func.count(distinct(col(Flag.case_id))))
-    statement = _of_cases(counted, Flag).where(unwatched_flags(tx, me))
+    statement = _of_cases(counted, Flag).where(unwatched_flags(tx, me), told)
     number: int = (await tx.exec(statement)).one()
     return number
 

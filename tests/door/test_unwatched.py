@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.door import invite, open_door
-from tests.support.world import World, ok
+from tests.support.door import enter, invite, open_door
+from tests.support.world import World, made, ok
 
 pytestmark = pytest.mark.both_databases
 
@@ -35,7 +35,7 @@ async def test_once_it_is_revoked_or_has_expired_there_is_nothing_to_tell(world:
     await open_door(world)
     officer, alone = world.here["privacy_officer"], world.colleague
     one, other = await alone.case(), await alone.case()
-    made = await invite(alone, one)
+    invited = await invite(alone, one)
     await invite(alone, other, expires_on=world.day(1))
 
     async def told() -> set[str]:
@@ -43,7 +43,34 @@ async def test_once_it_is_revoked_or_has_expired_there_is_nothing_to_tell(world:
         return {each["id"] for each in items}
 
     assert await told() == {one["id"], other["id"]}
-    ok(await alone.post(f"/v1/invitations/{made['id']}/revoke"))
+    ok(await alone.post(f"/v1/invitations/{invited['id']}/revoke"))
     assert await told() == {other["id"]}
     world.clock.forward(days=2)
     assert await told() == set()
+
+
+async def test_what_was_said_where_nobody_sees_the_case_any_more_waits_for_its_officers(
+    world: World,
+) -> None:
+    await open_door(world)
+    officer, alone = world.here["privacy_officer"], world.colleague
+    asked = {"unwatched": "true"}
+    case, other = await alone.case(), await alone.case()
+    client = await enter(world, code=(await invite(alone, case))["code"])
+    await client.says(safe_now="no")
+    # the client of the other does not want that officer to read it
+    left_out = await enter(world, code=(await invite(alone, other))["code"])
+    await left_out.says(safe_now="no", not_to=[str(officer.id)])
+    items = ok(await officer.get("/v1/flagged-cases", **asked))["items"]
+    assert [(each["id"], each["severity"]) for each in items] == [
+        (case["id"], "critical"),
+        (other["id"], None),
+    ]
+    summary = ok(await officer.get("/v1/summary"))
+    assert (summary["unwatched_cases"], summary["flags"]["unresolved"]) == (1, 1)
+    link = {"supervisor_id": str(world.supervisor.id), "clinician_id": str(alone.id)}
+    made(await world.admin.post("/v1/supervisions", {**link, "starts_on": world.day()}))
+    assert ok(await officer.get("/v1/flagged-cases", **asked))["items"] == []
+    assert ok(await officer.get("/v1/summary"))["unwatched_cases"] == 0
+    queued = {each["case"]["id"]: each["top_severity"] for each in await world.supervisor.queue()}
+    assert queued == dict.fromkeys([case["id"], other["id"]], "critical")

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlmodel import col
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from api.access.visibility.accounts import reads_its_account
+from api.access.visibility.accounts import from_kept_account, reads_its_account
 from api.access.visibility.cases import on_link, seen_in_queue
 from api.access.visibility.links_and_grants import links
 from api.access.visibility.newest import NEAR, Filter
@@ -95,34 +95,35 @@ def first_in_queue(who: Reader, wanted: Wanted, *, laterally: bool) -> Any:
     """
     if who.is_software:
         return _in_order([_first(UNRESTRICTED, seen_in_queue(who), who, wanted)], wanted)
-    told = _told_at_doors(who, wanted)
+    waits = _waiting_at_doors(who, reads_its_account(who))
+    told = _told_at_doors(waits, seen_in_queue(who), who, wanted)
     if not laterally or who.role not in SUPERVISING:
-        among = and_(seen_in_queue(who), ~_is_told(who))
+        among = and_(seen_in_queue(who), ~_is_told(waits))
         return _in_order([_subselect(_first(BY_ALL, among, who, wanted)), told], wanted)
-    near = _near(who, wanted)
+    near = _near(waits, who, wanted)
     found = [select(*near.c), told]
     is_short = select(func.count()).select_from(near).scalar_subquery() < wanted.most
     every = wanted._replace(ways=lambda _: ())
     for way in wanted.ways(BY_ALL) or (true(),):
-        among = and_(on_link(who), way, ~_is_told(who))
+        among = and_(on_link(who), way, ~_is_told(waits))
         each = _first(BY_ALL, among, who, every).correlate(Supervision).lateral()
         linked = (*links(who.clinic, who.id, who.today), is_short)
         found.append(select(*each.c).select_from(Supervision).join(each, true()).where(*linked))
     return _in_order(found, wanted)
 
 
-def _near(who: Reader, wanted: Wanted) -> Any:
+def _near(waits: Filter, who: Reader, wanted: Wanted) -> Any:
     """Select what is theirs of the first of the whole clinic: most, for who answers for many."""
     everyone = wanted._replace(most=plainly(NEAR))
     # of each is asked whether it is: a condition would let whoever plans this begin with all theirs
-    theirs = and_(seen_in_queue(who), ~_is_told(who)).label("theirs")
+    theirs = and_(seen_in_queue(who), ~_is_told(waits)).label("theirs")
     near = _first(BY_ALL, true(), who, everyone).add_columns(theirs).subquery()
     columns = [each for each in near.c if each.key != "theirs"]
     found = select(*columns).where(near.c.theirs)
     return found.order_by(near.c.level, near.c.due_at, near.c.id).limit(wanted.most).cte()
 
 
-def _told_at_doors(who: Reader, wanted: Wanted) -> Any:
+def _told_at_doors(waiting: Filter, seen: Filter, who: Reader, wanted: Wanted) -> Any:
     """Select the first of the cases on which something waits that a client said.
 
     Not everybody who sees a case reads that, so no place is kept by it: such a case stands where
@@ -134,7 +135,7 @@ def _told_at_doors(who: Reader, wanted: Wanted) -> Any:
             func.min(_LEVEL_OF_FLAG).label("level"),
             func.min(col(Flag.due_at)).label("due_at"),
         )
-        .where(col(Flag.clinic_id) == who.clinic, *_of_accounts(who))
+        .where(waiting)
         .group_by(col(Flag.case_id))
         .subquery()
     )
@@ -144,21 +145,21 @@ def _told_at_doors(who: Reader, wanted: Wanted) -> Any:
         case((kept.due_at < waits.c.due_at, kept.due_at), else_=waits.c.due_at),
         kept.hidden,
     )
-    among = and_(seen_in_queue(who), col(Case.id) == waits.c.case_id)
+    among = and_(seen, col(Case.id) == waits.c.case_id)
     return _subselect(_first(order, among, who, wanted))
 
 
-def _is_told(who: Reader) -> ColumnElement[bool]:
+def _is_told(waiting: Filter) -> ColumnElement[bool]:
     """Say in SQL that something waits on a case that a client said and this reader reads."""
-    waits = exists().where(
-        col(Flag.clinic_id) == who.clinic, col(Flag.case_id) == Case.id, *_of_accounts(who)
-    )
+    waits = exists().where(waiting, col(Flag.case_id) == Case.id)
     # most cases were never written to by their door, and are not looked at further
     return and_(col(Case.door_used), waits.correlate_except(Flag))
 
 
-def _of_accounts(who: Reader) -> tuple[Any, ...]:
-    return col(Flag.account_id).is_not(None), IS_UNRESOLVED, reads_its_account(who)
+def _waiting_at_doors(who: Reader, read: Filter) -> ColumnElement[bool]:
+    """Say in SQL that a flag is about what a client said, and waits; `read`: this reader does."""
+    of_account = col(Flag.account_id).is_not(None)
+    return and_(col(Flag.clinic_id) == who.clinic, of_account, IS_UNRESOLVED, read)
 
 
 def _subselect(found: Any) -> Any:
@@ -167,19 +168,21 @@ def _subselect(found: Any) -> Any:
 
 
 def first_unwatched(who: Reader, wanted: Wanted) -> Any:
-    """Select the first of the cases that no supervisor sees.
+    """Select the first of the cases that no supervisor sees, by what this reader may know of.
 
     Of cases that somebody has themselves, nothing is told that is restricted. Last come those to
     whose door somebody is invited, and on which nothing waits: nobody would read what is sent.
     """
     others = and_(unwatched_by_anyone(who), col(Case.clinician_id) != who.id)
     own = and_(unwatched_by_anyone(who), col(Case.clinician_id) == who.id)
+    waits = _waiting_at_doors(who, ~from_kept_account(who, Flag))
     parts = (
-        _first(BY_ALL, others, who, wanted),
+        _first(BY_ALL, and_(others, ~_is_told(waits)), who, wanted),
         _first(UNRESTRICTED, own, who, wanted),
-        _first(_INVITED, and_(others, _is_invited(who)), who, wanted),
+        _first(_INVITED, and_(others, _is_invited(who), ~_is_told(waits)), who, wanted),
     )
-    return _in_order([_subselect(part) for part in parts], wanted)
+    told = _told_at_doors(waits, others, who, wanted)
+    return _in_order([*(_subselect(part) for part in parts), told], wanted)
 
 
 def _is_invited(who: Reader) -> ColumnElement[bool]:
